@@ -1,0 +1,2 @@
+//! What people run: `cargo xtask <command>`.
+fn main() {}
