@@ -1,6 +1,0 @@
-//! stub
-/// stub
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Assurance {
-/// a
-A }
