@@ -2,6 +2,10 @@
 //!
 //! No runtime, no HTTP, no clock, no randomness: time, a seed and the answers of the outside world are inputs.
 
+pub mod keys;
+mod mac;
 pub mod policy;
+pub mod secret;
+pub mod seed;
 pub mod time;
 pub mod vocabulary;
