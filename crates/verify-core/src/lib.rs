@@ -6,6 +6,7 @@ pub mod code;
 pub mod keys;
 mod mac;
 pub mod policy;
+pub mod seal;
 pub mod secret;
 pub mod seed;
 pub mod time;
