@@ -10,4 +10,5 @@ pub mod seal;
 pub mod secret;
 pub mod seed;
 pub mod time;
+pub mod token;
 pub mod vocabulary;
