@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::code::Code;
+
 use crate::port::Detail;
 use crate::store::RecordKey;
 use crate::vocabulary::{Channel, Country, Purpose, ServiceId};
@@ -314,9 +314,6 @@ pub struct PersonRequest {
     /// The application's user id.
     pub subject: Option<String>,
 }
-
-/// A guess after it was found to be one.
-pub(crate) type Guess = Code;
 
 macro_rules! quiet_debug {
     ($($name:ident),+) => {$(

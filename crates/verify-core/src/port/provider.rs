@@ -361,7 +361,7 @@ fn mask_digit_runs(text: &str) -> String {
     let mut out = String::new();
     let mut run = String::new();
     let mut digits = 0_usize;
-    let mut flush = |run: &mut String, digits: &mut usize, out: &mut String| {
+    let flush = |run: &mut String, digits: &mut usize, out: &mut String| {
         if *digits >= 5 {
             out.push_str("[number]");
             out.extend(run.chars().rev().take_while(|c| *c == ' ' || *c == '.'));

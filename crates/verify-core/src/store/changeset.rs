@@ -87,9 +87,9 @@ pub struct Charge {
     pub cost: u64,
     /// How it counts.
     pub mode: Mode,
-    /// Counted only while this record is live. It is decided always, so that an answer does not depend on what
-    /// somebody else's flow got done.
-    pub when_live: Option<RecordKey>,
+    /// Counted only while one of these records is live; always when empty. It is decided always, so that an answer
+    /// does not depend on what somebody else's flow got done. More than one only while a key is being rotated.
+    pub when_live: Vec<RecordKey>,
 }
 
 /// Undoes one named charge, once.

@@ -53,7 +53,7 @@ pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evalua
     let live = |key: &RecordKey| view.record(key).is_some_and(|row| !row.is_outlived(now) && row.is_live(now));
     let mut seen = Seen::default();
     for charge in &changeset.charges {
-        let counts = charge.mode != Mode::Probe && charge.when_live.as_ref().is_none_or(live);
+        let counts = charge.mode != Mode::Probe && (charge.when_live.is_empty() || charge.when_live.iter().any(live));
         seen.counters.push(counters.charge(charge, counts));
     }
 
