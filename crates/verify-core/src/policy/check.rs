@@ -102,7 +102,7 @@ fn check_policy(policy: &Policy) -> Findings {
     }
     for (key, span) in [("proof.ttl", policy.proof_ttl), ("device.ttl", policy.device_ttl)] {
         if span.is_zero() {
-            found.fault(key, "found nothing; a duration of more than nothing would do");
+            found.fault(key, "found zero; a longer duration would do");
         }
     }
     found
@@ -136,10 +136,7 @@ fn check_code(code: &CodeRules, channels: &ChannelRules, found: &mut Findings) {
 
     let by_phone = channels.enabled.iter().any(|channel| channel.reaches_phone());
     if code.ttl.is_zero() {
-        found.fault(
-            "code.ttl",
-            "found nothing; a duration of more than nothing would do",
-        );
+        found.fault("code.ttl", "found zero; a longer duration would do");
     } else if by_phone && code.ttl > bounds::PHONE_CODE_TTL {
         let message = "found more than 10m; a code that may travel by phone lives up to \"10m\", one that travels by email alone up to \"24h\"";
         found.fault("code.ttl", message);
@@ -194,7 +191,7 @@ fn check_channels(channels: &ChannelRules, found: &mut Findings) {
     if channels.fallback_after.is_zero() {
         found.fault(
             "channels.fallback_after",
-            "found nothing; a duration of more than nothing would do",
+            "found zero; a longer duration would do",
         );
     }
     if !is_locale(&channels.default_locale) {
@@ -262,10 +259,7 @@ fn check_limit(limit: &Limit, path: &dyn Fn(&str) -> String, found: &mut Finding
         Max::Unlimited => found.warning(path("max"), "unlimited: this cap is off"),
     }
     if limit.per.is_zero() {
-        found.fault(
-            path("per"),
-            "found nothing; a duration of more than nothing would do",
-        );
+        found.fault(path("per"), "found zero; a longer duration would do");
     }
     if limit.by.is_empty() {
         found.fault(
@@ -299,10 +293,7 @@ fn check_lockout(lockout: &Lockout, found: &mut Findings) {
         );
     }
     if lockout.forget_after.is_zero() {
-        found.fault(
-            "lockout.forget_after",
-            "found nothing; a duration of more than nothing would do",
-        );
+        found.fault("lockout.forget_after", "found zero; a longer duration would do");
     } else if longest_wait(lockout).is_some_and(|longest| longest > lockout.forget_after) {
         found.fault(
             "lockout.forget_after",

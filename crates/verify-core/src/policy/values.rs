@@ -86,7 +86,7 @@ pub(super) fn span(value: &Value) -> Read<Duration> {
         .as_str()
         .and_then(duration::parse)
         .filter(|span| !span.is_zero());
-    found.ok_or_else(|| wrong(value, format_args!("{} and more than nothing", duration::FORM)))
+    found.ok_or_else(|| wrong(value, format_args!("{} and above zero", duration::FORM)))
 }
 
 /// A wait of the lockout: `"0s"` is one, and so is `"never"`.
