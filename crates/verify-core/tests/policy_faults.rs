@@ -1,5 +1,7 @@
 //! Every kind of fault in a policy file: found, named by its key, and all of them at once.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, not product code")]
+
 use verify_core::policy::{Max, Policy, PolicySet};
 
 /// The keys of the faults of a text.

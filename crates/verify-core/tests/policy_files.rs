@@ -1,5 +1,7 @@
 //! Policy files as people write them: two that are in use, one that says nothing, and those that hold more than policy.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, not product code")]
+
 use std::time::Duration;
 
 use verify_core::policy::{
