@@ -2,6 +2,7 @@
 //!
 //! No runtime, no HTTP, no clock, no randomness: time, a seed and the answers of the outside world are inputs.
 
+pub mod destination;
 pub mod policy;
 pub mod time;
 pub mod vocabulary;
