@@ -280,12 +280,7 @@ impl Check {
         for line in &denied {
             self.ctx.hit(line.rule.clone(), line.figure(clock), line.allowed(), line.denied(clock));
         }
-        let text = match code {
-            RefusalCode::Locked => "too many failures; wait, or ask for help",
-            RefusalCode::Cooldown => "too soon after a wrong code; wait and try again",
-            _ => "too many attempts; wait and try again",
-        };
-        let mut refusal = Refusal::new(code, text).until(wait);
+        let mut refusal = Refusal::new(code, "too many attempts; wait and try again").until(wait);
         refusal.checks_left = Some(self.board.checks_left(clock));
         self.ctx.refuse(refusal)
     }
