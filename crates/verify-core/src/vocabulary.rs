@@ -140,8 +140,14 @@ impl ServiceId {
     /// [`InvalidServiceId`] when it is empty, too long or has other characters.
     pub fn new(id: &str) -> Result<Self, InvalidServiceId> {
         let fits = (1..=64).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-        if fits { Ok(Self(id.into())) } else { Err(InvalidServiceId) }
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+        if fits {
+            Ok(Self(id.into()))
+        } else {
+            Err(InvalidServiceId)
+        }
     }
 
     /// The text.
@@ -206,7 +212,10 @@ impl fmt::Display for Country {
 impl TryFrom<String> for Country {
     type Error = UnknownWord;
     fn try_from(code: String) -> Result<Self, UnknownWord> {
-        Self::new(&code).ok_or(UnknownWord { what: "country", expected: "two letters (ISO 3166-1)" })
+        Self::new(&code).ok_or(UnknownWord {
+            what: "country",
+            expected: "two letters (ISO 3166-1)",
+        })
     }
 }
 

@@ -1,0 +1,293 @@
+//! Walks the sections of a policy file and keeps every fault, with the path of its key.
+//!
+//! A section remembers which keys it was asked for: the others are unknown, and unknown keys are faults. Keys may be
+//! written in snake_case or camelCase; names that the writer chooses (services, limits) are taken as they stand.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::errors::Fault;
+use super::money;
+use super::values::{Read, describe, wrong};
+
+/// What was found on the way.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// What is wrong.
+    pub(super) faults: Vec<Fault>,
+    /// What is allowed, and worth a line at start.
+    pub(super) warnings: Vec<Fault>,
+    /// The one currency of the file.
+    pub(super) currency: Option<String>,
+    /// Where a key really stands, by where it was moved to.
+    spelled: BTreeMap<String, String>,
+}
+
+impl Report {
+    /// Notes a fault, under the key that the writer of the file knows.
+    pub(super) fn fault(&mut self, key: &str, message: impl Into<String>) {
+        let key = self.spelled.get(key).map_or(key, String::as_str);
+        let fault = Fault::new(key, message);
+        self.faults.push(fault);
+    }
+
+    /// Notes a warning, under the key that the writer of the file knows.
+    pub(super) fn warning(&mut self, key: &str, message: impl Into<String>) {
+        let key = self.spelled.get(key).map_or(key, String::as_str);
+        let warning = Fault::new(key, message);
+        self.warnings.push(warning);
+    }
+
+    /// Remembers that what is read at `key` is written at `written`.
+    pub(super) fn moved(&mut self, key: impl Into<String>, written: impl Into<String>) {
+        self.spelled.insert(key.into(), written.into());
+    }
+}
+
+/// A table of the file, while it is read.
+pub(super) struct Section<'v, 'r> {
+    path: String,
+    entries: &'v Map<String, Value>,
+    known: Vec<String>,
+    report: &'r mut Report,
+}
+
+impl<'v, 'r> Section<'v, 'r> {
+    /// Reads a table; whatever `read` did not ask for is a fault.
+    pub(super) fn visit(
+        path: impl Into<String>,
+        entries: &'v Map<String, Value>,
+        report: &'r mut Report,
+        read: impl FnOnce(&mut Section<'v, 'r>),
+    ) {
+        let mut section = Self {
+            path: path.into(),
+            entries,
+            known: Vec::new(),
+            report,
+        };
+        read(&mut section);
+        section.fault_unknown_keys();
+    }
+
+    /// The path of a key of this section.
+    pub(super) fn path_of(&self, key: &str) -> String {
+        join(&self.path, key)
+    }
+
+    /// What was found so far.
+    pub(super) fn report(&mut self) -> &mut Report {
+        self.report
+    }
+
+    /// Notes a fault of one of this section's keys.
+    pub(super) fn fault(&mut self, key: &str, message: impl Into<String>) {
+        let path = self.path_of(key);
+        self.report.fault(&path, message);
+    }
+
+    /// The value of a key, which is known from now on.
+    pub(super) fn value(&mut self, key: &str) -> Option<&'v Value> {
+        self.known.push(key.to_owned());
+        let other = camel_case(key);
+        let (plain, camel) = (self.entries.get(key), self.entries.get(&other));
+        if plain.is_some() && camel.is_some() && other != key {
+            self.fault(key, format!("found it twice, also as {other}; once would do"));
+        }
+        plain.or(camel)
+    }
+
+    /// Whether a key is given.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key) || self.entries.contains_key(&camel_case(key))
+    }
+
+    /// The entries that nobody asked for by name: here the writer chooses the names.
+    pub(super) fn rest(&mut self) -> Vec<(&'v str, &'v Value)> {
+        let rest: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(key, _)| !self.is_known(key))
+            .map(|(key, value)| (key.as_str(), value))
+            .collect();
+        self.known.extend(rest.iter().map(|(key, _)| (*key).to_owned()));
+        rest
+    }
+
+    /// Reads a key into its place. True when it was given and will do; else the place keeps what it had.
+    pub(super) fn set<T>(
+        &mut self,
+        key: &str,
+        place: &mut T,
+        read: impl FnOnce(&'v Value) -> Read<T>,
+    ) -> bool {
+        match self.value(key).map(read) {
+            Some(Ok(value)) => {
+                *place = value;
+                true
+            }
+            Some(Err(message)) => {
+                self.fault(key, message);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Reads a key that has no default.
+    pub(super) fn optional<T>(&mut self, key: &str, read: impl FnOnce(&'v Value) -> Read<T>) -> Option<T> {
+        let mut place = None;
+        self.set(key, &mut place, |value| read(value).map(Some));
+        place
+    }
+
+    /// Reads the table under a key, if there is one.
+    pub(super) fn within(&mut self, key: &str, read: impl FnOnce(&mut Section<'v, '_>)) {
+        if let Some(value) = self.value(key) {
+            self.table(key, value, read);
+        }
+    }
+
+    /// Reads a value of this section as a table.
+    pub(super) fn table(&mut self, key: &str, value: &'v Value, read: impl FnOnce(&mut Section<'v, '_>)) {
+        let path = self.path_of(key);
+        self.table_at(&path, value, read);
+    }
+
+    /// Reads a value as a table with a path of its own.
+    pub(super) fn table_at(&mut self, path: &str, value: &'v Value, read: impl FnOnce(&mut Section<'v, '_>)) {
+        match value.as_object() {
+            Some(entries) => Section::visit(path, entries, self.report, read),
+            None => self.report.fault(path, wrong(value, "a table")),
+        }
+    }
+
+    /// The tables in the list under a key; `None` when the key is not given.
+    pub(super) fn tables(&mut self, key: &str) -> Option<&'v [Value]> {
+        let value = self.value(key)?;
+        let tables = value.as_array();
+        if tables.is_none() {
+            self.fault(key, wrong(value, "a list of tables"));
+        }
+        tables.map(Vec::as_slice)
+    }
+
+    /// An amount of money, in micros, in the one currency of the file. Without one, the fault is noted.
+    pub(super) fn amount(&mut self, key: &str, value: &Value) -> Option<u64> {
+        let Some((micros, currency)) = value.as_str().and_then(money::parse) else {
+            self.fault(key, wrong(value, money::FORM));
+            return None;
+        };
+        match &self.report.currency {
+            Some(first) if first != currency => {
+                let message =
+                    format!("found {currency}; a file has one currency, and {first} was named before");
+                self.fault(key, message);
+                None
+            }
+            Some(_) => Some(micros),
+            None => {
+                self.report.currency = Some(currency.to_owned());
+                Some(micros)
+            }
+        }
+    }
+
+    fn is_known(&self, key: &str) -> bool {
+        self.known
+            .iter()
+            .any(|known| known == key || camel_case(known) == key)
+    }
+
+    fn fault_unknown_keys(mut self) {
+        let mut known = self.known.clone();
+        known.sort_unstable();
+        known.dedup();
+        let unknown: Vec<_> = self.entries.keys().filter(|key| !self.is_known(key)).collect();
+        for key in unknown {
+            self.fault(key, format!("unknown key; known here: {}", known.join(", ")));
+        }
+    }
+}
+
+/// A key's path. A key that is more than a bare word stands in quotes.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let bare = !key.is_empty()
+        && key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let key = if bare {
+        key.to_owned()
+    } else {
+        describe(&Value::from(key))
+    };
+    if path.is_empty() {
+        key
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+/// `service_sid` as `serviceSid`.
+pub(super) fn camel_case(key: &str) -> String {
+    let mut words = key.split('_');
+    let mut camel = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::values::{flag, integer};
+
+    fn read(value: &Value, read: impl FnOnce(&mut Section<'_, '_>)) -> Vec<String> {
+        let mut report = Report::default();
+        Section::visit("", value.as_object().unwrap(), &mut report, read);
+        report.faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn both_spellings_of_a_key_are_known_but_not_at_once() {
+        let mut length = 0_u8;
+        let mut faults = |value: Value| {
+            read(&value, |root| {
+                root.set("code_length", &mut length, integer(0..=9));
+            })
+        };
+        assert!(faults(serde_json::json!({ "codeLength": 7 })).is_empty());
+        assert_eq!(
+            faults(serde_json::json!({ "codeLength": 7, "code_length": 8 })),
+            ["code_length: found it twice, also as codeLength; once would do"]
+        );
+        assert_eq!(length, 8, "each was read");
+    }
+
+    #[test]
+    fn a_fault_leaves_the_place_alone_and_names_the_path() {
+        let mut on = true;
+        let faults = read(
+            &serde_json::json!({ "a": { "b.c": { "on": 1 } }, "x": 2 }),
+            |root| {
+                root.within("a", |a| {
+                    a.within("b.c", |inner| {
+                        inner.set("on", &mut on, flag);
+                    });
+                });
+            },
+        );
+        assert!(on);
+        assert_eq!(
+            faults,
+            [
+                "a.\"b.c\".on: found 1; true or false would do",
+                "x: unknown key; known here: a"
+            ]
+        );
+    }
+}

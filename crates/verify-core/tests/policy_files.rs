@@ -1,0 +1,433 @@
+//! Policy files as people write them: two that are in use, one that says nothing, and those that hold more than policy.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not product code"
+)]
+
+use std::time::Duration;
+
+use verify_core::policy::{
+    AuthMode, Counts, LogLevel, Max, Policy, PolicySet, RiskAction, Then, Wait, limit_names,
+};
+use verify_core::vocabulary::{Channel, Dimension, Purpose, ServiceId};
+
+const IN_TOML: &str = include_str!("fixtures/twilio-verify.toml");
+const IN_JSON: &str = include_str!("fixtures/verify.config.json");
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn max_of(policy: &Policy, name: &str) -> Max {
+    policy
+        .limits
+        .iter()
+        .find(|limit| *limit.name == *name)
+        .unwrap()
+        .max
+}
+
+#[test]
+fn i08_a_file_that_says_nothing_caps_everything() {
+    for loaded in [
+        PolicySet::from_toml("").unwrap(),
+        PolicySet::from_json("{}").unwrap(),
+    ] {
+        assert_eq!(loaded.policies, PolicySet::default());
+        assert_eq!(loaded.warnings, [""; 0]);
+    }
+    let policy = Policy::default();
+    assert_eq!(policy.limits.len(), 10);
+    assert!(
+        policy
+            .limits
+            .iter()
+            .all(|limit| limit.max != Max::Unlimited && !limit.by.is_empty())
+    );
+    for (counts, by) in [
+        (Counts::Sends, Dimension::Ip),
+        (Counts::Sends, Dimension::Destination),
+        (Counts::Sends, Dimension::Subject),
+        (Counts::Checks, Dimension::Subject),
+        (Counts::Checks, Dimension::Ip),
+    ] {
+        let refused = |limit: &verify_core::policy::Limit| {
+            limit.counts == counts && limit.by == [by] && limit.then == Then::Refuse
+        };
+        assert!(policy.limits.iter().any(refused), "{counts:?} by {by}");
+    }
+    let identity = policy
+        .limits
+        .iter()
+        .find(|limit| &*limit.name == limit_names::CHECKS_PER_IDENTITY)
+        .unwrap();
+    assert_eq!(
+        (identity.by.as_slice(), identity.or_by),
+        (&[Dimension::Subject][..], Some(Dimension::Destination))
+    );
+    assert_eq!(policy.code.length, 6);
+    assert_eq!(policy.lockout.waits.get(&1), Some(&Wait::For(MINUTE)));
+    assert_eq!(policy.lockout.waits.get(&100), Some(&Wait::Never));
+    assert_eq!(PolicySet::default().check().unwrap(), [""; 0]);
+}
+
+#[test]
+fn i08_turning_a_cap_off_takes_a_word_and_is_said() {
+    let loaded = PolicySet::from_toml(
+        r#"
+        [[limit]]
+        name = "sends_per_ip"
+        max = "unlimited"
+        [[limit]]
+        name = "checks_per_ip"
+        then = "alert"
+        [lockout]
+        waits = "unlimited"
+        [[network]]
+        cidr = "203.0.113.0/24"
+        limits = { checks_per_ip = "unlimited" }
+        [services.acme]
+        [[services.acme.limit]]
+        name = "sends_per_destination"
+        max = "unlimited"
+        "#,
+    )
+    .unwrap();
+    assert_eq!(
+        loaded.warnings,
+        [
+            "limit.sends_per_ip.max: unlimited: this cap is off",
+            "limit.checks_per_ip.then: alert: this cap refuses nothing any more",
+            "lockout.waits: unlimited: no failure leads to a wait",
+            "network[0].limits.checks_per_ip: unlimited: this cap is off for the network",
+            "services.acme.limit.sends_per_destination.max: unlimited: this cap is off",
+        ]
+    );
+    for off in [
+        "max = 0",
+        "max = -1",
+        "max = \"off\"",
+        "max = \"0\"",
+        "max = false",
+        "max = 1.0",
+    ] {
+        let text = format!("[[limit]]\nname = \"sends_per_ip\"\n{off}");
+        let errors = PolicySet::from_toml(&text).unwrap_err();
+        assert_eq!(
+            errors.faults().next().unwrap().0,
+            "limit.sends_per_ip.max",
+            "{off}"
+        );
+    }
+    assert!(PolicySet::from_toml("[lockout]\nwaits = {}").is_err());
+}
+
+#[test]
+fn the_toml_file_in_use_loads_as_it_stands() {
+    let loaded = PolicySet::from_toml(IN_TOML).unwrap();
+    // Every figure in it is the default.
+    assert_eq!(loaded.policies, PolicySet::default());
+
+    let twilio = &loaded.host.twilio;
+    assert_eq!(
+        twilio.account_sid.as_deref(),
+        Some("AC2f7c2c6b2d2f4a1b9a0b3c1d2e3f4a5")
+    );
+    assert_eq!(twilio.auth_mode, Some(AuthMode::ApiKey));
+    assert_eq!(twilio.api_key_sid_env.as_deref(), Some("TWILIO_API_KEY_SID"));
+    assert_eq!(
+        twilio.api_key_secret_env.as_deref(),
+        Some("TWILIO_API_KEY_SECRET")
+    );
+    assert_eq!(twilio.auth_token_env.as_deref(), Some("TWILIO_AUTH_TOKEN"));
+    assert_eq!(
+        (twilio.region.as_deref(), twilio.edge.as_deref()),
+        (Some("us1"), Some("ashburn"))
+    );
+    let logging = &loaded.host.logging;
+    assert_eq!(
+        logging.redact_fields,
+        ["to", "email", "code", "auth_token", "api_key_secret"]
+    );
+    assert_eq!(logging.level, Some(LogLevel::Info));
+    let verify_service = loaded
+        .host
+        .verify_services
+        .of(&ServiceId::default(), Purpose::SignIn);
+    assert_eq!(verify_service, Some("VA0a1b2c3d4e5f60718293a4b5c6d7e8f"));
+
+    // Their SIDs are a digit short: said, and no reason to stop.
+    let warned: Vec<_> = loaded
+        .warnings
+        .iter()
+        .map(|line| line.split_once(':').unwrap().0)
+        .collect();
+    assert_eq!(warned, ["verify.service_sid", "twilio.account_sid"]);
+}
+
+#[test]
+fn the_json_file_in_use_loads_as_it_stands() {
+    let loaded = PolicySet::from_json(IN_JSON).unwrap();
+    assert_eq!(loaded.policies, PolicySet::default());
+    assert_eq!(
+        loaded.host.hmac_key_env.as_deref(),
+        Some("VERIFY_DESTINATION_HMAC_KEY")
+    );
+    assert_eq!(
+        loaded.host.webhook_auth_token_env.as_deref(),
+        Some("TWILIO_AUTH_TOKEN")
+    );
+    assert_eq!(
+        loaded.host.verify_services.default.as_deref(),
+        Some("VA0a1b2c3d4e5f60718293a4b5c6d7e8f")
+    );
+    assert_eq!(loaded.host.twilio.edge.as_deref(), Some("ashburn"));
+}
+
+#[test]
+fn every_figure_of_the_file_in_use_reaches_the_policy() {
+    let text = IN_TOML
+        .replace("default_channel = \"sms\"", "default_channel = \"call\"")
+        .replace("[\"call\", \"email\"]", "[\"sms\"]")
+        .replace("default_locale = \"en\"", "default_locale = \"pt-BR\"")
+        .replace("code_ttl_seconds = 600", "code_ttl_seconds = 300")
+        .replace("send_per_ip_per_10m = 5", "send_per_ip_per_10m = 51")
+        .replace("send_per_to_per_10m = 3", "send_per_to_per_10m = 31")
+        .replace(
+            "check_per_identity_per_10m = 5",
+            "check_per_identity_per_10m = 52",
+        )
+        .replace("failed_check = 60", "failed_check = 0")
+        .replace("block_on_high_risk = true", "block_on_high_risk = false")
+        .replace("step_up_on_medium_risk = true", "step_up_on_medium_risk = false")
+        .replace("\"totp\"", "\"push\"")
+        .replace("enabled = true", "enabled = false")
+        .replace("log_level = \"info\"", "log_level = \"debug\"");
+    let loaded = PolicySet::from_toml(&text).unwrap();
+    let policy = &loaded.policies.default;
+    assert_eq!(
+        (policy.channels.default, policy.channels.fallback.as_slice()),
+        (Channel::Call, &[Channel::Sms][..])
+    );
+    assert_eq!(policy.channels.default_locale, "pt-BR");
+    assert_eq!(policy.code.ttl, 5 * MINUTE);
+    assert_eq!(max_of(policy, limit_names::SENDS_PER_IP), Max::Units(51));
+    assert_eq!(max_of(policy, limit_names::SENDS_PER_DESTINATION), Max::Units(31));
+    assert_eq!(max_of(policy, limit_names::CHECKS_PER_IDENTITY), Max::Units(52));
+    let waits = &policy.lockout.waits;
+    assert_eq!(waits.get(&1), Some(&Wait::For(Duration::ZERO)));
+    assert_eq!(
+        waits.get(&5),
+        Some(&Wait::For(15 * MINUTE)),
+        "the first step alone"
+    );
+    assert_eq!(waits.len(), 4);
+    assert_eq!(
+        (policy.risk.high, policy.risk.medium),
+        (RiskAction::Proceed, RiskAction::Proceed)
+    );
+    assert_eq!(
+        (policy.risk.enabled, policy.risk.step_up.as_slice()),
+        (false, &["push".to_owned()][..])
+    );
+    assert_eq!(loaded.host.logging.level, Some(LogLevel::Debug));
+}
+
+#[test]
+fn channels_of_the_json_file_are_an_order() {
+    let text = IN_JSON.replace(r#"["sms", "call", "email"]"#, r#"["whatsapp", "call"]"#);
+    let channels = &PolicySet::from_json(&text).unwrap().policies.default.channels;
+    assert_eq!(channels.default, Channel::Whatsapp);
+    assert_eq!(channels.enabled, [Channel::Whatsapp, Channel::Call]);
+    assert_eq!(channels.fallback, [Channel::Call]);
+}
+
+#[test]
+fn both_spellings_of_one_thing_do_not_go_together() {
+    let both = "[channels]\ndefault = \"sms\"\n[code]\nttl = \"5m\"\n[lockout]\nwaits = { 1 = \"2m\" }\n[[limit]]\nname = \"sends_per_ip\"\nmax = 7";
+    let errors = PolicySet::from_toml(&format!("{both}\n{IN_TOML}")).unwrap_err();
+    let keys: Vec<_> = errors.faults().map(|(key, _)| key).collect();
+    assert_eq!(
+        keys,
+        [
+            "verify.default_channel",
+            "verify.code_ttl_seconds",
+            "rate_limits.send_per_ip_per_10m",
+            "rate_limits.cooldown_seconds_after_failed_check"
+        ]
+    );
+}
+
+#[test]
+fn a_fault_in_the_other_spelling_is_named_as_it_stands() {
+    let text = IN_TOML
+        .replace("code_ttl_seconds = 600", "code_ttl_seconds = 601")
+        .replace("send_per_ip_per_10m = 5", "send_per_ip_per_10m = 0")
+        .replace("default_channel = \"sms\"", "default_channel = \"fax\"")
+        .replace("enabled = true", "enabld = true");
+    let errors = PolicySet::from_toml(&text).unwrap_err();
+    let keys: Vec<_> = errors.faults().map(|(key, _)| key).collect();
+    assert_eq!(
+        keys,
+        [
+            "fraud_guard.enabld",
+            "verify.default_channel",
+            "rate_limits.send_per_ip_per_10m",
+            "verify.code_ttl_seconds"
+        ]
+    );
+}
+
+#[test]
+fn a_host_keeps_sections_of_its_own_in_the_same_file() {
+    let text = "[gateway]\nlisten = \"127.0.0.1:3000\"\n[code]\nlength = 8";
+    assert!(
+        PolicySet::from_toml(text).is_err(),
+        "nobody said whose [gateway] is"
+    );
+    let loaded = PolicySet::from_toml_with(text, &["gateway", "providers"]).unwrap();
+    assert_eq!(loaded.policies.default.code.length, 8);
+    assert_eq!(
+        loaded.own_sections["gateway"],
+        serde_json::json!({ "listen": "127.0.0.1:3000" })
+    );
+    assert!(!loaded.own_sections.contains_key("providers"));
+
+    let table: toml::Table = toml::from_str(text).unwrap();
+    assert_eq!(PolicySet::from_table(&table, &["gateway"]).unwrap(), loaded);
+    let value = serde_json::to_value(&table).unwrap();
+    assert_eq!(PolicySet::from_value(value, &["gateway"]).unwrap(), loaded);
+}
+
+#[test]
+fn services_and_purposes_override_what_they_name() {
+    let loaded = PolicySet::from_toml(
+        r#"
+        [code]
+        length = 7
+        [purposes.recovery]
+        verify_service_sid = "VA00000000000000000000000000000001"
+        code = { length = 10 }
+        [services.acme]
+        verify_service_sid = "VA00000000000000000000000000000002"
+        [services.acme.code]
+        resend = "new"
+        [[services.acme.limit]]
+        name = "sends_per_ip"
+        max = 50
+        [services.acme.purposes.sign_up.channels]
+        enabled = ["email"]
+        default = "email"
+        [services.acme.purposes.sign_up.code]
+        ttl = "24h"
+        "#,
+    )
+    .unwrap();
+    let acme_id = ServiceId::new("acme").unwrap();
+    let (default, acme) = (&loaded.policies.default, loaded.policies.of(&acme_id));
+    assert_eq!(default.code_for(Purpose::SignIn).length, 7);
+    assert_eq!(default.code_for(Purpose::Recovery).length, 10);
+    assert_eq!(acme.code_for(Purpose::SignIn).length, 7);
+    assert_eq!(
+        acme.code_for(Purpose::Recovery).length,
+        10,
+        "a purpose holds in every service"
+    );
+    assert_eq!(
+        acme.code_for(Purpose::Recovery).resend,
+        verify_core::policy::Resend::New
+    );
+    assert_eq!(acme.code_for(Purpose::SignUp).ttl, 1440 * MINUTE);
+    assert!(acme.channels_for(Purpose::SignUp).fallback == [Channel::Email]);
+    assert_eq!(max_of(acme, limit_names::SENDS_PER_IP), Max::Units(50));
+    assert_eq!(max_of(default, limit_names::SENDS_PER_IP), Max::Units(5));
+
+    let sids = &loaded.host.verify_services;
+    let sid = |service: &ServiceId, purpose| sids.of(service, purpose).map(|sid| sid.chars().last().unwrap());
+    assert_eq!(sid(&ServiceId::default(), Purpose::Recovery), Some('1'));
+    assert_eq!(sid(&ServiceId::default(), Purpose::SignIn), None);
+    assert_eq!(sid(&acme_id, Purpose::Recovery), Some('2'), "tenants stay apart");
+}
+
+#[test]
+fn limits_are_merged_by_name_and_new_ones_are_added() {
+    let loaded = PolicySet::from_toml(
+        r#"
+        [prices]
+        default = "0.10 USD"
+        US.sms = "0.0079 USD"
+        FR = "0.05 USD"
+        [[limit]]
+        name = "sends_per_ip"
+        per = "1h"
+        [[limit]]
+        name = "spend_per_country"
+        counts = "spend"
+        by = ["country"]
+        max = "25 USD"
+        per = "24h"
+        then = "human_check"
+        "#,
+    )
+    .unwrap();
+    let policy = &loaded.policies.default;
+    assert_eq!(policy.limits.len(), 11);
+    let first = &policy.limits[0];
+    assert_eq!((first.max, first.per), (Max::Units(5), 60 * MINUTE));
+    let spend = &policy.limits[10];
+    assert_eq!(
+        (spend.counts, spend.max, spend.then),
+        (Counts::Spend, Max::Units(25_000_000), Then::HumanCheck)
+    );
+    let country = |code| verify_core::vocabulary::Country::new(code);
+    assert_eq!(policy.prices.of(country("US"), Channel::Sms), 7_900);
+    assert_eq!(policy.prices.of(country("US"), Channel::Call), 100_000);
+    assert_eq!(policy.prices.of(country("FR"), Channel::Call), 50_000);
+    assert_eq!(policy.prices.currency.as_deref(), Some("USD"));
+}
+
+#[test]
+fn a_test_destination_ends_with_its_day_and_is_not_shown() {
+    let text = "[[tests.destination]]\nto = \"+12025550190\"\ncode = \"424242\"\nuntil = 2026-12-31";
+    let quoted = text.replace("2026-12-31", "\"2026-12-31\"");
+    let loaded = PolicySet::from_toml(text).unwrap();
+    assert_eq!(PolicySet::from_toml(&quoted).unwrap(), loaded);
+    let test = &loaded.policies.default.tests[0];
+    assert_eq!(test.until.as_millis(), 1_798_761_600_000, "2027-01-01T00:00:00Z");
+    let debug = format!("{:?}", loaded.policies);
+    assert!(
+        !debug.contains("2025550190") && !debug.contains("424242"),
+        "{debug}"
+    );
+}
+
+#[test]
+fn a_test_destination_is_kept_in_the_form_that_destinations_have() {
+    let loaded = PolicySet::from_toml(
+        r#"
+        [[tests.destination]]
+        to = "+1 (202) 555-0190"
+        code = "424242"
+        until = 2026-12-31
+        [[tests.destination]]
+        to = "Review+ios@Example.com"
+        code = "424242"
+        until = 2026-12-31
+        "#,
+    )
+    .unwrap();
+    let tests = &loaded.policies.default.tests;
+    assert_eq!(
+        (tests[0].to.as_str(), tests[1].to.as_str()),
+        ("+12025550190", "review@example.com")
+    );
+}
+
+#[test]
+fn a_country_without_numbers_is_said() {
+    let loaded = PolicySet::from_toml("[countries]\nblock = [\"UK\", \"GB\"]").unwrap();
+    assert_eq!(
+        loaded.warnings,
+        ["countries.block: no phone number belongs to UK; check the two letters"]
+    );
+}
