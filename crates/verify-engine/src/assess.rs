@@ -34,7 +34,7 @@ impl Outside {
 
     /// All scorers at once. One that is late, or panics, is unavailable.
     async fn ask_scorers(&self, request: &AssessRequest, not_after: Timestamp) -> Vec<Result<Assessment, Unavailable>> {
-        let left = self.left(not_after);
+        let left = self.left_to_assess(not_after);
         if left.is_zero() {
             return vec![Err(Unavailable)];
         }
@@ -54,7 +54,7 @@ impl Outside {
     }
 
     async fn ask_for_a_human(&self, token: &str, ip: Option<IpAddr>, not_after: Timestamp) -> AssessAnswer {
-        let left = self.left(not_after);
+        let left = self.left_to_assess(not_after);
         if left.is_zero() {
             return AssessAnswer::Unavailable;
         }

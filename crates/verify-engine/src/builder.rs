@@ -27,6 +27,9 @@ use crate::telemetry;
 /// A call of the store that takes longer is given up, unless told otherwise.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Names that stand in records where no provider is asked.
+const RESERVED: [&str; 2] = ["decoy", "test"];
+
 /// Collects what an engine is made of.
 ///
 /// Needed: keys, a store, a provider for the policy's default channel, and a word on the client's address. All else
@@ -95,6 +98,12 @@ pub enum BuildError {
     /// Names are in records; they must be short, plain and stable.
     #[error("a provider is named {name:?}: a name has 1 to 32 characters of a-z 0-9 _ -")]
     ProviderName {
+        /// What it calls itself.
+        name: String,
+    },
+    /// Deliveries that go to nobody are recorded under this name.
+    #[error("a provider is named {name}, which stands for deliveries that go to nobody: give it another name")]
+    ReservedName {
         /// What it calls itself.
         name: String,
     },
@@ -383,6 +392,9 @@ fn named(providers: Vec<Arc<dyn Provider>>) -> Result<Named, BuildError> {
         let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) {
             return Err(BuildError::ProviderName { name: name.to_string() });
+        }
+        if RESERVED.contains(&&**name) {
+            return Err(BuildError::ReservedName { name: name.to_string() });
         }
         if !seen.insert(name.clone()) {
             return Err(BuildError::DuplicateProvider { name: name.to_string() });

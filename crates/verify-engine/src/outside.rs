@@ -19,6 +19,15 @@ use verify_core::time::Timestamp;
 use crate::carrier::{Carrier, Gate, NotCalled, Tried};
 use crate::telemetry::{self, StoreTrouble};
 
+/// Kept of a flow's time for writing down what came of a call: a provider that hangs must not cost the record too.
+const TO_SETTLE: Duration = Duration::from_secs(2);
+
+/// A provider's call is dropped after this, however much of the flow's time is left: a person waits.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same for risk scorers and the human check.
+const ASSESS_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Everything that a flow may ask.
 pub(crate) struct Outside {
     pub(crate) clock: Arc<dyn Clock>,
@@ -35,8 +44,18 @@ impl Outside {
     }
 
     /// How long an outside call may still take. A clock that was set back does not stretch it.
-    pub(crate) fn left(&self, not_after: Timestamp) -> Duration {
+    fn left(&self, not_after: Timestamp) -> Duration {
         not_after.since(self.now()).min(FLOW_BUDGET)
+    }
+
+    /// How long a provider's call may take.
+    fn left_to_call(&self, not_after: Timestamp) -> Duration {
+        self.left(not_after).saturating_sub(TO_SETTLE).min(PROVIDER_TIMEOUT)
+    }
+
+    /// How long a question about a send may take.
+    pub(crate) fn left_to_assess(&self, not_after: Timestamp) -> Duration {
+        self.left(not_after).saturating_sub(TO_SETTLE).min(ASSESS_TIMEOUT)
     }
 
     /// Providers whose breaker is open.
@@ -79,7 +98,7 @@ impl Outside {
             return not_sent(NotCalled::Unregistered);
         };
         let tried = carrier
-            .call(&*self.clock, || self.left(not_after), ("dispatch", Gate::Breaker), |provider| {
+            .call(&*self.clock, || self.left_to_call(not_after), ("dispatch", Gate::Breaker), |provider| {
                 provider.dispatch(request)
             })
             .await;
@@ -96,7 +115,7 @@ impl Outside {
             return not_asked(NotCalled::Unregistered);
         };
         let tried = carrier
-            .call(&*self.clock, || self.left(not_after), ("compare", Gate::Breaker), |provider| {
+            .call(&*self.clock, || self.left_to_call(not_after), ("compare", Gate::Breaker), |provider| {
                 provider.compare(request)
             })
             .await;
@@ -112,7 +131,7 @@ impl Outside {
             return Inquired::Unknown;
         };
         let tried = carrier
-            .call(&*self.clock, || self.left(not_after), ("inquire", Gate::None), |provider| provider.inquire(request))
+            .call(&*self.clock, || self.left_to_call(not_after), ("inquire", Gate::None), |provider| provider.inquire(request))
             .await;
         match tried {
             Tried::Answered(said) => said,
@@ -126,7 +145,7 @@ impl Outside {
             return unknown(NotCalled::Unregistered);
         };
         let tried = carrier
-            .call(&*self.clock, || self.left(not_after), ("conclude", Gate::None), |provider| {
+            .call(&*self.clock, || self.left_to_call(not_after), ("conclude", Gate::None), |provider| {
                 provider.conclude(request)
             })
             .await;

@@ -1,0 +1,9 @@
+//! The engine as a whole, over a store and a provider that the tests hold in their hand.
+
+mod background;
+mod builder;
+mod dropped_callers;
+mod faults;
+mod mock_provider;
+mod shield;
+mod support;
