@@ -11,8 +11,8 @@ use verify_core::flow::{Machine, Routes};
 use verify_core::keys::Keys;
 use verify_core::policy::{PolicyErrors, PolicySet};
 use verify_core::port::{
-    Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, NoEvents, NoHumanCheck, NoRefusals, NoRisk,
-    Provider, ProviderName, RefusalSink, RiskScorer,
+    Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, NoEvents, NoHumanCheck, NoRefusals,
+    NoRisk, Provider, ProviderName, RefusalSink, RiskScorer,
 };
 use verify_core::store::Store;
 use verify_core::vocabulary::{Channel, Country, Dimension};
@@ -102,7 +102,9 @@ pub enum BuildError {
         name: String,
     },
     /// Deliveries that go to nobody are recorded under this name.
-    #[error("a provider is named {name}, which stands for deliveries that go to nobody: give it another name")]
+    #[error(
+        "a provider is named {name}, which stands for deliveries that go to nobody: give it another name"
+    )]
     ReservedName {
         /// What it calls itself.
         name: String,
@@ -194,7 +196,11 @@ impl EngineBuilder {
         providers: impl IntoIterator<Item = N>,
     ) -> Self {
         let names = providers.into_iter().map(Into::into).collect();
-        self.routes.push(Route { channel, country, names });
+        self.routes.push(Route {
+            channel,
+            country,
+            names,
+        });
         self
     }
 
@@ -281,19 +287,29 @@ impl EngineBuilder {
             return Err(BuildError::ZeroStoreTimeout);
         }
         let providers = named(self.providers)?;
-        let capabilities = providers.iter().map(|(capabilities, _)| capabilities).cloned().collect::<Vec<_>>();
+        let capabilities = providers
+            .iter()
+            .map(|(capabilities, _)| capabilities)
+            .cloned()
+            .collect::<Vec<_>>();
         let routes = routes(&capabilities, &self.routes)?;
         let policies = self.policies.unwrap_or_default();
         check_policies(&policies, &routes)?;
         let expects_client_ip = client_ip(self.client_ip, &policies)?;
-        let shield = self.flood_shield.map(|most| rate("flood_shield", most)).transpose()?;
+        let shield = self
+            .flood_shield
+            .map(|most| rate("flood_shield", most))
+            .transpose()?;
         let mut pacers = pacers(&self.paces, &routes)?;
         let carriers = providers
             .into_iter()
             .map(|(capabilities, provider)| {
                 let pacer = pacers.remove(&capabilities.name);
                 telemetry::breaker(&capabilities.name, false);
-                (capabilities.name.clone(), Carrier::new(provider, capabilities, pacer))
+                (
+                    capabilities.name.clone(),
+                    Carrier::new(provider, capabilities, pacer),
+                )
             })
             .collect();
         let outside = Outside {
@@ -301,7 +317,11 @@ impl EngineBuilder {
             store,
             store_timeout,
             carriers,
-            scorers: if self.scorers.is_empty() { vec![Arc::new(NoRisk)] } else { self.scorers },
+            scorers: if self.scorers.is_empty() {
+                vec![Arc::new(NoRisk)]
+            } else {
+                self.scorers
+            },
             human_check: self.human_check.unwrap_or_else(|| Arc::new(NoHumanCheck)),
         };
         let inner = Inner {
@@ -316,13 +336,17 @@ impl EngineBuilder {
             flows: watch::Sender::new(0),
             pump: tokio::sync::Mutex::new(()),
         };
-        Ok(Engine { inner: Arc::new(inner) })
+        Ok(Engine {
+            inner: Arc::new(inner),
+        })
     }
 }
 
 impl std::fmt::Debug for EngineBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EngineBuilder").field("providers", &self.providers.len()).finish_non_exhaustive()
+        f.debug_struct("EngineBuilder")
+            .field("providers", &self.providers.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -337,7 +361,13 @@ pub(crate) fn check_policies(policies: &PolicySet, routes: &Routes) -> Result<()
     for warning in warnings {
         tracing::warn!(target: telemetry::TARGET_START, warning, "the policy");
     }
-    for channel in policies.default.channels.enabled.iter().filter(|channel| !is_carried(routes, **channel)) {
+    for channel in policies
+        .default
+        .channels
+        .enabled
+        .iter()
+        .filter(|channel| !is_carried(routes, **channel))
+    {
         tracing::warn!(target: telemetry::TARGET_START, %channel, "enabled, but no provider carries it: never offered");
     }
     Ok(())
@@ -345,7 +375,10 @@ pub(crate) fn check_policies(policies: &PolicySet, routes: &Routes) -> Result<()
 
 /// Every default channel, with the place that names it.
 fn default_channels(policies: &PolicySet) -> Vec<(String, Channel)> {
-    let services = policies.services.iter().map(|(service, policy)| (format!("service {service}"), policy));
+    let services = policies
+        .services
+        .iter()
+        .map(|(service, policy)| (format!("service {service}"), policy));
     std::iter::once(("the policy".to_owned(), &policies.default))
         .chain(services)
         .flat_map(|(place, policy)| {
@@ -353,13 +386,18 @@ fn default_channels(policies: &PolicySet) -> Vec<(String, Channel)> {
                 let place = place.clone();
                 move |(purpose, rules)| (format!("purpose {purpose} of {place}"), rules.channels.default)
             });
-            std::iter::once((place, policy.channels.default)).chain(purposes).collect::<Vec<_>>()
+            std::iter::once((place, policy.channels.default))
+                .chain(purposes)
+                .collect::<Vec<_>>()
         })
         .collect()
 }
 
 fn is_carried(routes: &Routes, channel: Channel) -> bool {
-    routes.order.iter().any(|((routed, _), names)| *routed == channel && !names.is_empty())
+    routes
+        .order
+        .iter()
+        .any(|((routed, _), names)| *routed == channel && !names.is_empty())
 }
 
 fn client_ip(said: Option<bool>, policies: &PolicySet) -> Result<bool, BuildError> {
@@ -375,7 +413,9 @@ fn client_ip(said: Option<bool>, policies: &PolicySet) -> Result<bool, BuildErro
     if by_ip.is_empty() {
         return Ok(false);
     }
-    Err(BuildError::ClientIpUnsaid { limits: by_ip.into_iter().collect::<Vec<_>>().join(", ") })
+    Err(BuildError::ClientIpUnsaid {
+        limits: by_ip.into_iter().collect::<Vec<_>>().join(", "),
+    })
 }
 
 type Named = Vec<(Capabilities, Arc<dyn Provider>)>;
@@ -391,13 +431,19 @@ fn named(providers: Vec<Arc<dyn Provider>>) -> Result<Named, BuildError> {
         let name = &capabilities.name;
         let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) {
-            return Err(BuildError::ProviderName { name: name.to_string() });
+            return Err(BuildError::ProviderName {
+                name: name.to_string(),
+            });
         }
         if RESERVED.contains(&&**name) {
-            return Err(BuildError::ReservedName { name: name.to_string() });
+            return Err(BuildError::ReservedName {
+                name: name.to_string(),
+            });
         }
         if !seen.insert(name.clone()) {
-            return Err(BuildError::DuplicateProvider { name: name.to_string() });
+            return Err(BuildError::DuplicateProvider {
+                name: name.to_string(),
+            });
         }
         named.push((capabilities, provider));
     }
@@ -406,18 +452,29 @@ fn named(providers: Vec<Arc<dyn Provider>>) -> Result<Named, BuildError> {
 
 fn routes(providers: &[Capabilities], overrides: &[Route]) -> Result<Routes, BuildError> {
     let mut routes = Routes {
-        providers: providers.iter().map(|provider| (provider.name.clone(), provider.clone())).collect(),
+        providers: providers
+            .iter()
+            .map(|provider| (provider.name.clone(), provider.clone()))
+            .collect(),
         order: BTreeMap::new(),
     };
     for channel in Channel::ALL {
-        let carrying = providers.iter().filter(|provider| provider.channels.contains(channel));
-        routes.order.insert((*channel, None), carrying.map(|provider| provider.name.clone()).collect());
+        let carrying = providers
+            .iter()
+            .filter(|provider| provider.channels.contains(channel));
+        routes.order.insert(
+            (*channel, None),
+            carrying.map(|provider| provider.name.clone()).collect(),
+        );
     }
     for route in overrides {
         let names = route.names.iter().map(|name| {
             let provider = registered(&routes, "route", name)?;
             if !provider.channels.contains(&route.channel) {
-                return Err(BuildError::RouteWithoutChannel { channel: route.channel, name: name.clone() });
+                return Err(BuildError::RouteWithoutChannel {
+                    channel: route.channel,
+                    name: name.clone(),
+                });
             }
             Ok(provider.name.clone())
         });
@@ -427,12 +484,24 @@ fn routes(providers: &[Capabilities], overrides: &[Route]) -> Result<Routes, Bui
     Ok(routes)
 }
 
-fn registered<'a>(routes: &'a Routes, called: &'static str, name: &str) -> Result<&'a Capabilities, BuildError> {
-    routes.providers.get(name).ok_or_else(|| BuildError::UnknownProvider {
-        called,
-        name: name.to_owned(),
-        registered: routes.providers.keys().map(AsRef::as_ref).collect::<Vec<_>>().join(", "),
-    })
+fn registered<'a>(
+    routes: &'a Routes,
+    called: &'static str,
+    name: &str,
+) -> Result<&'a Capabilities, BuildError> {
+    routes
+        .providers
+        .get(name)
+        .ok_or_else(|| BuildError::UnknownProvider {
+            called,
+            name: name.to_owned(),
+            registered: routes
+                .providers
+                .keys()
+                .map(AsRef::as_ref)
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
 }
 
 fn pacers(paces: &[(String, u32)], routes: &Routes) -> Result<BTreeMap<ProviderName, Pacer>, BuildError> {

@@ -87,7 +87,13 @@ pub(crate) enum Gate {
 impl Carrier {
     pub(crate) fn new(provider: Arc<dyn Provider>, capabilities: Capabilities, pacer: Option<Pacer>) -> Self {
         let operator_fault = AtomicBool::new(false);
-        Self { capabilities, provider, pacer, breaker: Mutex::default(), operator_fault }
+        Self {
+            capabilities,
+            provider,
+            pacer,
+            breaker: Mutex::default(),
+            operator_fault,
+        }
     }
 
     pub(crate) fn name(&self) -> &ProviderName {
@@ -145,7 +151,12 @@ impl Carrier {
         let Some(leave) = leave else {
             return Tried::NotCalled(NotCalled::BreakerOpen);
         };
-        let call = Call { carrier: self, clock, leave, verdict: Verdict::Faulty };
+        let call = Call {
+            carrier: self,
+            clock,
+            leave,
+            verdict: Verdict::Faulty,
+        };
         let began = Instant::now();
         let answer = timeout(most, make(self.provider.as_ref())).await;
         telemetry::provider_called(self.name(), verb, began.elapsed());
@@ -332,13 +343,21 @@ mod tests {
     use super::*;
 
     fn rejected(kind: RejectionKind) -> Dispatched {
-        Dispatched::Rejected(Rejection { kind, retry_after: None, detail: Detail::default() })
+        Dispatched::Rejected(Rejection {
+            kind,
+            retry_after: None,
+            detail: Detail::default(),
+        })
     }
 
     #[test]
     fn only_what_the_provider_did_wrong_counts_for_its_breaker() {
         for kind in RejectionKind::ALL {
-            let expected = if *kind == RejectionKind::Down { Verdict::Faulty } else { Verdict::Sound };
+            let expected = if *kind == RejectionKind::Down {
+                Verdict::Faulty
+            } else {
+                Verdict::Sound
+            };
             assert_eq!(rejected(*kind).verdict(), expected, "{kind:?}");
         }
         assert_eq!(Dispatched::Unknown(Detail::default()).verdict(), Verdict::Faulty);

@@ -41,7 +41,8 @@ pub use background::{Background, Pumped, Swept};
 pub use builder::{BuildError, EngineBuilder};
 pub use engine::Engine;
 pub use outcome::{
-    CancelOutcome, CheckOutcome, EraseOutcome, RedeemOutcome, ReportOutcome, SendOutcome, StatusOutcome, UnlockOutcome,
+    CancelOutcome, CheckOutcome, EraseOutcome, RedeemOutcome, ReportOutcome, SendOutcome, StatusOutcome,
+    UnlockOutcome,
 };
 pub use rate::FloodShield;
 pub use readiness::{ProviderReadiness, Readiness};

@@ -62,7 +62,9 @@ impl Engine {
         }
         let now = outside.now();
         let state = |(name, carrier): (&ProviderName, &crate::carrier::Carrier)| {
-            let health = said.remove(name).unwrap_or_else(|| Err(down("the health check failed")));
+            let health = said
+                .remove(name)
+                .unwrap_or_else(|| Err(down("the health check failed")));
             let refused = health.as_ref().err().and_then(blames_operator) == Some(true);
             let readiness = ProviderReadiness {
                 breaker_open: carrier.is_open(now),
@@ -71,14 +73,23 @@ impl Engine {
             };
             (name.clone(), readiness)
         };
-        Readiness { store, providers: outside.carriers.iter().map(state).collect() }
+        Readiness {
+            store,
+            providers: outside.carriers.iter().map(state).collect(),
+        }
     }
 }
 
 async fn health_of(provider: &dyn Provider) -> Result<(), Rejection> {
-    timeout(PROBE, provider.health()).await.unwrap_or_else(|_| Err(down("no answer to the health check")))
+    timeout(PROBE, provider.health())
+        .await
+        .unwrap_or_else(|_| Err(down("no answer to the health check")))
 }
 
 fn down(text: &'static str) -> Rejection {
-    Rejection { kind: RejectionKind::Down, retry_after: None, detail: Detail::new(None, text) }
+    Rejection {
+        kind: RejectionKind::Down,
+        retry_after: None,
+        detail: Detail::new(None, text),
+    }
 }

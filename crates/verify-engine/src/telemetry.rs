@@ -94,7 +94,11 @@ pub(crate) fn command_ended(command: &'static str, outcome: &Outcome, steps: usi
     record_on_span(answer, &outcome.explanation);
     match &outcome.answer {
         Answer::Refused(refusal) => {
-            let rule = outcome.explanation.rules.first().map_or("none".into(), |hit| hit.rule.to_string());
+            let rule = outcome
+                .explanation
+                .rules
+                .first()
+                .map_or("none".into(), |hit| hit.rule.to_string());
             tracing::debug!(target: TARGET_COMMAND, code = refusal.code.as_str(), rule, "refused");
             counter!(REFUSALS, "code" => refusal.code.as_str(), "rule" => rule).increment(1);
         }
@@ -171,12 +175,14 @@ impl StoreTrouble {
 
 /// Measures a call of a provider.
 pub(crate) fn provider_called(provider: &str, call: &'static str, took: Duration) {
-    histogram!(PROVIDER_SECONDS, "provider" => provider.to_owned(), "call" => call).record(took.as_secs_f64());
+    histogram!(PROVIDER_SECONDS, "provider" => provider.to_owned(), "call" => call)
+        .record(took.as_secs_f64());
 }
 
 /// Counts what a provider said, or why it was not asked.
 pub(crate) fn provider_said(provider: &str, call: &'static str, result: &'static str) {
-    counter!(PROVIDER_RESULTS, "provider" => provider.to_owned(), "call" => call, "result" => result).increment(1);
+    counter!(PROVIDER_RESULTS, "provider" => provider.to_owned(), "call" => call, "result" => result)
+        .increment(1);
 }
 
 /// Shows whether a provider's breaker keeps calls away.

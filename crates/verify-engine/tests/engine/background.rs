@@ -29,7 +29,9 @@ impl EventSink for Sink {
         if self.declines.load(Ordering::Relaxed) {
             return false;
         }
-        self.taken.lock().extend(events.iter().map(|event| event.kind.as_str()));
+        self.taken
+            .lock()
+            .extend(events.iter().map(|event| event.kind.as_str()));
         true
     }
 }
@@ -39,7 +41,11 @@ async fn a_sweep_writes_down_what_expired_and_the_next_finds_nothing() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
     engine.send(SendRequest::to(TO)).await.unwrap();
-    assert_eq!(engine.sweep_once().await, Ok(Swept::default()), "nothing is due yet");
+    assert_eq!(
+        engine.sweep_once().await,
+        Ok(Swept::default()),
+        "nothing is due yet"
+    );
     parts.clock.advance(Duration::from_secs(611));
     assert_eq!(engine.sweep_once().await, Ok(Swept { due: 1, changed: 1 }));
     assert_eq!(parts.store.events().last(), Some(&"verification.expired"));
@@ -53,10 +59,19 @@ async fn a_sweep_looks_at_more_records_than_fit_into_one_trip() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
     for n in 0..300 {
-        engine.send(SendRequest::to(crate::support::number(n))).await.unwrap();
+        engine
+            .send(SendRequest::to(crate::support::number(n)))
+            .await
+            .unwrap();
     }
     parts.clock.advance(Duration::from_secs(611));
-    assert_eq!(engine.sweep_once().await, Ok(Swept { due: 300, changed: 300 }));
+    assert_eq!(
+        engine.sweep_once().await,
+        Ok(Swept {
+            due: 300,
+            changed: 300
+        })
+    );
 }
 
 #[tokio::test]
@@ -85,7 +100,10 @@ async fn the_background_sweeps_pumps_and_hands_over_the_rest_when_it_is_shut_dow
     parts.clock.advance(Duration::from_secs(611));
     // Virtual time: the runtime skips to the next timer, nobody waits.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(*sink.taken.lock(), ["send.intended", "send.accepted", "verification.expired"]);
+    assert_eq!(
+        *sink.taken.lock(),
+        ["send.intended", "send.accepted", "verification.expired"]
+    );
     engine.send(SendRequest::to("+12025550102")).await.unwrap();
     background.shutdown().await;
     assert_eq!(sink.taken.lock().len(), 5);
@@ -96,8 +114,14 @@ async fn the_background_sweeps_pumps_and_hands_over_the_rest_when_it_is_shut_dow
 async fn a_fallback_that_was_agreed_to_follows_a_reported_failure_by_itself() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
-    let request = SendRequest { consent: true, ..SendRequest::to(TO) };
-    assert!(matches!(engine.send(request).await.unwrap(), SendOutcome::Sent(_)));
+    let request = SendRequest {
+        consent: true,
+        ..SendRequest::to(TO)
+    };
+    assert!(matches!(
+        engine.send(request).await.unwrap(),
+        SendOutcome::Sent(_)
+    ));
     let report = ReportRequest {
         service: ServiceId::default(),
         reference: parts.provider.last_reference(),
@@ -107,10 +131,23 @@ async fn a_fallback_that_was_agreed_to_follows_a_reported_failure_by_itself() {
     let said = engine.report(report.clone()).await.unwrap();
     assert_eq!(said, ReportOutcome::Reported { changed: true });
     engine.drain().await;
-    let channels: Vec<_> = parts.provider.sent.lock().iter().map(|request| request.channel).collect();
+    let channels: Vec<_> = parts
+        .provider
+        .sent
+        .lock()
+        .iter()
+        .map(|request| request.channel)
+        .collect();
     assert_eq!(channels, [Channel::Sms, Channel::Call]);
 
-    assert_eq!(engine.report(report).await.unwrap(), ReportOutcome::Reported { changed: false });
+    assert_eq!(
+        engine.report(report).await.unwrap(),
+        ReportOutcome::Reported { changed: false }
+    );
     engine.drain().await;
-    assert_eq!(parts.provider.sends(), 2, "a second report of the same changes nothing");
+    assert_eq!(
+        parts.provider.sends(),
+        2,
+        "a second report of the same changes nothing"
+    );
 }

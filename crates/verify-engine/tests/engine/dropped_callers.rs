@@ -23,7 +23,10 @@ async fn dropped_at(parts: &Parts, engine: &verify_engine::Engine, command: Comm
         _ = running.as_mut() => panic!("it ended before call {calls}"),
         () = parts.gate.reached(before + calls) => {}
     }
-    assert!(matches!(std::future::poll_fn(|cx| Poll::Ready(running.as_mut().poll(cx))).await, Poll::Pending));
+    assert!(matches!(
+        std::future::poll_fn(|cx| Poll::Ready(running.as_mut().poll(cx))).await,
+        Poll::Pending
+    ));
     drop(running);
     parts.gate.let_through(1_000);
     engine.drain().await;
@@ -44,11 +47,20 @@ async fn i58_a_send_goes_on_when_its_caller_goes_away_at_any_await() {
         let engine = parts.engine();
         dropped_at(&parts, &engine, Command::Send(SendRequest::to(TO)), calls).await;
         assert_eq!(parts.provider.sends(), 1, "dropped at call {calls}");
-        assert_eq!(parts.store.events(), ["send.intended", "send.accepted"], "dropped at call {calls}");
+        assert_eq!(
+            parts.store.events(),
+            ["send.intended", "send.accepted"],
+            "dropped at call {calls}"
+        );
         let verification_id = sent(&engine).await;
         assert_eq!(parts.provider.sends(), 1, "the next send is a repeat");
-        let request = VerificationRequest { service: ServiceId::default(), verification_id };
-        let StatusOutcome::Found(found) = engine.status(request).await.unwrap() else { panic!() };
+        let request = VerificationRequest {
+            service: ServiceId::default(),
+            verification_id,
+        };
+        let StatusOutcome::Found(found) = engine.status(request).await.unwrap() else {
+            panic!()
+        };
         assert_eq!(found.deliveries, [(Channel::Sms, DeliveryStatus::Accepted)]);
     }
 }
@@ -63,8 +75,13 @@ async fn i58_a_check_goes_on_when_its_caller_goes_away_at_any_await() {
         let id = sent(&engine).await;
         let check = CheckRequest::of(&id, parts.provider.last_code());
         dropped_at(&parts, &engine, Command::Check(check), calls).await;
-        let request = VerificationRequest { service: ServiceId::default(), verification_id: id };
-        let StatusOutcome::Found(found) = engine.status(request).await.unwrap() else { panic!() };
+        let request = VerificationRequest {
+            service: ServiceId::default(),
+            verification_id: id,
+        };
+        let StatusOutcome::Found(found) = engine.status(request).await.unwrap() else {
+            panic!()
+        };
         assert_eq!(found.status, Status::Approved, "dropped at call {calls}");
     }
 }

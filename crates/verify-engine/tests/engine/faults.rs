@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use verify_core::command::{CheckRequest, SendRequest, VerificationRequest};
 use verify_core::outcome::{Fault, Refusal, RefusalCode};
 use verify_core::port::{
-    AssessRequest, Assessment, Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest,
-    Dispatched, InquireRequest, Inquired, Provider, Rejection, RejectionKind, RiskLevel, RiskScorer, Unavailable,
+    AssessRequest, Assessment, Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded,
+    DispatchRequest, Dispatched, InquireRequest, Inquired, Provider, Rejection, RejectionKind, RiskLevel,
+    RiskScorer, Unavailable,
 };
 use verify_core::record::DeliveryStatus;
 use verify_core::vocabulary::{Channel, ServiceId};
@@ -31,10 +32,21 @@ async fn send(engine: &Engine, n: usize) -> SendOutcome {
 async fn i13_a_store_that_fails_or_hangs_refuses_and_nothing_is_sent() {
     for mood in [Mood::Down, Mood::Hangs] {
         let parts = Parts::new(Gate::open());
-        let engine = parts.builder().store_timeout(Duration::from_millis(500)).build().unwrap();
+        let engine = parts
+            .builder()
+            .store_timeout(Duration::from_millis(500))
+            .build()
+            .unwrap();
         *parts.store.mood.lock() = mood;
-        assert_eq!(engine.send(SendRequest::to(number(1))).await, Err(Fault::StoreUnavailable), "{mood:?}");
-        assert_eq!(engine.check(CheckRequest::to(number(1), "123456")).await, Err(Fault::StoreUnavailable));
+        assert_eq!(
+            engine.send(SendRequest::to(number(1))).await,
+            Err(Fault::StoreUnavailable),
+            "{mood:?}"
+        );
+        assert_eq!(
+            engine.check(CheckRequest::to(number(1), "123456")).await,
+            Err(Fault::StoreUnavailable)
+        );
         assert_eq!(parts.provider.sends(), 0);
         assert!(!engine.readiness().await.is_ready());
     }
@@ -45,10 +57,17 @@ async fn a_provider_that_hangs_is_dropped_and_its_delivery_recorded_as_unknown()
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
     *parts.provider.hangs.lock() = true;
-    let SendOutcome::Sent(verification) = send(&engine, 1).await else { panic!() };
+    let SendOutcome::Sent(verification) = send(&engine, 1).await else {
+        panic!()
+    };
     assert_eq!(parts.store.events(), ["send.intended", "send.unknown"]);
-    let request = VerificationRequest { service: ServiceId::default(), verification_id: verification.id };
-    let StatusOutcome::Found(found) = engine.status(request).await.unwrap() else { panic!() };
+    let request = VerificationRequest {
+        service: ServiceId::default(),
+        verification_id: verification.id,
+    };
+    let StatusOutcome::Found(found) = engine.status(request).await.unwrap() else {
+        panic!()
+    };
     assert_eq!(found.deliveries, [(Channel::Sms, DeliveryStatus::Unknown)]);
 }
 
@@ -58,12 +77,22 @@ async fn i67_an_open_breaker_refuses_before_anything_is_charged_and_one_probe_cl
     let engine = parts.engine();
     parts.provider.rejects(RejectionKind::Down, 10);
     for n in 0..10 {
-        assert_eq!(refusal(send(&engine, n).await).code, RefusalCode::ProviderUnavailable);
+        assert_eq!(
+            refusal(send(&engine, n).await).code,
+            RefusalCode::ProviderUnavailable
+        );
     }
     let (asked, sends) = (parts.gate.count(), parts.provider.sends());
     assert_eq!(sends, 10);
-    assert_eq!(refusal(send(&engine, 11).await).code, RefusalCode::ProviderUnavailable);
-    assert_eq!(parts.gate.count(), asked, "neither the store nor the provider was asked");
+    assert_eq!(
+        refusal(send(&engine, 11).await).code,
+        RefusalCode::ProviderUnavailable
+    );
+    assert_eq!(
+        parts.gate.count(),
+        asked,
+        "neither the store nor the provider was asked"
+    );
     assert!(engine.readiness().await.providers["fake"].breaker_open);
 
     parts.clock.advance(Duration::from_secs(30));
@@ -90,7 +119,10 @@ async fn while_a_probe_is_out_nobody_else_is_let_through() {
         async move { send(&engine, 20).await }
     });
     parts.gate.reached(before + 2).await;
-    assert_eq!(refusal(send(&engine, 21).await).code, RefusalCode::ProviderUnavailable);
+    assert_eq!(
+        refusal(send(&engine, 21).await).code,
+        RefusalCode::ProviderUnavailable
+    );
     assert_eq!(parts.gate.count(), before + 2);
     parts.gate.let_through(2);
     assert!(matches!(probe.await.unwrap(), SendOutcome::Sent(_)));
@@ -106,7 +138,10 @@ async fn i67_a_breaker_that_is_open_leaves_the_next_provider() {
         assert!(matches!(send(&engine, n).await, SendOutcome::Sent(_)));
     }
     assert_eq!((parts.provider.sends(), second.sends()), (10, 12));
-    assert!(engine.readiness().await.is_ready(), "one provider of two carries on");
+    assert!(
+        engine.readiness().await.is_ready(),
+        "one provider of two carries on"
+    );
 }
 
 #[tokio::test]
@@ -163,7 +198,9 @@ async fn a_provider_that_panics_costs_its_flow_and_no_other() {
         .unwrap();
     let call = SendRequest::to(number(1)).by(Channel::Call);
     assert_eq!(engine.send(call.clone()).await, Err(Fault::StoreUnavailable));
-    let SendOutcome::Repeated(_) = engine.send(call).await.unwrap() else { panic!("the record is the truth") };
+    let SendOutcome::Repeated(_) = engine.send(call).await.unwrap() else {
+        panic!("the record is the truth")
+    };
     assert!(matches!(send(&engine, 2).await, SendOutcome::Sent(_)));
     engine.drain().await;
 }
@@ -174,7 +211,10 @@ struct Scorer(Option<RiskLevel>);
 impl RiskScorer for Scorer {
     async fn assess(&self, _request: &AssessRequest) -> Result<Assessment, Unavailable> {
         match self.0 {
-            Some(level) => Ok(Assessment { level: Some(level), ..Assessment::default() }),
+            Some(level) => Ok(Assessment {
+                level: Some(level),
+                ..Assessment::default()
+            }),
             None => std::future::pending().await,
         }
     }
@@ -189,7 +229,9 @@ async fn of_several_scorers_the_worst_holds_and_one_that_hangs_holds_up_nobody()
         (vec![None], true),
     ] {
         let parts = Parts::new(Gate::open());
-        let builder = scorers.iter().fold(parts.builder(), |builder, level| builder.risk_scorer(Scorer(*level)));
+        let builder = scorers.iter().fold(parts.builder(), |builder, level| {
+            builder.risk_scorer(Scorer(*level))
+        });
         let outcome = send(&builder.build().unwrap(), 1).await;
         assert_eq!(matches!(outcome, SendOutcome::Sent(_)), sent, "{scorers:?}");
         assert_eq!(parts.provider.sends(), usize::from(sent));
@@ -200,12 +242,20 @@ async fn of_several_scorers_the_worst_holds_and_one_that_hangs_holds_up_nobody()
 async fn a_wrong_code_is_an_outcome_and_a_right_one_an_approval() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
-    let SendOutcome::Sent(verification) = send(&engine, 1).await else { panic!() };
+    let SendOutcome::Sent(verification) = send(&engine, 1).await else {
+        panic!()
+    };
     let code = parts.provider.last_code();
     let wrong = format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
-    let said = engine.check(CheckRequest::of(&verification.id, wrong)).await.unwrap();
+    let said = engine
+        .check(CheckRequest::of(&verification.id, wrong))
+        .await
+        .unwrap();
     assert!(matches!(said, CheckOutcome::WrongCode(_)), "{said:?}");
     parts.clock.advance(Duration::from_secs(60));
-    let said = engine.check(CheckRequest::of(&verification.id, code)).await.unwrap();
+    let said = engine
+        .check(CheckRequest::of(&verification.id, code))
+        .await
+        .unwrap();
     assert!(matches!(said, CheckOutcome::Approved(_)), "{said:?}");
 }

@@ -22,10 +22,17 @@ async fn a_mocked_provider_sees_the_dispatch_that_it_expects() {
         .expect_dispatch()
         .withf(|request| request.to == "+12025550123" && request.code.is_some())
         .times(1)
-        .return_once(|_| Dispatched::Accepted { upstream: Some("m1".into()) });
+        .return_once(|_| Dispatched::Accepted {
+            upstream: Some("m1".into()),
+        });
 
     let parts = Parts::new(Gate::open());
-    let engine = parts.builder().provider(provider).route(Channel::Sms, None, ["mock"]).build().unwrap();
+    let engine = parts
+        .builder()
+        .provider(provider)
+        .route(Channel::Sms, None, ["mock"])
+        .build()
+        .unwrap();
     let outcome = engine.send(SendRequest::to("+1 202 555 0123")).await.unwrap();
     assert!(matches!(outcome, SendOutcome::Sent(_)), "{outcome:?}");
     assert_eq!(parts.provider.sends(), 0);

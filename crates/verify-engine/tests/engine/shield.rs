@@ -16,18 +16,31 @@ async fn a_flood_of_one_client_is_refused_without_a_call_and_told_when_to_come_b
     let engine = parts.builder().flood_shield(2).build().unwrap();
     let ip: IpAddr = "192.0.2.1".parse().unwrap();
     for guess in ["111111", "222222"] {
-        engine.check(CheckRequest::to("+12025550101", guess).ip(ip)).await.unwrap();
+        engine
+            .check(CheckRequest::to("+12025550101", guess).ip(ip))
+            .await
+            .unwrap();
     }
     let asked = parts.gate.count();
-    let said = engine.check(CheckRequest::to("+12025550101", "333333").ip(ip)).await.unwrap();
-    let CheckOutcome::Refused(refusal) = said else { panic!("{said:?}") };
+    let said = engine
+        .check(CheckRequest::to("+12025550101", "333333").ip(ip))
+        .await
+        .unwrap();
+    let CheckOutcome::Refused(refusal) = said else {
+        panic!("{said:?}")
+    };
     assert_eq!(refusal.code, RefusalCode::RateLimited);
-    let Some(Until::At(at)) = refusal.retry_at else { panic!("{refusal:?}") };
+    let Some(Until::At(at)) = refusal.retry_at else {
+        panic!("{refusal:?}")
+    };
     assert!(at > engine.now());
     assert_eq!(parts.gate.count(), asked);
     assert!(!engine.admits(ip), "a host that asks beforehand hears the same");
 
-    let other = engine.send(SendRequest::to("+12025550101").ip("192.0.2.2".parse().unwrap())).await.unwrap();
+    let other = engine
+        .send(SendRequest::to("+12025550101").ip("192.0.2.2".parse().unwrap()))
+        .await
+        .unwrap();
     assert!(matches!(other, SendOutcome::Sent(_)), "{other:?}");
     tokio::time::advance(at.since(engine.now()) + Duration::from_millis(1)).await;
     assert!(engine.admits(ip));

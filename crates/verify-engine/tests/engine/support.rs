@@ -12,11 +12,12 @@ use verify_core::event::Event;
 use verify_core::keys::Keys;
 use verify_core::limit::Counter;
 use verify_core::port::{
-    Capabilities, Clock, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest, Dispatched,
-    InquireRequest, Inquired, Maker, Provider, Rejection, RejectionKind, Scopes,
+    Capabilities, Clock, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest,
+    Dispatched, InquireRequest, Inquired, Maker, Provider, Rejection, RejectionKind, Scopes,
 };
 use verify_core::store::{
-    Changeset, Claim, ClaimKey, CounterKey, EventSeq, RecordKey, Row, Store, StoreAnswer, StoreFault, View, evaluate,
+    Changeset, Claim, ClaimKey, CounterKey, EventSeq, RecordKey, Row, Store, StoreAnswer, StoreFault, View,
+    evaluate,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, ServiceId};
@@ -30,11 +31,17 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn open() -> Arc<Self> {
-        Arc::new(Self { arrived: watch::Sender::new(0), leave: Semaphore::new(Semaphore::MAX_PERMITS) })
+        Arc::new(Self {
+            arrived: watch::Sender::new(0),
+            leave: Semaphore::new(Semaphore::MAX_PERMITS),
+        })
     }
 
     pub(crate) fn closed() -> Arc<Self> {
-        Arc::new(Self { arrived: watch::Sender::new(0), leave: Semaphore::new(0) })
+        Arc::new(Self {
+            arrived: watch::Sender::new(0),
+            leave: Semaphore::new(0),
+        })
     }
 
     /// Lets this many more calls through.
@@ -44,7 +51,11 @@ impl Gate {
 
     /// Waits until this many calls have come, let through or not.
     pub(crate) async fn reached(&self, calls: usize) {
-        self.arrived.subscribe().wait_for(|arrived| *arrived >= calls).await.unwrap();
+        self.arrived
+            .subscribe()
+            .wait_for(|arrived| *arrived >= calls)
+            .await
+            .unwrap();
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -111,7 +122,11 @@ impl TestStore {
     }
 
     pub(crate) fn events(&self) -> Vec<&'static str> {
-        self.events.lock().iter().map(|(_, event)| event.kind.as_str()).collect()
+        self.events
+            .lock()
+            .iter()
+            .map(|(_, event)| event.kind.as_str())
+            .collect()
     }
 
     fn decide(&self, changeset: &Changeset) -> StoreAnswer {
@@ -122,7 +137,12 @@ impl TestStore {
         if !decided.applied {
             return StoreAnswer::Refused(decided.seen);
         }
-        held.counters.extend(decided.counters.into_iter().map(|(key, counter, _)| (key, counter)));
+        held.counters.extend(
+            decided
+                .counters
+                .into_iter()
+                .map(|(key, counter, _)| (key, counter)),
+        );
         for (key, row) in decided.records {
             match row {
                 Some(row) => held.records.insert(key, row),
@@ -144,7 +164,11 @@ impl TestStore {
     }
 
     fn well(&self) -> Result<(), StoreFault> {
-        if *self.mood.lock() == Mood::Well { Ok(()) } else { Err(StoreFault::Unavailable) }
+        if *self.mood.lock() == Mood::Well {
+            Ok(())
+        } else {
+            Err(StoreFault::Unavailable)
+        }
     }
 }
 
@@ -164,9 +188,14 @@ impl Store for TestStore {
     async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
         self.well()?;
         let held = self.held.lock();
-        let rows = held.iter().flat_map(|(service, held)| held.records.iter().map(move |row| (service, row)));
+        let rows = held
+            .iter()
+            .flat_map(|(service, held)| held.records.iter().map(move |row| (service, row)));
         let due = rows.filter(|(_, (_, row))| row.due.is_some_and(|due| due <= now));
-        Ok(due.map(|(service, (key, _))| (service.clone(), *key)).take(most).collect())
+        Ok(due
+            .map(|(service, (key, _))| (service.clone(), *key))
+            .take(most)
+            .collect())
     }
 
     async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
@@ -207,8 +236,14 @@ impl TestProvider {
 
     /// The next dispatches are rejected like this.
     pub(crate) fn rejects(&self, kind: RejectionKind, times: usize) {
-        let rejection = Rejection { kind, retry_after: None, detail: Detail::default() };
-        self.says.lock().extend(std::iter::repeat_n(Dispatched::Rejected(rejection), times));
+        let rejection = Rejection {
+            kind,
+            retry_after: None,
+            detail: Detail::default(),
+        };
+        self.says
+            .lock()
+            .extend(std::iter::repeat_n(Dispatched::Rejected(rejection), times));
     }
 
     pub(crate) fn sends(&self) -> usize {
@@ -245,7 +280,10 @@ impl Provider for TestProvider {
         if *self.hangs.lock() {
             std::future::pending::<()>().await;
         }
-        self.says.lock().pop_front().unwrap_or(Dispatched::Accepted { upstream: None })
+        self.says
+            .lock()
+            .pop_front()
+            .unwrap_or(Dispatched::Accepted { upstream: None })
     }
 
     async fn compare(&self, _request: &CompareRequest) -> Compared {
@@ -295,7 +333,12 @@ pub(crate) struct Parts {
 impl Parts {
     pub(crate) fn new(gate: Arc<Gate>) -> Self {
         let (store, provider) = (TestStore::new(&gate), TestProvider::new("fake", &gate));
-        Self { store, provider, clock: HeldClock::new(), gate }
+        Self {
+            store,
+            provider,
+            clock: HeldClock::new(),
+            gate,
+        }
     }
 
     pub(crate) fn builder(&self) -> EngineBuilder {
