@@ -16,7 +16,8 @@ use verify_core::policy::PolicySet;
 use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
 use verify_core::time::{Timestamp, Until};
 
-use crate::builder::{BuildError, EngineBuilder};
+use crate::build_error::BuildError;
+use crate::builder::EngineBuilder;
 use crate::driver::Flow;
 use crate::outcome::{
     CancelOutcome, CheckOutcome, EraseOutcome, RedeemOutcome, ReportOutcome, SendOutcome, StatusOutcome,

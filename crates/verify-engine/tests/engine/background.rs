@@ -48,7 +48,7 @@ async fn a_sweep_writes_down_what_expired_and_the_next_finds_nothing() {
     );
     parts.clock.advance(Duration::from_secs(611));
     assert_eq!(engine.sweep_once().await, Ok(Swept { due: 1, changed: 1 }));
-    assert_eq!(parts.store.events().last(), Some(&"verification.expired"));
+    assert_eq!(parts.store.events().await.last(), Some(&"verification.expired"));
     assert_eq!(engine.sweep_once().await, Ok(Swept::default()));
     *parts.store.mood.lock() = Mood::Down;
     assert_eq!(engine.sweep_once().await, Err(StoreFault::Unavailable));
@@ -83,7 +83,7 @@ async fn events_are_handed_over_in_order_and_acknowledged_only_when_taken() {
     engine.send(SendRequest::to(TO)).await.unwrap();
     sink.declines.store(true, Ordering::Relaxed);
     assert_eq!(engine.pump_once().await, Ok(Pumped::Declined));
-    assert_eq!(parts.store.events().len(), 2, "they are kept");
+    assert_eq!(parts.store.events().await.len(), 2, "they are kept");
     sink.declines.store(false, Ordering::Relaxed);
     assert_eq!(engine.pump_once().await, Ok(Pumped::Taken(2)));
     assert_eq!(*sink.taken.lock(), ["send.intended", "send.accepted"]);
@@ -107,7 +107,7 @@ async fn the_background_sweeps_pumps_and_hands_over_the_rest_when_it_is_shut_dow
     engine.send(SendRequest::to("+12025550102")).await.unwrap();
     background.shutdown().await;
     assert_eq!(sink.taken.lock().len(), 5);
-    assert!(parts.store.events().is_empty());
+    assert!(parts.store.events().await.is_empty());
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ async fn i58_a_send_goes_on_when_its_caller_goes_away_at_any_await() {
         dropped_at(&parts, &engine, Command::Send(SendRequest::to(TO)), calls).await;
         assert_eq!(parts.provider.sends(), 1, "dropped at call {calls}");
         assert_eq!(
-            parts.store.events(),
+            parts.store.events().await,
             ["send.intended", "send.accepted"],
             "dropped at call {calls}"
         );
@@ -94,7 +94,7 @@ async fn i58_a_failover_goes_on_too() {
     parts.provider.rejects(RejectionKind::Down, 1);
     dropped_at(&parts, &engine, Command::Send(SendRequest::to(TO)), 2).await;
     assert_eq!((parts.provider.sends(), second.sends()), (1, 1));
-    assert_eq!(parts.store.events().last(), Some(&"send.accepted"));
+    assert_eq!(parts.store.events().await.last(), Some(&"send.accepted"));
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ async fn a_provider_that_hangs_is_dropped_and_its_delivery_recorded_as_unknown()
     let SendOutcome::Sent(verification) = send(&engine, 1).await else {
         panic!()
     };
-    assert_eq!(parts.store.events(), ["send.intended", "send.unknown"]);
+    assert_eq!(parts.store.events().await, ["send.intended", "send.unknown"]);
     let request = VerificationRequest {
         service: ServiceId::default(),
         verification_id: verification.id,

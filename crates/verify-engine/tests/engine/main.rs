@@ -9,6 +9,7 @@
 mod background;
 mod builder;
 mod dropped_callers;
+mod examples;
 mod faults;
 mod mock_provider;
 mod shield;

@@ -1,8 +1,8 @@
 //! Ports that a test holds in its hand: a store and a provider that stop at a gate, fail on demand and count.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,18 +10,15 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use verify_core::event::Event;
 use verify_core::keys::Keys;
-use verify_core::limit::Counter;
 use verify_core::port::{
     Capabilities, Clock, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest,
     Dispatched, InquireRequest, Inquired, Maker, Provider, Rejection, RejectionKind, Scopes,
 };
-use verify_core::store::{
-    Changeset, Claim, ClaimKey, CounterKey, EventSeq, RecordKey, Row, Store, StoreAnswer, StoreFault, View,
-    evaluate,
-};
+use verify_core::store::{Changeset, EventSeq, RecordKey, Store, StoreAnswer, StoreFault};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, ServiceId};
 use verify_engine::{Engine, EngineBuilder};
+use verify_testkit::ModelStore;
 
 /// Lets calls through one by one, or all.
 pub(crate) struct Gate {
@@ -78,89 +75,27 @@ pub(crate) enum Mood {
     Hangs,
 }
 
-/// A store that is nothing but the contract, one service at a time under one lock.
+/// The model store behind a gate, in a mood.
 pub(crate) struct TestStore {
-    held: Mutex<BTreeMap<ServiceId, Held>>,
-    events: Mutex<VecDeque<(EventSeq, Event)>>,
-    version: AtomicU64,
+    model: ModelStore,
     pub(crate) mood: Mutex<Mood>,
-    pub(crate) applies: AtomicUsize,
     gate: Arc<Gate>,
-}
-
-#[derive(Default)]
-struct Held {
-    counters: BTreeMap<CounterKey, Counter>,
-    records: BTreeMap<RecordKey, Row>,
-    claims: BTreeMap<ClaimKey, Claim>,
-}
-
-impl View for Held {
-    fn counter(&self, key: &CounterKey) -> Option<Counter> {
-        self.counters.get(key).cloned()
-    }
-
-    fn record(&self, key: &RecordKey) -> Option<Row> {
-        self.records.get(key).cloned()
-    }
-
-    fn claim(&self, key: &ClaimKey) -> Option<Claim> {
-        self.claims.get(key).cloned()
-    }
 }
 
 impl TestStore {
     pub(crate) fn new(gate: &Arc<Gate>) -> Arc<Self> {
+        let model = ModelStore::default();
         Arc::new(Self {
-            held: Mutex::default(),
-            events: Mutex::default(),
-            version: AtomicU64::new(1),
+            model,
             mood: Mutex::new(Mood::Well),
-            applies: AtomicUsize::new(0),
             gate: Arc::clone(gate),
         })
     }
 
-    pub(crate) fn events(&self) -> Vec<&'static str> {
-        self.events
-            .lock()
-            .iter()
-            .map(|(_, event)| event.kind.as_str())
-            .collect()
-    }
-
-    fn decide(&self, changeset: &Changeset) -> StoreAnswer {
-        let mut all = self.held.lock();
-        let held = all.entry(changeset.service.clone()).or_default();
-        let version = self.version.fetch_add(1, Ordering::Relaxed);
-        let decided = evaluate(changeset, held, version);
-        if !decided.applied {
-            return StoreAnswer::Refused(decided.seen);
-        }
-        held.counters.extend(
-            decided
-                .counters
-                .into_iter()
-                .map(|(key, counter, _)| (key, counter)),
-        );
-        for (key, row) in decided.records {
-            match row {
-                Some(row) => held.records.insert(key, row),
-                None => held.records.remove(&key),
-            };
-        }
-        for (key, claim) in decided.claims {
-            match claim {
-                Some(claim) => held.claims.insert(key, claim),
-                None => held.claims.remove(&key),
-            };
-        }
-        let mut events = self.events.lock();
-        for event in &changeset.events {
-            let seq = self.version.fetch_add(1, Ordering::Relaxed);
-            events.push_back((EventSeq(seq), event.clone()));
-        }
-        StoreAnswer::Applied(decided.seen)
+    /// What waits in the outbox.
+    pub(crate) async fn events(&self) -> Vec<&'static str> {
+        let waiting = self.model.outbox(usize::MAX).await.unwrap();
+        waiting.iter().map(|(_, event)| event.kind.as_str()).collect()
     }
 
     fn well(&self) -> Result<(), StoreFault> {
@@ -175,11 +110,10 @@ impl TestStore {
 #[async_trait]
 impl Store for TestStore {
     async fn apply(&self, changeset: &Changeset) -> StoreAnswer {
-        self.applies.fetch_add(1, Ordering::Relaxed);
         self.gate.pass().await;
         let mood = *self.mood.lock();
         match mood {
-            Mood::Well => self.decide(changeset),
+            Mood::Well => self.model.apply(changeset).await,
             Mood::Down => StoreAnswer::NotApplied(StoreFault::Unavailable),
             Mood::Hangs => std::future::pending().await,
         }
@@ -187,26 +121,17 @@ impl Store for TestStore {
 
     async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
         self.well()?;
-        let held = self.held.lock();
-        let rows = held
-            .iter()
-            .flat_map(|(service, held)| held.records.iter().map(move |row| (service, row)));
-        let due = rows.filter(|(_, (_, row))| row.due.is_some_and(|due| due <= now));
-        Ok(due
-            .map(|(service, (key, _))| (service.clone(), *key))
-            .take(most)
-            .collect())
+        self.model.due(now, most).await
     }
 
     async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
         self.well()?;
-        Ok(self.events.lock().iter().take(most).cloned().collect())
+        self.model.outbox(most).await
     }
 
     async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault> {
         self.well()?;
-        self.events.lock().retain(|(seq, _)| *seq > through);
-        Ok(())
+        self.model.acknowledge(through).await
     }
 
     async fn health(&self) -> Result<(), StoreFault> {
