@@ -19,7 +19,7 @@ use verify_core::outcome::{Fault, Refusal, RefusalCode, wait_secs};
 use verify_core::port::{DispatchRequest, Dispatched, Provider};
 use verify_core::vocabulary::Channel;
 use verify_engine::{CheckOutcome, Deliverer, Engine, SendOutcome};
-use verify_testkit::ModelStore;
+use verify_memstore::MemStore;
 
 #[derive(Deserialize)]
 struct AskForCode {
@@ -113,7 +113,7 @@ fn unavailable(fault: Fault) -> Response {
 pub(crate) fn engine(provider: impl Provider + 'static) -> Result<Engine, Box<dyn Error>> {
     let engine = Engine::builder()
         .keys(Keys::generate(&[42; 32]))
-        .store(ModelStore::default())
+        .store(MemStore::new())
         .provider(provider)
         .with_client_ip()
         .flood_shield(100)

@@ -17,7 +17,7 @@ use verify_core::port::{
 };
 use verify_core::vocabulary::Channel;
 use verify_engine::{CheckOutcome, Engine, SendOutcome};
-use verify_testkit::ModelStore;
+use verify_memstore::MemStore;
 
 /// Stands for a relay across the network: what it accepted, by the id of the dispatch.
 #[derive(Default)]
@@ -119,7 +119,7 @@ pub(crate) async fn run() -> Result<&'static str, Box<dyn Error>> {
             ..PolicySet::default()
         })
         .keys(Keys::generate(&[42; 32]))
-        .store(ModelStore::default())
+        .store(MemStore::new())
         .provider(MailProvider {
             relay: Arc::clone(&relay),
         })

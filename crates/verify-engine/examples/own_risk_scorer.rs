@@ -10,7 +10,7 @@ use verify_core::keys::Keys;
 use verify_core::port::{AssessRequest, Assessment, DispatchRequest, Dispatched, RiskScorer, Unavailable};
 use verify_core::vocabulary::{Channel, Standing};
 use verify_engine::{Deliverer, Engine, SendOutcome};
-use verify_testkit::ModelStore;
+use verify_memstore::MemStore;
 
 /// Scores by range. The policy's thresholds make levels of scores, and its `[risk]` says what follows.
 struct Ranges {
@@ -49,7 +49,7 @@ pub(crate) async fn run() -> Result<Vec<(&'static str, &'static str)>, Box<dyn E
     });
     let engine = Engine::builder()
         .keys(Keys::generate(&[42; 32]))
-        .store(ModelStore::default())
+        .store(MemStore::new())
         .provider(sms)
         .risk_scorer(Ranges {
             suspicious: "+1202555017",

@@ -10,7 +10,7 @@ use verify_core::keys::Keys;
 use verify_core::port::{DispatchRequest, Dispatched};
 use verify_core::vocabulary::Channel;
 use verify_engine::{CheckOutcome, Deliverer, Engine, SendOutcome};
-use verify_testkit::ModelStore;
+use verify_memstore::MemStore;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -37,7 +37,7 @@ pub(crate) async fn run() -> Result<&'static str, Box<dyn Error>> {
     let engine = Engine::builder()
         // Made once, and kept: `Keys::to_text` and `Keys::parse`.
         .keys(Keys::generate(&[42; 32]))
-        .store(ModelStore::default())
+        .store(MemStore::new())
         .provider(sms)
         .without_client_ip()
         .build()?;

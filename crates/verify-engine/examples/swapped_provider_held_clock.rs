@@ -15,7 +15,7 @@ use verify_core::port::{Clock, Detail, DispatchRequest, Dispatched, Provider, Re
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::Channel;
 use verify_engine::{CheckOutcome, Deliverer, Engine, SendOutcome};
-use verify_testkit::ModelStore;
+use verify_memstore::MemStore;
 
 /// Stands until it is moved.
 struct HeldClock(AtomicU64);
@@ -45,7 +45,7 @@ pub(crate) async fn run() -> Result<(&'static str, &'static str), Box<dyn Error>
     let (phone, mut inbox) = mpsc::unbounded_channel();
     let engine = Engine::builder()
         .keys(Keys::generate(&[42; 32]))
-        .store(ModelStore::default())
+        .store(MemStore::new())
         .provider(down("first"))
         .provider(carries("second", phone))
         .clock(Arc::clone(&clock))
