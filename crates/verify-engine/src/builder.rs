@@ -177,8 +177,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Every send and check carries the client's address, from a trusted hop. One that does not is warned of and
-    /// counted, and limits by ip are skipped for it.
+    /// Every send and check carries the client's address, from a trusted hop. One that does not is counted
+    /// ([`telemetry::MISSING_IP`]), and limits by ip are skipped for it.
     #[must_use]
     pub fn with_client_ip(mut self) -> Self {
         self.client_ip = Some(true);

@@ -31,7 +31,7 @@ pub struct ProviderReadiness {
     pub health: Result<(), Rejection>,
     /// True while its breaker keeps calls away.
     pub breaker_open: bool,
-    /// True when its latest telling answer refused our credentials or configuration: an operator has to act.
+    /// True when it refused our credentials or configuration within the last minute: an operator has to act.
     pub operator_fault: bool,
 }
 
@@ -68,7 +68,7 @@ impl Engine {
             let refused = health.as_ref().err().and_then(blames_operator) == Some(true);
             let readiness = ProviderReadiness {
                 breaker_open: carrier.is_open(now),
-                operator_fault: refused || carrier.has_operator_fault(),
+                operator_fault: refused || carrier.has_operator_fault(now),
                 health,
             };
             (name.clone(), readiness)

@@ -15,7 +15,7 @@ use verify_core::record::DeliveryStatus;
 use verify_core::vocabulary::{Channel, ServiceId};
 use verify_engine::{CheckOutcome, Engine, SendOutcome, StatusOutcome};
 
-use crate::support::{Gate, Mood, Parts, TestProvider, number};
+use crate::support::{Gate, HeldClock, Mood, Parts, TestProvider, number};
 
 fn refusal(outcome: SendOutcome) -> Refusal {
     match outcome {
@@ -157,6 +157,14 @@ async fn refused_credentials_turn_readiness_red_and_open_no_breaker() {
     let red = engine.readiness().await;
     assert!(red.providers["fake"].operator_fault && !red.providers["fake"].breaker_open);
     assert!(!red.is_ready());
+    parts.clock.advance(Duration::from_secs(60));
+    assert!(
+        engine.readiness().await.is_ready(),
+        "an instance without traffic is not kept out for good"
+    );
+    parts.provider.rejects(RejectionKind::Misconfigured, 1);
+    refusal(send(&engine, 18).await);
+    assert!(!engine.readiness().await.is_ready());
     assert!(matches!(send(&engine, 20).await, SendOutcome::Sent(_)));
     assert!(engine.readiness().await.is_ready());
 }
@@ -258,4 +266,45 @@ async fn a_wrong_code_is_an_outcome_and_a_right_one_an_approval() {
         .await
         .unwrap();
     assert!(matches!(said, CheckOutcome::Approved(_)), "{said:?}");
+}
+
+/// Finds nothing, and takes far too long by the engine's clock.
+struct Late(Arc<HeldClock>);
+
+#[async_trait]
+impl RiskScorer for Late {
+    async fn assess(&self, _request: &AssessRequest) -> Result<Assessment, Unavailable> {
+        self.0.advance(Duration::from_secs(21));
+        Ok(Assessment {
+            level: Some(RiskLevel::Low),
+            ..Assessment::default()
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_late_is_not_begun() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts
+        .builder()
+        .risk_scorer(Late(parts.clock.clone()))
+        .build()
+        .unwrap();
+    let calls = parts.gate.count();
+    assert_eq!(
+        refusal(send(&engine, 1).await).code,
+        RefusalCode::ProviderUnavailable
+    );
+    assert_eq!(parts.provider.sends(), 0);
+    assert_eq!(
+        parts.gate.count(),
+        calls + 1,
+        "the intent, and nothing after the deadline"
+    );
+    parts.clock.advance(Duration::from_secs(60));
+    assert_eq!(
+        engine.sweep_once().await.unwrap().changed,
+        1,
+        "a tick settles what was left open"
+    );
 }

@@ -14,3 +14,4 @@ mod faults;
 mod mock_provider;
 mod shield;
 mod support;
+mod telemetry;
