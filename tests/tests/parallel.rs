@@ -26,13 +26,17 @@ fn engines(count: usize, text: &str) -> (Vec<Engine>, Arc<Inbox>) {
     let inbox = Arc::new(Inbox::default());
     let engine = |_| {
         let inbox = Arc::clone(&inbox);
-        let phone = Deliverer::new("phone", [Channel::Sms, Channel::Call], move |message: DispatchRequest| {
-            inbox.messages.fetch_add(1, Ordering::SeqCst);
-            if let Some(code) = &message.code {
-                code.expose().clone_into(&mut inbox.last.lock());
-            }
-            async { Dispatched::Accepted { upstream: None } }
-        });
+        let phone = Deliverer::new(
+            "phone",
+            [Channel::Sms, Channel::Call],
+            move |message: DispatchRequest| {
+                inbox.messages.fetch_add(1, Ordering::SeqCst);
+                if let Some(code) = &message.code {
+                    code.expose().clone_into(&mut inbox.last.lock());
+                }
+                async { Dispatched::Accepted { upstream: None } }
+            },
+        );
         Engine::builder()
             .policy(policy(text))
             .keys(Keys::generate(&[3; 32]))
@@ -49,7 +53,9 @@ async fn guesses(engines: &[Engine], codes: Vec<String>) -> (usize, usize) {
     let mut tasks = Vec::new();
     for (index, code) in codes.into_iter().enumerate() {
         let engine = engines[index % engines.len()].clone();
-        tasks.push(tokio::spawn(async move { engine.check(CheckRequest::to(TO, code)).await.unwrap() }));
+        tasks.push(tokio::spawn(async move {
+            engine.check(CheckRequest::to(TO, code)).await.unwrap()
+        }));
     }
     let (mut compared, mut approved) = (0, 0);
     for task in tasks {
@@ -63,14 +69,20 @@ async fn guesses(engines: &[Engine], codes: Vec<String>) -> (usize, usize) {
 }
 
 async fn sent_by(engine: &Engine) {
-    assert!(matches!(engine.send(SendRequest::to(TO)).await.unwrap(), SendOutcome::Sent(_)));
+    assert!(matches!(
+        engine.send(SendRequest::to(TO)).await.unwrap(),
+        SendOutcome::Sent(_)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn i05_eight_engines_on_one_store_enforce_the_total_of_one() {
     for (text, expected) in [
         ("version = 1", 1),
-        ("version = 1\n[lockout]\nwaits = { 5 = \"15m\", 10 = \"1h\", 100 = \"never\" }\n", 5),
+        (
+            "version = 1\n[lockout]\nwaits = { 5 = \"15m\", 10 = \"1h\", 100 = \"never\" }\n",
+            5,
+        ),
     ] {
         let (engines, inbox) = engines(8, text);
         sent_by(&engines[0]).await;
@@ -94,7 +106,9 @@ async fn i26_two_hundred_sends_one_message() {
     let mut tasks = Vec::new();
     for index in 0..200 {
         let engine = engines[index % engines.len()].clone();
-        tasks.push(tokio::spawn(async move { engine.send(SendRequest::to(TO)).await.unwrap() }));
+        tasks.push(tokio::spawn(async move {
+            engine.send(SendRequest::to(TO)).await.unwrap()
+        }));
     }
     for task in tasks {
         task.await.unwrap();

@@ -20,14 +20,26 @@ fn transition_tables() {
     for from in Status::ALL {
         let row: Vec<&str> = Status::ALL
             .iter()
-            .map(|to| if Status::TRANSITIONS.contains(&(*from, *to)) { to.as_str() } else { "-" })
+            .map(|to| {
+                if Status::TRANSITIONS.contains(&(*from, *to)) {
+                    to.as_str()
+                } else {
+                    "-"
+                }
+            })
             .collect();
         writeln!(table, "{}: {}", from.as_str(), row.join(" ")).unwrap();
     }
     for from in DeliveryStatus::ALL {
         let row: Vec<&str> = DeliveryStatus::ALL
             .iter()
-            .map(|to| if DeliveryStatus::TRANSITIONS.contains(&(*from, *to)) { to.as_str() } else { "-" })
+            .map(|to| {
+                if DeliveryStatus::TRANSITIONS.contains(&(*from, *to)) {
+                    to.as_str()
+                } else {
+                    "-"
+                }
+            })
             .collect();
         writeln!(table, "{}: {}", from.as_str(), row.join(" ")).unwrap();
     }
@@ -38,7 +50,9 @@ fn transition_tables() {
 fn every_write_of_a_status_goes_through_its_table() {
     for from in DeliveryStatus::ALL {
         for to in DeliveryStatus::ALL {
-            let Some(mut delivery) = delivery_at(*from) else { continue };
+            let Some(mut delivery) = delivery_at(*from) else {
+                continue;
+            };
             let allowed = DeliveryStatus::TRANSITIONS.contains(&(*from, *to));
             assert_eq!(delivery.advance(*to), allowed);
             assert_eq!(delivery.status(), if allowed { *to } else { *from });
@@ -48,14 +62,24 @@ fn every_write_of_a_status_goes_through_its_table() {
 
 /// A delivery that went to a status by the table.
 fn delivery_at(status: DeliveryStatus) -> Option<Delivery> {
-    let fresh = || Delivery::dispatching([1; 16], Channel::Sms, "own".into(), Timestamp::ZERO, Timestamp::MAX);
+    let fresh = || {
+        Delivery::dispatching(
+            [1; 16],
+            Channel::Sms,
+            "own".into(),
+            Timestamp::ZERO,
+            Timestamp::MAX,
+        )
+    };
     let path: &[DeliveryStatus] = match status {
         DeliveryStatus::Dispatching => &[],
         DeliveryStatus::Accepted | DeliveryStatus::Rejected | DeliveryStatus::Unknown => &[status],
         DeliveryStatus::Delivered | DeliveryStatus::Undelivered => &[DeliveryStatus::Accepted, status],
     };
     let mut delivery = fresh();
-    path.iter().all(|step| delivery.advance(*step)).then_some(delivery)
+    path.iter()
+        .all(|step| delivery.advance(*step))
+        .then_some(delivery)
 }
 
 fn sample() -> Record {
@@ -66,16 +90,47 @@ fn sample() -> Record {
         standing: Standing::Known,
         binding: Some(Print::from_bytes([3; 16])),
     };
-    let own = CodeOf::Own { key: Keys::generate(&[1; 32]).code.newest(), generation: 1, length: 6 };
-    let managed = CodeOf::Managed { provider: "twilio".into(), scope: "VA0".into() };
-    let mut first = Entry::pending([4; 16], identity.clone(), own, at, at + Duration::from_secs(600), vec![9, 9]);
-    let mut delivery = Delivery::dispatching([5; 16], Channel::Sms, "own".into(), at, at + Duration::from_secs(20));
+    let own = CodeOf::Own {
+        key: Keys::generate(&[1; 32]).code.newest(),
+        generation: 1,
+        length: 6,
+    };
+    let managed = CodeOf::Managed {
+        provider: "twilio".into(),
+        scope: "VA0".into(),
+    };
+    let mut first = Entry::pending(
+        [4; 16],
+        identity.clone(),
+        own,
+        at,
+        at + Duration::from_secs(600),
+        vec![9, 9],
+    );
+    let mut delivery = Delivery::dispatching(
+        [5; 16],
+        Channel::Sms,
+        "own".into(),
+        at,
+        at + Duration::from_secs(20),
+    );
     delivery.advance(DeliveryStatus::Accepted);
     delivery.upstream = Some("SM1".into());
     first.add_delivery(delivery);
-    first.approval = Some(ApprovalMark { id: [6; 16], by_key: Some(Print::from_bytes([7; 16])), at });
+    first.approval = Some(ApprovalMark {
+        id: [6; 16],
+        by_key: Some(Print::from_bytes([7; 16])),
+        at,
+    });
     first.advance(Status::Approved);
-    let second = Entry::pending([8; 16], identity, managed, at, at + Duration::from_secs(600), Vec::new());
+    let second = Entry::pending(
+        [8; 16],
+        identity,
+        managed,
+        at,
+        at + Duration::from_secs(600),
+        Vec::new(),
+    );
     let concluding = Concluding {
         provider: "twilio".into(),
         scope: "VA0".into(),
@@ -83,7 +138,10 @@ fn sample() -> Record {
         by: [10; 16],
         until: at + Duration::from_secs(6),
     };
-    Record { entries: vec![first, second], concluding: Some(concluding) }
+    Record {
+        entries: vec![first, second],
+        concluding: Some(concluding),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -96,13 +154,22 @@ fn record_format() {
     assert_eq!(Record::decode(&row).unwrap(), sample());
     let notes = Notes {
         notes: vec![
-            Note { channel: Channel::Sms, kind: RejectionKind::OptedOut, until: None },
-            Note { channel: Channel::Call, kind: RejectionKind::PrefixBlocked, until: Some(Timestamp::from_millis(1)) },
+            Note {
+                channel: Channel::Sms,
+                kind: RejectionKind::OptedOut,
+                until: None,
+            },
+            Note {
+                channel: Channel::Call,
+                kind: RejectionKind::PrefixBlocked,
+                until: Some(Timestamp::from_millis(1)),
+            },
         ],
     };
     let noted = notes.encode().unwrap();
     assert_eq!(Notes::decode(&noted).unwrap(), notes);
-    let header = |row: &verify_core::store::Row| format!("{:?} {:?} {:?}", row.lifetime, row.live_until, row.due);
+    let header =
+        |row: &verify_core::store::Row| format!("{:?} {:?} {:?}", row.lifetime, row.live_until, row.due);
     insta::assert_snapshot!(format!(
         "{}\n{}\n{}\n{}",
         header(&row),
@@ -127,11 +194,35 @@ fn a_record_of_another_format_is_refused_and_not_guessed_at() {
 fn names_that_others_rely_on() {
     let mut names = String::new();
     let words = |words: Vec<&str>| words.join(" ");
-    writeln!(names, "events: {}", words(EventKind::ALL.iter().map(|kind| kind.as_str()).collect())).unwrap();
-    writeln!(names, "refusals: {}", words(RefusalCode::ALL.iter().map(|code| code.as_str()).collect())).unwrap();
-    writeln!(names, "rejections: {}", words(RejectionKind::ALL.iter().map(|kind| kind.as_str()).collect())).unwrap();
-    writeln!(names, "channels: {}", words(Channel::ALL.iter().map(|channel| channel.as_str()).collect())).unwrap();
-    writeln!(names, "purposes: {}", words(Purpose::ALL.iter().map(|purpose| purpose.as_str()).collect())).unwrap();
+    writeln!(
+        names,
+        "events: {}",
+        words(EventKind::ALL.iter().map(|kind| kind.as_str()).collect())
+    )
+    .unwrap();
+    writeln!(
+        names,
+        "refusals: {}",
+        words(RefusalCode::ALL.iter().map(|code| code.as_str()).collect())
+    )
+    .unwrap();
+    writeln!(
+        names,
+        "rejections: {}",
+        words(RejectionKind::ALL.iter().map(|kind| kind.as_str()).collect())
+    )
+    .unwrap();
+    writeln!(
+        names,
+        "channels: {}",
+        words(Channel::ALL.iter().map(|channel| channel.as_str()).collect())
+    )
+    .unwrap();
+    writeln!(
+        names,
+        "purposes: {}",
+        words(Purpose::ALL.iter().map(|purpose| purpose.as_str()).collect())
+    )
+    .unwrap();
     insta::assert_snapshot!(names);
 }
-
