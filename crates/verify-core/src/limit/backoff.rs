@@ -44,7 +44,7 @@ impl Backoff {
     #[must_use]
     pub fn counted(&self, forget_after: Duration, now: Timestamp) -> Self {
         let now = now.max(self.last);
-        if self.is_forgotten(forget_after, now) {
+        if self.count > 0 && self.is_forgotten(forget_after, now) {
             return Self {
                 count: 1,
                 last: now,

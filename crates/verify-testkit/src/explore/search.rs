@@ -39,13 +39,13 @@ pub struct Search<'a> {
     /// What may go wrong.
     pub budget: Budget,
     /// Looked at in every state: the world, and the outcomes of the flows that are over. The text says what is wrong.
-    pub invariant: &'a Invariant,
+    pub invariant: &'a Invariant<'a>,
     /// Looked at when all flows are over.
-    pub at_end: &'a Invariant,
+    pub at_end: &'a Invariant<'a>,
 }
 
 /// What must hold.
-pub type Invariant = dyn Fn(&World, &[Option<Outcome>]) -> Result<(), String>;
+pub type Invariant<'a> = dyn Fn(&World, &[Option<Outcome>]) -> Result<(), String> + 'a;
 
 #[derive(Clone)]
 struct Flow {

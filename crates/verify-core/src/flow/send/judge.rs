@@ -131,15 +131,21 @@ impl Send {
         last.channel == self.by() && !last.status().has_failed() && clock < last.at + gap
     }
 
-    /// Another channel may come inside the gap once the last delivery failed, or stayed silent for long enough.
-    fn waives_gap(&self, record: &Record, at: Timestamp) -> bool {
+    /// From when on a send may come inside the gap: at once when the last delivery failed; by another channel when it
+    /// has stayed silent for long enough.
+    fn gap_waived_from(&self, record: &Record, at: Timestamp) -> Option<Timestamp> {
         let after = self.ctx.policy.channels_for(self.who.purpose()).fallback_after;
-        let last = self
-            .matching(record, at)
-            .and_then(|entry| entry.deliveries.last());
-        last.is_some_and(|last| {
-            last.status().has_failed() || (last.channel != self.by() && at >= last.at + after)
-        })
+        let entry = self.matching(record, at)?;
+        let last = entry.deliveries.last()?;
+        if last.status().has_failed() {
+            return Some(at);
+        }
+        let from = last.at + after;
+        (last.channel != self.by() && from < entry.expires).then_some(from)
+    }
+
+    fn waives_gap(&self, record: &Record, at: Timestamp) -> bool {
+        self.gap_waived_from(record, at).is_some_and(|from| from <= at)
     }
 
     /// All that stands against this send at `at`, in the order of judgement.
@@ -185,7 +191,8 @@ impl Send {
 
     /// What the lockouts (or the limits) deny.
     fn denials(&self, record: &Record, at: Timestamp, lockouts: bool) -> Vec<Stop> {
-        let waived = self.waives_gap(record, at);
+        let waived_from = self.gap_waived_from(record, at);
+        let waived = waived_from.is_some_and(|from| from <= at);
         let lines = self
             .board
             .lines
@@ -198,7 +205,11 @@ impl Send {
         });
         lines
             .filter_map(|line| {
-                let until = line.denied(at)?;
+                let denied = line.denied(at)?;
+                let until = match waived_from.filter(|_| line.kind == Kind::Gap) {
+                    Some(from) => denied.min(Until::At(from)),
+                    None => denied,
+                };
                 let human = line.then == Then::HumanCheck;
                 let code = match human && self.ctx.human_check {
                     true => RefusalCode::HumanCheckRequired,
