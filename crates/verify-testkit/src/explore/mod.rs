@@ -1,0 +1,10 @@
+//! Exploration: several flows over one world, every interleaving, with faults at every step.
+//!
+//! The [`World`] is everything outside the core as plain data: a store, providers, an inbox, a clock. It can be cloned,
+//! so that a search goes back to any state, and digested, so that no state is visited twice.
+
+mod search;
+mod world;
+
+pub use search::{Budget, Found, Invariant, Search};
+pub use world::{Delivered, Kinds, World};
