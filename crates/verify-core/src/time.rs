@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// By how much the clocks of two nodes may differ. Expiries in the store and repairs wait that much longer.
+pub const SKEW: Duration = Duration::from_secs(10);
+
 /// Milliseconds since the Unix epoch, UTC.
 ///
 /// Arithmetic saturates: adding a duration that does not fit gives [`Timestamp::MAX`], never a wrapped instant.

@@ -1,0 +1,101 @@
+//! Flows: a command becomes steps, each plain data that says what must be done outside and holds the only handle that
+//! can take the answer.
+//!
+//! The loop of every driver:
+//!
+//! ```text
+//! let mut step = machine.start(command, start);
+//! loop { step = match step {
+//!     Step::Store(it)    => { let answer = store.apply(it.changeset());  it.resume(now, answer) }
+//!     Step::Assess(it)   => …,   Step::Dispatch(it) => …,   Step::Compare(it)  => …,
+//!     Step::Inquire(it)  => …,   Step::Conclude(it) => …,
+//!     Step::Done(outcome) => break outcome,
+//! } }
+//! ```
+//!
+//! Every flow ends within [`MOST_STEPS`] steps. A driver drops an outside call at its step's `not_after` and answers
+//! the safe direction: `Unknown` or `Unavailable`.
+
+mod step;
+
+pub use step::*;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::command::Command;
+use crate::keys::Keys;
+use crate::policy::PolicySet;
+use crate::port::{Capabilities, ProviderName};
+use crate::seed::Seed;
+use crate::time::Timestamp;
+use crate::vocabulary::{Channel, Country};
+
+/// No flow takes more steps than this, contention and failover included.
+pub const MOST_STEPS: usize = 48;
+
+/// From the first step to the last outside call. Shorter than the resend gap's least value allows repairs to begin.
+pub const FLOW_BUDGET: Duration = Duration::from_secs(20);
+
+/// Which provider carries what, in which order. Data, made once at start.
+#[derive(Debug, Clone, Default)]
+pub struct Routes {
+    /// What each provider can do.
+    pub providers: BTreeMap<ProviderName, Capabilities>,
+    /// By channel and country; the entry without a country is for all others.
+    pub order: BTreeMap<(Channel, Option<Country>), Vec<ProviderName>>,
+}
+
+impl Routes {
+    /// Providers for a channel and a country, first choice first.
+    pub fn of(&self, channel: Channel, country: Option<Country>) -> impl Iterator<Item = &Capabilities> {
+        let listed = self.order.get(&(channel, country)).or_else(|| self.order.get(&(channel, None)));
+        listed.into_iter().flatten().filter_map(|name| self.providers.get(name))
+    }
+}
+
+/// The pure machine: policies and routes. It holds no state.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    policies: Arc<PolicySet>,
+    routes: Arc<Routes>,
+}
+
+/// What a command starts with besides itself.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The time.
+    pub now: Timestamp,
+    /// Randomness.
+    pub seed: Seed,
+    /// The key rings.
+    pub keys: Arc<Keys>,
+    /// Providers whose breaker is open.
+    pub open_breakers: BTreeSet<ProviderName>,
+    /// Whether a human check is configured.
+    pub human_check: bool,
+}
+
+impl Machine {
+    /// A machine for these policies and routes.
+    pub fn new(policies: Arc<PolicySet>, routes: Arc<Routes>) -> Self {
+        Self { policies, routes }
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> &Arc<PolicySet> {
+        &self.policies
+    }
+
+    /// The routes in force.
+    pub fn routes(&self) -> &Arc<Routes> {
+        &self.routes
+    }
+
+    /// Opens a flow. The first step may already be the last.
+    pub fn start(&self, command: Command, start: Start) -> Step {
+        let _ = (command, start);
+        todo!()
+    }
+}

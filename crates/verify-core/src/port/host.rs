@@ -1,0 +1,71 @@
+//! What the host lends: a clock, randomness, keys, and places for events and refusals.
+
+use async_trait::async_trait;
+
+use crate::event::Event;
+use crate::keys::Keys;
+use crate::outcome::Explanation;
+use crate::time::Timestamp;
+
+/// Tells the time.
+///
+/// *Safe direction of failure*: a clock that runs late delays; one that jumps back delays by at most the jump and
+/// opens nothing. It must not run ahead of other nodes by more than [`crate::time::SKEW`].
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Gives randomness from a cryptographically secure source.
+///
+/// *Safe direction of failure*: it must not return when it has none; codes and tokens depend on it.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait Entropy: Send + Sync {
+    /// 32 fresh bytes.
+    fn seed(&self) -> [u8; 32];
+}
+
+/// Lends the key rings.
+///
+/// Asked at each command, so that a rotation takes effect without a restart; it answers from memory.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait KeySource: Send + Sync {
+    /// The rings in force.
+    fn keys(&self) -> std::sync::Arc<Keys>;
+}
+
+/// Takes events from the outbox, in order, at least once.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait EventSink: Send + Sync {
+    /// Takes a batch. `false` means: again later; nothing of it is acknowledged then.
+    async fn take(&self, events: &[Event]) -> bool;
+}
+
+/// An event sink that forgets.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoEvents;
+
+#[async_trait]
+impl EventSink for NoEvents {
+    async fn take(&self, _events: &[Event]) -> bool {
+        true
+    }
+}
+
+/// Is told of every refusal, with all that decided it. Refusals are many and cheap, so they are no events: they are
+/// not stored, and a sink that cannot keep up drops them.
+#[cfg_attr(feature = "mock", mockall::automock)]
+pub trait RefusalSink: Send + Sync {
+    /// Told of a refusal. Must not block.
+    fn refused(&self, explanation: &Explanation);
+}
+
+/// A refusal sink that forgets.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoRefusals;
+
+impl RefusalSink for NoRefusals {
+    fn refused(&self, _explanation: &Explanation) {}
+}

@@ -1,0 +1,546 @@
+//! The provider port: who carries a code, and who may make and compare it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::code::Code;
+use crate::time::Timestamp;
+use crate::vocabulary::{Channel, Purpose, ServiceId};
+
+/// A provider's name: `[a-z0-9_-]`, at most 32, stable, since records hold it.
+pub type ProviderName = Arc<str>;
+
+/// Who makes and compares the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Maker {
+    /// The engine derives it; the provider only carries it.
+    Own,
+    /// The provider makes, sends and compares it.
+    Managed,
+}
+
+/// What a provider can do. Read once, at start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Its name.
+    pub name: ProviderName,
+    /// Channels that it carries.
+    pub channels: Vec<Channel>,
+    /// Who makes the code.
+    pub maker: Maker,
+    /// Where a managed provider's codes are valid (for Twilio a Verify Service): verifications of one destination
+    /// that meet in one scope share a code, its sends and its checks.
+    pub scopes: Scopes,
+    /// It can be asked later what became of a delivery.
+    pub can_inquire: bool,
+    /// It wants to be told when a verification was approved or canceled.
+    pub can_conclude: bool,
+    /// It reports deliveries. Where it does not, silence means nothing.
+    pub reports: bool,
+}
+
+/// The scope of a provider's codes by service and purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scopes {
+    /// Where nothing else is named.
+    pub default: Arc<str>,
+    /// By service, and by service and purpose.
+    pub named: BTreeMap<(ServiceId, Option<Purpose>), Arc<str>>,
+}
+
+impl Scopes {
+    /// The scope for a service and a purpose.
+    pub fn of(&self, service: &ServiceId, purpose: Purpose) -> &Arc<str> {
+        self.named
+            .get(&(service.clone(), Some(purpose)))
+            .or_else(|| self.named.get(&(service.clone(), None)))
+            .unwrap_or(&self.default)
+    }
+}
+
+/// Carries challenges.
+///
+/// # Contract
+///
+/// - `dispatch` is called at most once for a delivery. [`Dispatched::Rejected`] means *surely not sent*. Whenever the
+///   provider may have sent, the answer is [`Dispatched::Unknown`]; that is also the *safe direction of failure*.
+/// - A provider never retries inside by itself unless the call was surely not processed.
+/// - Every call ends by `not_after` at the latest; the engine drops it then and takes it as `Unknown`.
+/// - Error texts are for operators; the engine masks numbers and mailboxes in them.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// What it can do. Constant.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Sends.
+    async fn dispatch(&self, request: &DispatchRequest) -> Dispatched;
+
+    /// Compares a code that a managed provider made.
+    async fn compare(&self, request: &CompareRequest) -> Compared;
+
+    /// What became of a delivery whose answer was lost.
+    async fn inquire(&self, request: &InquireRequest) -> Inquired;
+
+    /// Is told the end of a verification.
+    async fn conclude(&self, request: &ConcludeRequest) -> Concluded;
+
+    /// Whether it can be reached with its credentials. Costs nothing and sends nothing.
+    ///
+    /// # Errors
+    /// What is wrong, for operators.
+    async fn health(&self) -> Result<(), Rejection>;
+}
+
+/// A message to send.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct DispatchRequest {
+    /// Which provider.
+    pub provider: ProviderName,
+    /// The service.
+    pub service: ServiceId,
+    /// The scope of the code, for managed providers.
+    pub scope: Arc<str>,
+    /// E.164, or the mailbox as written. Do not log it.
+    pub to: String,
+    /// How.
+    pub channel: Channel,
+    /// Why.
+    pub purpose: Purpose,
+    /// The code to carry; `None` when the provider makes it.
+    pub code: Option<Code>,
+    /// BCP 47.
+    pub locale: String,
+    /// What is paid, for `transaction`.
+    pub amount: Option<String>,
+    /// To whom.
+    pub payee: Option<String>,
+    /// How long the code still lives.
+    pub code_ttl: Duration,
+    /// A sealed reference, at most 128 characters: put it where reports carry it back (a callback URL, a tag).
+    pub reference: String,
+    /// The same for every try of this delivery, different for any other.
+    pub dispatch_id: [u8; 16],
+    /// Nothing may be sent after this.
+    pub not_after: Timestamp,
+}
+
+impl fmt::Debug for DispatchRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DispatchRequest")
+            .field("provider", &self.provider)
+            .field("service", &self.service)
+            .field("channel", &self.channel)
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of a dispatch.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Dispatched {
+    /// A parsed positive answer, nothing less.
+    Accepted {
+        /// The provider's id of the message or verification.
+        upstream: Option<String>,
+    },
+    /// Surely not sent.
+    Rejected(Rejection),
+    /// Perhaps sent.
+    Unknown(Detail),
+}
+
+/// Why a provider did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Rejection {
+    /// What is the matter.
+    pub kind: RejectionKind,
+    /// When the provider said to come back.
+    pub retry_after: Option<Duration>,
+    /// For operators.
+    pub detail: Detail,
+}
+
+/// What is the matter, sorted by whose matter it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RejectionKind {
+    /// Caller: the request was wrong in a way that the core should have seen.
+    BadRequest,
+    /// Destination: not a number or mailbox that can be used.
+    InvalidDestination,
+    /// Destination: this channel does not reach it (a landline, no such app).
+    ChannelUnreachable,
+    /// Destination: the person opted out of this channel.
+    OptedOut,
+    /// Destination: the provider blocks its prefix on this channel for fraud.
+    PrefixBlocked,
+    /// Destination: the operator's account does not send there (geographic permissions).
+    RegionBlocked,
+    /// Quota: the provider's own cap on this destination.
+    DestinationQuota,
+    /// Quota: the account sends too fast. Not processed.
+    AccountQuota,
+    /// Provider: down, or an answer that says it did not do it.
+    Down,
+    /// Operator: credentials are refused.
+    Credentials,
+    /// Operator: configuration or account.
+    Misconfigured,
+}
+
+/// Whose matter a rejection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Blame {
+    /// Our own request.
+    Caller,
+    /// The destination.
+    Destination,
+    /// The provider.
+    Provider,
+    /// A quota.
+    Quota,
+    /// The operator's credentials or configuration.
+    Operator,
+}
+
+/// What may help after a rejection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Helps {
+    /// Another provider, now.
+    AnotherProvider,
+    /// Another channel.
+    AnotherChannel,
+    /// Time.
+    Waiting,
+    /// Another destination.
+    AnotherDestination,
+}
+
+/// What is remembered of a rejection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Remember {
+    /// Nothing.
+    Nothing,
+    /// For this destination and channel, that long.
+    Destination(Duration),
+    /// For this destination and channel, until an operator ends it.
+    DestinationForGood,
+    /// For the whole prefix and channel, that long.
+    Prefix(Duration),
+}
+
+impl RejectionKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::BadRequest,
+        Self::InvalidDestination,
+        Self::ChannelUnreachable,
+        Self::OptedOut,
+        Self::PrefixBlocked,
+        Self::RegionBlocked,
+        Self::DestinationQuota,
+        Self::AccountQuota,
+        Self::Down,
+        Self::Credentials,
+        Self::Misconfigured,
+    ];
+
+    /// Whose matter it is.
+    pub const fn blame(self) -> Blame {
+        match self {
+            Self::BadRequest => Blame::Caller,
+            Self::InvalidDestination
+            | Self::ChannelUnreachable
+            | Self::OptedOut
+            | Self::PrefixBlocked
+            | Self::RegionBlocked => Blame::Destination,
+            Self::DestinationQuota | Self::AccountQuota => Blame::Quota,
+            Self::Down => Blame::Provider,
+            Self::Credentials | Self::Misconfigured => Blame::Operator,
+        }
+    }
+
+    /// What may help.
+    pub const fn helps(self) -> Helps {
+        match self {
+            Self::BadRequest | Self::AccountQuota | Self::Down | Self::Credentials | Self::Misconfigured => {
+                Helps::AnotherProvider
+            }
+            Self::ChannelUnreachable | Self::OptedOut | Self::PrefixBlocked | Self::RegionBlocked => {
+                Helps::AnotherChannel
+            }
+            Self::DestinationQuota => Helps::Waiting,
+            Self::InvalidDestination => Helps::AnotherDestination,
+        }
+    }
+
+    /// What is remembered.
+    pub const fn remember(self) -> Remember {
+        const DAY: u64 = 86_400;
+        match self {
+            Self::ChannelUnreachable => Remember::Destination(Duration::from_secs(30 * DAY)),
+            Self::OptedOut => Remember::DestinationForGood,
+            Self::PrefixBlocked => Remember::Prefix(Duration::from_secs(DAY / 2)),
+            Self::RegionBlocked => Remember::Prefix(Duration::from_secs(DAY / 24)),
+            Self::BadRequest
+            | Self::InvalidDestination
+            | Self::DestinationQuota
+            | Self::AccountQuota
+            | Self::Down
+            | Self::Credentials
+            | Self::Misconfigured => Remember::Nothing,
+        }
+    }
+
+    /// True when it counts as a fault of the provider for its breaker.
+    pub const fn trips_breaker(self) -> bool {
+        matches!(self, Self::Down)
+    }
+
+    /// The stable word for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::InvalidDestination => "invalid_destination",
+            Self::ChannelUnreachable => "channel_unreachable",
+            Self::OptedOut => "opted_out",
+            Self::PrefixBlocked => "prefix_blocked",
+            Self::RegionBlocked => "region_blocked",
+            Self::DestinationQuota => "destination_quota",
+            Self::AccountQuota => "account_quota",
+            Self::Down => "down",
+            Self::Credentials => "credentials",
+            Self::Misconfigured => "misconfigured",
+        }
+    }
+}
+
+/// A provider's own words, for operators. Numbers and mailboxes are masked when it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Detail {
+    /// The provider's code.
+    pub code: Option<u32>,
+    message: String,
+}
+
+impl Detail {
+    /// A detail; the message is cut to 300 characters, and what looks like a number or a mailbox is masked.
+    pub fn new(code: Option<u32>, message: &str) -> Self {
+        Self { code, message: masked(message) }
+    }
+
+    /// The masked message.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+/// Masks runs with five or more digits (spaces, dashes, dots and brackets between them count as part of the run) and
+/// words with an `@`; control characters become spaces.
+fn masked(text: &str) -> String {
+    let mut out = String::new();
+    for word in text.chars().take(300).collect::<String>().split([' ', '\n', '\r', '\t']) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        if word.contains('@') {
+            out.push_str("[mailbox]");
+        } else {
+            out.extend(word.chars().filter(|c| !c.is_control()));
+        }
+    }
+    mask_digit_runs(&out)
+}
+
+fn mask_digit_runs(text: &str) -> String {
+    let mut out = String::new();
+    let mut run = String::new();
+    let mut digits = 0_usize;
+    let flush = |run: &mut String, digits: &mut usize, out: &mut String| {
+        if *digits >= 5 {
+            out.push_str("[number]");
+            out.extend(run.chars().rev().take_while(|c| *c == ' ' || *c == '.'));
+        } else {
+            out.push_str(run);
+        }
+        run.clear();
+        *digits = 0;
+    };
+    for c in text.chars() {
+        if c.is_numeric() {
+            run.push(c);
+            digits += 1;
+        } else if matches!(c, '+' | ' ' | '-' | '.' | '(' | ')' | '/') && (!run.is_empty() || c == '+') {
+            run.push(c);
+        } else {
+            flush(&mut run, &mut digits, &mut out);
+            out.push(c);
+        }
+    }
+    flush(&mut run, &mut digits, &mut out);
+    out
+}
+
+/// A code to compare.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CompareRequest {
+    /// Which provider.
+    pub provider: ProviderName,
+    /// The service.
+    pub service: ServiceId,
+    /// The scope of the code.
+    pub scope: Arc<str>,
+    /// Where it was sent. Do not log it.
+    pub to: String,
+    /// The provider's id of the verification, when it is known.
+    pub upstream: Option<String>,
+    /// The guess.
+    pub code: Code,
+    /// What is paid.
+    pub amount: Option<String>,
+    /// To whom.
+    pub payee: Option<String>,
+    /// The answer must be there by then.
+    pub not_after: Timestamp,
+}
+
+impl fmt::Debug for CompareRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompareRequest").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// What a managed provider says of a guess.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Compared {
+    /// It is the code.
+    Match,
+    /// It is not.
+    NoMatch,
+    /// The provider has nothing to compare with: expired, used, canceled or used up.
+    Gone,
+    /// It was surely not asked, or surely did not process it.
+    NotAsked(Detail),
+    /// It may have compared.
+    Unknown(Detail),
+}
+
+/// A question about a delivery.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct InquireRequest {
+    /// Which provider.
+    pub provider: ProviderName,
+    /// The service.
+    pub service: ServiceId,
+    /// The scope.
+    pub scope: Arc<str>,
+    /// Where it was sent. Do not log it.
+    pub to: String,
+    /// How.
+    pub channel: Channel,
+    /// The provider's id, when one is known.
+    pub upstream: Option<String>,
+    /// What [`DispatchRequest::dispatch_id`] was.
+    pub dispatch_id: [u8; 16],
+    /// It was dispatched between this instant …
+    pub from: Timestamp,
+    /// … and this one.
+    pub not_after: Timestamp,
+}
+
+impl fmt::Debug for InquireRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InquireRequest").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Inquired {
+    /// It was sent.
+    Sent {
+        /// The provider's id.
+        upstream: Option<String>,
+    },
+    /// It surely was not.
+    NotSent,
+    /// It was sent, and the provider saw its code used. Never an approval here.
+    Converted {
+        /// The provider's id.
+        upstream: Option<String>,
+    },
+    /// It cannot tell.
+    Unknown,
+}
+
+/// What a provider is told about the end of a verification.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ConcludeRequest {
+    /// Which provider.
+    pub provider: ProviderName,
+    /// The service.
+    pub service: ServiceId,
+    /// The scope.
+    pub scope: Arc<str>,
+    /// Where it was sent. Do not log it.
+    pub to: String,
+    /// The provider's id, when it is known.
+    pub upstream: Option<String>,
+    /// How it ended.
+    pub conclusion: Conclusion,
+    /// Nothing may be told after this.
+    pub not_after: Timestamp,
+}
+
+impl fmt::Debug for ConcludeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConcludeRequest")
+            .field("provider", &self.provider)
+            .field("conclusion", &self.conclusion)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a verification ended, for a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Conclusion {
+    /// Its code must not work any more.
+    Canceled,
+    /// It was approved by us.
+    Approved,
+}
+
+/// What a provider says to that.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Concluded {
+    /// Done.
+    Done,
+    /// It knows no such verification (any more): as good as done.
+    Gone,
+    /// It may not have heard.
+    Unknown(Detail),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i65_numbers_and_mailboxes_are_masked_for_operators_too() {
+        for (said, kept) in [
+            ("Invalid parameter `To`: +12025550110", "Invalid parameter `To`: [number]"),
+            ("The number +1 (202) 555-0110 is blocked", "The number [number] is blocked"),
+            ("no mailbox ann@example.com here", "no mailbox [mailbox] here"),
+            ("code 60203, 5 of 5", "code [number], 5 of 5"),
+            ("try 3 of 10", "try 3 of 10"),
+        ] {
+            assert_eq!(Detail::new(None, said).message(), kept);
+        }
+        assert!(Detail::new(None, &"x".repeat(9_000)).message().len() <= 300);
+    }
+}

@@ -1,0 +1,186 @@
+//! The decision on a changeset, as a pure function of what a store holds.
+
+use crate::limit::{Backoff, Counter};
+use crate::time::{SKEW, Timestamp};
+
+use super::{
+    Changeset, Charge, Claim, ClaimKey, Counted, CounterKey, CounterSeen, Expect, Mode, RecordKey, Row, Seen, Takeback,
+    Write,
+};
+
+/// What a store holds for one service, under its lock. Outlived entries may still be returned.
+pub trait View {
+    /// The state of a key.
+    fn counter(&self, key: &CounterKey) -> Option<Counter>;
+    /// A record.
+    fn record(&self, key: &RecordKey) -> Option<Row>;
+    /// A claim.
+    fn claim(&self, key: &ClaimKey) -> Option<Claim>;
+}
+
+/// The decision: either nothing is to be written, or exactly this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evaluation {
+    /// False: refused, and all lists below are empty.
+    pub applied: bool,
+    /// What goes into the answer.
+    pub seen: Seen,
+    /// Counters to write, each with the instant at which it may be forgotten.
+    pub counters: Vec<(CounterKey, Counter, Timestamp)>,
+    /// Records to write (`Some`) or delete (`None`).
+    pub records: Vec<(RecordKey, Option<Row>)>,
+    /// Claims to write (`Some`) or remove (`None`).
+    pub claims: Vec<(ClaimKey, Option<Claim>)>,
+}
+
+/// Decides a changeset on what a store holds. `version` is what a record becomes that is written; the store never
+/// gives the same number twice.
+pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evaluation {
+    let now = changeset.at;
+    let mut counters = Touched { view, now, entries: Vec::new() };
+    let mut claims_written = Vec::new();
+
+    for takeback in &changeset.takebacks {
+        if view.claim(&takeback.once).is_none_or(|claim| claim.expires_at <= now) {
+            counters.take_back(takeback);
+            let marker = Claim { key: takeback.once, value: Vec::new(), expires_at: takeback.expires_at };
+            claims_written.push((takeback.once, Some(marker)));
+        }
+    }
+    for key in &changeset.resets {
+        counters.reset(key);
+    }
+    let live = |key: &RecordKey| view.record(key).is_some_and(|row| !row.is_outlived(now) && row.is_live(now));
+    let mut seen = Seen::default();
+    for charge in &changeset.charges {
+        let counts = charge.mode != Mode::Probe && (charge.when_live.is_empty() || charge.when_live.iter().any(live));
+        seen.counters.push(counters.charge(charge, counts));
+    }
+
+    for change in &changeset.records {
+        let row = view.record(&change.key).filter(|row| !row.is_outlived(now));
+        seen.conflict |= match change.expect {
+            Expect::Absent => row.is_some(),
+            Expect::At(version) => row.as_ref().is_none_or(|row| row.version != version),
+        };
+        seen.records.push((change.key, row));
+    }
+    for key in &changeset.reads {
+        seen.records.push((*key, view.record(key).filter(|row| !row.is_outlived(now))));
+    }
+    for claim in &changeset.claims {
+        seen.claims.extend(view.claim(&claim.key).filter(|existing| existing.expires_at > now));
+        claims_written.push((claim.key, Some(claim.clone())));
+    }
+
+    let denied = seen.counters.iter().any(|counter| counter.denied.is_some());
+    if denied || seen.conflict || !seen.claims.is_empty() {
+        for counter in &mut seen.counters {
+            counter.after = counter.before.clone();
+            counter.charged = false;
+        }
+        return Evaluation { applied: false, seen, counters: Vec::new(), records: Vec::new(), claims: Vec::new() };
+    }
+    claims_written.extend(changeset.unclaim.iter().map(|key| (*key, None)));
+    let records = written_records(changeset, version);
+    for (key, row) in &records {
+        for (named, seen) in &mut seen.records {
+            if named == key {
+                seen.clone_from(row);
+            }
+        }
+    }
+    Evaluation { applied: true, seen, counters: counters.written(), records, claims: claims_written }
+}
+
+fn written_records(changeset: &Changeset, version: u64) -> Vec<(RecordKey, Option<Row>)> {
+    let written = |change: &super::RecordChange| match &change.write {
+        Write::Put(row) => Some((change.key, Some(Row { version, ..row.clone() }))),
+        Write::Delete => Some((change.key, None)),
+        Write::Keep => None,
+    };
+    changeset.records.iter().filter_map(written).collect()
+}
+
+/// The counters that a changeset touches, as they become while it is decided.
+struct Touched<'a, V> {
+    view: &'a V,
+    now: Timestamp,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    key: CounterKey,
+    state: Option<Counter>,
+    expires_at: Timestamp,
+    changed: bool,
+}
+
+impl<V: View> Touched<'_, V> {
+    fn entry(&mut self, key: &CounterKey) -> &mut Entry {
+        let index = match self.entries.iter().position(|entry| entry.key == *key) {
+            Some(index) => index,
+            None => {
+                let state = self.view.counter(key);
+                self.entries.push(Entry { key: *key, state, expires_at: Timestamp::ZERO, changed: false });
+                self.entries.len() - 1
+            }
+        };
+        #[allow(clippy::indexing_slicing, reason = "the index was found or pushed just above")]
+        &mut self.entries[index]
+    }
+
+    fn charge(&mut self, charge: &Charge, counts: bool) -> CounterSeen {
+        let now = self.now;
+        let entry = self.entry(&charge.key);
+        let before = entry.state.clone().unwrap_or_else(|| Counter::empty(&charge.rule));
+        let denied = match charge.mode {
+            Mode::Force => None,
+            Mode::Charge | Mode::Probe => before.denied(&charge.rule, charge.cost, now),
+        };
+        let after = if counts { before.counted(&charge.rule, charge.cost, now) } else { before.clone() };
+        if counts {
+            entry.expires_at = entry.expires_at.max(after.outlived(&charge.rule));
+            entry.state = Some(after.clone());
+            entry.changed = true;
+        }
+        CounterSeen { key: charge.key, before, after, charged: counts, denied }
+    }
+
+    fn reset(&mut self, key: &CounterKey) {
+        let entry = self.entry(key);
+        if let Some(Counter::Backoff(backoff)) = &entry.state {
+            let reset = backoff.reset();
+            entry.expires_at = reset.outlived(std::time::Duration::ZERO);
+            entry.state = Some(Counter::Backoff(reset));
+            entry.changed = true;
+        }
+    }
+
+    fn take_back(&mut self, takeback: &Takeback) {
+        let entry = self.entry(&takeback.key);
+        let (state, expires_at) = match (&entry.state, &takeback.counted) {
+            (Some(Counter::Window(window)), Counted::Units { per, units, at }) => {
+                let window = window.taken_back(*per, *units, *at);
+                let end = window.outlived(*per);
+                (Counter::Window(window), end)
+            }
+            (Some(Counter::Backoff(backoff)), Counted::Failure { before, charged, forget_after }) => {
+                let backoff: Backoff = backoff.taken_back(before, charged);
+                (Counter::Backoff(backoff), backoff.outlived(*forget_after))
+            }
+            (Some(Counter::Window(_) | Counter::Backoff(_)) | None, _) => return,
+        };
+        entry.expires_at = entry.expires_at.max(expires_at);
+        entry.state = Some(state);
+        entry.changed = true;
+    }
+
+    fn written(self) -> Vec<(CounterKey, Counter, Timestamp)> {
+        self.entries
+            .into_iter()
+            .filter(|entry| entry.changed)
+            .filter_map(|entry| entry.state.map(|state| (entry.key, state, entry.expires_at + SKEW)))
+            .collect()
+    }
+}
