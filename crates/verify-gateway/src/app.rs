@@ -1,0 +1,236 @@
+//! What all requests share, and how a request reaches the engine.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tracing::Instrument;
+use verify_core::command::Command;
+use verify_core::outcome::{Answer, Outcome};
+use verify_core::port::Clock;
+use verify_core::time::Timestamp;
+use verify_core::vocabulary::ServiceId;
+use verify_engine::FloodShield;
+
+use crate::callers::{Caller, Callers, Role};
+use crate::client_ip::{TrustedProxies, was_forwarded};
+use crate::demo::Demo;
+use crate::explain::Explanations;
+use crate::observe::RequestId;
+use crate::problem::{Problem, ProblemCode};
+use crate::webhook::Webhooks;
+
+/// What carries out commands: the engine. A trait, so that a test can put any answer behind a route.
+#[async_trait]
+pub trait Commands: Send + Sync {
+    /// Carries one out.
+    async fn run(&self, command: Command) -> Outcome;
+
+    /// What is not ready: the store, or a provider by name, each with what is the matter.
+    async fn unready(&self) -> Vec<Unready>;
+}
+
+/// Something that is not ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unready {
+    /// `store`, or the provider's name.
+    pub part: String,
+    /// What is the matter, for operators.
+    pub why: String,
+}
+
+/// What all requests share.
+pub struct App {
+    /// The engine.
+    pub commands: Arc<dyn Commands>,
+    /// The engine's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Who may call; ignored in demo mode.
+    pub callers: Callers,
+    /// Whose forwarding headers are believed.
+    pub proxies: TrustedProxies,
+    /// Turns floods away before the store is asked.
+    pub shield: Option<FloodShield>,
+    /// What decided, for operators.
+    pub explanations: Explanations,
+    /// Checks and reads webhooks; without one every webhook is refused.
+    pub webhooks: Option<Webhooks>,
+    /// The simulated provider and its inbox, in demo mode.
+    pub demo: Option<Demo>,
+    /// What `/metrics` shows; `None` where no recorder is installed.
+    pub metrics: Option<PrometheusHandle>,
+}
+
+impl App {
+    /// The engine's time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whose request this is.
+    ///
+    /// # Errors
+    /// `unauthenticated` without a known key, except in demo mode.
+    fn caller(&self, headers: &HeaderMap) -> Result<Caller, Problem> {
+        if self.demo.is_some() {
+            return Ok(Caller::demo());
+        }
+        let known = bearer(headers).and_then(|key| self.callers.by_key(key));
+        known.cloned().ok_or_else(|| {
+            Problem::new(ProblemCode::Unauthenticated, "send a known API key as Authorization: Bearer <key>")
+        })
+    }
+
+    fn client(&self, parts: &Parts) -> Option<IpAddr> {
+        peer(parts).map(|peer| self.proxies.client(peer, &parts.headers))
+    }
+}
+
+/// Carries out commands on behalf of one request, and keeps what decided.
+pub struct Desk {
+    app: Arc<App>,
+    caller: Caller,
+    request: RequestId,
+    client: Option<IpAddr>,
+}
+
+impl Desk {
+    /// The service of the caller.
+    pub fn service(&self) -> ServiceId {
+        self.caller.service.clone()
+    }
+
+    /// What all requests share.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The address for limits: the one that the caller passes, else the client's own.
+    pub fn client(&self, passed: Option<IpAddr>) -> Option<IpAddr> {
+        passed.or(self.client)
+    }
+
+    /// Turns a flood of one client address away.
+    ///
+    /// # Errors
+    /// `overloaded`.
+    pub fn shield(&self, client: Option<IpAddr>) -> Result<(), Problem> {
+        match (&self.app.shield, client) {
+            (Some(shield), Some(ip)) if !shield.admits(ip) => {
+                metrics::counter!(crate::observe::SHIELDED).increment(1);
+                Err(Problem::new(ProblemCode::Overloaded, "too many requests of one client at once; slow down")
+                    .retry_after(1))
+            }
+            (Some(_), Some(_) | None) | (None, Some(_) | None) => Ok(()),
+        }
+    }
+
+    /// Carries out a command. It goes on to its end even when the client hangs up, so that nothing is sent without
+    /// being recorded.
+    ///
+    /// # Errors
+    /// Whatever the engine refuses.
+    pub async fn run(&self, command: Command) -> Result<Answer, Problem> {
+        let named = verification_named(&command).map(str::to_owned);
+        let app = Arc::clone(&self.app);
+        let work = async move { app.commands.run(command).await };
+        let outcome = tokio::spawn(work.in_current_span()).await.map_err(|_| internal())?;
+        self.app.explanations.keep(&self.request, named.as_deref(), &outcome);
+        match outcome.answer {
+            Answer::Refused(refusal) => Err(Problem::refused(refusal, self.app.now())),
+            Answer::Fault(fault) => Err(fault.into()),
+            answer @ (Answer::Sent(_)
+            | Answer::Repeated(_)
+            | Answer::Approved(_)
+            | Answer::WrongCode(_)
+            | Answer::Status(_)
+            | Answer::Canceled(_)
+            | Answer::Reported { .. }
+            | Answer::Ticked { .. }
+            | Answer::Redeemed(_)
+            | Answer::Unlocked
+            | Answer::Erased { .. }) => Ok(answer),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Desk {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let caller = app.caller(&parts.headers)?;
+        tracing::Span::current().record("caller", caller.name.as_str());
+        Ok(Self {
+            caller,
+            request: parts.extensions.get::<RequestId>().cloned().unwrap_or_default(),
+            client: app.client(parts),
+            app: Arc::clone(app),
+        })
+    }
+}
+
+/// A [`Desk`] of an operator.
+pub struct OperatorDesk(pub Desk);
+
+impl FromRequestParts<Arc<App>> for OperatorDesk {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let desk = Desk::from_request_parts(parts, app).await?;
+        match desk.caller.role {
+            Role::Operator => Ok(Self(desk)),
+            Role::App => Err(Problem::new(ProblemCode::Forbidden, "this route needs the role operator")),
+        }
+    }
+}
+
+/// An operator, or somebody on this machine whose request came straight here.
+pub struct OperatorOrLocal;
+
+impl FromRequestParts<Arc<App>> for OperatorOrLocal {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let local = peer(parts).is_some_and(|peer| peer.to_canonical().is_loopback());
+        if local && !was_forwarded(&parts.headers) {
+            return Ok(Self);
+        }
+        OperatorDesk::from_request_parts(parts, app).await.map(|_| Self)
+    }
+}
+
+/// What was a bug, or an answer that does not belong to the command.
+pub fn internal() -> Problem {
+    Problem::new(ProblemCode::Internal, "something went wrong here; the log of this request id says what")
+}
+
+fn peer(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+fn verification_named(command: &Command) -> Option<&str> {
+    use verify_core::command::Target;
+    let of_target = |target| match target {
+        &Target::Verification(ref id) => Some(id.as_str()),
+        &Target::To { .. } => None,
+    };
+    match command {
+        Command::Send(request) => of_target(&request.target),
+        Command::Check(request) => of_target(&request.target),
+        Command::Cancel(request) | Command::Status(request) => Some(&request.verification_id),
+        Command::Report(_)
+        | Command::Tick(_)
+        | Command::Redeem(_)
+        | Command::Unlock(_)
+        | Command::Erase(_) => None,
+    }
+}
