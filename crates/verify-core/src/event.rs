@@ -87,8 +87,8 @@ event_kinds! {
     DeliveryFailed = "delivery.failed",
     /// A lost answer was settled.
     DeliveryReconciled = "delivery.reconciled",
-    /// A guess was wrong.
-    CheckFailed = "check.failed",
+    /// A guess was taken. It counts as a failure unless an approval follows.
+    CheckTaken = "check.taken",
     /// A verification was approved.
     Approved = "verification.approved",
     /// A verification was canceled.

@@ -3,6 +3,7 @@
 //! [`Answer`] is what a caller may see; it has no place for a rule's name, a provider's name or a provider's code.
 //! [`Explanation`] is for operators and says what decided. A refusal is an outcome; a [`Fault`] is an error.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,7 +156,7 @@ pub struct Refusal {
     /// The stable code.
     pub code: RefusalCode,
     /// What exactly, for a developer: fixed texts, never input.
-    pub detail: &'static str,
+    pub detail: Cow<'static, str>,
     /// The field it is about.
     pub field: Option<&'static str>,
     /// When the same request would be admitted.
@@ -176,10 +177,10 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal with a code and a text.
-    pub fn new(code: RefusalCode, detail: &'static str) -> Self {
+    pub fn new(code: RefusalCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             code,
-            detail,
+            detail: detail.into(),
             field: None,
             retry_at: None,
             fallback: Vec::new(),

@@ -175,6 +175,8 @@ pub enum CodeOf {
 pub struct Delivery {
     /// Its number within the verification, rising.
     pub number: u8,
+    /// Made by the flow that recorded it; by it that flow finds its own delivery again.
+    pub id: [u8; 16],
     /// How.
     pub channel: Channel,
     /// Through whom.
@@ -194,9 +196,10 @@ pub struct Delivery {
 
 impl Delivery {
     /// A delivery that is about to be dispatched.
-    pub fn dispatching(number: u8, channel: Channel, provider: ProviderName, at: Timestamp, not_after: Timestamp) -> Self {
+    pub fn dispatching(id: [u8; 16], channel: Channel, provider: ProviderName, at: Timestamp, not_after: Timestamp) -> Self {
         Self {
-            number,
+            number: 0,
+            id,
             channel,
             provider,
             at,
@@ -223,7 +226,7 @@ impl Delivery {
     }
 
     /// When it wants to be looked at, while nobody knows what became of it.
-    fn due(&self) -> Option<Timestamp> {
+    pub fn due(&self) -> Option<Timestamp> {
         let waits = matches!(self.status, DeliveryStatus::Dispatching | DeliveryStatus::Unknown);
         (waits && self.inquiries < MOST_INQUIRIES)
             .then(|| self.not_after + SKEW + Duration::from_secs(30) * ((1 << self.inquiries) - 1))
@@ -311,25 +314,24 @@ impl Entry {
         self.deliveries.iter().any(|delivery| delivery.status.may_have_sent())
     }
 
-    /// Adds a delivery; the oldest settled one makes room.
-    pub fn add_delivery(&mut self, channel: Channel, provider: ProviderName, at: Timestamp, not_after: Timestamp) -> u8 {
-        let number = self.deliveries.last().map_or(0, |last| last.number.wrapping_add(1));
+    /// Adds a delivery under the next number; the oldest settled one makes room.
+    pub fn add_delivery(&mut self, mut delivery: Delivery) {
+        delivery.number = self.deliveries.last().map_or(0, |last| last.number.wrapping_add(1));
         if self.deliveries.len() >= MOST_DELIVERIES {
             let oldest = self.deliveries.iter().position(|delivery| delivery.due().is_none()).unwrap_or(0);
             self.deliveries.remove(oldest);
         }
-        self.deliveries.push(Delivery::dispatching(number, channel, provider, at, not_after));
-        number
+        self.deliveries.push(delivery);
     }
 
-    /// The delivery with this number.
-    pub fn delivery(&self, number: u8) -> Option<&Delivery> {
-        self.deliveries.iter().find(|delivery| delivery.number == number)
+    /// The delivery with this id.
+    pub fn delivery(&self, id: &[u8; 16]) -> Option<&Delivery> {
+        self.deliveries.iter().find(|delivery| delivery.id == *id)
     }
 
-    /// The delivery with this number, to settle it.
-    pub fn delivery_mut(&mut self, number: u8) -> Option<&mut Delivery> {
-        self.deliveries.iter_mut().find(|delivery| delivery.number == number)
+    /// The delivery with this id, to settle it.
+    pub fn delivery_mut(&mut self, id: &[u8; 16]) -> Option<&mut Delivery> {
+        self.deliveries.iter_mut().find(|delivery| delivery.id == *id)
     }
 
     /// The managed scope of its code.

@@ -1,6 +1,11 @@
 //! Every kind of fault in a policy file: found, named by its key, and all of them at once.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, not product code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not product code"
+)]
 
 use verify_core::policy::{Max, Policy, PolicySet};
 
@@ -259,7 +264,7 @@ fn test_destinations_need_everything_and_are_never_repeated() {
         ("\"424242\"", "424242", "code"),
         ("\"424242\"", "\"42424x\"", "code"),
         ("+12025550190", "2025550190", "to"),
-        ("+12025550190", "+1 (202) 555-0190", "to"),
+        ("+12025550190", "+12025550", "to"),
         ("+12025550190", "ann@", "to"),
     ] {
         let text = whole.replace(from, to);

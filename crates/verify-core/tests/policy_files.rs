@@ -1,6 +1,11 @@
 //! Policy files as people write them: two that are in use, one that says nothing, and those that hold more than policy.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, not product code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not product code"
+)]
 
 use std::time::Duration;
 
@@ -393,5 +398,36 @@ fn a_test_destination_ends_with_its_day_and_is_not_shown() {
     assert!(
         !debug.contains("2025550190") && !debug.contains("424242"),
         "{debug}"
+    );
+}
+
+#[test]
+fn a_test_destination_is_kept_in_the_form_that_destinations_have() {
+    let loaded = PolicySet::from_toml(
+        r#"
+        [[tests.destination]]
+        to = "+1 (202) 555-0190"
+        code = "424242"
+        until = 2026-12-31
+        [[tests.destination]]
+        to = "Review+ios@Example.com"
+        code = "424242"
+        until = 2026-12-31
+        "#,
+    )
+    .unwrap();
+    let tests = &loaded.policies.default.tests;
+    assert_eq!(
+        (tests[0].to.as_str(), tests[1].to.as_str()),
+        ("+12025550190", "review@example.com")
+    );
+}
+
+#[test]
+fn a_country_without_numbers_is_said() {
+    let loaded = PolicySet::from_toml("[countries]\nblock = [\"UK\", \"GB\"]").unwrap();
+    assert_eq!(
+        loaded.warnings,
+        ["countries.block: no phone number belongs to UK; check the two letters"]
     );
 }

@@ -1,11 +1,15 @@
 //! The policy reference says what the parser does: its listing is the default policy, and it has every key.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests, not product code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not product code"
+)]
 
 use verify_core::policy::PolicySet;
 
 const MANUAL: &str = include_str!("../../../docs/policy.md");
-
 
 /// A file in which every section that there is has a key that nobody knows.
 const ONE_UNKNOWN_KEY_EACH: &str = r#"

@@ -16,9 +16,26 @@
 //! Every flow ends within [`MOST_STEPS`] steps. A driver drops an outside call at its step's `not_after` and answers
 //! the safe direction: `Unknown` or `Unavailable`.
 
+mod board;
+mod cancel;
+mod carrier;
+mod check;
+mod context;
+mod operator;
+mod place;
+mod redeem;
+mod report;
+mod sealed;
+mod send;
+mod status;
 mod step;
+mod tick;
+mod view;
+mod who;
 
-pub use step::*;
+pub use step::{
+    AssessAnswer, AssessStep, CompareStep, ConcludeStep, DispatchStep, InquireStep, Question, Step, StoreStep,
+};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -95,7 +112,18 @@ impl Machine {
 
     /// Opens a flow. The first step may already be the last.
     pub fn start(&self, command: Command, start: Start) -> Step {
-        let _ = (command, start);
-        todo!()
+        let now = start.now;
+        let ctx = context::Context::new(self, command.service(), command.name(), start);
+        match command {
+            Command::Send(request) => send::start(ctx, &request, now),
+            Command::Check(request) => check::start(ctx, &request, now),
+            Command::Cancel(request) => cancel::start(ctx, &request, now),
+            Command::Status(request) => status::start(ctx, &request, now),
+            Command::Report(request) => report::start(ctx, &request, now),
+            Command::Tick(request) => tick::start(ctx, &request, now),
+            Command::Redeem(request) => redeem::start(ctx, &request, now),
+            Command::Unlock(request) => operator::unlock(ctx, &request, now),
+            Command::Erase(request) => operator::erase(ctx, &request, now),
+        }
     }
 }

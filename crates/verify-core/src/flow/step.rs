@@ -1,4 +1,4 @@
-//! The steps: what a driver sees of a flow.
+//! The steps: what a driver sees of a flow, and where each goes on.
 
 use crate::outcome::Outcome;
 use crate::port::{
@@ -7,6 +7,8 @@ use crate::port::{
 };
 use crate::store::{Changeset, StoreAnswer};
 use crate::time::Timestamp;
+
+use super::{cancel, check, operator, redeem, report, send, status, tick};
 
 /// What must be done next.
 #[derive(Debug, Clone)]
@@ -53,36 +55,138 @@ pub enum AssessAnswer {
 }
 
 macro_rules! steps {
-    ($($(#[$meta:meta])* $name:ident { $field:ident: $request:ty } takes $answer:ty;)+) => {$(
+    ($($(#[$meta:meta])* $name:ident { $field:ident: $request:ty } then $then:ty, takes $answer:ty;)+) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $name {
-            $field: $request,
-            not_after: Timestamp,
+            pub(super) $field: $request,
+            pub(super) not_after: Timestamp,
+            pub(super) then: Box<$then>,
         }
 
         impl $name {
             /// What to do.
-            pub fn $field(&self) -> &$request { &self.$field }
+            pub fn $field(&self) -> &$request {
+                &self.$field
+            }
+
             /// The outside call is dropped then.
-            pub fn not_after(&self) -> Timestamp { self.not_after }
+            pub fn not_after(&self) -> Timestamp {
+                self.not_after
+            }
+
             /// Takes the answer, and says what is next.
-            pub fn resume(self, now: Timestamp, answer: $answer) -> Step { let _ = (now, answer); todo!() }
+            pub fn resume(self, now: Timestamp, answer: $answer) -> Step {
+                self.then.resume(now, answer)
+            }
         }
     )+};
 }
 
 steps! {
     /// A changeset to apply.
-    StoreStep { changeset: Changeset } takes StoreAnswer;
+    StoreStep { changeset: Changeset } then StoreThen, takes StoreAnswer;
     /// A question about a send.
-    AssessStep { question: Question } takes AssessAnswer;
+    AssessStep { question: Question } then AssessThen, takes AssessAnswer;
     /// A message to send. It can be built only from a delivery that an applied changeset recorded.
-    DispatchStep { request: DispatchRequest } takes Dispatched;
+    DispatchStep { request: DispatchRequest } then DispatchThen, takes Dispatched;
     /// A code to compare.
-    CompareStep { request: CompareRequest } takes Compared;
+    CompareStep { request: CompareRequest } then check::Comparing, takes Compared;
     /// A delivery to ask about.
-    InquireStep { request: InquireRequest } takes Inquired;
+    InquireStep { request: InquireRequest } then tick::Inquiring, takes Inquired;
     /// An end to tell.
-    ConcludeStep { request: ConcludeRequest } takes Concluded;
+    ConcludeStep { request: ConcludeRequest } then ConcludeThen, takes Concluded;
+}
+
+/// Where a flow goes on after the store answered: one variant a flow and stage.
+#[derive(Debug, Clone)]
+pub(super) enum StoreThen {
+    Intent(send::Intent),
+    Settle(send::Settle),
+    Count(check::Count),
+    Approve(check::Approve),
+    Close(check::Close),
+    CancelLook(cancel::Look),
+    CancelWrite(cancel::Write),
+    CancelClear(cancel::Clear),
+    Status(status::Look),
+    ReportLook(report::Look),
+    ReportWrite(report::Write),
+    TickLook(tick::Look),
+    TickWrite(tick::Write),
+    Redeem(redeem::Spend),
+    Unlock(operator::Unlock),
+    Forget(operator::Forget),
+    EraseLook(operator::EraseLook),
+    EraseWrite(operator::EraseWrite),
+}
+
+impl StoreThen {
+    fn resume(self, now: Timestamp, answer: StoreAnswer) -> Step {
+        match self {
+            Self::Intent(stage) => stage.resume(now, answer),
+            Self::Settle(stage) => stage.resume(now, answer),
+            Self::Count(stage) => stage.resume(now, answer),
+            Self::Approve(stage) => stage.resume(now, answer),
+            Self::Close(stage) => stage.resume(now, answer),
+            Self::CancelLook(stage) => stage.resume(now, answer),
+            Self::CancelWrite(stage) => stage.resume(now, answer),
+            Self::CancelClear(stage) => stage.resume(now, &answer),
+            Self::Status(stage) => stage.resume(now, answer),
+            Self::ReportLook(stage) => stage.resume(now, answer),
+            Self::ReportWrite(stage) => stage.resume(now, answer),
+            Self::TickLook(stage) => stage.resume(now, answer),
+            Self::TickWrite(stage) => stage.resume(now, answer),
+            Self::Redeem(stage) => stage.resume(now, answer),
+            Self::Unlock(stage) => stage.resume(now, answer),
+            Self::Forget(stage) => stage.resume(now, answer),
+            Self::EraseLook(stage) => stage.resume(now, answer),
+            Self::EraseWrite(stage) => stage.resume(now, answer),
+        }
+    }
+}
+
+/// Where a send goes on after it was assessed.
+#[derive(Debug, Clone)]
+pub(super) struct AssessThen {
+    pub(super) send: send::Send,
+    pub(super) attempt: Option<send::Attempt>,
+    pub(super) asked: send::Asked,
+}
+
+impl AssessThen {
+    fn resume(self, now: Timestamp, answer: AssessAnswer) -> Step {
+        self.send.assessed(self.attempt, self.asked, now, answer)
+    }
+}
+
+/// Where a send goes on after it was dispatched.
+#[derive(Debug, Clone)]
+pub(super) struct DispatchThen {
+    pub(super) send: send::Send,
+    pub(super) attempt: send::Attempt,
+}
+
+impl DispatchThen {
+    fn resume(self, now: Timestamp, answer: Dispatched) -> Step {
+        self.send.dispatched(self.attempt, now, answer)
+    }
+}
+
+/// Where a flow goes on after a provider was told.
+#[derive(Debug, Clone)]
+pub(super) enum ConcludeThen {
+    /// A cancel takes its announcement back, so that a new send need not wait for it.
+    Cancel(cancel::Told),
+    /// A closing leaves the announcement to run out: nobody may send before that anyway.
+    Closed(check::Told),
+}
+
+impl ConcludeThen {
+    fn resume(self, now: Timestamp, answer: Concluded) -> Step {
+        match self {
+            Self::Cancel(stage) => stage.resume(now, answer),
+            Self::Closed(stage) => stage.resume(answer),
+        }
+    }
 }

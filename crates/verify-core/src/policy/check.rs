@@ -7,14 +7,15 @@ use super::errors::Fault;
 use super::limits::limit_path;
 use super::places::by_address;
 use super::reader::join;
-use super::sections::{is_address, longest_wait};
-use super::values::{MOST_UNITS, is_locale, is_name};
-use super::words;
+use super::sections::{TEST_ADDRESS, longest_wait};
+use super::values::{MOST_UNITS, has_numbers, is_locale, is_name};
+use super::words::{self, Word};
 use super::{
     ChannelRules, CodeRules, Counts, Limit, Lockout, Max, Policy, PolicySet, RiskAction, RiskRules, Then,
     Wait, bounds,
 };
-use crate::vocabulary::{Channel, Dimension};
+use crate::destination::Destination;
+use crate::vocabulary::{Channel, Country, Dimension};
 
 /// What a check finds.
 #[derive(Debug, Default)]
@@ -89,14 +90,7 @@ fn check_policy(policy: &Policy) -> Findings {
     check_prices(policy, &mut found);
     check_networks(policy, &mut found);
     check_tests(policy, &mut found);
-    for (country, channels) in &policy.countries.channels {
-        if channels.is_empty() {
-            found.fault(
-                format!("countries.{country}.channels"),
-                "found no channel; name one",
-            );
-        }
-    }
+    check_countries(policy, &mut found);
     if !bounds::LAST_DIGITS.contains(&policy.privacy.last_digits) {
         found.fault("privacy.last_digits", "a log carries at most 2 digits");
     }
@@ -193,6 +187,9 @@ fn check_channels(channels: &ChannelRules, found: &mut Findings) {
             "channels.fallback_after",
             "found zero; a longer duration would do",
         );
+    }
+    if let Some(country) = channels.default_country {
+        check_country("channels.default_country", country, found);
     }
     if !is_locale(&channels.default_locale) {
         found.fault(
@@ -309,6 +306,40 @@ fn check_lockout(lockout: &Lockout, found: &mut Findings) {
     }
 }
 
+fn check_countries(policy: &Policy, found: &mut Findings) {
+    for (country, channels) in &policy.countries.channels {
+        if channels.is_empty() {
+            found.fault(
+                format!("countries.{country}.channels"),
+                "found no channel; name one",
+            );
+        }
+        check_country(&format!("countries.{country}"), *country, found);
+    }
+    for (country, action) in &policy.countries.listed {
+        check_country(&format!("countries.{}", action.word()), *country, found);
+    }
+    for country in policy
+        .prices
+        .listed
+        .keys()
+        .map(|(country, _)| *country)
+        .collect::<BTreeSet<_>>()
+    {
+        check_country(&format!("prices.{country}"), country, found);
+    }
+}
+
+/// A rule for a country without numbers decides nothing, which its writer will not have meant.
+fn check_country(key: &str, country: Country, found: &mut Findings) {
+    if !has_numbers(country) {
+        found.warning(
+            key,
+            format!("no phone number belongs to {country}; check the two letters"),
+        );
+    }
+}
+
 fn check_prices(policy: &Policy, found: &mut Findings) {
     let prices = &policy.prices;
     let spend = policy.limits.iter().find(|limit| limit.counts == Counts::Spend);
@@ -370,10 +401,11 @@ fn check_tests(policy: &Policy, found: &mut Findings) {
     let mut seen = BTreeSet::new();
     for (index, test) in policy.tests.iter().enumerate() {
         let path = format!("tests.destination[{index}]");
-        if !is_address(&test.to) {
+        let canonical = Destination::parse(&test.to, None, &policy.email);
+        if !canonical.is_ok_and(|destination| destination.canonical() == test.to) {
             found.fault(
                 format!("{path}.to"),
-                "a number with + and country code, or a mailbox, would do",
+                format!("{TEST_ADDRESS} in its canonical form would do"),
             );
         }
         if !seen.insert(&test.to) {

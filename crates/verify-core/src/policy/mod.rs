@@ -31,3 +31,8 @@ pub use errors::PolicyErrors;
 pub use host::{AuthMode, HostSettings, LogLevel, LoggingSettings, TwilioSettings, VerifyServices};
 pub use load::Loaded;
 pub use model::*;
+
+/// Runs the Rust of the policy reference.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/policy.md")]
+struct Reference;

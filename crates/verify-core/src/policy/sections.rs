@@ -18,8 +18,12 @@ use super::words::{Likeness, Permit};
 use super::{
     ChannelRules, CodeRules, EmailRules, Lockout, Policy, PurposeRules, RiskRules, TestDestination, Wait,
 };
+use crate::destination::Destination;
 use crate::time::Timestamp;
 use crate::vocabulary::Channel;
+
+/// What a test destination looks like, for messages.
+pub(super) const TEST_ADDRESS: &str = "a mailbox, or a number that can exist, with + and country code,";
 
 /// Reads every section of a service's policy but its purposes.
 pub(super) fn read_policy(section: &mut Section<'_, '_>, policy: &mut Policy) {
@@ -56,6 +60,12 @@ pub(super) fn read_policy(section: &mut Section<'_, '_>, policy: &mut Policy) {
         device.set("ttl", &mut policy.device_ttl, span);
     });
     section.within("tests", |tests| read_tests(tests, &mut policy.tests));
+    // Which spellings are one mailbox is this policy's word, for inherited destinations too.
+    for test in &mut policy.tests {
+        if let Ok(destination) = Destination::parse(&test.to, None, &policy.email) {
+            test.to = destination.canonical().to_owned();
+        }
+    }
 }
 
 /// Reads the sections that a purpose may override.
@@ -189,7 +199,11 @@ fn read_test(section: &mut Section<'_, '_>) -> Option<TestDestination> {
             section.fault(key, "found nothing; a test destination needs to, code and until");
         }
     }
-    let to = section.optional("to", test_address);
+    let to = section.optional("to", |value| {
+        unshown_text(value, TEST_ADDRESS, |text| {
+            Destination::parse(text, None, &Policy::default().email).is_ok()
+        })
+    });
     let code = section.optional("code", |value| {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         unshown_text(value, "a text of as many digits as code.length", digits)
@@ -200,31 +214,6 @@ fn read_test(section: &mut Section<'_, '_>) -> Option<TestDestination> {
         code: code?,
         until: until?,
     })
-}
-
-/// A number in E.164, or a mailbox with its domain in canonical form.
-fn test_address(value: &Value) -> Read<String> {
-    let wanted = "a number with + and country code, or a mailbox,";
-    let text = unshown_text(value, wanted, is_address)?;
-    match text.rsplit_once('@') {
-        Some((local, domain)) => Ok(format!("{local}@{}", email_domain(domain).unwrap_or_default())),
-        None => Ok(text),
-    }
-}
-
-/// Whether a text is a number in E.164 or a mailbox.
-pub(super) fn is_address(text: &str) -> bool {
-    match (text.strip_prefix('+'), text.rsplit_once('@')) {
-        (_, Some((local, domain))) => {
-            !local.is_empty() && !local.contains([' ', '@']) && email_domain(domain).is_some()
-        }
-        (Some(digits), None) => {
-            (8..=15).contains(&digits.len())
-                && !digits.starts_with('0')
-                && digits.bytes().all(|byte| byte.is_ascii_digit())
-        }
-        (None, None) => false,
-    }
 }
 
 /// The first instant after a day, UTC.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::words::{self, Word};
-use super::{Max, Wait, duration};
+use super::{Max, Policy, Wait, duration};
+use crate::destination::{Destination, DestinationError};
 use crate::vocabulary::Country;
 
 /// A value, or the sentence that says why not.
@@ -162,16 +163,16 @@ pub(super) fn is_locale(text: &str) -> bool {
             .all(|tag| (1..=8).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-/// A mail domain in canonical form: lower-case, IDNA. `None` when it cannot be one.
+/// A mail domain as destinations have it: lower-case, IDNA. `None` when it cannot be one.
 pub(super) fn email_domain(text: &str) -> Option<String> {
-    let domain = idna::domain_to_ascii(text).ok()?;
-    let labels_fit = domain.split('.').all(|label| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    });
-    (domain.len() <= 253 && domain.contains('.') && labels_fit).then_some(domain)
+    let mailbox = Destination::parse(&format!("a@{text}"), None, &Policy::default().email).ok()?;
+    mailbox.delivery().strip_prefix("a@").map(str::to_owned)
+}
+
+/// Whether phone numbers belong to a country. Those that nobody knows are most often a slip (`UK` for `GB`).
+pub(super) fn has_numbers(country: Country) -> bool {
+    let any = Destination::parse("1", Some(country), &Policy::default().email);
+    any != Err(DestinationError::UnknownCountry)
 }
 
 /// The name of something: of a limit, or of a factor.

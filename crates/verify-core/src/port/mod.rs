@@ -7,6 +7,7 @@
 mod host;
 mod provider;
 mod risk;
+mod shared;
 
 pub use host::*;
 pub use provider::*;

@@ -98,7 +98,7 @@ pub trait Provider: Send + Sync {
 }
 
 /// A message to send.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct DispatchRequest {
     /// Which provider.
     pub provider: ProviderName,
@@ -387,7 +387,7 @@ fn mask_digit_runs(text: &str) -> String {
 }
 
 /// A code to compare.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct CompareRequest {
     /// Which provider.
     pub provider: ProviderName,

@@ -1,0 +1,375 @@
+//! The board: which rules a command is charged by, what the store said of each, and how long they make it wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::keys::{Print, PrintKind};
+use crate::limit::{Backoff, Counter, Rule, Window};
+use crate::outcome::RefusalCode;
+use crate::policy::{Counts, Limit, Max, Policy, Then};
+use crate::store::{Charge, CounterKey, CounterSeen, Mode, RecordKey};
+use crate::time::{Timestamp, Until};
+use crate::vocabulary::{Channel, Dimension, Standing};
+
+use super::context::Context;
+use super::who::Who;
+
+/// The limit that is the gap between two sends. Repeats and waivers are about it.
+pub(super) const RESEND_GAP: &str = "resend_gap";
+pub(super) const LOCKOUT_DESTINATION: &str = "lockout_destination";
+pub(super) const LOCKOUT_SUBJECT: &str = "lockout_subject";
+
+/// What kind of rule a line of the board is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Gap,
+    Sends,
+    Spend,
+    Checks,
+    Failures,
+    Lockout,
+}
+
+/// A rule, the charge made of it, and what the store said.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) rule: Arc<str>,
+    pub(super) kind: Kind,
+    pub(super) then: Then,
+    /// Counted by subject or destination: what a person may be told about.
+    pub(super) personal: bool,
+    pub(super) charge: Charge,
+    pub(super) before: Counter,
+    pub(super) after: Counter,
+}
+
+impl Line {
+    pub(super) fn denied(&self, now: Timestamp) -> Option<Until> {
+        self.before.denied(&self.charge.rule, self.charge.cost, now)
+    }
+
+    /// Units used, or failures in the run.
+    pub(super) fn figure(&self, now: Timestamp) -> u64 {
+        used(&self.before, &self.charge.rule, now)
+    }
+
+    pub(super) fn allowed(&self) -> Option<u64> {
+        match &self.charge.rule {
+            Rule::Window { max, .. } => Some(*max),
+            Rule::Backoff { .. } => None,
+        }
+    }
+
+    /// What a refusal by this rule is called.
+    pub(super) fn code(&self) -> RefusalCode {
+        match (self.kind, self.then, &self.before, &self.charge.rule) {
+            (Kind::Gap, _, _, _) => RefusalCode::Cooldown,
+            (Kind::Lockout, _, Counter::Backoff(run), Rule::Backoff { waits, forget_after }) => {
+                match run.closes_before(waits, *forget_after, run.last) {
+                    Some(_) => RefusalCode::Locked,
+                    None => RefusalCode::Cooldown,
+                }
+            }
+            (Kind::Sends | Kind::Spend | Kind::Checks | Kind::Failures | Kind::Lockout, _, _, _) => RefusalCode::RateLimited,
+        }
+    }
+
+    fn left(&self, counter: &Counter, now: Timestamp) -> u32 {
+        match (counter, &self.charge.rule) {
+            (Counter::Backoff(run), Rule::Backoff { waits, forget_after }) => {
+                run.left_before_closing(waits, *forget_after, now)
+            }
+            (counter, Rule::Window { max, .. }) => {
+                u32::try_from(max.saturating_sub(used(counter, &self.charge.rule, now))).unwrap_or(u32::MAX)
+            }
+            (Counter::Window(_), Rule::Backoff { .. }) => u32::MAX,
+        }
+    }
+}
+
+fn used(counter: &Counter, rule: &Rule, now: Timestamp) -> u64 {
+    match (counter, rule) {
+        (Counter::Window(window), Rule::Window { per, .. }) => window.used(*per, now),
+        (Counter::Backoff(run), Rule::Backoff { forget_after, .. }) => u64::from(run.failures(*forget_after, now)),
+        (Counter::Window(_) | Counter::Backoff(_), _) => 0,
+    }
+}
+
+/// All rules of a command.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Board {
+    pub(super) lines: Vec<Line>,
+}
+
+impl Board {
+    /// Charges of all lines, for a changeset; the answer's counters come back in this order.
+    pub(super) fn charges(&self) -> Vec<Charge> {
+        self.lines.iter().map(|line| line.charge.clone()).collect()
+    }
+
+    /// Takes what the store said.
+    pub(super) fn take(&mut self, seen: &[CounterSeen]) {
+        for (line, seen) in self.lines.iter_mut().zip(seen) {
+            line.before = seen.before.clone();
+            line.after = seen.after.clone();
+        }
+    }
+
+    /// The latest true instant that any counter has seen.
+    pub(super) fn newest(&self) -> Timestamp {
+        let newest = |line: &Line| match &line.before {
+            Counter::Window(window) => window.newest(),
+            Counter::Backoff(run) => run.last,
+        };
+        self.lines.iter().map(newest).max().unwrap_or(Timestamp::ZERO)
+    }
+
+    pub(super) fn of(&self, kind: Kind) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(move |line| line.kind == kind)
+    }
+
+    /// Charges for sends and spend of a message by `channel`, and probes of what a check of its code will need.
+    pub(super) fn for_send(ctx: &Context, who: &Who, channel: Channel) -> Self {
+        let mut board = Self::default();
+        for limit in &ctx.policy.limits {
+            match limit.counts {
+                Counts::Sends => board.limit(ctx, who, limit, 1, Mode::Charge),
+                Counts::Spend => {
+                    let price = ctx.policy.prices.of(who.to.country(), channel);
+                    board.limit(ctx, who, limit, price, Mode::Charge);
+                }
+                Counts::Checks => board.limit(ctx, who, limit, 1, Mode::Probe),
+                Counts::Failures => {}
+            }
+        }
+        board.lockouts(ctx, who, Mode::Probe, &[]);
+        board.lines.retain(|line| line.charge.mode != Mode::Probe || line.then == Then::Refuse);
+        board
+    }
+
+    /// Charges for a check; failures count only while one of `records` is live.
+    pub(super) fn for_check(ctx: &Context, who: &Who, records: &[RecordKey]) -> Self {
+        let mut board = Self::default();
+        for limit in &ctx.policy.limits {
+            match limit.counts {
+                Counts::Checks => board.limit(ctx, who, limit, 1, Mode::Charge),
+                Counts::Failures => {
+                    let from = board.lines.len();
+                    board.limit(ctx, who, limit, 1, Mode::Charge);
+                    for line in board.lines.iter_mut().skip(from) {
+                        line.charge.when_live = records.to_vec();
+                    }
+                }
+                Counts::Sends | Counts::Spend => {}
+            }
+        }
+        board.lockouts(ctx, who, Mode::Charge, records);
+        board
+    }
+
+    /// Probes of everything that a view tells: sends, checks and lockout of this person.
+    pub(super) fn for_view(ctx: &Context, who: &Who) -> Self {
+        let mut board = Self::default();
+        for limit in &ctx.policy.limits {
+            match limit.counts {
+                Counts::Sends | Counts::Checks => board.limit(ctx, who, limit, 1, Mode::Probe),
+                Counts::Spend | Counts::Failures => {}
+            }
+        }
+        board.lockouts(ctx, who, Mode::Probe, &[]);
+        board.lines.retain(|line| line.personal && line.then == Then::Refuse);
+        board
+    }
+
+    /// One line for each fingerprint of the limit's key: while keys are rotated, all are charged.
+    fn limit(&mut self, ctx: &Context, who: &Who, limit: &Limit, cost: u64, mode: Mode) {
+        let Max::Units(max) = network_max(&ctx.policy, who, limit).unwrap_or(limit.max) else { return };
+        let by = match limit.by.iter().any(|dimension| who.value(*dimension).is_none()) {
+            false => limit.by.clone(),
+            true => match limit.or_by {
+                Some(dimension) if who.value(dimension).is_some() => vec![dimension],
+                Some(_) | None => return,
+            },
+        };
+        let personal = by.iter().any(|dimension| matches!(dimension, Dimension::Destination | Dimension::Subject));
+        let shared = !personal
+            && (limit.counts == Counts::Spend
+                || by.iter().any(|dimension| {
+                    matches!(dimension, Dimension::Prefix | Dimension::Country | Dimension::Service)
+                }));
+        let kept = if shared && who.standing == Standing::Stranger { max / 10 } else { 0 };
+        let rule = Rule::Window { max: max - kept, per: limit.per };
+        let scope = scope(&limit.name, personal.then_some(who.standing));
+        let kind = match limit.counts {
+            Counts::Sends if &*limit.name == RESEND_GAP => Kind::Gap,
+            Counts::Sends => Kind::Sends,
+            Counts::Spend => Kind::Spend,
+            Counts::Checks => Kind::Checks,
+            Counts::Failures => Kind::Failures,
+        };
+        let mode = if limit.then == Then::Alert && mode == Mode::Charge { Mode::Force } else { mode };
+        for print in prints(ctx, who, &by) {
+            let charge = Charge {
+                key: CounterKey { scope, print },
+                rule: rule.clone(),
+                cost,
+                mode,
+                when_live: Vec::new(),
+            };
+            self.push(Arc::clone(&limit.name), kind, limit.then, personal, charge);
+        }
+    }
+
+    fn lockouts(&mut self, ctx: &Context, who: &Who, mode: Mode, records: &[RecordKey]) {
+        let rule = Rule::Backoff {
+            waits: Arc::clone(&ctx.policy.lockout.waits),
+            forget_after: ctx.policy.lockout.forget_after,
+        };
+        for (name, key) in lockout_keys(who, who.standing) {
+            let charge = Charge { key, rule: rule.clone(), cost: 1, mode, when_live: records.to_vec() };
+            self.push(name.into(), Kind::Lockout, Then::Refuse, true, charge);
+        }
+    }
+
+    fn push(&mut self, rule: Arc<str>, kind: Kind, then: Then, personal: bool, charge: Charge) {
+        let empty = Counter::empty(&charge.rule);
+        self.lines.push(Line { rule, kind, then, personal, charge, before: empty.clone(), after: empty });
+    }
+
+    /// The instant before which the lockouts, as they were, have closed what was issued.
+    pub(super) fn closed_before(&self, now: Timestamp) -> Timestamp {
+        closing(self.of(Kind::Lockout).map(|line| (&line.before, &line.charge.rule)), now)
+    }
+
+    /// The same, as the lockouts are after the charge.
+    pub(super) fn closes_before(&self, now: Timestamp) -> Timestamp {
+        closing(self.of(Kind::Lockout).map(|line| (&line.after, &line.charge.rule)), now)
+    }
+
+    /// Sends left for this person, waiting out the gap in between.
+    pub(super) fn sends_left(&self, now: Timestamp) -> u32 {
+        let lines = self.of(Kind::Sends).filter(|line| line.personal && line.then == Then::Refuse);
+        lines.map(|line| line.left(&line.after, now)).min().unwrap_or(u32::MAX)
+    }
+
+    /// Checks left for this person before the verification is closed.
+    pub(super) fn checks_left(&self, now: Timestamp) -> u32 {
+        let limits = self.of(Kind::Checks).filter(|line| line.personal && line.then == Then::Refuse);
+        limits.chain(self.of(Kind::Lockout)).map(|line| line.left(&line.after, now)).min().unwrap_or(u32::MAX)
+    }
+
+    /// When all rules of `kinds` that concern this person would admit one more, counted from what is there after the
+    /// charge: a fixpoint, because waiting for one rule may run into another.
+    pub(super) fn personal_wait(&self, kinds: &[Kind], now: Timestamp) -> Until {
+        let lines = || {
+            let lines = self.lines.iter().filter(|line| line.personal && line.then == Then::Refuse);
+            lines.filter(|line| kinds.contains(&line.kind))
+        };
+        fixpoint(now, |at| {
+            lines().filter_map(|line| line.after.denied(&line.charge.rule, line.charge.cost, at)).max()
+        })
+    }
+
+    /// Limits that only alert and that this charge took over their `max`.
+    pub(super) fn alerts(&self, now: Timestamp) -> Vec<Arc<str>> {
+        let crossed = |line: &&Line| {
+            line.then == Then::Alert
+                && line.allowed().is_some_and(|max| {
+                    used(&line.before, &line.charge.rule, now) <= max
+                        && used(&line.after, &line.charge.rule, now) > max
+                })
+        };
+        self.lines.iter().filter(crossed).map(|line| Arc::clone(&line.rule)).collect()
+    }
+}
+
+fn closing<'a>(runs: impl Iterator<Item = (&'a Counter, &'a Rule)>, now: Timestamp) -> Timestamp {
+    let end = |(counter, rule): (&Counter, &Rule)| match (counter, rule) {
+        (Counter::Backoff(run), Rule::Backoff { waits, forget_after }) => run.closes_before(waits, *forget_after, now),
+        (Counter::Window(_) | Counter::Backoff(_), _) => None,
+    };
+    runs.filter_map(end).max().unwrap_or(Timestamp::ZERO)
+}
+
+/// The first instant from `now` on at which `wait` asks for no more waiting.
+pub(super) fn fixpoint(now: Timestamp, wait: impl Fn(Timestamp) -> Option<Until>) -> Until {
+    let mut at = now;
+    // Every round passes at least one rule's end; rules are few and each has at most 17 stamps.
+    for _ in 0..512 {
+        match wait(at) {
+            None => return Until::At(at),
+            Some(Until::At(end)) if end > at => at = end,
+            Some(Until::At(_) | Until::Never) => return Until::Never,
+        }
+    }
+    Until::Never
+}
+
+/// The keys of the lockouts of a person, for a standing.
+pub(super) fn lockout_keys(who: &Who, standing: Standing) -> Vec<(&'static str, CounterKey)> {
+    let of = |name: &'static str, print: Print| {
+        (name, CounterKey { scope: scope(name, Some(standing)), print })
+    };
+    let destinations = who.destination.iter().map(|print| of(LOCKOUT_DESTINATION, print));
+    let subjects = who.subject.iter().flat_map(|prints| prints.iter()).map(|print| of(LOCKOUT_SUBJECT, print));
+    destinations.chain(subjects).collect()
+}
+
+/// The fingerprints of a key, newest first.
+fn prints(ctx: &Context, who: &Who, by: &[Dimension]) -> Vec<Print> {
+    match (by, &who.subject) {
+        ([Dimension::Destination], _) => who.destination.iter().collect(),
+        ([Dimension::Subject], Some(subject)) => subject.iter().collect(),
+        ([dimension], _) => {
+            let value = who.value(*dimension).unwrap_or_default();
+            ctx.keys.prints(PrintKind::from(*dimension), &ctx.service, &value).iter().collect()
+        }
+        (several, _) => {
+            // Each value with its length in front: no two keys share their bytes.
+            let mut joined = Vec::new();
+            for dimension in several {
+                let value = who.value(*dimension).unwrap_or_default();
+                joined.extend_from_slice(&(value.len() as u64).to_be_bytes());
+                joined.extend_from_slice(&value);
+            }
+            ctx.keys.prints(PrintKind::Identity, &ctx.service, &joined).iter().collect()
+        }
+    }
+}
+
+/// What a shared network may do, where the policy names one that holds the caller's address.
+fn network_max(policy: &Policy, who: &Who, limit: &Limit) -> Option<Max> {
+    let ip = who.caller.ip?.to_canonical();
+    let named = policy.networks.iter().filter(|network| network.cidr.contains(&ip));
+    named.filter_map(|network| network.limits.get(&limit.name)).copied().next()
+}
+
+/// A rule's name and, for limits on people, the standing, as 64 bits (FNV-1a). Policies are the operator's own, so
+/// nobody chooses names to collide.
+fn scope(rule: &str, standing: Option<Standing>) -> u64 {
+    let standing = standing.map_or("", Standing::as_str);
+    let bytes = rule.bytes().chain([0]).chain(standing.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A window as it came back, for a takeback.
+pub(super) fn window_of(counter: &Counter) -> Option<&Window> {
+    match counter {
+        Counter::Window(window) => Some(window),
+        Counter::Backoff(_) => None,
+    }
+}
+
+/// A run as it came back, for a takeback.
+pub(super) fn run_of(counter: &Counter) -> Option<&Backoff> {
+    match counter {
+        Counter::Backoff(run) => Some(run),
+        Counter::Window(_) => None,
+    }
+}
+
+/// The gap's length, where there is one.
+pub(super) fn gap(policy: &Policy) -> Option<Duration> {
+    let gap = policy.limits.iter().find(|limit| &*limit.name == RESEND_GAP)?;
+    matches!(gap.max, Max::Units(_)).then_some(gap.per)
+}

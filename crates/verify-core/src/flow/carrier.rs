@@ -1,0 +1,121 @@
+//! Carriers: through whom a message may go, and which code it would carry.
+
+use std::sync::Arc;
+
+use crate::code::{Code, CodeInput, CodeLength};
+use crate::port::{Maker, ProviderName};
+use crate::record::{CodeOf, Entry};
+use crate::vocabulary::Channel;
+
+use super::context::Context;
+use super::who::Who;
+
+/// The name that stands in deliveries of decoys.
+const DECOY: &str = "decoy";
+/// The name that stands in deliveries to test destinations.
+const TEST: &str = "test";
+
+/// A provider that may carry a message, with what its code would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Carrier {
+    pub(super) provider: ProviderName,
+    pub(super) code: Carried,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Carried {
+    Own,
+    Managed { scope: Arc<str> },
+    Test,
+    Decoy,
+}
+
+impl Carrier {
+    pub(super) fn decoy() -> Self {
+        Self { provider: DECOY.into(), code: Carried::Decoy }
+    }
+
+    pub(super) fn test() -> Self {
+        Self { provider: TEST.into(), code: Carried::Test }
+    }
+
+    /// True when nothing is asked of a provider.
+    pub(super) fn is_silent(&self) -> bool {
+        match self.code {
+            Carried::Test | Carried::Decoy => true,
+            Carried::Own | Carried::Managed { .. } => false,
+        }
+    }
+
+    /// A fresh code of this carrier's kind.
+    pub(super) fn fresh_code(&self, ctx: &Context, who: &Who) -> CodeOf {
+        match &self.code {
+            Carried::Own => CodeOf::Own {
+                key: ctx.keys.code.newest(),
+                generation: 0,
+                length: ctx.policy.code_for(who.purpose()).length,
+            },
+            Carried::Managed { scope } => {
+                CodeOf::Managed { provider: Arc::clone(&self.provider), scope: Arc::clone(scope) }
+            }
+            Carried::Test => CodeOf::Test,
+            Carried::Decoy => CodeOf::Decoy,
+        }
+    }
+
+    /// True when it can carry the code that the verification already has.
+    pub(super) fn can_carry(&self, code: &CodeOf) -> bool {
+        match (&self.code, code) {
+            (Carried::Own, CodeOf::Own { .. }) | (Carried::Test, CodeOf::Test) => true,
+            // A decoy carries nothing, so it fits anything.
+            (Carried::Decoy, _) => true,
+            (Carried::Managed { scope }, CodeOf::Managed { provider, scope: held }) => {
+                *provider == self.provider && held == scope
+            }
+            (Carried::Own | Carried::Managed { .. } | Carried::Test, _) => false,
+        }
+    }
+}
+
+/// Providers for a channel and this destination in their order, open breakers left out. The second value is true when
+/// there were some before breakers were looked at.
+pub(super) fn carriers(ctx: &Context, who: &Who, channel: Channel) -> (Vec<Carrier>, bool) {
+    let mut configured = false;
+    let mut carriers = Vec::new();
+    for provider in ctx.routes.of(channel, who.to.country()) {
+        configured = true;
+        if ctx.open_breakers.contains(&provider.name) {
+            continue;
+        }
+        let code = match provider.maker {
+            Maker::Own => Carried::Own,
+            Maker::Managed => {
+                Carried::Managed { scope: Arc::clone(provider.scopes.of(&ctx.service, who.purpose())) }
+            }
+        };
+        carriers.push(Carrier { provider: Arc::clone(&provider.name), code });
+    }
+    (carriers, configured)
+}
+
+/// The own code of a verification; `None` when it has none, or its key has left the ring.
+pub(super) fn own_code(ctx: &Context, who: &Who, entry: &Entry) -> Option<Code> {
+    match &entry.code {
+        CodeOf::Own { key, generation, length } => {
+            let identity = postcard::to_allocvec(&entry.identity).ok()?;
+            let input = CodeInput {
+                service: &ctx.service,
+                destination: who.to.canonical(),
+                identity: &identity,
+                nonce: &entry.nonce,
+                generation: *generation,
+            };
+            ctx.keys.derive_code(*key, &input, CodeLength::new(*length)?)
+        }
+        CodeOf::Test => {
+            let test = ctx.policy.tests.iter().find(|test| test.to == who.to.canonical())?;
+            Code::parse(&test.code, CodeLength::new(u8::try_from(test.code.len()).ok()?)?).ok()
+        }
+        CodeOf::Managed { .. } | CodeOf::Decoy => None,
+    }
+}

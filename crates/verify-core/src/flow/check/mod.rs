@@ -1,0 +1,346 @@
+//! Check, top to bottom: the guess is counted as a failure before it is compared; a match takes that back with the
+//! approval, and nothing else does. A failure needs no further write to be safe.
+
+mod approve;
+mod close;
+
+pub(super) use approve::{Approve, approval};
+pub(super) use close::{Close, Told};
+
+use crate::code::{Code, CodeLength};
+use crate::command::CheckRequest;
+use crate::event::{Event, EventKind};
+use crate::keys::{Print, PrintKind};
+use crate::outcome::{Answer, Refusal, RefusalCode, WrongCode};
+use crate::policy::Then;
+use crate::port::{CompareRequest, Compared, Maker};
+use crate::record::{CodeOf, Entry, RETENTION, Record, Status};
+use crate::store::{Claim, ClaimKey, ClaimKind, RecordKind, Seen, StoreAnswer};
+use crate::time::{Timestamp, Until};
+
+use super::FLOW_BUDGET;
+use super::board::{Board, Kind, fixpoint};
+use super::carrier::own_code;
+use super::context::Context;
+use super::place::Place;
+use super::step::{CompareStep, Step, StoreStep, StoreThen};
+use super::view::{print_of, store_fault};
+use super::who::{Spelled, Who, not_found};
+
+/// A check on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Check {
+    ctx: Context,
+    who: Who,
+    guess: Code,
+    key: Option<Key>,
+    board: Board,
+    place: Place,
+}
+
+/// An idempotency key of a check, and what it was used for.
+#[derive(Debug, Clone)]
+struct Key {
+    claim: ClaimKey,
+    body: Print,
+}
+
+/// The count on its way to the store.
+#[derive(Debug, Clone)]
+pub(super) struct Count {
+    check: Check,
+}
+
+/// A guess that a managed provider compares.
+#[derive(Debug, Clone)]
+pub(super) struct Comparing {
+    check: Check,
+    record: Record,
+    nonce: [u8; 16],
+}
+
+pub(super) fn start(mut ctx: Context, request: &CheckRequest, now: Timestamp) -> Step {
+    let spelled = Spelled {
+        subject: request.subject.clone(),
+        purpose: request.purpose,
+        amount: request.amount.clone(),
+        payee: request.payee.clone(),
+    };
+    let parts = guess(&ctx, request).and_then(|guess| {
+        let who = Who::of(&mut ctx, &request.target, spelled, &request.caller, now)?;
+        Ok((guess, who))
+    });
+    let (guess, who) = match parts {
+        Ok(parts) => parts,
+        Err(refusal) => return ctx.refuse(refusal),
+    };
+    if nobody_can_compare(&ctx) {
+        ctx.hit("breaker", 0, None, None);
+        return ctx.refuse(unavailable());
+    }
+    let place = Place::of(RecordKind::Verifications, &who.destination);
+    let board = Board::for_check(&ctx, &who, place.keys());
+    let key = request.idempotency_key.as_ref().map(|key| idempotency(&ctx, key, &who, &guess));
+    Check { ctx, who, guess, key, board, place }.count(now)
+}
+
+/// Exactly as many ASCII digits as a code has, before anything else (RFC 4226, INVARIANT I-15). A managed provider may
+/// have codes of another length than the policy's, which only it knows.
+fn guess(ctx: &Context, request: &CheckRequest) -> Result<Code, Refusal> {
+    if request.idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.len() > 255) {
+        let refusal = Refusal::new(RefusalCode::InvalidRequest, "must have 1 to 255 characters");
+        return Err(refusal.field("Idempotency-Key"));
+    }
+    let managed = ctx.routes.providers.values().any(|provider| provider.maker == Maker::Managed);
+    let digits = u8::try_from(request.code.len()).unwrap_or(u8::MAX);
+    let own = [ctx.policy.code.length].into_iter().chain(ctx.policy.purposes.values().map(|rules| rules.code.length));
+    let fits = managed || own.into_iter().any(|length| length == digits);
+    let length = CodeLength::new(digits).filter(|_| fits);
+    length
+        .and_then(|length| Code::parse(&request.code, length).ok())
+        .ok_or_else(|| Refusal::new(RefusalCode::InvalidCode, "a code has digits 0 to 9 only, as many as were sent").field("code"))
+}
+
+/// True when every provider compares its own codes and none can be asked.
+fn nobody_can_compare(ctx: &Context) -> bool {
+    let mut providers = ctx.routes.providers.values().peekable();
+    providers.peek().is_some()
+        && ctx.policy.tests.is_empty()
+        && providers.all(|provider| provider.maker == Maker::Managed && ctx.open_breakers.contains(&provider.name))
+}
+
+fn idempotency(ctx: &Context, key: &str, who: &Who, guess: &Code) -> Key {
+    let print = ctx.keys.prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes()).newest();
+    let mut body = Vec::new();
+    for text in [who.to.canonical(), who.purpose().as_str(), guess.expose()] {
+        body.extend_from_slice(&(text.len() as u64).to_be_bytes());
+        body.extend_from_slice(text.as_bytes());
+    }
+    let body = ctx.keys.prints(PrintKind::Request, &ctx.service, &body).newest();
+    Key { claim: ClaimKey { kind: ClaimKind::Check, print }, body }
+}
+
+pub(super) fn unavailable() -> Refusal {
+    Refusal::new(RefusalCode::ProviderUnavailable, "the code cannot be compared just now; try again in a while")
+}
+
+impl Check {
+    fn count(self, now: Timestamp) -> Step {
+        let mut changeset = self.ctx.changeset(now, self.who.standing);
+        changeset.charges = self.board.charges();
+        changeset.reads = self.place.keys().to_vec();
+        changeset.claims = self.key.iter().map(|key| key.claim(&self.ctx, &self.who, now)).collect();
+        changeset.events.push(self.event(EventKind::CheckTaken, now));
+        let not_after = self.ctx.not_after;
+        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::Count(Count { check: self })) })
+    }
+
+    fn event(&self, kind: EventKind, now: Timestamp) -> Event {
+        Event {
+            destination: Some(self.who.destination.newest()),
+            purpose: Some(self.who.purpose()),
+            verification: self.ctx.explanation.verification,
+            ..Event::new(now, self.ctx.service.clone(), kind)
+        }
+    }
+
+    /// The guess is counted: compare it with what is pending.
+    fn decide(mut self, record: Record, now: Timestamp) -> Step {
+        let clock = now.max(record.newest()).max(self.board.newest());
+        let closed = self.board.closed_before(clock);
+        let open = |entry: &&Entry| self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued >= closed;
+        let mine: Vec<Entry> = record.entries.iter().rev().filter(open).cloned().collect();
+        if mine.is_empty() {
+            return self.nothing_pending(record, closed, clock, now);
+        }
+        if let [only] = mine.as_slice() {
+            self.ctx.explanation.verification = Some(print_of(only.nonce));
+        }
+        let right = mine.iter().find(|entry| self.is_right(entry, clock)).map(|entry| entry.nonce);
+        if let Some(nonce) = right {
+            return Approve::new(self, record, nonce, clock).write(now);
+        }
+        let managed = mine.iter().find(|entry| entry.scope().is_some());
+        match managed.map(|entry| entry.nonce) {
+            Some(nonce) => self.compare(record, nonce, now),
+            None => self.wrong(record, now),
+        }
+    }
+
+    /// Compared in constant time; a decoy and a test destination after its date are never right.
+    fn is_right(&self, entry: &Entry, clock: Timestamp) -> bool {
+        let tests = &self.ctx.policy.tests;
+        let over = matches!(entry.code, CodeOf::Test)
+            && !tests.iter().any(|test| test.to == self.who.to.canonical() && clock < test.until);
+        !over && own_code(&self.ctx, &self.who, entry).is_some_and(|code| code.matches(&self.guess))
+    }
+
+    fn nothing_pending(self, record: Record, closed: Timestamp, clock: Timestamp, now: Timestamp) -> Step {
+        let live = record.entries.iter().any(|entry| entry.is_pending(clock) && entry.issued >= closed);
+        let lags = record.entries.iter().any(|entry| entry.is_pending(clock) && entry.issued < closed);
+        let answer = Answer::Refused(not_found());
+        if lags && !live {
+            // A crash kept the closing from being written, so that this guess was counted though nothing is pending.
+            let back = self.failures_back();
+            return Close::new(self, record, closed, answer).taking_back(back).write(now);
+        }
+        self.ctx.done(answer)
+    }
+
+    fn compare(self, record: Record, nonce: [u8; 16], now: Timestamp) -> Step {
+        let Some(entry) = record.entry(&nonce) else { return self.ctx.refuse(not_found()) };
+        let Some((provider, scope)) = entry.scope() else { return self.ctx.refuse(not_found()) };
+        let late = self.ctx.is_late(now);
+        if late || self.ctx.open_breakers.contains(provider) || !self.ctx.routes.providers.contains_key(provider) {
+            return self.not_asked(record, now);
+        }
+        let request = CompareRequest {
+            provider: provider.clone(),
+            service: self.ctx.service.clone(),
+            scope: scope.clone(),
+            to: self.who.to.delivery().to_owned(),
+            upstream: entry.deliveries.iter().rev().find_map(|delivery| delivery.upstream.clone()),
+            code: self.guess.clone(),
+            amount: self.who.spelled.amount.clone(),
+            payee: self.who.spelled.payee.clone(),
+            not_after: self.ctx.not_after,
+        };
+        let not_after = self.ctx.not_after;
+        Step::Compare(CompareStep { request, not_after, then: Box::new(Comparing { check: self, record, nonce }) })
+    }
+
+    /// No provider was asked, so nobody guessed: the failure goes back (I-67).
+    fn not_asked(self, record: Record, now: Timestamp) -> Step {
+        let back = self.failures_back();
+        Close::new(self, record, Timestamp::ZERO, Answer::Refused(unavailable())).taking_back(back).write(now)
+    }
+
+    fn wrong(self, record: Record, now: Timestamp) -> Step {
+        let clock = now.max(record.newest()).max(self.board.newest());
+        let closes = self.board.closes_before(clock);
+        let ends = |entry: &Entry| self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued < closes;
+        let exhausted = record.entries.iter().any(ends);
+        let answer = Answer::WrongCode(WrongCode {
+            status: if exhausted { Status::Exhausted } else { Status::Pending },
+            checks_left: if exhausted { 0 } else { self.board.checks_left(clock) },
+            retry_at: self.board.personal_wait(&[Kind::Checks, Kind::Lockout], clock),
+        });
+        let alerts = !self.board.alerts(clock).is_empty();
+        if exhausted || alerts {
+            return Close::new(self, record, closes, answer).write(now);
+        }
+        self.ctx.done(answer)
+    }
+
+    /// What a guess that is not counted after all gives back.
+    fn failures_back(&self) -> Vec<crate::store::Takeback> {
+        close::takebacks(&self.ctx, &self.board, |kind| matches!(kind, Kind::Lockout | Kind::Failures))
+    }
+}
+
+impl Count {
+    pub(super) fn resume(self, now: Timestamp, answer: StoreAnswer) -> Step {
+        let mut check = self.check;
+        match answer {
+            StoreAnswer::Applied(seen) => {
+                check.board.take(&seen.counters);
+                check.place.take(&seen);
+                match check.place.record(&seen) {
+                    Ok(record) => check.decide(record, now),
+                    Err(_) => check.ctx.fault(store_fault()),
+                }
+            }
+            StoreAnswer::Refused(seen) => check.refused(&seen, now),
+            // Perhaps counted, and not compared: the safe direction.
+            StoreAnswer::NotApplied(_) | StoreAnswer::Unknown => check.ctx.fault(store_fault()),
+        }
+    }
+}
+
+impl Check {
+    fn refused(mut self, seen: &Seen, now: Timestamp) -> Step {
+        self.board.take(&seen.counters);
+        if let Some(key) = &self.key
+            && let Some(claim) = seen.claim(&key.claim)
+        {
+            let Ok(record) = self.place.record(seen) else { return self.ctx.fault(store_fault()) };
+            let answer = key.claimed(&self.ctx, &self.who, claim, &record, now);
+            return self.ctx.done(answer);
+        }
+        let clock = now.max(self.board.newest());
+        let lines = || self.board.lines.iter().filter(|line| line.then != Then::Alert);
+        let wait = fixpoint(clock, |at| lines().filter_map(|line| line.denied(at)).max());
+        let mut denied: Vec<_> = lines().filter(|line| line.denied(clock).is_some()).cloned().collect();
+        denied.sort_by_key(|line| line.kind != Kind::Lockout);
+        let Some(first) = denied.first() else {
+            // Refused, and nothing of what was seen stands against it any more.
+            return self.ctx.refuse(super::view::contention());
+        };
+        let code = first.code();
+        for line in &denied {
+            self.ctx.hit(line.rule.clone(), line.figure(clock), line.allowed(), line.denied(clock));
+        }
+        let mut refusal = Refusal::new(code, "too many attempts; wait and try again").until(wait);
+        refusal.checks_left = Some(self.board.checks_left(clock));
+        self.ctx.refuse(refusal)
+    }
+}
+
+impl Comparing {
+    pub(super) fn resume(self, now: Timestamp, answer: Compared) -> Step {
+        let Self { mut check, record, nonce } = self;
+        let provider = record.entry(&nonce).and_then(|entry| entry.scope()).map(|(provider, _)| provider.clone());
+        let mut said = |came, detail| {
+            if let Some(provider) = &provider {
+                check.ctx.said(provider, came, detail);
+            }
+        };
+        match answer {
+            Compared::Match => {
+                let clock = now.max(record.newest()).max(check.board.newest());
+                Approve::new(check, record, nonce, clock).write(now)
+            }
+            Compared::NoMatch => check.wrong(record, now),
+            // The provider has nothing to compare with. That writes nothing: another flow's match may be on its way.
+            Compared::Gone => check.ctx.refuse(not_found()),
+            Compared::NotAsked(detail) => {
+                said("not_asked", detail);
+                check.not_asked(record, now)
+            }
+            Compared::Unknown(detail) => {
+                said("unknown", detail);
+                check.ctx.refuse(unavailable())
+            }
+        }
+    }
+}
+
+impl Key {
+    fn claim(&self, ctx: &Context, who: &Who, now: Timestamp) -> Claim {
+        let mut value = self.body.as_bytes().to_vec();
+        value.extend_from_slice(&now.as_millis().to_be_bytes());
+        let life = ctx.policy.code_for(who.purpose()).ttl + RETENTION;
+        Claim { key: self.claim, value, expires_at: now + life }
+    }
+
+    /// The key was used before: approved by it, still running, or over without an approval.
+    fn claimed(&self, ctx: &Context, who: &Who, claim: &Claim, record: &Record, now: Timestamp) -> Answer {
+        let (body, at) = claim.value.split_at_checked(16).unwrap_or_default();
+        if body != self.body.as_bytes() {
+            let text = "this idempotency key was used with another request; use a new one";
+            return Answer::Refused(Refusal::new(RefusalCode::IdempotencyMismatch, text));
+        }
+        let own = |entry: &&Entry| {
+            entry.approval.as_ref().is_some_and(|mark| mark.by_key == Some(self.claim.print)) && who.may_meet(entry)
+        };
+        if let Some(entry) = record.entries.iter().find(own) {
+            return approval(ctx, who, entry);
+        }
+        let began = at.try_into().map_or(Timestamp::ZERO, |bytes| Timestamp::from_millis(u64::from_be_bytes(bytes)));
+        let (code, text) = match now < began + FLOW_BUDGET {
+            true => (RefusalCode::InProgress, "the first request with this idempotency key still runs; try again shortly"),
+            false => (RefusalCode::Conflict, "the first request with this idempotency key is over; use a new one"),
+        };
+        Answer::Refused(Refusal::new(code, text).until(Until::At(now)))
+    }
+}

@@ -1,0 +1,108 @@
+//! What a flow carries from its first step to its last: the rules, the keys, its randomness and what it explains.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::keys::Keys;
+use crate::outcome::{Answer, Explanation, Fault, Outcome, ProviderSaid, Refusal, RuleHit};
+use crate::policy::Policy;
+use crate::port::{Detail, ProviderName};
+use crate::seed::Seed;
+use crate::store::{Changeset, Room};
+use crate::time::{Timestamp, Until};
+use crate::vocabulary::{ServiceId, Standing};
+
+use super::{FLOW_BUDGET, Machine, Routes, Start, Step};
+
+/// How often a flow tries again after a conflict or a lost answer of the store.
+const MOST_TRIES: u8 = 6;
+
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    pub(super) policy: Arc<Policy>,
+    pub(super) routes: Arc<Routes>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) seed: Seed,
+    pub(super) service: ServiceId,
+    pub(super) open_breakers: Arc<BTreeSet<ProviderName>>,
+    pub(super) human_check: bool,
+    /// No outside call begins after this, and none goes on.
+    pub(super) not_after: Timestamp,
+    pub(super) explanation: Explanation,
+    tries: u8,
+}
+
+impl Context {
+    pub(super) fn new(machine: &Machine, service: &ServiceId, command: &'static str, start: Start) -> Self {
+        Self {
+            policy: Arc::clone(machine.policies.of(service)),
+            routes: Arc::clone(&machine.routes),
+            keys: start.keys,
+            seed: start.seed,
+            service: service.clone(),
+            open_breakers: Arc::new(start.open_breakers),
+            human_check: start.human_check,
+            not_after: start.now + FLOW_BUDGET,
+            explanation: Explanation {
+                service: Some(service.clone()),
+                command,
+                at: start.now,
+                ..Explanation::default()
+            },
+            tries: 0,
+        }
+    }
+
+    /// A changeset of this service at `now`.
+    pub(super) fn changeset(&self, now: Timestamp, standing: Standing) -> Changeset {
+        let room = match standing {
+            Standing::Stranger => Room::Stranger,
+            Standing::Known => Room::Known,
+        };
+        Changeset::new(self.service.clone(), now, room)
+    }
+
+    /// True while the flow may try once more.
+    pub(super) fn try_again(&mut self) -> bool {
+        self.tries += 1;
+        self.tries < MOST_TRIES
+    }
+
+    /// True when no outside call may begin any more.
+    pub(super) fn is_late(&self, now: Timestamp) -> bool {
+        now >= self.not_after
+    }
+
+    /// The end of an outside call that may take that long.
+    pub(super) fn call_until(&self, now: Timestamp, span: Duration) -> Timestamp {
+        (now.max(self.explanation.at) + span).min(self.not_after)
+    }
+
+    /// Notes a rule that took part.
+    pub(super) fn hit(&mut self, rule: impl Into<Arc<str>>, figure: u64, allowed: Option<u64>, until: Option<Until>) {
+        self.explanation.rules.push(RuleHit { rule: rule.into(), figure, allowed, until });
+    }
+
+    /// Notes what a provider said.
+    pub(super) fn said(&mut self, provider: &ProviderName, came: &'static str, detail: Detail) {
+        self.explanation.providers.push(ProviderSaid { provider: Arc::clone(provider), came, detail });
+    }
+
+    /// Names of the rules so far, for events.
+    pub(super) fn rules(&self) -> Vec<Arc<str>> {
+        self.explanation.rules.iter().map(|hit| Arc::clone(&hit.rule)).collect()
+    }
+
+    pub(super) fn done(self, answer: Answer) -> Step {
+        Step::Done(Box::new(Outcome { answer, explanation: self.explanation, follow_up: None }))
+    }
+
+    pub(super) fn refuse(self, refusal: Refusal) -> Step {
+        self.done(Answer::Refused(refusal))
+    }
+
+    pub(super) fn fault(self, fault: Fault) -> Step {
+        self.done(Answer::Fault(fault))
+    }
+}

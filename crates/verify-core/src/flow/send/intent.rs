@@ -1,0 +1,300 @@
+//! The intent: one changeset that charges everything and records which provider is about to be called.
+
+use crate::event::{Event, EventKind};
+use crate::outcome::{Answer, Refusal, RefusalCode};
+use crate::policy::{Resend, Then};
+use crate::record::{CodeOf, Delivery, Entry, RETENTION, Record, Status};
+use crate::store::{Changeset, Claim, Mode, Seen, StoreAnswer};
+use crate::time::{SKEW, Timestamp};
+use crate::vocabulary::Channel;
+
+use super::judge::{Found, Go, Verdict};
+use super::{Attempt, Carrier, Send};
+use crate::flow::board::Kind;
+use crate::flow::place::{Place, write_down_ends};
+use crate::flow::step::{Step, StoreStep, StoreThen};
+use crate::flow::view::{contention, print_of, store_fault, view};
+
+/// An intent on its way to the store.
+#[derive(Debug, Clone)]
+pub(in crate::flow) struct Intent {
+    send: Send,
+    attempt: Attempt,
+    changeset: Changeset,
+    /// An answer was lost: the intent may be there already.
+    maybe_applied: bool,
+}
+
+impl Send {
+    /// The usual case first: no record is there.
+    pub(super) fn intend_on_nothing(self, now: Timestamp) -> Step {
+        let nothing = Found { record: Record::default(), clock: now };
+        let go = Go { entry: None, waive_gap: false };
+        self.intend(nothing, &go, now)
+    }
+
+    pub(super) fn intend(mut self, found: Found, go: &Go, now: Timestamp) -> Step {
+        let Some(attempt) = self.attempt(found, go) else { return self.ctx.refuse(contention()) };
+        let (Some(entry), Ok(row)) = (attempt.entry(), attempt.record.encode()) else {
+            return self.ctx.fault(store_fault());
+        };
+        let mut changeset = self.ctx.changeset(now, self.who.standing);
+        for line in &mut self.board.lines {
+            let forced = (line.kind == Kind::Gap && go.waive_gap)
+                || (line.then == Then::HumanCheck && self.human_passed)
+                || line.then == Then::Alert;
+            if line.charge.mode != Mode::Probe {
+                line.charge.mode = if forced { Mode::Force } else { Mode::Charge };
+            }
+        }
+        changeset.charges = self.board.charges();
+        changeset.records = self.place.becomes(Some(row));
+        changeset.records.extend(self.notes.stays());
+        changeset.records.extend(self.prefix_notes.iter().flat_map(Place::stays));
+        changeset.claims = self.claim(&attempt, entry.expires).into_iter().collect();
+        changeset.events = self.events(&attempt, now, EventKind::SendIntended);
+        self.ctx.explanation.verification = Some(print_of(attempt.nonce));
+        Intent { send: self, attempt, changeset, maybe_applied: false }.step()
+    }
+
+    /// The record as it will be: the ends that time and lockouts made, the verification, and a new delivery.
+    fn attempt(&self, found: Found, go: &Go) -> Option<Attempt> {
+        let Found { mut record, clock } = found;
+        let kept = go.entry.and_then(|nonce| record.entry(&nonce)).filter(|entry| self.must_keep_code(entry));
+        let fits = |carrier: &Carrier| kept.is_none_or(|entry| carrier.can_carry(&entry.code));
+        let mut rest: Vec<Carrier> = self.carriers.iter().filter(|carrier| fits(carrier)).cloned().collect();
+        if rest.is_empty() {
+            return None;
+        }
+        let carrier = rest.remove(0);
+        write_down_ends(&mut record, self.board.closed_before(clock), clock, |entry| {
+            entry.identity.standing == self.who.standing
+        });
+        let nonce = match go.entry {
+            Some(nonce) => nonce,
+            None => {
+                record.make_room(self.who.standing, clock).then_some(())?;
+                let nonce = self.ctx.seed.bytes("nonce");
+                record.entries.push(self.new_entry(nonce, &carrier, clock));
+                nonce
+            }
+        };
+        let keeps = record.entry(&nonce).is_some_and(|entry| self.must_keep_code(entry));
+        let entry = record.entry_mut(&nonce)?;
+        if go.entry.is_some() {
+            self.renew(entry, &carrier, keeps, clock);
+        }
+        entry.consent |= self.consent;
+        let delivery = self.ctx.seed.bytes("delivery 0");
+        entry.add_delivery(Delivery::dispatching(
+            delivery,
+            self.channel,
+            carrier.provider.clone(),
+            clock,
+            self.ctx.not_after,
+        ));
+        Some(Attempt { record, nonce, delivery, carrier, rest, counted: true })
+    }
+
+    /// A code that somebody may hold stays; a decoy's never does.
+    pub(super) fn must_keep_code(&self, entry: &Entry) -> bool {
+        entry.code != CodeOf::Decoy && entry.may_have_sent()
+    }
+
+    fn new_entry(&self, nonce: [u8; 16], carrier: &Carrier, clock: Timestamp) -> Entry {
+        let ttl = self.ctx.policy.code_for(self.who.purpose()).ttl;
+        let code = carrier.fresh_code(&self.ctx, &self.who);
+        // What a repair needs to know, and nobody may read in the store.
+        let context = super::super::sealed::Sealed::of(&self.who, &self.locale);
+        let sealed = context.seal(&self.ctx).unwrap_or_default();
+        Entry::pending(nonce, self.who.identity(), code, clock, clock + ttl, sealed)
+    }
+
+    /// A resend: the same code, or under `resend = "new"` and for decoys a new one with a life of its own.
+    pub(super) fn renew(&self, entry: &mut Entry, carrier: &Carrier, keeps: bool, clock: Timestamp) {
+        let rules = self.ctx.policy.code_for(self.who.purpose());
+        match &mut entry.code {
+            CodeOf::Own { key, generation, .. } if keeps && rules.resend == Resend::New => {
+                *generation = generation.wrapping_add(1);
+                *key = self.ctx.keys.code.newest();
+            }
+            CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test if keeps => return,
+            CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test | CodeOf::Decoy => {
+                entry.code = carrier.fresh_code(&self.ctx, &self.who);
+            }
+        }
+        entry.issued = clock;
+        entry.expires = clock + rules.ttl;
+    }
+
+    fn claim(&self, attempt: &Attempt, expires: Timestamp) -> Option<Claim> {
+        let idempotency = self.idempotency.as_ref().filter(|idempotency| !idempotency.taken_over)?;
+        let value = ClaimValue { body: *idempotency.body.as_bytes(), nonce: attempt.nonce };
+        Some(Claim { key: idempotency.key, value: value.encode(), expires_at: expires + RETENTION + SKEW })
+    }
+
+    pub(super) fn event(&self, attempt: &Attempt, now: Timestamp, kind: EventKind) -> Event {
+        Event {
+            destination: Some(self.who.destination.newest()),
+            verification: Some(print_of(attempt.nonce)),
+            purpose: Some(self.who.purpose()),
+            channel: Some(self.channel),
+            provider: Some(attempt.carrier.provider.clone()),
+            rules: self.ctx.rules(),
+            ..Event::new(now, self.ctx.service.clone(), kind)
+        }
+    }
+
+    fn events(&self, attempt: &Attempt, now: Timestamp, kind: EventKind) -> Vec<Event> {
+        let mut events = vec![self.event(attempt, now, kind)];
+        if self.ctx.explanation.rules.iter().any(|hit| &*hit.rule == "country_monitor") {
+            events.push(self.event(attempt, now, EventKind::CountryMonitored));
+        }
+        events
+    }
+
+    fn repeated(self, nonce: [u8; 16], found: &Found, now: Timestamp) -> Step {
+        let Some(entry) = found.record.entry(&nonce) else { return self.ctx.refuse(contention()) };
+        let mut send = self;
+        send.ctx.hit("repeat", 0, None, None);
+        send.ctx.explanation.verification = Some(print_of(nonce));
+        let seen = view(&send.ctx, &send.who, entry, &send.board, &send.noted, found.clock.max(now));
+        send.ctx.done(Answer::Repeated(Box::new(seen)))
+    }
+}
+
+impl Intent {
+    fn step(self) -> Step {
+        let not_after = self.send.ctx.not_after;
+        let changeset = self.changeset.clone();
+        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::Intent(self)) })
+    }
+
+    pub(in crate::flow) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
+        match answer {
+            StoreAnswer::Applied(seen) => {
+                self.send.board.take(&seen.counters);
+                self.send.place.take(&seen);
+                self.send.go(self.attempt, now)
+            }
+            StoreAnswer::Refused(seen) => self.refused(&seen, now),
+            StoreAnswer::NotApplied(_) => self.send.ctx.fault(store_fault()),
+            StoreAnswer::Unknown => {
+                self.maybe_applied = true;
+                // Asked again, the store tells: the delivery is there, or it is not and this makes it.
+                if self.send.ctx.try_again() && !self.send.ctx.is_late(now) {
+                    self.step()
+                } else {
+                    self.send.ctx.fault(store_fault())
+                }
+            }
+        }
+    }
+
+    fn refused(self, seen: &Seen, now: Timestamp) -> Step {
+        let Self { mut send, attempt, maybe_applied, .. } = self;
+        let found = match send.look(seen, now) {
+            Ok(found) => found,
+            Err(_) => return send.ctx.fault(store_fault()),
+        };
+        if maybe_applied && let Some(entry) = found.record.entry(&attempt.nonce)
+            && let Some(delivery) = entry.delivery(&attempt.delivery)
+        {
+            // It was applied after all, and its answer was lost. What it was charged is not known any more.
+            let dispatching = delivery.status() == crate::record::DeliveryStatus::Dispatching;
+            let attempt = Attempt { record: found.record.clone(), counted: false, ..attempt };
+            return if dispatching && !send.ctx.is_late(now) {
+                send.go(attempt, now)
+            } else {
+                send.settle(attempt, super::Came::Unknown, now)
+            };
+        }
+        if let Some(idempotency) = &mut send.idempotency
+            && let Some(claim) = seen.claim(&idempotency.key)
+        {
+            match claimed(claim, idempotency, &found, now) {
+                Claimed::Answer(nonce) => return send.repeated(nonce, &found, now),
+                Claimed::Refuse(refusal) => return send.ctx.refuse(refusal),
+                // Its send reached nobody and its flow is gone: the key is this flow's now.
+                Claimed::Free => idempotency.taken_over = true,
+            }
+        }
+        send.judged(found, now)
+    }
+}
+
+enum Claimed {
+    Answer([u8; 16]),
+    Refuse(Refusal),
+    Free,
+}
+
+fn claimed(claim: &Claim, own: &super::Idempotency, found: &Found, now: Timestamp) -> Claimed {
+    let Some(value) = ClaimValue::decode(&claim.value) else { return Claimed::Free };
+    if value.body != *own.body.as_bytes() {
+        let text = "this idempotency key was used with another request; use a new one";
+        return Claimed::Refuse(Refusal::new(RefusalCode::IdempotencyMismatch, text));
+    }
+    let Some(entry) = found.record.entry(&value.nonce) else { return Claimed::Free };
+    let running = entry.status() == Status::Pending
+        && entry.deliveries.last().is_some_and(|last| {
+            last.status() == crate::record::DeliveryStatus::Dispatching && now < last.not_after
+        });
+    if running {
+        let text = "the first request with this idempotency key still runs; try again shortly";
+        return Claimed::Refuse(Refusal::new(RefusalCode::InProgress, text));
+    }
+    Claimed::Answer(value.nonce)
+}
+
+/// What an idempotency key remembers.
+struct ClaimValue {
+    body: [u8; 16],
+    nonce: [u8; 16],
+}
+
+impl ClaimValue {
+    fn encode(&self) -> Vec<u8> {
+        [self.body, self.nonce].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (body, rest) = bytes.split_first_chunk()?;
+        let (nonce, _) = rest.split_first_chunk()?;
+        Some(Self { body: *body, nonce: *nonce })
+    }
+}
+
+impl Send {
+    fn judged(mut self, found: Found, now: Timestamp) -> Step {
+        match self.judge(&found) {
+            Verdict::Repeat(nonce) => self.repeated(nonce, &found, now),
+            Verdict::Refuse(refusal) => self.ctx.refuse(refusal),
+            Verdict::Decoy => {
+                self.carriers = vec![Carrier::decoy()];
+                self.judged(found, now)
+            }
+            Verdict::AskHuman => self.ask_for_a_human(None, now),
+            Verdict::Go(go) => {
+                if self.ctx.try_again() && !self.ctx.is_late(now) {
+                    self.intend(found, &go, now)
+                } else {
+                    self.ctx.refuse(contention())
+                }
+            }
+        }
+    }
+
+    /// True when the message could go by this channel from what is left.
+    pub(super) fn carries(&self, entry: &Entry) -> bool {
+        !self.must_keep_code(entry) || self.carriers.iter().any(|carrier| carrier.can_carry(&entry.code))
+    }
+
+    pub(super) fn is_decoy(&self) -> bool {
+        self.carriers.iter().all(|carrier| *carrier == Carrier::decoy())
+    }
+
+    pub(super) fn by(&self) -> Channel {
+        self.channel
+    }
+}

@@ -1,0 +1,243 @@
+//! The judgement of a send on what the store showed: a repeat, a refusal, or on with it. One function decides; the wait
+//! that is told is the fixpoint of the same rules.
+
+use std::time::Duration;
+
+use crate::outcome::{Refusal, RefusalCode};
+use crate::policy::{Disclosure, Then};
+use crate::port::RejectionKind;
+use crate::record::{Entry, KEPT_FOR_KNOWN, MOST_VERIFICATIONS, Record};
+use crate::store::{Mode, Seen, StoreFault};
+use crate::time::{Timestamp, Until};
+use crate::vocabulary::Standing;
+
+use super::Send;
+use crate::flow::board::{Kind, fixpoint, gap};
+use crate::flow::carrier::Carried;
+use crate::flow::view::last_minute;
+
+/// What the store showed, and the time as it is by the latest stamp in it.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) record: Record,
+    pub(super) clock: Timestamp,
+}
+
+/// How to go on.
+#[derive(Debug, Clone)]
+pub(super) struct Go {
+    /// The verification to send again; `None` for a new one.
+    pub(super) entry: Option<[u8; 16]>,
+    /// The gap is counted, not asked.
+    pub(super) waive_gap: bool,
+}
+
+pub(super) enum Verdict {
+    Repeat([u8; 16]),
+    Refuse(Refusal),
+    /// Under private disclosure: go on, and send nothing.
+    Decoy,
+    AskHuman,
+    Go(Go),
+}
+
+/// One thing that stands against a send.
+struct Stop {
+    code: RefusalCode,
+    rule: std::sync::Arc<str>,
+    figure: u64,
+    allowed: Option<u64>,
+    until: Until,
+    /// A human check would lift it.
+    human: bool,
+}
+
+impl Send {
+    /// Takes what a refused changeset showed.
+    pub(super) fn look(&mut self, seen: &Seen, now: Timestamp) -> Result<Found, StoreFault> {
+        self.board.take(&seen.counters);
+        self.place.take(seen);
+        self.notes.take(seen);
+        self.noted = self.notes.notes(seen, now)?;
+        if let Some(place) = &mut self.prefix_notes {
+            place.take(seen);
+            for note in place.notes(seen, now)?.notes {
+                self.noted.take(note, now);
+            }
+        }
+        let record = self.place.record(seen)?;
+        let clock = now.max(record.newest()).max(self.board.newest());
+        Ok(Found { record, clock })
+    }
+
+    /// The verification that this send is about, while its code can still be given.
+    fn matching<'a>(&self, record: &'a Record, at: Timestamp) -> Option<&'a Entry> {
+        let closed = self.board.closed_before(at);
+        record.entries.iter().rev().find(|entry| {
+            entry.identity.standing == self.who.standing
+                && self.who.may_meet(entry)
+                && entry.is_pending(at)
+                && entry.issued >= closed
+        })
+    }
+
+    pub(super) fn judge(&mut self, found: &Found) -> Verdict {
+        let clock = found.clock;
+        let entry = self.matching(&found.record, clock);
+        if let Some(nonce) = entry.filter(|entry| self.is_repeat(entry, clock)).map(|entry| entry.nonce) {
+            return Verdict::Repeat(nonce);
+        }
+        let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
+        let opted_out = self.noted.of(self.by(), clock).is_some_and(|note| note.kind == RejectionKind::OptedOut);
+        if private && opted_out && !self.is_decoy() {
+            self.ctx.hit("note", 0, None, None);
+            return Verdict::Decoy;
+        }
+        let stops = self.stops(&found.record, clock);
+        if stops.is_empty() {
+            if entry.is_some_and(|entry| !self.carries(entry)) {
+                return Verdict::Refuse(self.cannot_carry(clock));
+            }
+            let waive_gap = self.waives_gap(&found.record, clock);
+            return Verdict::Go(Go { entry: entry.map(|entry| entry.nonce), waive_gap });
+        }
+        if stops.iter().all(|stop| stop.human) && self.human_token.is_some() && self.ctx.human_check {
+            return Verdict::AskHuman;
+        }
+        let wait = fixpoint(clock, |at| self.stops(&found.record, at).into_iter().map(|stop| stop.until).max());
+        Verdict::Refuse(self.refusal(stops, wait, clock))
+    }
+
+    /// A repeat: inside the gap, by the same channel, and the last delivery has not failed.
+    fn is_repeat(&self, entry: &Entry, clock: Timestamp) -> bool {
+        let Some(last) = entry.deliveries.last() else { return false };
+        let gap = gap(&self.ctx.policy).unwrap_or(Duration::ZERO);
+        last.channel == self.by() && !last.status().has_failed() && clock < last.at + gap
+    }
+
+    /// Another channel may come inside the gap once the last delivery failed, or stayed silent for long enough.
+    fn waives_gap(&self, record: &Record, at: Timestamp) -> bool {
+        let after = self.ctx.policy.channels_for(self.who.purpose()).fallback_after;
+        let last = self.matching(record, at).and_then(|entry| entry.deliveries.last());
+        last.is_some_and(|last| last.status().has_failed() || (last.channel != self.by() && at >= last.at + after))
+    }
+
+    /// All that stands against this send at `at`, in the order of judgement.
+    fn stops(&self, record: &Record, at: Timestamp) -> Vec<Stop> {
+        let plain = |code, rule: &str, until| Stop {
+            code,
+            rule: rule.into(),
+            figure: 0,
+            allowed: None,
+            until,
+            human: false,
+        };
+        let mut stops = Vec::new();
+        if let Some(note) = self.noted.of(self.by(), at).filter(|_| !self.is_decoy()) {
+            let until = note.until.map_or(Until::Never, Until::At);
+            stops.push(plain(RefusalCode::ChannelUnavailable, note.kind.as_str(), until));
+        }
+        stops.extend(self.denials(record, at, true));
+        stops.extend(self.denials(record, at, false));
+        let entry = self.matching(record, at);
+        if let Some(end) = entry.and_then(|entry| last_minute(&self.ctx, self.who.purpose(), entry, at)) {
+            stops.push(plain(RefusalCode::Cooldown, "last_minute", Until::At(end)));
+        }
+        if let Some(concluding) = &record.concluding
+            && at < concluding.until
+            && self.carriers.iter().any(|carrier| {
+                matches!(&carrier.code, Carried::Managed { scope } if *scope == concluding.scope)
+            })
+        {
+            stops.push(plain(RefusalCode::Cooldown, "concluding", Until::At(concluding.until)));
+        }
+        if entry.is_none() && let Some(until) = no_room(record, self.who.standing, at) {
+            stops.push(plain(RefusalCode::RateLimited, "pending_verifications", until));
+        }
+        stops
+    }
+
+    /// What the lockouts (or the limits) deny.
+    fn denials(&self, record: &Record, at: Timestamp, lockouts: bool) -> Vec<Stop> {
+        let waived = self.waives_gap(record, at);
+        let lines = self.board.lines.iter().filter(|line| (line.kind == Kind::Lockout) == lockouts);
+        let lines = lines.filter(|line| {
+            let forced = (line.kind == Kind::Gap && waived)
+                || (line.then == Then::HumanCheck && self.human_passed && line.charge.mode != Mode::Probe);
+            line.then != Then::Alert && !forced
+        });
+        lines
+            .filter_map(|line| {
+                let until = line.denied(at)?;
+                let human = line.then == Then::HumanCheck;
+                let code = match human && self.ctx.human_check {
+                    true => RefusalCode::HumanCheckRequired,
+                    false => line.code(),
+                };
+                Some(Stop {
+                    code,
+                    rule: line.rule.clone(),
+                    figure: line.figure(at),
+                    allowed: line.allowed(),
+                    until,
+                    human,
+                })
+            })
+            .collect()
+    }
+
+    /// The first stop names the answer; one that a human check would lift only where nothing else is in the way.
+    fn refusal(&mut self, stops: Vec<Stop>, wait: Until, clock: Timestamp) -> Refusal {
+        let named = stops.iter().find(|stop| !stop.human).or(stops.first());
+        let code = named.map_or(RefusalCode::RateLimited, |stop| stop.code);
+        for stop in stops {
+            self.ctx.hit(stop.rule, stop.figure, stop.allowed, Some(stop.until));
+        }
+        let refusal = Refusal::new(code, text(code));
+        if code == RefusalCode::ChannelUnavailable {
+            return self.instead(refusal, clock);
+        }
+        refusal.until(wait)
+    }
+
+    /// Somebody holds a code that no available provider of this channel can carry.
+    fn cannot_carry(&mut self, clock: Timestamp) -> Refusal {
+        self.ctx.hit("maker", 0, None, None);
+        let text = "nobody can carry the pending code by this channel just now; cancel it, or try another channel";
+        self.instead(Refusal::new(RefusalCode::ProviderUnavailable, text), clock)
+    }
+}
+
+/// When a place becomes free, where all are taken by pending verifications.
+fn no_room(record: &Record, standing: Standing, at: Timestamp) -> Option<Until> {
+    let most = match standing {
+        Standing::Stranger => MOST_VERIFICATIONS - KEPT_FOR_KNOWN,
+        Standing::Known => MOST_VERIFICATIONS,
+    };
+    let mut ends: Vec<Timestamp> =
+        record.entries.iter().filter(|entry| entry.is_pending(at)).map(|entry| entry.expires).collect();
+    ends.sort_unstable();
+    let excess = ends.len().checked_sub(most)?;
+    ends.get(excess).map(|end| Until::At(*end))
+}
+
+fn text(code: RefusalCode) -> &'static str {
+    match code {
+        RefusalCode::ChannelUnavailable => "this channel does not reach this destination",
+        RefusalCode::Cooldown => "too soon; wait and try again",
+        RefusalCode::Locked => "too many failures; wait, or ask for help",
+        RefusalCode::HumanCheckRequired => "show that a person asks: pass `human_check`",
+        RefusalCode::RateLimited
+        | RefusalCode::InvalidRequest
+        | RefusalCode::InvalidDestination
+        | RefusalCode::InvalidCode
+        | RefusalCode::Blocked
+        | RefusalCode::StepUpRequired
+        | RefusalCode::ConsentRequired
+        | RefusalCode::NotFound
+        | RefusalCode::Conflict
+        | RefusalCode::InProgress
+        | RefusalCode::IdempotencyMismatch
+        | RefusalCode::ProviderUnavailable => "too many requests; wait and try again",
+    }
+}

@@ -1,0 +1,192 @@
+//! Who a command is about: the destination, the subject, the standing and what else limits are counted by.
+//! Everything that can be refused from the request alone is refused here.
+
+use std::net::IpAddr;
+
+use crate::command::{Caller, Target};
+use crate::destination::Destination;
+use crate::keys::{Print, PrintKind, Prints};
+use crate::outcome::{Refusal, RefusalCode};
+use crate::record::{Entry, Identity};
+use crate::time::Timestamp;
+use crate::token::{DeviceToken, VerificationToken};
+use crate::vocabulary::{Country, Dimension, Purpose, Standing};
+
+use super::context::Context;
+
+/// The longest subject, device id and payee, in bytes; an amount has less.
+const LONGEST_TEXT: usize = 200;
+const LONGEST_AMOUNT: usize = 40;
+
+/// The identity as a request spells it.
+#[derive(Debug, Clone)]
+pub(super) struct Spelled {
+    pub(super) subject: Option<String>,
+    pub(super) purpose: Purpose,
+    pub(super) amount: Option<String>,
+    pub(super) payee: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Who {
+    pub(super) to: Destination,
+    pub(super) destination: Prints,
+    pub(super) spelled: Spelled,
+    pub(super) subject: Option<Prints>,
+    pub(super) binding: Option<Prints>,
+    pub(super) standing: Standing,
+    pub(super) caller: Caller,
+    /// The verification that the caller named.
+    pub(super) nonce: Option<[u8; 16]>,
+}
+
+impl Who {
+    pub(super) fn of(
+        ctx: &mut Context,
+        target: &Target,
+        spelled: Spelled,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let (to, spelled, nonce) = match target {
+            Target::To { to, country } => (parsed(ctx, to, *country)?, spelled, None),
+            Target::Verification(id) => {
+                let token: VerificationToken =
+                    ctx.keys.open_token(&ctx.service, now, id).map_err(|_| not_found())?;
+                let to = parsed(ctx, &token.to, None).map_err(|_| not_found())?;
+                let spelled = Spelled {
+                    subject: token.subject,
+                    purpose: token.purpose,
+                    amount: token.amount,
+                    payee: token.payee,
+                };
+                (to, spelled, Some(token.nonce))
+            }
+        };
+        check_texts(&spelled, caller)?;
+        let keys = &ctx.keys;
+        let destination = keys.prints(PrintKind::Destination, &ctx.service, to.canonical().as_bytes());
+        let subject = spelled
+            .subject
+            .as_ref()
+            .map(|subject| keys.prints(PrintKind::Subject, &ctx.service, subject.as_bytes()));
+        let binding = match (&spelled.amount, &spelled.payee) {
+            (Some(amount), Some(payee)) => Some(keys.binding_prints(&ctx.service, amount, payee)),
+            (None, _) | (_, None) => None,
+        };
+        let standing = standing(ctx, caller, &destination, subject.as_ref(), now);
+        ctx.explanation.destination = Some(destination.newest());
+        ctx.explanation.last_digits = to.last_digits(ctx.policy.privacy.last_digits).map(str::to_owned);
+        Ok(Self { to, destination, spelled, subject, binding, standing, caller: caller.clone(), nonce })
+    }
+
+    pub(super) fn purpose(&self) -> Purpose {
+        self.spelled.purpose
+    }
+
+    /// The identity of a new verification.
+    pub(super) fn identity(&self) -> Identity {
+        Identity {
+            purpose: self.spelled.purpose,
+            subject: self.subject.as_ref().map(Prints::newest),
+            standing: self.standing,
+            binding: self.binding.as_ref().map(Prints::newest),
+        }
+    }
+
+    /// True when a verification belongs to what the request names. A known caller may meet a verification that was
+    /// sent as a stranger, never the other way round.
+    pub(super) fn may_meet(&self, entry: &Entry) -> bool {
+        let fits = |wanted: Option<&Prints>, found: Option<&Print>| match (wanted, found) {
+            (None, None) => true,
+            (Some(prints), Some(print)) => prints.contains(print),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        entry.identity.standing <= self.standing
+            && entry.identity.purpose == self.spelled.purpose
+            && fits(self.subject.as_ref(), entry.identity.subject.as_ref())
+            && fits(self.binding.as_ref(), entry.identity.binding.as_ref())
+            && self.nonce.is_none_or(|nonce| nonce == entry.nonce)
+    }
+
+    /// The raw value of a dimension, `None` when the request does not have it.
+    pub(super) fn value(&self, dimension: Dimension) -> Option<Vec<u8>> {
+        match dimension {
+            Dimension::Ip => self.caller.ip.map(address_bytes),
+            Dimension::Destination => Some(self.to.canonical().as_bytes().to_vec()),
+            Dimension::Subject => self.spelled.subject.as_ref().map(|subject| subject.as_bytes().to_vec()),
+            Dimension::Device => self.caller.device.as_ref().map(|device| device.as_bytes().to_vec()),
+            Dimension::Country => self.to.country().map(|country| country.as_str().as_bytes().to_vec()),
+            Dimension::Prefix => self.to.prefix().map(|prefix| prefix.as_bytes().to_vec()),
+            Dimension::Asn => self.caller.asn.map(|asn| asn.to_be_bytes().to_vec()),
+            Dimension::Service => Some(Vec::new()),
+        }
+    }
+}
+
+/// An address as limits see it: an IPv4 address also when it comes mapped into IPv6, of an IPv6 address its /64.
+fn address_bytes(ip: IpAddr) -> Vec<u8> {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().into_iter().take(8).collect(),
+    }
+}
+
+pub(super) fn parsed(ctx: &Context, to: &str, country: Option<Country>) -> Result<Destination, Refusal> {
+    let country = country.or(ctx.policy.channels.default_country);
+    Destination::parse(to, country, &ctx.policy.email)
+        .map_err(|error| Refusal::new(RefusalCode::InvalidDestination, error.to_string()).field("to"))
+}
+
+fn standing(
+    ctx: &Context,
+    caller: &Caller,
+    destination: &Prints,
+    subject: Option<&Prints>,
+    now: Timestamp,
+) -> Standing {
+    let token = caller.device_token.as_ref();
+    let opened = token.and_then(|token| ctx.keys.open_token::<DeviceToken>(&ctx.service, now, token).ok());
+    let fits = opened.is_some_and(|token| {
+        destination.contains(&token.destination)
+            && match (subject, &token.subject) {
+                (None, None) => true,
+                (Some(prints), Some(print)) => prints.contains(print),
+                (None, Some(_)) | (Some(_), None) => false,
+            }
+    });
+    if fits { Standing::Known } else { Standing::Stranger }
+}
+
+fn check_texts(spelled: &Spelled, caller: &Caller) -> Result<(), Refusal> {
+    let bounded = |text: Option<&String>, most: usize, field: &'static str| match text {
+        Some(text) if text.is_empty() || text.len() > most => {
+            Err(Refusal::new(RefusalCode::InvalidRequest, "must have 1 to 200 bytes (an amount 1 to 40)").field(field))
+        }
+        Some(_) | None => Ok(()),
+    };
+    bounded(spelled.subject.as_ref(), LONGEST_TEXT, "user_id")?;
+    bounded(spelled.amount.as_ref(), LONGEST_AMOUNT, "amount")?;
+    bounded(spelled.payee.as_ref(), LONGEST_TEXT, "payee")?;
+    bounded(caller.device.as_ref(), LONGEST_TEXT, "device")?;
+    let missing = match (spelled.purpose, &spelled.amount, &spelled.payee) {
+        (_, Some(_), Some(_)) => None,
+        (_, Some(_), None) => Some("payee"),
+        (_, None, Some(_)) => Some("amount"),
+        (Purpose::Transaction, None, None) => Some("amount"),
+        (
+            Purpose::SignIn | Purpose::SignUp | Purpose::ChangeDestination | Purpose::Recovery,
+            None,
+            None,
+        ) => None,
+    };
+    missing.map_or(Ok(()), |field| {
+        Err(Refusal::new(RefusalCode::InvalidRequest, "amount and payee go together, and a transaction needs both")
+            .field(field))
+    })
+}
+
+/// What is expired, used, canceled, exhausted, foreign or never existed: all alike.
+pub(super) fn not_found() -> Refusal {
+    Refusal::new(RefusalCode::NotFound, "nothing is pending here; ask for a new code")
+}

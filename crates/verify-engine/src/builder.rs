@@ -1,0 +1,436 @@
+//! Building an engine: every port by its name, a safe default for what may be left out, an error for what may not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use verify_core::flow::{Machine, Routes};
+use verify_core::keys::Keys;
+use verify_core::policy::{PolicyErrors, PolicySet};
+use verify_core::port::{
+    Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, NoEvents, NoHumanCheck, NoRefusals, NoRisk,
+    Provider, ProviderName, RefusalSink, RiskScorer,
+};
+use verify_core::store::Store;
+use verify_core::vocabulary::{Channel, Country, Dimension};
+
+use crate::carrier::Carrier;
+use crate::engine::{Engine, Inner};
+use crate::outside::Outside;
+use crate::rate::{FloodShield, Pacer};
+use crate::system::{FixedKeys, SystemClock, SystemEntropy};
+use crate::telemetry;
+
+/// A call of the store that takes longer is given up, unless told otherwise.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Collects what an engine is made of.
+///
+/// Needed: keys, a store, a provider for the policy's default channel, and a word on the client's address. All else
+/// has a default: the default policy, the system's clock and randomness, no risk scorer, no human check, no sinks,
+/// no flood shield.
+#[derive(Default)]
+pub struct EngineBuilder {
+    policies: Option<PolicySet>,
+    keys: Option<Arc<dyn KeySource>>,
+    store: Option<Arc<dyn Store>>,
+    store_timeout: Option<Duration>,
+    providers: Vec<Arc<dyn Provider>>,
+    routes: Vec<Route>,
+    paces: Vec<(String, u32)>,
+    scorers: Vec<Arc<dyn RiskScorer>>,
+    human_check: Option<Arc<dyn HumanCheck>>,
+    clock: Option<Arc<dyn Clock>>,
+    entropy: Option<Arc<dyn Entropy>>,
+    event_sink: Option<Arc<dyn EventSink>>,
+    refusal_sink: Option<Arc<dyn RefusalSink>>,
+    flood_shield: Option<u32>,
+    client_ip: Option<bool>,
+}
+
+struct Route {
+    channel: Channel,
+    country: Option<Country>,
+    names: Vec<String>,
+}
+
+/// What an engine cannot be built from, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// Nothing to seal, fingerprint and derive codes with.
+    #[error("there are no keys: call `keys(..)`, with `Keys::parse` of a stored text, or `key_source(..)`")]
+    MissingKeys,
+    /// Nowhere to count.
+    #[error("there is no store: call `store(..)`, in a single process with a `MemStore`")]
+    MissingStore,
+    /// Nobody to carry a code.
+    #[error("there is no provider: call `provider(..)` at least once")]
+    MissingProvider,
+    /// Nobody said whether requests carry the client's address.
+    #[error(
+        "the limits {limits} count by the client's address: pass it with every send and check and call \
+         `with_client_ip()`, or call `without_client_ip()` to go without these limits"
+    )]
+    ClientIpUnsaid {
+        /// Their names.
+        limits: String,
+    },
+    /// The policy itself is faulty.
+    #[error("the policy cannot be used: {0}")]
+    Policy(#[from] PolicyErrors),
+    /// A send without a channel could never be carried.
+    #[error(
+        "the default channel of {place} is {channel} and no provider carries it: register one, or change \
+         `channels.default`"
+    )]
+    NoProviderForDefault {
+        /// `the policy`, a service, a purpose.
+        place: String,
+        /// The channel.
+        channel: Channel,
+    },
+    /// Names are in records; they must be short, plain and stable.
+    #[error("a provider is named {name:?}: a name has 1 to 32 characters of a-z 0-9 _ -")]
+    ProviderName {
+        /// What it calls itself.
+        name: String,
+    },
+    /// Two providers cannot be told apart.
+    #[error("two providers are named {name}: give each a name of its own")]
+    DuplicateProvider {
+        /// The name.
+        name: String,
+    },
+    /// A typing error, most likely.
+    #[error("`{called}` names the provider {name}, and there is none: registered are {registered}")]
+    UnknownProvider {
+        /// `route` or `pacing`.
+        called: &'static str,
+        /// What it named.
+        name: String,
+        /// What there is.
+        registered: String,
+    },
+    /// The route leads to somebody who cannot do it.
+    #[error("the route for {channel} names {name}, which does not carry {channel}: name another, or none")]
+    RouteWithoutChannel {
+        /// The channel.
+        channel: Channel,
+        /// The provider.
+        name: String,
+    },
+    /// Nothing would ever be admitted.
+    #[error("`{called}` must admit at least 1 per second: leave it out to admit all")]
+    ZeroRate {
+        /// `flood_shield`, `pacing`.
+        called: &'static str,
+    },
+    /// Nothing would ever be decided.
+    #[error("`store_timeout` must be longer than nothing")]
+    ZeroStoreTimeout,
+}
+
+impl EngineBuilder {
+    /// The policies; the safe default policy when left out. Checked as strictly as those of a file.
+    #[must_use]
+    pub fn policy(mut self, policies: PolicySet) -> Self {
+        self.policies = Some(policies);
+        self
+    }
+
+    /// Keys that stay the same while the process runs.
+    #[must_use]
+    pub fn keys(self, keys: Keys) -> Self {
+        self.key_source(FixedKeys(Arc::new(keys)))
+    }
+
+    /// Keys that may be rotated while the process runs.
+    #[must_use]
+    pub fn key_source(mut self, keys: impl KeySource + 'static) -> Self {
+        self.keys = Some(Arc::new(keys));
+        self
+    }
+
+    /// Where state lives. An `Arc` of a store is a store.
+    #[must_use]
+    pub fn store(mut self, store: impl Store + 'static) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// How long a call of the store may take, within the flow's own deadline; 5 seconds when left out.
+    #[must_use]
+    pub fn store_timeout(mut self, most: Duration) -> Self {
+        self.store_timeout = Some(most);
+        self
+    }
+
+    /// One more provider. For each channel, those that carry it are tried in the order of registration.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
+        self.providers.push(Arc::new(provider));
+        self
+    }
+
+    /// Other providers, or another order, for a channel: to one country, or with `None` to all that have no route of
+    /// their own. No names at all: the channel is not offered there.
+    #[must_use]
+    pub fn route<N: Into<String>>(
+        mut self,
+        channel: Channel,
+        country: Option<Country>,
+        providers: impl IntoIterator<Item = N>,
+    ) -> Self {
+        let names = providers.into_iter().map(Into::into).collect();
+        self.routes.push(Route { channel, country, names });
+        self
+    }
+
+    /// At most this many calls per second to a provider; calls wait for their turn within their deadline.
+    #[must_use]
+    pub fn pacing(mut self, provider: impl Into<String>, per_second: u32) -> Self {
+        self.paces.push((provider.into(), per_second));
+        self
+    }
+
+    /// One more risk scorer. All are asked, and the worst answer wins.
+    #[must_use]
+    pub fn risk_scorer(mut self, scorer: impl RiskScorer + 'static) -> Self {
+        self.scorers.push(Arc::new(scorer));
+        self
+    }
+
+    /// Tells people from programs. Without one, what would ask for it refuses.
+    #[must_use]
+    pub fn human_check(mut self, check: impl HumanCheck + 'static) -> Self {
+        self.human_check = Some(Arc::new(check));
+        self
+    }
+
+    /// Another clock than the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Other randomness than the system's. It must be cryptographically secure outside tests.
+    #[must_use]
+    pub fn entropy(mut self, entropy: impl Entropy + 'static) -> Self {
+        self.entropy = Some(Arc::new(entropy));
+        self
+    }
+
+    /// Where events go, once [`Engine::spawn_background`] or [`Engine::pump_once`] hands them over.
+    #[must_use]
+    pub fn event_sink(mut self, sink: impl EventSink + 'static) -> Self {
+        self.event_sink = Some(Arc::new(sink));
+        self
+    }
+
+    /// Who is told of refusals.
+    #[must_use]
+    pub fn refusal_sink(mut self, sink: impl RefusalSink + 'static) -> Self {
+        self.refusal_sink = Some(Arc::new(sink));
+        self
+    }
+
+    /// Turns away sends and checks of one client beyond this many per second, before anything is charged or read.
+    #[must_use]
+    pub fn flood_shield(mut self, per_second: u32) -> Self {
+        self.flood_shield = Some(per_second);
+        self
+    }
+
+    /// Every send and check carries the client's address, from a trusted hop. One that does not is warned of and
+    /// counted, and limits by ip are skipped for it.
+    #[must_use]
+    pub fn with_client_ip(mut self) -> Self {
+        self.client_ip = Some(true);
+        self
+    }
+
+    /// There is no client's address to be had. Limits by ip are skipped; the others hold.
+    #[must_use]
+    pub fn without_client_ip(mut self) -> Self {
+        self.client_ip = Some(false);
+        self
+    }
+
+    /// The engine.
+    ///
+    /// # Errors
+    /// [`BuildError`] says what is missing or does not fit, and what to do.
+    pub fn build(self) -> Result<Engine, BuildError> {
+        let keys = self.keys.ok_or(BuildError::MissingKeys)?;
+        let store = self.store.ok_or(BuildError::MissingStore)?;
+        let store_timeout = self.store_timeout.unwrap_or(STORE_TIMEOUT);
+        if store_timeout.is_zero() {
+            return Err(BuildError::ZeroStoreTimeout);
+        }
+        let providers = named(self.providers)?;
+        let capabilities = providers.iter().map(|(capabilities, _)| capabilities).cloned().collect::<Vec<_>>();
+        let routes = routes(&capabilities, &self.routes)?;
+        let policies = self.policies.unwrap_or_default();
+        check_policies(&policies, &routes)?;
+        let expects_client_ip = client_ip(self.client_ip, &policies)?;
+        let shield = self.flood_shield.map(|most| rate("flood_shield", most)).transpose()?;
+        let mut pacers = pacers(&self.paces, &routes)?;
+        let carriers = providers
+            .into_iter()
+            .map(|(capabilities, provider)| {
+                let pacer = pacers.remove(&capabilities.name);
+                telemetry::breaker(&capabilities.name, false);
+                (capabilities.name.clone(), Carrier::new(provider, capabilities, pacer))
+            })
+            .collect();
+        let outside = Outside {
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            store,
+            store_timeout,
+            carriers,
+            scorers: if self.scorers.is_empty() { vec![Arc::new(NoRisk)] } else { self.scorers },
+            human_check: self.human_check.unwrap_or_else(|| Arc::new(NoHumanCheck)),
+        };
+        let inner = Inner {
+            outside,
+            machine: RwLock::new(Machine::new(Arc::new(policies), Arc::new(routes))),
+            keys,
+            entropy: self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy)),
+            event_sink: self.event_sink.unwrap_or_else(|| Arc::new(NoEvents)),
+            refusal_sink: self.refusal_sink.unwrap_or_else(|| Arc::new(NoRefusals)),
+            shield: shield.map(FloodShield::per_second),
+            expects_client_ip,
+            flows: watch::Sender::new(0),
+            pump: tokio::sync::Mutex::new(()),
+        };
+        Ok(Engine { inner: Arc::new(inner) })
+    }
+}
+
+impl std::fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineBuilder").field("providers", &self.providers.len()).finish_non_exhaustive()
+    }
+}
+
+/// Checks policies by themselves and against the routes; logs what is worth a warning.
+pub(crate) fn check_policies(policies: &PolicySet, routes: &Routes) -> Result<(), BuildError> {
+    let warnings = policies.check()?;
+    for (place, channel) in default_channels(policies) {
+        if !is_carried(routes, channel) {
+            return Err(BuildError::NoProviderForDefault { place, channel });
+        }
+    }
+    for warning in warnings {
+        tracing::warn!(target: telemetry::TARGET_START, warning, "the policy");
+    }
+    for channel in policies.default.channels.enabled.iter().filter(|channel| !is_carried(routes, **channel)) {
+        tracing::warn!(target: telemetry::TARGET_START, %channel, "enabled, but no provider carries it: never offered");
+    }
+    Ok(())
+}
+
+/// Every default channel, with the place that names it.
+fn default_channels(policies: &PolicySet) -> Vec<(String, Channel)> {
+    let services = policies.services.iter().map(|(service, policy)| (format!("service {service}"), policy));
+    std::iter::once(("the policy".to_owned(), &policies.default))
+        .chain(services)
+        .flat_map(|(place, policy)| {
+            let purposes = policy.purposes.iter().map({
+                let place = place.clone();
+                move |(purpose, rules)| (format!("purpose {purpose} of {place}"), rules.channels.default)
+            });
+            std::iter::once((place, policy.channels.default)).chain(purposes).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn is_carried(routes: &Routes, channel: Channel) -> bool {
+    routes.order.iter().any(|((routed, _), names)| *routed == channel && !names.is_empty())
+}
+
+fn client_ip(said: Option<bool>, policies: &PolicySet) -> Result<bool, BuildError> {
+    if let Some(expected) = said {
+        return Ok(expected);
+    }
+    let by_ip: BTreeSet<&str> = std::iter::once(&policies.default)
+        .chain(policies.services.values())
+        .flat_map(|policy| &policy.limits)
+        .filter(|limit| limit.by.contains(&Dimension::Ip))
+        .map(|limit| &*limit.name)
+        .collect();
+    if by_ip.is_empty() {
+        return Ok(false);
+    }
+    Err(BuildError::ClientIpUnsaid { limits: by_ip.into_iter().collect::<Vec<_>>().join(", ") })
+}
+
+type Named = Vec<(Capabilities, Arc<dyn Provider>)>;
+
+fn named(providers: Vec<Arc<dyn Provider>>) -> Result<Named, BuildError> {
+    if providers.is_empty() {
+        return Err(BuildError::MissingProvider);
+    }
+    let mut seen = BTreeSet::new();
+    let mut named = Vec::with_capacity(providers.len());
+    for provider in providers {
+        let capabilities = provider.capabilities();
+        let name = &capabilities.name;
+        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) {
+            return Err(BuildError::ProviderName { name: name.to_string() });
+        }
+        if !seen.insert(name.clone()) {
+            return Err(BuildError::DuplicateProvider { name: name.to_string() });
+        }
+        named.push((capabilities, provider));
+    }
+    Ok(named)
+}
+
+fn routes(providers: &[Capabilities], overrides: &[Route]) -> Result<Routes, BuildError> {
+    let mut routes = Routes {
+        providers: providers.iter().map(|provider| (provider.name.clone(), provider.clone())).collect(),
+        order: BTreeMap::new(),
+    };
+    for channel in Channel::ALL {
+        let carrying = providers.iter().filter(|provider| provider.channels.contains(channel));
+        routes.order.insert((*channel, None), carrying.map(|provider| provider.name.clone()).collect());
+    }
+    for route in overrides {
+        let names = route.names.iter().map(|name| {
+            let provider = registered(&routes, "route", name)?;
+            if !provider.channels.contains(&route.channel) {
+                return Err(BuildError::RouteWithoutChannel { channel: route.channel, name: name.clone() });
+            }
+            Ok(provider.name.clone())
+        });
+        let names = names.collect::<Result<Vec<_>, _>>()?;
+        routes.order.insert((route.channel, route.country), names);
+    }
+    Ok(routes)
+}
+
+fn registered<'a>(routes: &'a Routes, called: &'static str, name: &str) -> Result<&'a Capabilities, BuildError> {
+    routes.providers.get(name).ok_or_else(|| BuildError::UnknownProvider {
+        called,
+        name: name.to_owned(),
+        registered: routes.providers.keys().map(AsRef::as_ref).collect::<Vec<_>>().join(", "),
+    })
+}
+
+fn pacers(paces: &[(String, u32)], routes: &Routes) -> Result<BTreeMap<ProviderName, Pacer>, BuildError> {
+    let pacer = |(name, most): &(String, u32)| {
+        let provider = registered(routes, "pacing", name)?;
+        Ok((provider.name.clone(), Pacer::per_second(rate("pacing", *most)?)))
+    };
+    paces.iter().map(pacer).collect()
+}
+
+fn rate(called: &'static str, most: u32) -> Result<NonZeroU32, BuildError> {
+    NonZeroU32::new(most).ok_or(BuildError::ZeroRate { called })
+}

@@ -1,0 +1,192 @@
+//! What lives inside one process and is measured on its own monotonic clock: the flood shield before the store, and
+//! the pacing of calls to a provider. Both are `governor`'s GCRA. Neither replaces a limit of the policy, which is
+//! counted in the store and holds over all nodes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DashMapStateStore;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tokio::time::Instant;
+
+/// Every so many questions the shield forgets addresses that have their whole burst back.
+const TIDY_EVERY: u32 = 1 << 16;
+
+/// Turns away floods of one client before anything is parsed, charged or read.
+///
+/// An IPv6 client is its /64, as everywhere else; an IPv4 address written as IPv6 is the IPv4 address. Clients that
+/// have been quiet for a second are forgotten, so a spray of addresses does not fill the memory.
+pub struct FloodShield {
+    limiter: RateLimiter<Client, DashMapStateStore<Client>, Monotonic, NoOpMiddleware<Nanos>>,
+    clock: Monotonic,
+    asked: AtomicU32,
+}
+
+impl FloodShield {
+    /// Admits this many requests per second of one client, and as many at once.
+    pub fn per_second(most: NonZeroU32) -> Self {
+        let clock = Monotonic::start();
+        let limiter = RateLimiter::dashmap_with_clock(Quota::per_second(most), clock.clone());
+        Self { limiter, clock, asked: AtomicU32::new(0) }
+    }
+
+    /// Counts one request of this client. False: turn it away.
+    pub fn admits(&self, ip: IpAddr) -> bool {
+        self.wait_of(ip).is_none()
+    }
+
+    /// Counts one request of this client; when it is to be turned away, says when the next one would be admitted.
+    pub(crate) fn wait_of(&self, ip: IpAddr) -> Option<Duration> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
+            self.limiter.retain_recent();
+        }
+        let denied = self.limiter.check_key(&Client::of(ip)).err()?;
+        Some(denied.wait_time_from(self.clock.now()))
+    }
+}
+
+impl std::fmt::Debug for FloodShield {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FloodShield").field("clients", &self.limiter.len()).finish_non_exhaustive()
+    }
+}
+
+/// Whom the shield tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Client {
+    V4(Ipv4Addr),
+    /// The upper half of the address.
+    V6([u16; 4]),
+}
+
+impl Client {
+    fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(v4) => Self::V4(v4),
+            IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(|| Self::network(v6), Self::V4),
+        }
+    }
+
+    fn network(v6: Ipv6Addr) -> Self {
+        let [a, b, c, d, ..] = v6.segments();
+        Self::V6([a, b, c, d])
+    }
+}
+
+/// Spaces out the calls of one provider.
+pub(crate) struct Pacer {
+    limiter: RateLimiter<NotKeyed, InMemoryState, Monotonic, NoOpMiddleware<Nanos>>,
+    clock: Monotonic,
+}
+
+impl Pacer {
+    /// At most this many calls per second; the first ones may come together.
+    pub(crate) fn per_second(most: NonZeroU32) -> Self {
+        let clock = Monotonic::start();
+        Self { limiter: RateLimiter::direct_with_clock(Quota::per_second(most), clock.clone()), clock }
+    }
+
+    /// Waits for its turn. False, at once and without a turn taken, when that would take longer than `most`.
+    pub(crate) async fn turn(&self, most: Duration) -> bool {
+        let deadline = Instant::now() + most;
+        while let Err(denied) = self.limiter.check() {
+            let ready = Instant::now() + denied.wait_time_from(self.clock.now());
+            if ready > deadline {
+                return false;
+            }
+            tokio::time::sleep_until(ready).await;
+        }
+        true
+    }
+}
+
+/// The runtime's monotonic clock, which a test can hold.
+#[derive(Debug, Clone)]
+struct Monotonic {
+    start: Instant,
+}
+
+impl Monotonic {
+    fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Clock for Monotonic {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.start.elapsed().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shield(per_second: u32) -> FloodShield {
+        FloodShield::per_second(NonZeroU32::new(per_second).unwrap())
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_turns_away_what_is_over_the_rate_and_tells_an_honest_wait() {
+        let shield = shield(3);
+        for _ in 0..3 {
+            assert!(shield.admits(ip("192.0.2.1")));
+        }
+        let wait = shield.wait_of(ip("192.0.2.1")).unwrap();
+        assert!(shield.admits(ip("192.0.2.2")), "another client has a rate of its own");
+        tokio::time::advance(wait - Duration::from_millis(2)).await;
+        assert!(!shield.admits(ip("192.0.2.1")));
+        tokio::time::advance(Duration::from_millis(2)).await;
+        assert!(shield.admits(ip("192.0.2.1")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn i63_many_addresses_of_one_ipv6_network_are_one_client() {
+        let shield = shield(2);
+        assert!(shield.admits(ip("2001:db8:1:2::1")));
+        assert!(shield.admits(ip("2001:db8:1:2:ffff::2")));
+        assert!(!shield.admits(ip("2001:db8:1:2:3:4:5:6")));
+        assert!(shield.admits(ip("2001:db8:1:3::1")), "the next network is another client");
+        assert!(shield.admits(ip("::ffff:192.0.2.7")));
+        assert!(shield.admits(ip("192.0.2.7")));
+        assert!(!shield.admits(ip("::ffff:192.0.2.7")), "one address in two spellings is one client");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn i57_a_spray_of_addresses_does_not_stay_in_memory() {
+        let shield = shield(1);
+        for n in 0..TIDY_EVERY - 1 {
+            shield.admits(IpAddr::V4(Ipv4Addr::from(n)));
+        }
+        assert_eq!(shield.limiter.len(), TIDY_EVERY as usize - 1);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        shield.admits(ip("192.0.2.1"));
+        assert!(shield.limiter.len() <= 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_waits_for_its_turn_but_not_beyond_its_deadline() {
+        let pacer = Pacer::per_second(NonZeroU32::new(2).unwrap());
+        let second = Duration::from_secs(1);
+        let start = Instant::now();
+        assert!(pacer.turn(second).await);
+        assert!(pacer.turn(second).await);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert!(!pacer.turn(Duration::from_millis(100)).await, "no turn within the deadline");
+        assert_eq!(start.elapsed(), Duration::ZERO, "which is told at once");
+        assert!(pacer.turn(second).await);
+        assert!(start.elapsed() >= Duration::from_millis(499));
+    }
+}

@@ -1,0 +1,84 @@
+//! Whether the engine can work just now.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use verify_core::port::{Detail, Provider, ProviderName, Rejection, RejectionKind};
+use verify_core::store::StoreFault;
+
+use crate::carrier::blames_operator;
+use crate::engine::Engine;
+
+/// A provider that does not say how it is within this time is down.
+const PROBE: Duration = Duration::from_secs(5);
+
+/// How the store and the providers are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether the store can decide.
+    pub store: Result<(), StoreFault>,
+    /// By provider.
+    pub providers: BTreeMap<ProviderName, ProviderReadiness>,
+}
+
+/// How a provider is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderReadiness {
+    /// Whether it can be reached with its credentials, as it says itself.
+    pub health: Result<(), Rejection>,
+    /// True while its breaker keeps calls away.
+    pub breaker_open: bool,
+    /// True when its latest telling answer refused our credentials or configuration: an operator has to act.
+    pub operator_fault: bool,
+}
+
+impl Readiness {
+    /// False when the store cannot decide, when an operator has to correct a provider's credentials or
+    /// configuration, or when no provider at all can be reached. One provider of several that is down is no reason:
+    /// the others carry on.
+    pub fn is_ready(&self) -> bool {
+        let wants_operator = self.providers.values().any(|provider| provider.operator_fault);
+        let reachable = self.providers.values().any(|provider| provider.health.is_ok());
+        self.store.is_ok() && reachable && !wants_operator
+    }
+}
+
+impl Engine {
+    /// Asks the store and every provider how they are. Costs nothing and sends nothing.
+    pub async fn readiness(&self) -> Readiness {
+        let outside = &self.inner.outside;
+        let mut asked = JoinSet::new();
+        for (name, carrier) in &outside.carriers {
+            let (name, provider) = (name.clone(), Arc::clone(&carrier.provider));
+            asked.spawn(async move { (name, health_of(&*provider).await) });
+        }
+        let store = outside.ask_store("health", outside.store.health()).await;
+        let mut said = BTreeMap::new();
+        while let Some(joined) = asked.join_next().await {
+            said.extend(joined.ok());
+        }
+        let now = outside.now();
+        let state = |(name, carrier): (&ProviderName, &crate::carrier::Carrier)| {
+            let health = said.remove(name).unwrap_or_else(|| Err(down("the health check failed")));
+            let refused = health.as_ref().err().and_then(blames_operator) == Some(true);
+            let readiness = ProviderReadiness {
+                breaker_open: carrier.is_open(now),
+                operator_fault: refused || carrier.has_operator_fault(),
+                health,
+            };
+            (name.clone(), readiness)
+        };
+        Readiness { store, providers: outside.carriers.iter().map(state).collect() }
+    }
+}
+
+async fn health_of(provider: &dyn Provider) -> Result<(), Rejection> {
+    timeout(PROBE, provider.health()).await.unwrap_or_else(|_| Err(down("no answer to the health check")))
+}
+
+fn down(text: &'static str) -> Rejection {
+    Rejection { kind: RejectionKind::Down, retry_after: None, detail: Detail::new(None, text) }
+}

@@ -1,0 +1,195 @@
+//! The names of everything that is measured, traced and logged, in one place.
+//!
+//! Metrics go through the `metrics` facade, spans and log lines through `tracing`: without a recorder or a
+//! subscriber they cost next to nothing. Labels are words of closed lists, names of rules and names of providers;
+//! spans and lines carry fingerprints. A number, a mailbox, a code or a user id is in neither.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use verify_core::event::Event;
+use verify_core::outcome::{Answer, Explanation, Outcome};
+use verify_core::store::StoreFault;
+
+/// Commands that ended, by `command` and `answer`. Counter.
+pub const COMMANDS: &str = "verify_commands_total";
+/// From a command's start to its answer, by `command`. Histogram, seconds.
+pub const COMMAND_SECONDS: &str = "verify_command_seconds";
+/// Steps that a flow took, by `command`. Histogram.
+pub const FLOW_STEPS: &str = "verify_flow_steps";
+/// Refusals, by `code` and by the first `rule` that refused. Counter.
+pub const REFUSALS: &str = "verify_refusals_total";
+/// Calls of the store, by `operation`. Histogram, seconds.
+pub const STORE_SECONDS: &str = "verify_store_seconds";
+/// Calls of the store that failed or were dropped, by `operation` and `fault`. Counter.
+pub const STORE_FAULTS: &str = "verify_store_faults_total";
+/// Calls of a provider, by `provider` and `call`. Histogram, seconds.
+pub const PROVIDER_SECONDS: &str = "verify_provider_seconds";
+/// What providers said, by `provider`, `call` and `result`. Counter.
+pub const PROVIDER_RESULTS: &str = "verify_provider_results_total";
+/// 1 while a provider's breaker keeps calls away, else 0; by `provider`. Gauge.
+pub const BREAKER_OPEN: &str = "verify_breaker_open";
+/// What risk scorers and the human check said, by `question` and `result`. Counter.
+pub const ASSESSMENTS: &str = "verify_assessments_total";
+/// Events that the sink took, by `kind`. Counter.
+pub const EVENTS: &str = "verify_events_total";
+/// Sends and checks that came without the client's address although the engine was told they would. Counter.
+pub const MISSING_IP: &str = "verify_missing_client_ip_total";
+
+/// The span of a command: `command`, `service`, then `answer`, `destination` and `verification` (fingerprints).
+pub const COMMAND_SPAN: &str = "verify.command";
+
+/// Log target of commands: refusals at `debug`, faults at `warn`.
+pub const TARGET_COMMAND: &str = "verify::command";
+/// Log target of providers: breakers and refused credentials at `warn`.
+pub const TARGET_PROVIDER: &str = "verify::provider";
+/// Log target of the store: faults at `warn`.
+pub const TARGET_STORE: &str = "verify::store";
+/// Log target of the sweeper and the outbox pump.
+pub const TARGET_BACKGROUND: &str = "verify::background";
+/// Log target of start and reload: caps that are off, channels without a provider.
+pub const TARGET_START: &str = "verify::start";
+
+/// What the flood shield is called where rules are named.
+pub const FLOOD_SHIELD_RULE: &str = "flood_shield";
+
+/// The stable word for what a command came to.
+pub fn answer_word(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Sent(_) => "sent",
+        Answer::Repeated(_) => "repeated",
+        Answer::Approved(_) => "approved",
+        Answer::WrongCode(_) => "wrong_code",
+        Answer::Status(_) => "status",
+        Answer::Canceled(_) => "canceled",
+        Answer::Reported { .. } => "reported",
+        Answer::Ticked { .. } => "ticked",
+        Answer::Redeemed(_) => "redeemed",
+        Answer::Unlocked => "unlocked",
+        Answer::Erased { .. } => "erased",
+        Answer::Refused(_) => "refused",
+        Answer::Fault(_) => "fault",
+    }
+}
+
+/// A span for a command; fingerprints are recorded once they are known.
+pub(crate) fn command_span(command: &'static str, service: &str) -> tracing::Span {
+    tracing::info_span!(
+        target: TARGET_COMMAND,
+        COMMAND_SPAN,
+        command,
+        service,
+        answer = tracing::field::Empty,
+        destination = tracing::field::Empty,
+        verification = tracing::field::Empty,
+    )
+}
+
+/// Counts and logs what a command came to. Called inside its span.
+pub(crate) fn command_ended(command: &'static str, outcome: &Outcome, steps: usize, took: Duration) {
+    let answer = answer_word(&outcome.answer);
+    counter!(COMMANDS, "command" => command, "answer" => answer).increment(1);
+    histogram!(COMMAND_SECONDS, "command" => command).record(took.as_secs_f64());
+    histogram!(FLOW_STEPS, "command" => command).record(steps as f64);
+    record_on_span(answer, &outcome.explanation);
+    match &outcome.answer {
+        Answer::Refused(refusal) => {
+            let rule = outcome.explanation.rules.first().map_or("none".into(), |hit| hit.rule.to_string());
+            tracing::debug!(target: TARGET_COMMAND, code = refusal.code.as_str(), rule, "refused");
+            counter!(REFUSALS, "code" => refusal.code.as_str(), "rule" => rule).increment(1);
+        }
+        Answer::Fault(fault) => tracing::warn!(target: TARGET_COMMAND, %fault, "a command failed"),
+        Answer::Sent(_)
+        | Answer::Repeated(_)
+        | Answer::Approved(_)
+        | Answer::WrongCode(_)
+        | Answer::Status(_)
+        | Answer::Canceled(_)
+        | Answer::Reported { .. }
+        | Answer::Ticked { .. }
+        | Answer::Redeemed(_)
+        | Answer::Unlocked
+        | Answer::Erased { .. } => {}
+    }
+}
+
+fn record_on_span(answer: &'static str, explanation: &Explanation) {
+    let span = tracing::Span::current();
+    span.record("answer", answer);
+    if let Some(print) = &explanation.destination {
+        span.record("destination", tracing::field::display(print));
+    }
+    if let Some(print) = &explanation.verification {
+        span.record("verification", tracing::field::display(print));
+    }
+}
+
+/// Counts a request that the flood shield turned away.
+pub(crate) fn shielded(code: &'static str) {
+    counter!(REFUSALS, "code" => code, "rule" => FLOOD_SHIELD_RULE).increment(1);
+}
+
+/// Counts a send or check that came without the address that it was promised to have.
+pub(crate) fn missing_ip(command: &'static str) {
+    counter!(MISSING_IP).increment(1);
+    tracing::warn!(target: TARGET_COMMAND, command, "no client address was passed: limits by ip were skipped");
+}
+
+/// Measures a call of the store.
+pub(crate) fn store_called(operation: &'static str, took: Duration) {
+    histogram!(STORE_SECONDS, "operation" => operation).record(took.as_secs_f64());
+}
+
+/// Counts a call of the store that did not do it, or that nobody knows about.
+pub(crate) fn store_failed(operation: &'static str, fault: StoreTrouble) {
+    counter!(STORE_FAULTS, "operation" => operation, "fault" => fault.as_str()).increment(1);
+    tracing::warn!(target: TARGET_STORE, operation, fault = fault.as_str(), "the store failed");
+}
+
+/// What can be wrong with a call of the store.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StoreTrouble {
+    /// It said so.
+    Fault(StoreFault),
+    /// It may have happened.
+    Unknown,
+    /// The deadline had passed before the call.
+    TooLate,
+}
+
+impl StoreTrouble {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fault(StoreFault::Unavailable) => "unavailable",
+            Self::Fault(StoreFault::Full) => "full",
+            Self::Fault(StoreFault::Corrupt) => "corrupt",
+            Self::Unknown => "unknown",
+            Self::TooLate => "too_late",
+        }
+    }
+}
+
+/// Measures a call of a provider.
+pub(crate) fn provider_called(provider: &str, call: &'static str, took: Duration) {
+    histogram!(PROVIDER_SECONDS, "provider" => provider.to_owned(), "call" => call).record(took.as_secs_f64());
+}
+
+/// Counts what a provider said, or why it was not asked.
+pub(crate) fn provider_said(provider: &str, call: &'static str, result: &'static str) {
+    counter!(PROVIDER_RESULTS, "provider" => provider.to_owned(), "call" => call, "result" => result).increment(1);
+}
+
+/// Shows whether a provider's breaker keeps calls away.
+pub(crate) fn breaker(provider: &str, open: bool) {
+    gauge!(BREAKER_OPEN, "provider" => provider.to_owned()).set(if open { 1.0 } else { 0.0 });
+}
+
+/// Counts what a scorer or the human check said.
+pub(crate) fn assessed(question: &'static str, result: &'static str) {
+    counter!(ASSESSMENTS, "question" => question, "result" => result).increment(1);
+}
+
+/// Counts events that the sink took.
+pub(crate) fn event_taken(event: &Event) {
+    counter!(EVENTS, "kind" => event.kind.as_str()).increment(1);
+}
