@@ -3,18 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tracing::Instrument;
 use verify_core::command::Command;
-use verify_core::outcome::{Answer, Outcome};
-use verify_core::port::Clock;
+use verify_core::outcome::Answer;
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
-use verify_engine::FloodShield;
+use verify_engine::Engine;
 
 use crate::callers::{Caller, Callers, Role};
 use crate::client_ip::{TrustedProxies, was_forwarded};
@@ -24,37 +21,14 @@ use crate::observe::RequestId;
 use crate::problem::{Problem, ProblemCode};
 use crate::webhook::Webhooks;
 
-/// What carries out commands: the engine. A trait, so that a test can put any answer behind a route.
-#[async_trait]
-pub trait Commands: Send + Sync {
-    /// Carries one out.
-    async fn run(&self, command: Command) -> Outcome;
-
-    /// What is not ready: the store, or a provider by name, each with what is the matter.
-    async fn unready(&self) -> Vec<Unready>;
-}
-
-/// Something that is not ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unready {
-    /// `store`, or the provider's name.
-    pub part: String,
-    /// What is the matter, for operators.
-    pub why: String,
-}
-
 /// What all requests share.
 pub struct App {
     /// The engine.
-    pub commands: Arc<dyn Commands>,
-    /// The engine's clock.
-    pub clock: Arc<dyn Clock>,
+    pub engine: Engine,
     /// Who may call; ignored in demo mode.
     pub callers: Callers,
     /// Whose forwarding headers are believed.
     pub proxies: TrustedProxies,
-    /// Turns floods away before the store is asked.
-    pub shield: Option<FloodShield>,
     /// What decided, for operators.
     pub explanations: Explanations,
     /// Checks and reads webhooks; without one every webhook is refused.
@@ -68,7 +42,7 @@ pub struct App {
 impl App {
     /// The engine's time.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.engine.now()
     }
 
     /// Whose request this is.
@@ -119,26 +93,20 @@ impl Desk {
     /// # Errors
     /// `overloaded`.
     pub fn shield(&self, client: Option<IpAddr>) -> Result<(), Problem> {
-        match (&self.app.shield, client) {
-            (Some(shield), Some(ip)) if !shield.admits(ip) => {
-                metrics::counter!(crate::observe::SHIELDED).increment(1);
-                Err(Problem::new(ProblemCode::Overloaded, "too many requests of one client at once; slow down")
-                    .retry_after(1))
-            }
-            (Some(_), Some(_) | None) | (None, Some(_) | None) => Ok(()),
+        if client.is_none_or(|ip| self.app.engine.admits(ip)) {
+            return Ok(());
         }
+        metrics::counter!(crate::observe::SHIELDED).increment(1);
+        Err(Problem::new(ProblemCode::Overloaded, "too many requests of one client at once; slow down").retry_after(1))
     }
 
-    /// Carries out a command. It goes on to its end even when the client hangs up, so that nothing is sent without
-    /// being recorded.
+    /// Carries out a command, and keeps what decided it.
     ///
     /// # Errors
     /// Whatever the engine refuses.
     pub async fn run(&self, command: Command) -> Result<Answer, Problem> {
         let named = verification_named(&command).map(str::to_owned);
-        let app = Arc::clone(&self.app);
-        let work = async move { app.commands.run(command).await };
-        let outcome = tokio::spawn(work.in_current_span()).await.map_err(|_| internal())?;
+        let outcome = self.app.engine.run(command).await;
         self.app.explanations.keep(&self.request, named.as_deref(), &outcome);
         match outcome.answer {
             Answer::Refused(refusal) => Err(Problem::refused(refusal, self.app.now())),

@@ -1,1 +1,1 @@
-//! Placeholder of a crate that is being written.
+//! x

@@ -1,0 +1,147 @@
+//! One shard: entries by key, and its records by when they are due.
+
+use std::collections::BTreeSet;
+
+use verify_core::limit::Counter;
+use verify_core::store::{Claim, ClaimKey, CounterKey, RecordKey, Room, Row};
+use verify_core::time::Timestamp;
+use verify_core::vocabulary::ServiceId;
+
+use crate::capacity::ShardCaps;
+use crate::expiring_map::{ExpiringMap, Transient};
+
+/// With every write that many others are looked at, so that what is outlived goes faster than what is new comes.
+const SWEPT_BY_A_WRITE: usize = 4;
+/// That many are looked at before something new is refused for want of room.
+const SWEPT_FOR_ROOM: usize = 1_024;
+/// That many are looked at whenever somebody asks what is due, so that idle stores forget too.
+const SWEPT_BY_A_TICK: usize = 16;
+
+/// A state of a limit or lockout.
+pub(crate) struct KeptCounter {
+    pub(crate) state: Counter,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// A claim without its key.
+pub(crate) struct KeptClaim {
+    pub(crate) value: Vec<u8>,
+    pub(crate) expires_at: Timestamp,
+}
+
+impl Transient for KeptCounter {
+    fn is_outlived(&self, at: Timestamp) -> bool {
+        self.expires_at <= at
+    }
+}
+
+impl Transient for KeptClaim {
+    fn is_outlived(&self, at: Timestamp) -> bool {
+        self.expires_at <= at
+    }
+}
+
+impl Transient for Row {
+    fn is_outlived(&self, at: Timestamp) -> bool {
+        Self::is_outlived(self, at)
+    }
+}
+
+/// How many new entries of each kind a changeset brings.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Newcomers {
+    pub(crate) counters: usize,
+    pub(crate) records: usize,
+    pub(crate) claims: usize,
+}
+
+/// The part of a store that one lock covers.
+#[derive(Default)]
+pub(crate) struct Shard {
+    pub(crate) counters: ExpiringMap<CounterKey, KeptCounter>,
+    pub(crate) records: ExpiringMap<RecordKey, Row>,
+    pub(crate) claims: ExpiringMap<ClaimKey, KeptClaim>,
+    due: BTreeSet<(Timestamp, ServiceId, RecordKey)>,
+}
+
+impl Shard {
+    pub(crate) fn put_counter(
+        &mut self,
+        service: &ServiceId,
+        key: CounterKey,
+        counter: KeptCounter,
+        at: Timestamp,
+    ) {
+        self.counters.put(service, key, counter);
+        self.counters.sweep(at, SWEPT_BY_A_WRITE, |_, _| {});
+    }
+
+    pub(crate) fn put_claim(&mut self, service: &ServiceId, claim: Claim, at: Timestamp) {
+        let kept = KeptClaim {
+            value: claim.value,
+            expires_at: claim.expires_at,
+        };
+        self.claims.put(service, claim.key, kept);
+        self.claims.sweep(at, SWEPT_BY_A_WRITE, |_, _| {});
+    }
+
+    pub(crate) fn put_record(&mut self, service: &ServiceId, key: RecordKey, row: Row, at: Timestamp) {
+        let due = row.due;
+        let before = self.records.put(service, key, row);
+        if let Some(before) = before.and_then(|row| row.due) {
+            self.due.remove(&(before, service.clone(), key));
+        }
+        if let Some(due) = due {
+            self.due.insert((due, service.clone(), key));
+        }
+        self.sweep_records(at, SWEPT_BY_A_WRITE);
+    }
+
+    pub(crate) fn delete_record(&mut self, service: &ServiceId, key: RecordKey) {
+        if let Some(due) = self.records.remove(service, &key).and_then(|row| row.due) {
+            self.due.remove(&(due, service.clone(), key));
+        }
+    }
+
+    /// The soonest of the records that are due and not outlived, at most `most`.
+    pub(crate) fn due(&mut self, now: Timestamp, most: usize) -> Vec<(Timestamp, ServiceId, RecordKey)> {
+        self.counters.sweep(now, SWEPT_BY_A_TICK, |_, _| {});
+        self.claims.sweep(now, SWEPT_BY_A_TICK, |_, _| {});
+        self.sweep_records(now, SWEPT_BY_A_TICK);
+        let is_there = |service: &ServiceId, key: &RecordKey| {
+            self.records
+                .get(service, key)
+                .is_some_and(|row| !row.is_outlived(now))
+        };
+        self.due
+            .iter()
+            .take_while(|(due, _, _)| *due <= now)
+            .filter(|(_, service, key)| is_there(service, key))
+            .take(most)
+            .cloned()
+            .collect()
+    }
+
+    /// True when these newcomers fit, perhaps after outlived entries went.
+    pub(crate) fn has_room(&self, caps: &ShardCaps, room: Room, new: Newcomers) -> bool {
+        caps.counters.admits(room, self.counters.len(), new.counters)
+            && caps.records.admits(room, self.records.len(), new.records)
+            && caps.claims.admits(room, self.claims.len(), new.claims)
+    }
+
+    /// Drops outlived entries before something new is refused.
+    pub(crate) fn purge(&mut self, at: Timestamp) {
+        self.counters.sweep(at, SWEPT_FOR_ROOM, |_, _| {});
+        self.claims.sweep(at, SWEPT_FOR_ROOM, |_, _| {});
+        self.sweep_records(at, SWEPT_FOR_ROOM);
+    }
+
+    fn sweep_records(&mut self, at: Timestamp, most: usize) {
+        let due_index = &mut self.due;
+        self.records.sweep(at, most, |scoped, row| {
+            if let Some(due) = row.due {
+                due_index.remove(&(due, scoped.service, scoped.key));
+            }
+        });
+    }
+}
