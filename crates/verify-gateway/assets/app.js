@@ -71,6 +71,7 @@ function say(text, bad = false) {
 
 function show(step) {
   for (const id of ["ask", "enter", "done"]) $(id).hidden = id !== step;
+  $(step).querySelector(".slot").append($("notice"));
 }
 
 // One request of a button at a time; a refusal becomes words.
@@ -109,6 +110,8 @@ async function send(channel) {
   }
   state.checkFrom = again ? state.checkFrom : 0;
   show("enter");
+  $("code").value = "";
+  $("code").removeAttribute("aria-invalid");
   $("sent-to").textContent = `${sentence(channelWords[state.verification.channel])} is on its way to ${state.verification.to}.`;
   say(again ? "The code is on its way again." : "");
   $("code").focus();
@@ -169,8 +172,8 @@ async function refresh() {
 // ---- the phone and the clock ------------------------------------------------------------------------------------
 
 async function readInbox() {
-  const query = state.to ? `?to=${encodeURIComponent(state.to)}` : "";
-  const messages = await ask("GET", `/demo/inbox${query}`);
+  if (!state.to) return;
+  const messages = await ask("GET", `/demo/inbox?to=${encodeURIComponent(state.to)}`);
   const fresh = messages.filter((message) => !state.seen.has(key(message))).reverse();
   for (const message of fresh) {
     state.seen.add(key(message));
@@ -252,7 +255,13 @@ function paintVerification(verification) {
 
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  state.to = $("to").value.trim();
+  const to = $("to").value.trim();
+  if (to !== state.to) {
+    // Another number is another phone.
+    $("messages").replaceChildren();
+    state.seen.clear();
+  }
+  state.to = to;
   state.verification = null;
   doing(() => send($("send").dataset.channel));
 });

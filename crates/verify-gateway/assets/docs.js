@@ -78,14 +78,14 @@ function description(text) {
 }
 
 main.append(element("h1", "", spec.info.title), ...description(spec.info.description ?? ""));
-const tags = new Map();
+const tags = new Map((spec.tags ?? []).map((tag) => [tag.name, []]));
 for (const [path, verbs] of Object.entries(spec.paths)) {
   for (const [verb, said] of Object.entries(verbs)) {
     const tag = said.tags?.[0] ?? "other";
     tags.set(tag, [...(tags.get(tag) ?? []), operation(path, verb, said)]);
   }
 }
-for (const [tag, operations] of tags) main.append(element("h2", "", tag), ...operations);
+for (const [tag, operations] of [...tags].filter(([, found]) => found.length)) main.append(element("h2", "", tag), ...operations);
 main.append(element("h2", "", "shapes"));
 for (const [name, schema] of Object.entries(spec.components.schemas)) {
   const shown = fields(schema);

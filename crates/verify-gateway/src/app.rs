@@ -45,6 +45,31 @@ impl App {
         self.engine.now()
     }
 
+    /// Carries out a command that a request brought, and keeps what decided it.
+    ///
+    /// # Errors
+    /// Whatever the engine refuses.
+    pub async fn run(&self, request: &RequestId, command: Command) -> Result<Answer, Problem> {
+        let named = verification_named(&command).map(str::to_owned);
+        let outcome = self.engine.run(command).await;
+        self.explanations.keep(request, named.as_deref(), &outcome);
+        match outcome.answer {
+            Answer::Refused(refusal) => Err(Problem::refused(refusal, self.now())),
+            Answer::Fault(fault) => Err(fault.into()),
+            answer @ (Answer::Sent(_)
+            | Answer::Repeated(_)
+            | Answer::Approved(_)
+            | Answer::WrongCode(_)
+            | Answer::Status(_)
+            | Answer::Canceled(_)
+            | Answer::Reported { .. }
+            | Answer::Ticked { .. }
+            | Answer::Redeemed(_)
+            | Answer::Unlocked
+            | Answer::Erased { .. }) => Ok(answer),
+        }
+    }
+
     /// Whose request this is.
     ///
     /// # Errors
@@ -55,7 +80,10 @@ impl App {
         }
         let known = bearer(headers).and_then(|key| self.callers.by_key(key));
         known.cloned().ok_or_else(|| {
-            Problem::new(ProblemCode::Unauthenticated, "send a known API key as Authorization: Bearer <key>")
+            Problem::new(
+                ProblemCode::Unauthenticated,
+                "send a known API key as Authorization: Bearer <key>",
+            )
         })
     }
 
@@ -97,7 +125,11 @@ impl Desk {
             return Ok(());
         }
         metrics::counter!(crate::observe::SHIELDED).increment(1);
-        Err(Problem::new(ProblemCode::Overloaded, "too many requests of one client at once; slow down").retry_after(1))
+        Err(Problem::new(
+            ProblemCode::Overloaded,
+            "too many requests of one client at once; slow down",
+        )
+        .retry_after(1))
     }
 
     /// Carries out a command, and keeps what decided it.
@@ -105,24 +137,7 @@ impl Desk {
     /// # Errors
     /// Whatever the engine refuses.
     pub async fn run(&self, command: Command) -> Result<Answer, Problem> {
-        let named = verification_named(&command).map(str::to_owned);
-        let outcome = self.app.engine.run(command).await;
-        self.app.explanations.keep(&self.request, named.as_deref(), &outcome);
-        match outcome.answer {
-            Answer::Refused(refusal) => Err(Problem::refused(refusal, self.app.now())),
-            Answer::Fault(fault) => Err(fault.into()),
-            answer @ (Answer::Sent(_)
-            | Answer::Repeated(_)
-            | Answer::Approved(_)
-            | Answer::WrongCode(_)
-            | Answer::Status(_)
-            | Answer::Canceled(_)
-            | Answer::Reported { .. }
-            | Answer::Ticked { .. }
-            | Answer::Redeemed(_)
-            | Answer::Unlocked
-            | Answer::Erased { .. }) => Ok(answer),
-        }
+        self.app.run(&self.request, command).await
     }
 }
 
@@ -151,7 +166,10 @@ impl FromRequestParts<Arc<App>> for OperatorDesk {
         let desk = Desk::from_request_parts(parts, app).await?;
         match desk.caller.role {
             Role::Operator => Ok(Self(desk)),
-            Role::App => Err(Problem::new(ProblemCode::Forbidden, "this route needs the role operator")),
+            Role::App => Err(Problem::new(
+                ProblemCode::Forbidden,
+                "this route needs the role operator",
+            )),
         }
     }
 }
@@ -173,15 +191,25 @@ impl FromRequestParts<Arc<App>> for OperatorOrLocal {
 
 /// What was a bug, or an answer that does not belong to the command.
 pub fn internal() -> Problem {
-    Problem::new(ProblemCode::Internal, "something went wrong here; the log of this request id says what")
+    Problem::new(
+        ProblemCode::Internal,
+        "something went wrong here; the log of this request id says what",
+    )
 }
 
 fn peer(parts: &Parts) -> Option<IpAddr> {
-    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip())
+    parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(address)| address.ip())
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let (scheme, key) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 

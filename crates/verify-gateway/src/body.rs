@@ -42,8 +42,16 @@ where
 /// # Errors
 /// `too_large`, told before the rest is read, or `invalid_request` when the connection broke.
 pub async fn read(request: Request, most: usize) -> Result<Bytes, Problem> {
-    let too_large = || Problem::new(ProblemCode::TooLarge, format!("the body may have at most {most} bytes"));
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let too_large = || {
+        Problem::new(
+            ProblemCode::TooLarge,
+            format!("the body may have at most {most} bytes"),
+        )
+    };
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > most as u64) {
         return Err(too_large());
     }
@@ -63,14 +71,24 @@ async fn read_all(body: Body, most: usize) -> Result<Bytes, axum::Error> {
 fn is_over_limit(error: &axum::Error) -> bool {
     use std::error::Error as _;
     // The limit's own error type is not exported; its text is what tells it apart.
-    error.source().is_some_and(|source| source.to_string().contains("length limit exceeded"))
+    error
+        .source()
+        .is_some_and(|source| source.to_string().contains("length limit exceeded"))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(media) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+    let Some(media) = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
         return false;
     };
-    let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = media
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
@@ -97,7 +115,11 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
             let field = error.path().to_string();
             let (field, detail) = explain_data(&field, &error.inner().to_string());
             let problem = Problem::new(ProblemCode::InvalidRequest, detail);
-            if is_plain(&field) { problem.at(&field) } else { problem }
+            if is_plain(&field) {
+                problem.at(&field)
+            } else {
+                problem
+            }
         }
     }
 }
@@ -105,19 +127,30 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
 fn explain_data(path: &str, said: &str) -> (String, String) {
     let said = said.split(" at line ").next().unwrap_or_default();
     if said.starts_with("unknown field") {
-        let known = said.split_once("expected ").map_or("", |(_, known)| known).replace("one of ", "").replace('`', "");
-        return (path.to_owned(), format!("this field is not known here; known are: {known}"));
+        let known = said
+            .split_once("expected ")
+            .map_or("", |(_, known)| known)
+            .replace("one of ", "")
+            .replace('`', "");
+        return (
+            path.to_owned(),
+            format!("this field is not known here; known are: {known}"),
+        );
     }
-    if let Some(field) = said.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+    if let Some(field) = said
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
         return (field.to_owned(), "this field is needed".to_owned());
     }
-    if let Some(field) = said.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`')) {
+    if let Some(field) = said
+        .strip_prefix("duplicate field `")
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
         return (field.to_owned(), "this field stands there twice".to_owned());
     }
     match said.rsplit_once("expected ") {
-        Some((_, expected)) => {
-            (path.to_owned(), format!("expected {expected}"))
-        }
+        Some((_, expected)) => (path.to_owned(), format!("expected {expected}")),
         None => (path.to_owned(), "this value cannot be used".to_owned()),
     }
 }
@@ -125,7 +158,9 @@ fn explain_data(path: &str, said: &str) -> (String, String) {
 /// A field name that may be repeated: short, and nothing that could be personal.
 fn is_plain(field: &str) -> bool {
     (1..=40).contains(&field.len())
-        && field.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-'))
+        && field
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-'))
 }
 
 #[cfg(test)]
@@ -149,7 +184,11 @@ mod tests {
     }
 
     fn says(text: &str, detail: &str, pointer: Option<&str>) {
-        assert_eq!(refusal(text), (detail.to_owned(), pointer.map(str::to_owned)), "{text}");
+        assert_eq!(
+            refusal(text),
+            (detail.to_owned(), pointer.map(str::to_owned)),
+            "{text}"
+        );
     }
 
     #[test]
@@ -158,8 +197,16 @@ mod tests {
         says("to=+12025550100", "the body is not a JSON object", None);
         says(r#"{"to":"a"} x"#, "the body is not a JSON object", None);
         says("{}", "this field is needed", Some("/to"));
-        says(r#"{"to":"a","to":"b"}"#, "this field stands there twice", Some("/to"));
-        says(r#"{"to":"a","colour":1}"#, "this field is not known here; known are: to, asn", Some("/colour"));
+        says(
+            r#"{"to":"a","to":"b"}"#,
+            "this field stands there twice",
+            Some("/to"),
+        );
+        says(
+            r#"{"to":"a","colour":1}"#,
+            "this field is not known here; known are: to or asn",
+            Some("/colour"),
+        );
         says(r#"{"to":["a"]}"#, "expected a string", Some("/to"));
         says(r#"{"to":"a","asn":-1}"#, "expected u32", Some("/asn"));
         says(r#"["a"]"#, "the body is not a JSON object", None);
@@ -173,7 +220,10 @@ mod tests {
             r#""+12025550177""#,
         ] {
             let (detail, pointer) = refusal(text);
-            assert!(!format!("{detail} {pointer:?}").contains("555"), "{text}: {detail} {pointer:?}");
+            assert!(
+                !format!("{detail} {pointer:?}").contains("555"),
+                "{text}: {detail} {pointer:?}"
+            );
         }
     }
 
@@ -186,7 +236,9 @@ mod tests {
             ("text/plain", false),
             ("application/x-www-form-urlencoded", false),
         ] {
-            let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(media))].into_iter().collect();
+            let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(media))]
+                .into_iter()
+                .collect();
             assert_eq!(is_json(&headers), json, "{media}");
         }
         assert!(!is_json(&HeaderMap::new()));

@@ -39,7 +39,11 @@ pub struct Caller {
 impl Caller {
     /// The only caller of demo mode: it may do everything, in the default service.
     pub fn demo() -> Self {
-        Self { name: "demo".to_owned(), role: Role::Operator, service: ServiceId::default() }
+        Self {
+            name: "demo".to_owned(),
+            role: Role::Operator,
+            service: ServiceId::default(),
+        }
     }
 }
 
@@ -94,12 +98,21 @@ impl Callers {
                 Err(error) => errors.push(error),
             }
         }
-        if errors.is_empty() { Ok(callers) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(callers)
+        } else {
+            Err(errors)
+        }
     }
 
     /// True when there is nobody who may call.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
+    }
+
+    /// The services that they belong to.
+    pub fn services(&self) -> impl Iterator<Item = ServiceId> {
+        self.known.iter().map(|(caller, _)| caller.service.clone())
     }
 
     /// The caller with this key. Takes the same time whichever entry it is, and whether there is one.
@@ -116,7 +129,9 @@ impl Callers {
 
 impl fmt::Debug for Callers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.known.iter().map(|(caller, _)| caller)).finish()
+        f.debug_list()
+            .entries(self.known.iter().map(|(caller, _)| caller))
+            .finish()
     }
 }
 
@@ -148,15 +163,29 @@ fn parse_entry(entry: &str, place: usize) -> Result<(Caller, [u8; 32]), CallerEr
         Some(service) => ServiceId::new(service).map_err(|_| CallerError::Service(place))?,
         None => ServiceId::default(),
     };
-    Ok((Caller { name: name.as_str().to_owned(), role, service }, hash))
+    Ok((
+        Caller {
+            name: name.as_str().to_owned(),
+            role,
+            service,
+        },
+        hash,
+    ))
 }
 
 fn parse_hash(hex: &str) -> Option<[u8; 32]> {
-    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) {
+    if hex.len() != 64
+        || !hex
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    {
         return None;
     }
     let bytes: Option<Vec<u8>> = (0..32)
-        .map(|index| hex.get(index * 2..index * 2 + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .map(|index| {
+            hex.get(index * 2..index * 2 + 2)
+                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+        })
         .collect();
     bytes?.try_into().ok()
 }
@@ -178,7 +207,10 @@ mod tests {
         );
         let callers = Callers::parse(&text).unwrap();
         let shop = callers.by_key("key-of-shop").unwrap();
-        assert_eq!((shop.name.as_str(), shop.role, &shop.service), ("shop", Role::App, &service("eu")));
+        assert_eq!(
+            (shop.name.as_str(), shop.role, &shop.service),
+            ("shop", Role::App, &service("eu"))
+        );
         assert_eq!(callers.by_key("key-of-ops").unwrap().role, Role::Operator);
         for wrong in ["", "key-of-sho", "key-of-shop ", "KEY-OF-SHOP"] {
             assert_eq!(callers.by_key(wrong), None);

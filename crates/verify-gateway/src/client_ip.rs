@@ -27,8 +27,12 @@ impl TrustedProxies {
         if !self.trusts(peer) {
             return peer;
         }
-        let listed = headers.contains_key(X_FORWARDED_FOR).then(|| self.walk(peer, &listed_hops(headers)));
-        let tagged = headers.contains_key(header::FORWARDED).then(|| self.walk(peer, &tagged_hops(headers)));
+        let listed = headers
+            .contains_key(X_FORWARDED_FOR)
+            .then(|| self.walk(peer, &listed_hops(headers)));
+        let tagged = headers
+            .contains_key(header::FORWARDED)
+            .then(|| self.walk(peer, &tagged_hops(headers)));
         match (listed, tagged) {
             (Some(listed), Some(tagged)) if listed == tagged => listed,
             (Some(_), Some(_)) | (None, None) => peer,
@@ -61,7 +65,10 @@ pub fn was_forwarded(headers: &HeaderMap) -> bool {
 
 fn listed_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let values = headers.get_all(X_FORWARDED_FOR).iter();
-    values.flat_map(|value| value.to_str().unwrap_or("?").split(',')).map(address).collect()
+    values
+        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+        .map(address)
+        .collect()
 }
 
 /// `Forwarded: for=192.0.2.60;proto=http, for="[2001:db8::1]:4711"` (RFC 7239).
@@ -72,7 +79,9 @@ fn tagged_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
         .map(|element| {
             element.split(';').find_map(|pair| {
                 let (name, value) = pair.split_once('=')?;
-                name.trim().eq_ignore_ascii_case("for").then(|| address(value.trim().trim_matches('"')))?
+                name.trim()
+                    .eq_ignore_ascii_case("for")
+                    .then(|| address(value.trim().trim_matches('"')))?
             })
         })
         .collect()
@@ -100,14 +109,23 @@ mod tests {
     }
 
     fn client(peer: &str, headers: &[(&'static str, &'static str)]) -> String {
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
         proxies().client(peer.parse().unwrap(), &headers).to_string()
     }
 
     #[test]
     fn i63_forwarding_headers_of_strangers_are_not_believed() {
-        assert_eq!(client("192.0.2.9", &[("x-forwarded-for", "198.51.100.1")]), "192.0.2.9");
-        assert_eq!(client("192.0.2.9", &[("forwarded", "for=198.51.100.1")]), "192.0.2.9");
+        assert_eq!(
+            client("192.0.2.9", &[("x-forwarded-for", "198.51.100.1")]),
+            "192.0.2.9"
+        );
+        assert_eq!(
+            client("192.0.2.9", &[("forwarded", "for=198.51.100.1")]),
+            "192.0.2.9"
+        );
     }
 
     #[test]
@@ -124,9 +142,16 @@ mod tests {
             ("::ffff:198.51.100.1", "198.51.100.1"),
             ("", "10.0.0.1"),
         ] {
-            assert_eq!(client("10.0.0.1", &[("x-forwarded-for", listed)]), expected, "{listed}");
+            assert_eq!(
+                client("10.0.0.1", &[("x-forwarded-for", listed)]),
+                expected,
+                "{listed}"
+            );
         }
-        let two = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "198.51.100.2")];
+        let two = [
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "198.51.100.2"),
+        ];
         assert_eq!(client("::ffff:10.0.0.1", &two), "198.51.100.2");
     }
 

@@ -34,7 +34,9 @@ impl Explanations {
     /// Keeps what decided a command; `named` is the verification id that the request named.
     pub fn keep(&self, request: &RequestId, named: Option<&str>, outcome: &Outcome) {
         let answered = match &outcome.answer {
-            Answer::Sent(it) | Answer::Repeated(it) | Answer::Status(it) | Answer::Canceled(it) => Some(it.id.as_str()),
+            Answer::Sent(it) | Answer::Repeated(it) | Answer::Status(it) | Answer::Canceled(it) => {
+                Some(it.id.as_str())
+            }
             Answer::Approved(_)
             | Answer::WrongCode(_)
             | Answer::Reported { .. }
@@ -50,7 +52,11 @@ impl Explanations {
         if kept.len() == MOST {
             kept.pop_front();
         }
-        kept.push_back(Kept { request: request.clone(), ids, explanation: outcome.explanation.clone() });
+        kept.push_back(Kept {
+            request: request.clone(),
+            ids,
+            explanation: outcome.explanation.clone(),
+        });
     }
 
     /// All that is remembered about a request or a verification, oldest first. Of a verification that is every
@@ -66,7 +72,11 @@ impl Explanations {
             .collect();
         kept.iter()
             .filter(|one| {
-                is_named(one) || one.explanation.verification.is_some_and(|print| prints.contains(&print))
+                is_named(one)
+                    || one
+                        .explanation
+                        .verification
+                        .is_some_and(|print| prints.contains(&print))
             })
             .map(ExplanationView::of)
             .collect()
@@ -79,6 +89,7 @@ fn hash(id: &str) -> [u8; 32] {
 
 /// What decided one command. Fingerprints, rules and figures; no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Explanation)]
 pub struct ExplanationView {
     /// The request that brought the command.
     pub request_id: String,
@@ -103,6 +114,7 @@ pub struct ExplanationView {
 
 /// A rule that took part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Rule)]
 pub struct RuleView {
     /// Its name.
     pub rule: String,
@@ -116,6 +128,7 @@ pub struct RuleView {
 
 /// What a provider said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Provider)]
 pub struct ProviderView {
     /// Which one.
     pub provider: String,
@@ -130,7 +143,9 @@ pub struct ProviderView {
 
 impl ExplanationView {
     fn of(kept: &Kept) -> Self {
-        let Kept { request, explanation, .. } = kept;
+        let Kept {
+            request, explanation, ..
+        } = kept;
         Self {
             request_id: request.as_str().to_owned(),
             at: rfc3339(explanation.at),
@@ -175,10 +190,19 @@ mod tests {
         let explanation = Explanation {
             command,
             verification: Some(Print::from_bytes([verification; 16])),
-            rules: vec![RuleHit { rule: "resend_gap".into(), figure: 1, allowed: Some(1), until: Some(Until::Never) }],
+            rules: vec![RuleHit {
+                rule: "resend_gap".into(),
+                figure: 1,
+                allowed: Some(1),
+                until: Some(Until::Never),
+            }],
             ..Explanation::default()
         };
-        Outcome { answer: Answer::Fault(Fault::StoreUnavailable), explanation, follow_up: None }
+        Outcome {
+            answer: Answer::Fault(Fault::StoreUnavailable),
+            explanation,
+            follow_up: None,
+        }
     }
 
     fn commands(found: &[ExplanationView]) -> Vec<&str> {
@@ -196,7 +220,10 @@ mod tests {
         assert_eq!(commands(&explanations.of(requests[1].as_str())), ["check"]);
         assert_eq!(commands(&explanations.of("id-b")), ["send"]);
         assert_eq!(explanations.of("id-c"), []);
-        assert_eq!(explanations.of("id-b")[0].rules[0].until.as_deref(), Some("never"));
+        assert_eq!(
+            explanations.of("id-b")[0].rules[0].until.as_deref(),
+            Some("never")
+        );
     }
 
     #[test]

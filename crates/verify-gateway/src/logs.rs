@@ -18,8 +18,20 @@ use verify_core::policy::LogLevel;
 
 /// Fields that are never logged, whoever logs them.
 const ALWAYS_REDACTED: [&str; 14] = [
-    "to", "email", "phone", "code", "auth_token", "api_key", "api_key_secret", "authorization", "password", "secret",
-    "token", "proof", "device_token", "user_id",
+    "to",
+    "email",
+    "phone",
+    "code",
+    "auth_token",
+    "api_key",
+    "api_key_secret",
+    "authorization",
+    "password",
+    "secret",
+    "token",
+    "proof",
+    "device_token",
+    "user_id",
 ];
 
 /// What stands where a value was.
@@ -31,7 +43,9 @@ const REDACTED: &str = "[redacted]";
 /// When something else logs already.
 pub fn start(level: LogLevel, redact: &[String]) -> Result<(), TryInitError> {
     let layer = JsonLines::new(redact, StandardError);
-    tracing_subscriber::registry().with(layer.with_filter(filter(level))).try_init()
+    tracing_subscriber::registry()
+        .with(layer.with_filter(filter(level)))
+        .try_init()
 }
 
 /// Our own crates log at the level; others only from `warn` on, since at finer levels some of them write whole
@@ -44,7 +58,9 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
     };
-    Targets::new().with_default(level.min(Level::WARN)).with_target("verify", level)
+    Targets::new()
+        .with_default(level.min(Level::WARN))
+        .with_target("verify", level)
 }
 
 /// Takes finished lines.
@@ -68,12 +84,21 @@ struct JsonLines<L> {
 
 impl<L: Lines> JsonLines<L> {
     fn new(redact: &[String], lines: L) -> Self {
-        let redacted = ALWAYS_REDACTED.iter().map(|field| (*field).to_owned()).chain(redact.iter().cloned());
-        Self { redacted: Arc::new(redacted.map(|field| field.to_ascii_lowercase()).collect()), lines }
+        let redacted = ALWAYS_REDACTED
+            .iter()
+            .map(|field| (*field).to_owned())
+            .chain(redact.iter().cloned());
+        Self {
+            redacted: Arc::new(redacted.map(|field| field.to_ascii_lowercase()).collect()),
+            lines,
+        }
     }
 
     fn fields(&self) -> Fields {
-        Fields { redacted: Arc::clone(&self.redacted), found: Map::new() }
+        Fields {
+            redacted: Arc::clone(&self.redacted),
+            found: Map::new(),
+        }
     }
 }
 
@@ -100,15 +125,25 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = self.fields();
-        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context
+            .event_scope(event)
+            .into_iter()
+            .flat_map(|scope| scope.from_root())
+        {
             if let Some(of_span) = span.extensions().get::<Fields>() {
                 fields.found.extend(of_span.found.clone());
             }
         }
         event.record(&mut fields);
         let mut line = Map::new();
-        line.insert("at".into(), Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).into());
-        line.insert("level".into(), event.metadata().level().as_str().to_ascii_lowercase().into());
+        line.insert(
+            "at".into(),
+            Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).into(),
+        );
+        line.insert(
+            "level".into(),
+            event.metadata().level().as_str().to_ascii_lowercase().into(),
+        );
         line.insert("target".into(), event.metadata().target().into());
         line.extend(fields.found);
         self.lines.line(&Value::Object(line).to_string());
@@ -123,7 +158,11 @@ struct Fields {
 impl Fields {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
         let name = field.name().strip_prefix("r#").unwrap_or(field.name());
-        let value = if self.redacted.contains(&name.to_ascii_lowercase()) { REDACTED.into() } else { value.into() };
+        let value = if self.redacted.contains(&name.to_ascii_lowercase()) {
+            REDACTED.into()
+        } else {
+            value.into()
+        };
         self.found.insert(name.to_owned(), value);
     }
 }
@@ -174,13 +213,21 @@ mod tests {
         let layer = JsonLines::new(&redact, kept.clone()).with_filter(filter(level));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
         let lines = kept.0.lock();
-        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     #[test]
     fn i20_named_fields_are_redacted_in_events_and_spans() {
         let lines = logged(&["nickname"], LogLevel::Info, || {
-            let span = tracing::info_span!("request", to = "+12025550177", route = "/verify/send", email = tracing::field::Empty);
+            let span = tracing::info_span!(
+                "request",
+                to = "+12025550177",
+                route = "/verify/send",
+                email = tracing::field::Empty
+            );
             span.record("email", "ann@example.com");
             span.in_scope(|| tracing::info!(code = "424242", Nickname = ?"ann", status = 201, "answered"));
         });
@@ -188,7 +235,10 @@ mod tests {
         for field in ["to", "email", "code", "Nickname"] {
             assert_eq!(line[field], REDACTED, "{field}");
         }
-        assert_eq!((&line["route"], &line["status"], &line["message"]), (&"/verify/send".into(), &201.into(), &"answered".into()));
+        assert_eq!(
+            (&line["route"], &line["status"], &line["message"]),
+            (&"/verify/send".into(), &201.into(), &"answered".into())
+        );
         assert_eq!(line["level"], "info");
     }
 
@@ -201,7 +251,11 @@ mod tests {
         });
         let messages: Vec<&Value> = lines.iter().map(|line| &line["message"]).collect();
         assert_eq!(messages, ["ours", "theirs, a warning"]);
-        let quiet = logged(&[], LogLevel::Error, || tracing::warn!(target: "hyper", "nothing"));
+        let quiet = logged(
+            &[],
+            LogLevel::Error,
+            || tracing::warn!(target: "hyper", "nothing"),
+        );
         assert!(quiet.is_empty());
     }
 }

@@ -49,9 +49,17 @@ impl RequestId {
 /// Wraps every request.
 pub async fn observe(mut request: Request, next: Next) -> Response {
     let id = RequestId::fresh();
-    let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("none".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().as_str().to_owned();
-    let span = tracing::info_span!("request", request_id = id.as_str(), route, caller = tracing::field::Empty);
+    let span = tracing::info_span!(
+        "request",
+        request_id = id.as_str(),
+        route,
+        caller = tracing::field::Empty
+    );
     request.extensions_mut().insert(id.clone());
 
     let start = Instant::now();
@@ -61,7 +69,8 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     let status = response.status().as_u16();
     span.in_scope(|| tracing::info!(method, status, ms = took.as_secs_f64() * 1_000.0, "answered"));
     histogram!(REQUEST_SECONDS, "route" => route.clone()).record(took.as_secs_f64());
-    counter!(REQUESTS, "method" => known_method(&method), "route" => route, "status" => status.to_string()).increment(1);
+    counter!(REQUESTS, "method" => known_method(&method), "route" => route, "status" => status.to_string())
+        .increment(1);
     mark(&mut response, &id);
     response
 }
@@ -73,11 +82,17 @@ fn mark(response: &mut Response, id: &RequestId) {
         headers.insert(X_REQUEST_ID, id);
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
 /// A client can invent methods; a label's values must not grow with them.
 fn known_method(method: &str) -> &'static str {
-    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].into_iter().find(|known| *known == method).unwrap_or("other")
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
 }

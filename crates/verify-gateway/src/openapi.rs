@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Tag};
 
 use crate::problem::ProblemCode;
 
@@ -19,7 +19,9 @@ impl Document {
     /// Renders it.
     pub fn new(document: &OpenApi) -> Self {
         // Its maps have text keys and its values are plain: there is nothing in it that JSON cannot say.
-        Self { json: serde_json::to_string_pretty(document).unwrap_or_default().into() }
+        Self {
+            json: serde_json::to_string_pretty(document).unwrap_or_default().into(),
+        }
     }
 
     /// The text.
@@ -37,7 +39,11 @@ impl Document {
 
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, "application/json")], self.json.to_string()).into_response()
+        (
+            [(header::CONTENT_TYPE, "application/json")],
+            self.json.to_string(),
+        )
+            .into_response()
     }
 }
 
@@ -51,6 +57,9 @@ pub fn base() -> OpenApi {
     let key = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     OpenApiBuilder::new()
         .info(info)
+        .tags(Some(
+            ["verify", "proofs", "webhooks", "operator", "host", "demo"].map(Tag::new),
+        ))
         .components(Some(ComponentsBuilder::new().security_scheme("key", key).build()))
         .security(Some([SecurityRequirement::new("key", Vec::<String>::new())]))
         .build()
@@ -63,7 +72,12 @@ fn description() -> String {
          | status | code | meaning |\n|---|---|---|\n",
     );
     for code in ProblemCode::ALL {
-        text.push_str(&format!("| {} | `{}` | {} |\n", code.status().as_u16(), code.as_str(), code.title()));
+        text.push_str(&format!(
+            "| {} | `{}` | {} |\n",
+            code.status().as_u16(),
+            code.as_str(),
+            code.title()
+        ));
     }
     text
 }

@@ -257,9 +257,10 @@ impl From<Fault> for Problem {
                 ProblemCode::StoreUnavailable,
                 "the store is unavailable; nothing was allowed because of it",
             ),
-            Fault::Misconfigured => {
-                Self::new(ProblemCode::ProviderUnavailable, "nothing here can send by this channel")
-            }
+            Fault::Misconfigured => Self::new(
+                ProblemCode::ProviderUnavailable,
+                "nothing here can send by this channel",
+            ),
         }
     }
 }
@@ -315,7 +316,11 @@ mod tests {
 
     #[test]
     fn waiting_that_does_not_help_has_no_retry_after() {
-        let wrong = WrongCode { status: Status::Exhausted, checks_left: 0, retry_at: Until::Never };
+        let wrong = WrongCode {
+            status: Status::Exhausted,
+            checks_left: 0,
+            retry_at: Until::Never,
+        };
         let problem = Problem::wrong_code(&wrong, Timestamp::ZERO);
         assert_eq!(problem.body().retry_after, None);
         assert_eq!(problem.body().verification_status, Some("exhausted"));

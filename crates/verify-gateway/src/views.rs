@@ -87,7 +87,10 @@ impl VerificationView {
             deliveries: verification
                 .deliveries
                 .into_iter()
-                .map(|(channel, status)| DeliveryView { channel: channel.as_str(), status: status.as_str() })
+                .map(|(channel, status)| DeliveryView {
+                    channel: channel.as_str(),
+                    status: status.as_str(),
+                })
                 .collect(),
             expires_at: rfc3339(verification.expires_at),
             // Rounded down: a countdown must not show time that the code does not have.
@@ -96,7 +99,11 @@ impl VerificationView {
             resend_in: wait_secs(verification.resend_at, now),
             sends_left: verification.sends_left,
             checks_left: verification.checks_left,
-            fallback: verification.fallback.iter().map(|channel| channel.as_str()).collect(),
+            fallback: verification
+                .fallback
+                .iter()
+                .map(|channel| channel.as_str())
+                .collect(),
             code_length: verification.code_length,
         }
     }
@@ -184,13 +191,19 @@ where
 
 /// A country, from two letters.
 pub(crate) fn country<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Country>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(json)? else { return Ok(None) };
-    Country::new(&text).map(Some).ok_or_else(|| serde::de::Error::custom("expected two letters (ISO 3166-1), like US"))
+    let Some(text) = Option::<String>::deserialize(json)? else {
+        return Ok(None);
+    };
+    Country::new(&text)
+        .map(Some)
+        .ok_or_else(|| serde::de::Error::custom("expected two letters (ISO 3166-1), like US"))
 }
 
 /// An address, from its text.
 pub(crate) fn address<'de, D: Deserializer<'de>>(json: D) -> Result<Option<IpAddr>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(json)? else { return Ok(None) };
+    let Some(text) = Option::<String>::deserialize(json)? else {
+        return Ok(None);
+    };
     let parsed = text.parse::<IpAddr>().map(|ip| Some(ip.to_canonical()));
     parsed.map_err(|_| serde::de::Error::custom("expected an IPv4 or IPv6 address"))
 }
@@ -203,7 +216,10 @@ mod tests {
 
     #[test]
     fn times_are_rfc_3339_even_at_the_end_of_time() {
-        assert_eq!(rfc3339(Timestamp::from_millis(1_700_000_000_123)), "2023-11-14T22:13:20.123Z");
+        assert_eq!(
+            rfc3339(Timestamp::from_millis(1_700_000_000_123)),
+            "2023-11-14T22:13:20.123Z"
+        );
         assert!(rfc3339(Timestamp::MAX).ends_with('Z'));
     }
 

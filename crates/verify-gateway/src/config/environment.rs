@@ -15,11 +15,13 @@ impl<'a> Environment<'a> {
 
     /// A variable; an empty one is as good as none.
     pub fn get(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        (self.lookup)(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
     }
 
     /// A variable, or what stands in the file that `<name>_FILE` names.
-    pub(super) fn get_or_file(&self, name: &str, faults: &mut Vec<String>) -> Option<String> {
+    pub(crate) fn get_or_file(&self, name: &str, faults: &mut Vec<String>) -> Option<String> {
         let by_file = format!("{name}_FILE");
         match (self.get(name), self.get(&by_file)) {
             (Some(_), Some(_)) => {

@@ -25,7 +25,11 @@ impl File {
             warnings: Vec::new(),
             own_sections: Map::new(),
         };
-        Self { path: None, loaded, gateway: Map::new() }
+        Self {
+            path: None,
+            loaded,
+            gateway: Map::new(),
+        }
     }
 
     /// Reads a file. After a fault it is as if there were none.
@@ -45,7 +49,11 @@ impl File {
         match loaded {
             Ok(mut loaded) => {
                 let gateway = own_section(&mut loaded, faults);
-                Self { path: Some(path.to_owned()), loaded, gateway }
+                Self {
+                    path: Some(path.to_owned()),
+                    loaded,
+                    gateway,
+                }
             }
             Err(errors) => {
                 faults.extend(errors.to_string().lines().map(str::to_owned));
@@ -71,7 +79,10 @@ fn own_section(loaded: &mut Loaded, faults: &mut Vec<String>) -> Map<String, Val
     };
     for (key, value) in &section {
         if !KEYS.contains(&key.as_str()) {
-            faults.push(format!("{SECTION}.{key}: unknown key; known are {}", KEYS.join(", ")));
+            faults.push(format!(
+                "{SECTION}.{key}: unknown key; known are {}",
+                KEYS.join(", ")
+            ));
         } else if !value.is_string() {
             faults.push(format!("{SECTION}.{key}: expected a text, as in the variable"));
         }

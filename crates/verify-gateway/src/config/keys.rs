@@ -13,7 +13,9 @@ pub(super) fn read(
     faults: &mut Vec<String>,
 ) -> Option<Keys> {
     if let Some(text) = environment.get_or_file("VERIFY_KEYS", faults) {
-        return Keys::parse(&text).map_err(|error| faults.push(format!("VERIFY_KEYS: {error}"))).ok();
+        return Keys::parse(&text)
+            .map_err(|error| faults.push(format!("VERIFY_KEYS: {error}")))
+            .ok();
     }
     let variable = host.hmac_key_env.as_deref()?;
     let master = environment.get_or_file(variable, faults)?;

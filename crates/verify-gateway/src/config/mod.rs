@@ -14,7 +14,7 @@ use verify_core::keys::Keys;
 use verify_core::policy::{LogLevel, PolicySet};
 
 pub use environment::Environment;
-pub use twilio::{Credentials, TwilioAccount};
+pub use twilio::TwilioAccount;
 pub use values::AppEnv;
 
 use crate::callers::Callers;
@@ -88,7 +88,11 @@ pub enum Goal {
 ///
 /// # Errors
 /// All faults at once.
-pub fn resolve(args: &ServeArgs, environment: &Environment<'_>, goal: Goal) -> Result<Settings, ConfigErrors> {
+pub fn resolve(
+    args: &ServeArgs,
+    environment: &Environment<'_>,
+    goal: Goal,
+) -> Result<Settings, ConfigErrors> {
     let mut faults = Vec::new();
     let file = read_file(args, environment, &mut faults);
     let mut values = values::Values::read(args, environment, &file, &mut faults);
@@ -128,18 +132,29 @@ pub fn reread(path: &Path, env: AppEnv) -> Result<PolicySet, ConfigErrors> {
     let mut faults = Vec::new();
     let file = File::read(path, &mut faults);
     check_tests(env, &file.loaded.policies, &mut faults);
-    if faults.is_empty() { Ok(file.loaded.policies) } else { Err(ConfigErrors(faults)) }
+    if faults.is_empty() {
+        Ok(file.loaded.policies)
+    } else {
+        Err(ConfigErrors(faults))
+    }
 }
 
 fn read_file(args: &ServeArgs, environment: &Environment<'_>, faults: &mut Vec<String>) -> File {
-    let path = args.config.clone().or_else(|| environment.get("VERIFY_CONFIG").map(PathBuf::from));
+    let path = args
+        .config
+        .clone()
+        .or_else(|| environment.get("VERIFY_CONFIG").map(PathBuf::from));
     path.map_or_else(File::none, |path| File::read(&path, faults))
 }
 
 /// I-64: a fixed code must not be left on where real people are verified.
 fn check_tests(env: AppEnv, policies: &PolicySet, faults: &mut Vec<String>) {
-    let named = std::iter::once(("tests".to_owned(), &policies.default))
-        .chain(policies.services.iter().map(|(id, policy)| (format!("services.{id}.tests"), policy)));
+    let named = std::iter::once(("tests".to_owned(), &policies.default)).chain(
+        policies
+            .services
+            .iter()
+            .map(|(id, policy)| (format!("services.{id}.tests"), policy)),
+    );
     let left_on = named.filter(|(_, policy)| !policy.tests.is_empty());
     if env == AppEnv::Production {
         faults.extend(left_on.map(|(key, _)| {
@@ -199,9 +214,13 @@ fn live(
         );
     }
     if twilio.webhook_tokens.is_empty() {
-        notes.push("TWILIO_AUTH_TOKEN: not set, so webhooks cannot be verified and all are refused".to_owned());
+        notes.push(
+            "TWILIO_AUTH_TOKEN: not set, so webhooks cannot be verified and all are refused".to_owned(),
+        );
     } else if values.public_url.is_none() {
-        notes.push("VERIFY_PUBLIC_URL: not set, so webhooks cannot be verified and all are refused".to_owned());
+        notes.push(
+            "VERIFY_PUBLIC_URL: not set, so webhooks cannot be verified and all are refused".to_owned(),
+        );
     }
     match (keys, goal) {
         (Some(keys), Goal::Serve | Goal::Check) => Some(Mode::Live(Box::new(Live { keys, twilio }))),

@@ -2,9 +2,13 @@ use super::*;
 use crate::callers::{Role, entry};
 use std::collections::BTreeMap;
 use verify_core::vocabulary::ServiceId;
+use verify_twilio::Credentials;
 
 fn with(vars: &[(&str, &str)], args: &ServeArgs, goal: Goal) -> Result<Settings, Vec<String>> {
-    let vars: BTreeMap<String, String> = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let vars: BTreeMap<String, String> = vars
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
     let lookup = |name: &str| vars.get(name).cloned();
     resolve(args, &Environment::new(&lookup), goal).map_err(|ConfigErrors(faults)| faults)
 }
@@ -21,7 +25,10 @@ fn live() -> Vec<(&'static str, String)> {
         ("TWILIO_API_KEY_SECRET", "the-api-secret".to_owned()),
         ("TWILIO_VERIFY_SERVICE_SID", format!("VA{}", "0".repeat(32))),
         ("VERIFY_KEYS", Keys::generate(&[7; 32]).to_text().expose().clone()),
-        ("VERIFY_API_KEYS", entry("shop", Role::App, "key", &ServiceId::default())),
+        (
+            "VERIFY_API_KEYS",
+            entry("shop", Role::App, "key", &ServiceId::default()),
+        ),
     ]
 }
 
@@ -43,7 +50,10 @@ impl TempFile {
     }
 
     fn args(&self) -> ServeArgs {
-        ServeArgs { config: Some(self.0.clone()), ..ServeArgs::default() }
+        ServeArgs {
+            config: Some(self.0.clone()),
+            ..ServeArgs::default()
+        }
     }
 }
 
@@ -59,7 +69,13 @@ fn nothing_at_all_is_demo_mode_on_this_machine() {
     assert!(matches!(settings.mode, Mode::Demo(None)));
     assert_eq!(settings.listen.to_string(), "127.0.0.1:3000");
     assert_eq!(settings.flood_shield, NonZeroU32::new(100));
-    assert!(matches!(serve(&[("TWILIO_ACCOUNT_SID", " ")]).unwrap().mode, Mode::Demo(None)), "empty is unset");
+    assert!(
+        matches!(
+            serve(&[("TWILIO_ACCOUNT_SID", " ")]).unwrap().mode,
+            Mode::Demo(None)
+        ),
+        "empty is unset"
+    );
 }
 
 #[test]
@@ -74,10 +90,17 @@ fn demo_mode_serves_this_machine_only_and_never_production() {
 #[test]
 fn a_whole_set_of_credentials_is_a_real_gateway() {
     let settings = serve_live(|vars| vars.push(("VERIFY_LISTEN", "0.0.0.0:80".into()))).unwrap();
-    let Mode::Live(live) = &settings.mode else { panic!("demo") };
-    assert!(matches!(&live.twilio.credentials, Credentials::ApiKey { .. }));
+    let Mode::Live(live) = &settings.mode else {
+        panic!("demo")
+    };
+    assert!(matches!(&live.twilio.api.credentials, Credentials::ApiKey { .. }));
     assert!(!format!("{settings:?}").contains("the-api-secret"));
-    assert!(settings.notes.iter().any(|note| note.starts_with("TWILIO_AUTH_TOKEN: not set")));
+    assert!(
+        settings
+            .notes
+            .iter()
+            .any(|note| note.starts_with("TWILIO_AUTH_TOKEN: not set"))
+    );
 }
 
 #[test]
@@ -85,7 +108,10 @@ fn partial_credentials_are_an_error_that_names_what_is_missing() {
     for left_out in 0..6 {
         let name = live()[left_out].0;
         let faults = serve_live(|vars| drop(vars.remove(left_out))).unwrap_err();
-        assert!(faults.len() == 1 && faults[0].starts_with(name), "{name}: {faults:?}");
+        assert!(
+            faults.len() == 1 && faults[0].starts_with(name),
+            "{name}: {faults:?}"
+        );
     }
     let faults = serve(&[("TWILIO_AUTH_TOKEN", "t")]).unwrap_err();
     for name in twilio::NEEDED {
@@ -100,33 +126,46 @@ fn secrets_may_come_from_files() {
         vars.retain(|(name, _)| *name != "TWILIO_API_KEY_SECRET");
         vars.push(("TWILIO_API_KEY_SECRET_FILE", file.0.display().to_string()));
     });
-    let Mode::Live(live) = settings.unwrap().mode else { panic!("demo") };
-    let Credentials::ApiKey { secret, .. } = live.twilio.credentials else { panic!("no api key") };
+    let Mode::Live(live) = settings.unwrap().mode else {
+        panic!("demo")
+    };
+    let Credentials::ApiKey { secret, .. } = live.twilio.api.credentials else {
+        panic!("no api key")
+    };
     assert_eq!(secret.expose(), "the-secret");
 
     let faults = serve_live(|vars| vars.push(("VERIFY_KEYS_FILE", "/nowhere".into()))).unwrap_err();
-    assert!(faults[0].starts_with("VERIFY_KEYS_FILE: found VERIFY_KEYS too"), "{faults:?}");
+    assert!(
+        faults[0].starts_with("VERIFY_KEYS_FILE: found VERIFY_KEYS too"),
+        "{faults:?}"
+    );
 }
 
 #[test]
 fn a_flag_beats_a_variable_beats_the_file() {
-    let file = TempFile::new("order.toml", "[gateway]\nlisten = \"127.0.0.1:1\"\nflood_shield = \"off\"\n");
+    let file = TempFile::new(
+        "order.toml",
+        "[gateway]\nlisten = \"127.0.0.1:1\"\nflood_shield = \"off\"\n",
+    );
     let listens = |vars: &[(&str, &str)], flag: Option<&str>| {
-        let args = ServeArgs { listen: flag.map(str::to_owned), ..file.args() };
+        let args = ServeArgs {
+            listen: flag.map(str::to_owned),
+            ..file.args()
+        };
         with(vars, &args, Goal::Serve).unwrap().listen.port()
     };
     assert_eq!(listens(&[], None), 1);
     assert_eq!(listens(&[("VERIFY_LISTEN", "127.0.0.1:2")], None), 2);
-    assert_eq!(listens(&[("VERIFY_LISTEN", "127.0.0.1:2")], Some("127.0.0.1:3")), 3);
+    assert_eq!(
+        listens(&[("VERIFY_LISTEN", "127.0.0.1:2")], Some("127.0.0.1:3")),
+        3
+    );
     assert_eq!(with(&[], &file.args(), Goal::Serve).unwrap().flood_shield, None);
 }
 
 #[test]
 fn every_fault_is_named_at_once() {
-    let file = TempFile::new(
-        "faults.toml",
-        "[gateway]\nport = 1\nstore = 5\n",
-    );
+    let file = TempFile::new("faults.toml", "[gateway]\nport = 1\nstore = 5\n");
     let vars = [
         ("VERIFY_LISTEN", "here"),
         ("APP_ENV", "prod"),
@@ -138,8 +177,15 @@ fn every_fault_is_named_at_once() {
         ("VERIFY_STORE", "redis://:pass@host"),
     ];
     let faults = with(&vars, &file.args(), Goal::Serve).unwrap_err();
-    for named in vars.iter().map(|(name, _)| *name).chain(["gateway.port", "gateway.store"]) {
-        assert!(faults.iter().any(|fault| fault.starts_with(named)), "{named}: {faults:#?}");
+    for named in vars
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["gateway.port", "gateway.store"])
+    {
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(named)),
+            "{named}: {faults:#?}"
+        );
     }
     let text = faults.join("\n");
     assert!(!text.contains("pass") && !text.contains("secret"), "{text}");
@@ -151,7 +197,10 @@ fn an_impossible_policy_names_all_its_keys() {
     let file = TempFile::new("policy.toml", text);
     let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
     for key in ["code.length", "code.ttl", "code.resend", "lockout.forget_after"] {
-        assert!(faults.iter().any(|fault| fault.starts_with(key)), "{key}: {faults:#?}");
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(key)),
+            "{key}: {faults:#?}"
+        );
     }
     assert!(reread(&file.0, AppEnv::NotProduction).is_err());
 }
@@ -162,25 +211,43 @@ fn i64_production_refuses_test_destinations() {
     let file = TempFile::new("tests.toml", text);
     assert!(with(&[], &file.args(), Goal::Serve).is_ok());
     let faults = with(&[("APP_ENV", "production")], &file.args(), Goal::Check).unwrap_err();
-    assert!(faults[0].starts_with("tests: found test destinations"), "{faults:?}");
+    assert!(
+        faults[0].starts_with("tests: found test destinations"),
+        "{faults:?}"
+    );
     assert!(!faults[0].contains("555"));
     assert!(reread(&file.0, AppEnv::Production).is_err());
 }
 
 #[test]
 fn a_file_that_names_an_account_is_no_demo_but_can_be_checked_without_secrets() {
-    let text = format!("[twilio]\naccount_sid = \"AC{}\"\n[verify]\nservice_sid = \"VA{}\"\n", "0".repeat(32), "0".repeat(32));
+    let text = format!(
+        "[twilio]\naccount_sid = \"AC{}\"\n[verify]\nservice_sid = \"VA{}\"\n",
+        "0".repeat(32),
+        "0".repeat(32)
+    );
     let file = TempFile::new("account.toml", &text);
     let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
-    assert!(faults[0].starts_with("TWILIO_API_KEY_SID, TWILIO_API_KEY_SECRET: missing"), "{faults:?}");
+    assert!(
+        faults[0].starts_with("TWILIO_API_KEY_SID, TWILIO_API_KEY_SECRET: missing"),
+        "{faults:?}"
+    );
     let checked = with(&[], &file.args(), Goal::Check).unwrap();
-    assert!(checked.notes.iter().any(|note| note.contains("TWILIO_API_KEY_SID")));
+    assert!(
+        checked
+            .notes
+            .iter()
+            .any(|note| note.contains("TWILIO_API_KEY_SID"))
+    );
     assert!(with(&[("TWILIO_API_KEY_SID", "SK1")], &file.args(), Goal::Check).is_err());
 }
 
 #[test]
 fn one_fingerprint_key_gives_all_rings_and_that_is_said() {
-    let text = format!("{{\"security\": {{\"hmacKeyEnv\": \"MY_KEY\"}}, \"verify\": {{\"serviceSid\": \"VA{}\"}}}}", "0".repeat(32));
+    let text = format!(
+        "{{\"security\": {{\"hmacKeyEnv\": \"MY_KEY\"}}, \"verify\": {{\"serviceSid\": \"VA{}\"}}}}",
+        "0".repeat(32)
+    );
     let file = TempFile::new("derived.json", &text);
     let mut vars = live();
     vars.retain(|(name, _)| *name != "VERIFY_KEYS");
@@ -188,5 +255,12 @@ fn one_fingerprint_key_gives_all_rings_and_that_is_said() {
     let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let settings = with(&vars, &file.args(), Goal::Serve).unwrap();
     assert!(matches!(settings.mode, Mode::Live(_)));
-    assert!(settings.notes.iter().any(|note| note.starts_with("MY_KEY: all key rings")), "{:?}", settings.notes);
+    assert!(
+        settings
+            .notes
+            .iter()
+            .any(|note| note.starts_with("MY_KEY: all key rings")),
+        "{:?}",
+        settings.notes
+    );
 }

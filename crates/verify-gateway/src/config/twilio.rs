@@ -2,45 +2,28 @@
 
 use verify_core::policy::{AuthMode, HostSettings, TwilioSettings, VerifyServices};
 use verify_core::secret::SecretString;
+use verify_twilio::{Config, Credentials};
 
 use super::Goal;
 use super::environment::Environment;
 
 /// What a real gateway needs of Twilio, by the names of the variables.
-pub(super) const NEEDED: [&str; 4] =
-    ["TWILIO_ACCOUNT_SID", "TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_VERIFY_SERVICE_SID"];
+pub(super) const NEEDED: [&str; 4] = [
+    "TWILIO_ACCOUNT_SID",
+    "TWILIO_API_KEY_SID",
+    "TWILIO_API_KEY_SECRET",
+    "TWILIO_VERIFY_SERVICE_SID",
+];
 
 /// A Twilio account and how to reach it.
 #[derive(Debug)]
 pub struct TwilioAccount {
-    /// The account's SID.
-    pub account_sid: String,
-    /// What calls the API.
-    pub credentials: Credentials,
+    /// Where it is called, and as whom.
+    pub api: Config,
     /// The Verify Services.
     pub services: VerifyServices,
     /// The tokens that webhooks may be signed with; a second one while they are rotated.
     pub webhook_tokens: Vec<SecretString>,
-    /// The region.
-    pub region: Option<String>,
-    /// The edge.
-    pub edge: Option<String>,
-    /// Another host, for tests.
-    pub base_url: Option<String>,
-}
-
-/// What calls the API.
-#[derive(Debug)]
-pub enum Credentials {
-    /// An API key.
-    ApiKey {
-        /// Its SID.
-        sid: String,
-        /// Its secret.
-        secret: SecretString,
-    },
-    /// The account's auth token.
-    AuthToken(SecretString),
 }
 
 /// The account; `None` when nothing names one, which means demo mode. Some of it without the rest is a fault.
@@ -65,10 +48,13 @@ pub(super) fn read(
     found.account_sid = found.account_sid.or_else(|| host.twilio.account_sid.clone());
 
     let by_token = host.twilio.auth_mode == Some(AuthMode::AuthToken);
-    let missing = found.missing(&names, by_token, services_named(&services));
+    let missing = found.missing(&names, by_token, services.default.is_some());
     if !in_environment && (found.account_sid.is_none() || goal == Goal::Check) {
         if found.account_sid.is_some() {
-            notes.push(format!("the file names a Twilio account; to serve, set {} too", missing.join(", ")));
+            notes.push(format!(
+                "the file names a Twilio account; to serve, set {} too",
+                missing.join(", ")
+            ));
         }
         return None;
     }
@@ -82,10 +68,6 @@ pub(super) fn read(
     found.into_account(host, environment, services, by_token, faults)
 }
 
-fn services_named(services: &VerifyServices) -> bool {
-    services.default.is_some() || !services.services.is_empty()
-}
-
 /// The names of the variables; the file may choose its own.
 struct Names {
     account_sid: String,
@@ -97,8 +79,15 @@ struct Names {
 
 impl Names {
     fn of(host: &HostSettings) -> Self {
-        let or = |named: &Option<String>, standard: &str| named.clone().unwrap_or_else(|| standard.to_owned());
-        let TwilioSettings { account_sid_env, api_key_sid_env, api_key_secret_env, auth_token_env, .. } = &host.twilio;
+        let or =
+            |named: &Option<String>, standard: &str| named.clone().unwrap_or_else(|| standard.to_owned());
+        let TwilioSettings {
+            account_sid_env,
+            api_key_sid_env,
+            api_key_secret_env,
+            auth_token_env,
+            ..
+        } = &host.twilio;
         Self {
             account_sid: or(account_sid_env, "TWILIO_ACCOUNT_SID"),
             key_sid: or(api_key_sid_env, "TWILIO_API_KEY_SID"),
@@ -118,7 +107,14 @@ struct Found {
 
 impl Found {
     fn any(&self) -> bool {
-        [&self.account_sid, &self.key_sid, &self.key_secret, &self.auth_token].iter().any(|value| value.is_some())
+        [
+            &self.account_sid,
+            &self.key_sid,
+            &self.key_secret,
+            &self.auth_token,
+        ]
+        .iter()
+        .any(|value| value.is_some())
     }
 
     fn missing(&self, names: &Names, by_token: bool, service: bool) -> Vec<String> {
@@ -131,7 +127,11 @@ impl Found {
         }
         let service_name = "TWILIO_VERIFY_SERVICE_SID".to_owned();
         needed.push((&service_name, service));
-        needed.into_iter().filter(|(_, there)| !there).map(|(name, _)| name.clone()).collect()
+        needed
+            .into_iter()
+            .filter(|(_, there)| !there)
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     fn into_account(
@@ -143,27 +143,44 @@ impl Found {
         faults: &mut Vec<String>,
     ) -> Option<TwilioAccount> {
         let names = Names::of(host);
-        let of_webhooks = names.webhook_token.as_deref().filter(|name| *name != names.auth_token);
+        let of_webhooks = names
+            .webhook_token
+            .as_deref()
+            .filter(|name| *name != names.auth_token);
         let of_webhooks = of_webhooks.and_then(|name| environment.get_or_file(name, faults));
         let second = environment.get_or_file("TWILIO_AUTH_TOKEN_SECONDARY", faults);
         let credentials = if by_token {
-            Credentials::AuthToken(SecretString::new(self.auth_token.clone()?))
+            Credentials::AuthToken {
+                token: SecretString::new(self.auth_token.clone()?),
+            }
         } else {
-            Credentials::ApiKey { sid: self.key_sid?, secret: SecretString::new(self.key_secret?) }
+            Credentials::ApiKey {
+                sid: self.key_sid?,
+                secret: SecretString::new(self.key_secret?),
+            }
         };
-        Some(TwilioAccount {
-            account_sid: self.account_sid?,
-            credentials,
-            services,
-            webhook_tokens: of_webhooks
-                .or(self.auth_token)
-                .into_iter()
-                .chain(second)
-                .map(SecretString::new)
-                .collect(),
-            region: environment.get("TWILIO_REGION").or_else(|| host.twilio.region.clone()),
-            edge: environment.get("TWILIO_EDGE").or_else(|| host.twilio.edge.clone()),
+        let api = Config {
+            region: environment
+                .get("TWILIO_REGION")
+                .or_else(|| host.twilio.region.clone()),
+            edge: environment
+                .get("TWILIO_EDGE")
+                .or_else(|| host.twilio.edge.clone()),
             base_url: environment.get("TWILIO_BASE_URL"),
+            ..Config::new(self.account_sid?, credentials)
+        };
+        if let Err(error) = api.base() {
+            faults.push(format!("twilio: {error}"));
+        }
+        let webhook_tokens = of_webhooks
+            .or(self.auth_token)
+            .into_iter()
+            .chain(second)
+            .map(SecretString::new);
+        Some(TwilioAccount {
+            api,
+            services,
+            webhook_tokens: webhook_tokens.collect(),
         })
     }
 }

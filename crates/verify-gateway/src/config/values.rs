@@ -48,28 +48,60 @@ impl Values {
         faults: &mut Vec<String>,
     ) -> Self {
         let given = |flag: Option<(&str, &String)>, variable: &str, key: &str| {
-            flag.map(|(name, text)| Given { origin: name.to_owned(), text: text.clone() })
-                .or_else(|| environment.get(variable).map(|text| Given { origin: variable.to_owned(), text }))
-                .or_else(|| {
-                    file.gateway(key).map(|text| Given { origin: format!("gateway.{key}"), text: text.to_owned() })
+            flag.map(|(name, text)| Given {
+                origin: name.to_owned(),
+                text: text.clone(),
+            })
+            .or_else(|| {
+                environment.get(variable).map(|text| Given {
+                    origin: variable.to_owned(),
+                    text,
                 })
+            })
+            .or_else(|| {
+                file.gateway(key).map(|text| Given {
+                    origin: format!("gateway.{key}"),
+                    text: text.to_owned(),
+                })
+            })
         };
-        let listen = given(args.listen.as_ref().map(|text| ("--listen", text)), "VERIFY_LISTEN", "listen");
-        let store = given(args.store.as_ref().map(|text| ("--store", text)), "VERIFY_STORE", "store");
+        let listen = given(
+            args.listen.as_ref().map(|text| ("--listen", text)),
+            "VERIFY_LISTEN",
+            "listen",
+        );
+        let store = given(
+            args.store.as_ref().map(|text| ("--store", text)),
+            "VERIFY_STORE",
+            "store",
+        );
         let public_url = given(None, "VERIFY_PUBLIC_URL", "public_url");
         let proxies = given(None, "VERIFY_TRUSTED_PROXIES", "trusted_proxies");
         let shield = given(None, "VERIFY_FLOOD_SHIELD", "flood_shield");
-        let level = environment.get("LOG_LEVEL").map(|text| Given { origin: "LOG_LEVEL".to_owned(), text });
-        let env = environment.get("APP_ENV").map(|text| Given { origin: "APP_ENV".to_owned(), text });
+        let level = environment.get("LOG_LEVEL").map(|text| Given {
+            origin: "LOG_LEVEL".to_owned(),
+            text,
+        });
+        let env = environment.get("APP_ENV").map(|text| Given {
+            origin: "APP_ENV".to_owned(),
+            text,
+        });
         let callers = environment.get_or_file("VERIFY_API_KEYS", faults);
 
         let mut read = Reader { faults };
         read.of(store, known_store);
         Self {
-            listen_origin: listen.as_ref().map_or_else(|| "--listen".to_owned(), |given| given.origin.clone()),
-            listen: read.of(listen, address).unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000)),
+            listen_origin: listen
+                .as_ref()
+                .map_or_else(|| "--listen".to_owned(), |given| given.origin.clone()),
+            listen: read
+                .of(listen, address)
+                .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000)),
             env: read.of(env, surroundings).unwrap_or(AppEnv::NotProduction),
-            log_level: read.of(level, log_level).or(file.loaded.host.logging.level).unwrap_or(LogLevel::Info),
+            log_level: read
+                .of(level, log_level)
+                .or(file.loaded.host.logging.level)
+                .unwrap_or(LogLevel::Info),
             callers: read.callers(callers),
             flood_shield: read.of(shield, rate).unwrap_or(NonZeroU32::new(100)),
             public_url: read.of(public_url, base_url),
@@ -85,32 +117,44 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn of<T>(&mut self, given: Option<Given>, parse: fn(&str) -> Result<T, String>) -> Option<T> {
         let given = given?;
-        parse(&given.text).map_err(|wanted| self.faults.push(format!("{}: {wanted}", given.origin))).ok()
+        parse(&given.text)
+            .map_err(|wanted| self.faults.push(format!("{}: {wanted}", given.origin)))
+            .ok()
     }
 
     fn callers(&mut self, text: Option<String>) -> Callers {
-        let Some(text) = text else { return Callers::default() };
+        let Some(text) = text else {
+            return Callers::default();
+        };
         Callers::parse(&text).unwrap_or_else(|errors| {
-            self.faults.extend(errors.iter().map(|error| format!("VERIFY_API_KEYS: {error}")));
+            self.faults
+                .extend(errors.iter().map(|error| format!("VERIFY_API_KEYS: {error}")));
             Callers::default()
         })
     }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("found {text:?}; expected an address and a port, such as 127.0.0.1:3000"))
+    text.parse()
+        .map_err(|_| format!("found {text:?}; expected an address and a port, such as 127.0.0.1:3000"))
 }
 
 fn known_store(text: &str) -> Result<(), String> {
     // The text may hold a password, so it is not repeated.
-    if text == "memory" { Ok(()) } else { Err("this build knows one store: memory".to_owned()) }
+    if text == "memory" {
+        Ok(())
+    } else {
+        Err("this build knows one store: memory".to_owned())
+    }
 }
 
 fn surroundings(text: &str) -> Result<AppEnv, String> {
     match text {
         "production" => Ok(AppEnv::Production),
         "local" | "development" | "test" | "staging" => Ok(AppEnv::NotProduction),
-        other => Err(format!("found {other:?}; expected local, development, test, staging or production")),
+        other => Err(format!(
+            "found {other:?}; expected local, development, test, staging or production"
+        )),
     }
 }
 
@@ -121,7 +165,9 @@ fn log_level(text: &str) -> Result<LogLevel, String> {
         "info" => Ok(LogLevel::Info),
         "debug" => Ok(LogLevel::Debug),
         "trace" => Ok(LogLevel::Trace),
-        other => Err(format!("found {other:?}; expected error, warn, info, debug or trace")),
+        other => Err(format!(
+            "found {other:?}; expected error, warn, info, debug or trace"
+        )),
     }
 }
 
@@ -129,14 +175,21 @@ fn rate(text: &str) -> Result<Option<NonZeroU32>, String> {
     if text == "off" {
         return Ok(None);
     }
-    let per_second = text.strip_suffix("/s").and_then(|figure| figure.parse::<NonZeroU32>().ok());
-    per_second.map(Some).ok_or_else(|| format!("found {text:?}; expected a rate such as 100/s, or off"))
+    let per_second = text
+        .strip_suffix("/s")
+        .and_then(|figure| figure.parse::<NonZeroU32>().ok());
+    per_second
+        .map(Some)
+        .ok_or_else(|| format!("found {text:?}; expected a rate such as 100/s, or off"))
 }
 
 fn base_url(text: &str) -> Result<String, String> {
-    let wanted = || "expected the base of a URL, such as https://verify.example.com, without a query".to_owned();
+    let wanted =
+        || "expected the base of a URL, such as https://verify.example.com, without a query".to_owned();
     let uri: Uri = text.parse().map_err(|_| wanted())?;
-    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "http" | "https"));
+    let scheme = uri
+        .scheme_str()
+        .filter(|scheme| matches!(*scheme, "http" | "https"));
     let plain = uri.query().is_none() && !text.contains('#') && !text.contains('@');
     match (scheme, uri.host()) {
         (Some(_), Some(host)) if plain && !host.is_empty() => Ok(text.trim_end_matches('/').to_owned()),
@@ -145,7 +198,11 @@ fn base_url(text: &str) -> Result<String, String> {
 }
 
 fn networks(text: &str) -> Result<TrustedProxies, String> {
-    let one = |text: &str| text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
+    let one = |text: &str| {
+        text.parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .ok()
+    };
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let networks: Option<Vec<IpNet>> = parts.map(one).collect();
     networks

@@ -20,6 +20,7 @@ use crate::views::{ApprovalView, address, country, word};
 /// A guess: for a verification, or for what is pending at a destination.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Check)]
 pub(super) struct CheckBody {
     /// The verification; this or `to`.
     verification_id: Option<String>,
@@ -81,7 +82,11 @@ pub(super) async fn check(
         purpose: body.purpose.unwrap_or(Purpose::SignIn),
         amount: body.amount,
         payee: body.payee,
-        caller: Caller { ip: client, device_token: body.device_token, ..Caller::default() },
+        caller: Caller {
+            ip: client,
+            device_token: body.device_token,
+            ..Caller::default()
+        },
         idempotency_key: key.0,
     };
     match desk.run(Command::Check(request)).await? {

@@ -35,6 +35,12 @@ pub(super) async fn docs(_: Desk, Extension(document): Extension<Document>) -> R
 /// What the page loads. It holds nothing of this installation, and a page cannot send a key along.
 pub(super) fn assets() -> Router<Arc<App>> {
     Router::new()
-        .route("/docs/docs.js", get(|| async { page::script(include_str!("../../assets/docs.js")) }))
-        .route("/docs/style.css", get(|| async { page::style(include_str!("../../assets/style.css")) }))
+        .route(
+            "/docs/docs.js",
+            get(|| async { page::script(include_str!("../../assets/docs.js")) }),
+        )
+        .route(
+            "/docs/style.css",
+            get(|| async { page::style(include_str!("../../assets/style.css")) }),
+        )
 }

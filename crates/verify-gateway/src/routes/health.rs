@@ -71,14 +71,25 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
             let (kind, detail) = (rejection.kind.as_str(), rejection.detail.message());
             tracing::warn!(provider = &**name, kind, detail, "a provider is not ready");
         }
-        ProviderState { name: name.to_string(), state }
+        ProviderState {
+            name: name.to_string(),
+            state,
+        }
     });
     let ready = Ready {
         ok: readiness.is_ready(),
-        store: if readiness.store.is_ok() { "ok" } else { "unavailable" },
+        store: if readiness.store.is_ok() {
+            "ok"
+        } else {
+            "unavailable"
+        },
         providers: providers.collect(),
     };
-    let status = if ready.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready.ok {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(ready)).into_response()
 }
 
@@ -95,8 +106,15 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
 )]
 pub(super) async fn metrics(_: OperatorOrLocal, State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let Some(recorder) = &app.metrics else {
-        return Err(Problem::new(ProblemCode::NotFound, "this process records no metrics"));
+        return Err(Problem::new(
+            ProblemCode::NotFound,
+            "this process records no metrics",
+        ));
     };
     recorder.run_upkeep();
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], recorder.render()).into_response())
+    Ok((
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        recorder.render(),
+    )
+        .into_response())
 }

@@ -47,7 +47,11 @@ pub fn router(app: Arc<App>) -> Router {
         .routes(routes!(health::metrics))
         .routes(routes!(docs::openapi))
         .routes(routes!(docs::docs));
-    let documented = if demo { documented.merge(demo::documented()) } else { documented };
+    let documented = if demo {
+        documented.merge(demo::documented())
+    } else {
+        documented
+    };
     let (router, document) = documented.split_for_parts();
     let router = if demo { router.merge(demo::page()) } else { router };
     router
@@ -61,11 +65,17 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 async fn unknown_route() -> Problem {
-    Problem::new(ProblemCode::NotFound, "there is no such route; GET /openapi.json lists them")
+    Problem::new(
+        ProblemCode::NotFound,
+        "there is no such route; GET /openapi.json lists them",
+    )
 }
 
 async fn unknown_method() -> Problem {
-    Problem::new(ProblemCode::MethodNotAllowed, "this route has no such method; the header Allow lists them")
+    Problem::new(
+        ProblemCode::MethodNotAllowed,
+        "this route has no such method; the header Allow lists them",
+    )
 }
 
 fn panicked(_: Box<dyn Any + Send>) -> Response {
@@ -86,7 +96,9 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let mut keys = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
-        let Some(key) = keys.next() else { return Ok(Self(None)) };
+        let Some(key) = keys.next() else {
+            return Ok(Self(None));
+        };
         let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
         match (key, keys.next()) {
             (Some(key), None) => Ok(Self(Some(key.to_owned()))),
@@ -107,7 +119,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(id)) => Ok(Self(id)),
-            Err(_) => Err(Problem::new(ProblemCode::NotFound, "there is nothing with this id; ask for a new code")),
+            Err(_) => Err(Problem::new(
+                ProblemCode::NotFound,
+                "there is nothing with this id; ask for a new code",
+            )),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::views::country;
 /// A person.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Person)]
 pub(super) struct PersonBody {
     /// The number or mailbox.
     to: String,
@@ -30,7 +31,12 @@ pub(super) struct PersonBody {
 
 impl PersonBody {
     fn of(self, desk: &Desk) -> PersonRequest {
-        PersonRequest { service: desk.service(), to: self.to, country: self.country, subject: self.user_id }
+        PersonRequest {
+            service: desk.service(),
+            to: self.to,
+            country: self.country,
+            subject: self.user_id,
+        }
     }
 }
 
@@ -119,8 +125,14 @@ pub(super) async fn explain(
 
 fn done(answer: Answer) -> Result<Json<Done>, Problem> {
     match answer {
-        Answer::Unlocked => Ok(Json(Done { ok: true, verifications: None })),
-        Answer::Erased { verifications } => Ok(Json(Done { ok: true, verifications: Some(verifications) })),
+        Answer::Unlocked => Ok(Json(Done {
+            ok: true,
+            verifications: None,
+        })),
+        Answer::Erased { verifications } => Ok(Json(Done {
+            ok: true,
+            verifications: Some(verifications),
+        })),
         Answer::Sent(_)
         | Answer::Repeated(_)
         | Answer::Approved(_)

@@ -16,6 +16,7 @@ use crate::views::{RedemptionView, country, word};
 /// A proof and all that it must prove.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Redeem)]
 pub(super) struct RedeemBody {
     /// The proof of an approval.
     proof: String,
@@ -59,7 +60,11 @@ pub(super) async fn redeem(
 ) -> Result<Json<RedemptionView>, Problem> {
     desk.shield(desk.client(None))?;
     let purpose = body.purpose.ok_or_else(|| {
-        Problem::new(ProblemCode::InvalidRequest, "name the purpose that the proof must be for").at("purpose")
+        Problem::new(
+            ProblemCode::InvalidRequest,
+            "name the purpose that the proof must be for",
+        )
+        .at("purpose")
     })?;
     let request = RedeemRequest {
         service: desk.service(),

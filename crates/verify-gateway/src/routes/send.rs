@@ -20,6 +20,7 @@ use crate::views::{VerificationView, address, country, word};
 /// A send: to a destination, or again for the destination and identity of a verification.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Send)]
 pub(super) struct SendBody {
     /// A number or a mailbox; this or `verification_id`.
     to: Option<String>,
@@ -89,7 +90,11 @@ pub(super) struct SendBody {
         (status = 503, description = "`provider_unavailable`, `store_unavailable`, `overloaded`", body = ProblemBody),
     )
 )]
-pub(super) async fn send(desk: Desk, key: IdempotencyKey, JsonBody(body): JsonBody<SendBody>) -> Result<Response, Problem> {
+pub(super) async fn send(
+    desk: Desk,
+    key: IdempotencyKey,
+    JsonBody(body): JsonBody<SendBody>,
+) -> Result<Response, Problem> {
     let client = desk.client(body.ip);
     desk.shield(client)?;
     let request = body.into_request(&desk, key, client)?;
@@ -108,11 +113,20 @@ pub(super) async fn send(desk: Desk, key: IdempotencyKey, JsonBody(body): JsonBo
         | Answer::Refused(_)
         | Answer::Fault(_) => return Err(internal()),
     };
-    Ok((status, Json(VerificationView::of(*verification, desk.app().now()))).into_response())
+    Ok((
+        status,
+        Json(VerificationView::of(*verification, desk.app().now())),
+    )
+        .into_response())
 }
 
 impl SendBody {
-    fn into_request(self, desk: &Desk, key: IdempotencyKey, client: Option<IpAddr>) -> Result<SendRequest, Problem> {
+    fn into_request(
+        self,
+        desk: &Desk,
+        key: IdempotencyKey,
+        client: Option<IpAddr>,
+    ) -> Result<SendRequest, Problem> {
         self.fits_together()?;
         Ok(SendRequest {
             service: desk.service(),
@@ -123,7 +137,12 @@ impl SendBody {
             locale: self.locale,
             amount: self.amount,
             payee: self.payee,
-            caller: Caller { ip: client, asn: self.asn, device: self.device, device_token: self.device_token },
+            caller: Caller {
+                ip: client,
+                asn: self.asn,
+                device: self.device,
+                device_token: self.device_token,
+            },
             consent: self.consent,
             human_check: self.human_check,
             proof: self.proof,
@@ -161,12 +180,15 @@ pub(super) fn target(
     match (to, verification_id) {
         (Some(to), None) => Ok(Target::To { to, country }),
         (None, Some(id)) => Ok(Target::Verification(id)),
-        (None, None) => {
-            Err(Problem::new(ProblemCode::InvalidRequest, "name a number or mailbox in to, or a verification_id").at("to"))
-        }
-        (Some(_), Some(_)) => {
-            Err(Problem::new(ProblemCode::InvalidRequest, "name either to or a verification_id, not both")
-                .at("verification_id"))
-        }
+        (None, None) => Err(Problem::new(
+            ProblemCode::InvalidRequest,
+            "name a number or mailbox in to, or a verification_id",
+        )
+        .at("to")),
+        (Some(_), Some(_)) => Err(Problem::new(
+            ProblemCode::InvalidRequest,
+            "name either to or a verification_id, not both",
+        )
+        .at("verification_id")),
     }
 }

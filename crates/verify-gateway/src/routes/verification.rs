@@ -45,7 +45,10 @@ pub(super) async fn cancel(desk: Desk, PathId(id): PathId) -> Result<Json<Verifi
 
 fn of(desk: &Desk, verification_id: String) -> Result<VerificationRequest, Problem> {
     desk.shield(desk.client(None))?;
-    Ok(VerificationRequest { service: desk.service(), verification_id })
+    Ok(VerificationRequest {
+        service: desk.service(),
+        verification_id,
+    })
 }
 
 async fn answer(desk: &Desk, command: Command) -> Result<Json<VerificationView>, Problem> {
