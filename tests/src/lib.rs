@@ -1,1 +1,132 @@
-//! Workspace-level tests live in `tests/`.
+//! What the workspace-level tests share: worlds, commands by name, and short ways to look at outcomes.
+#![allow(clippy::panic, reason = "a test helper says what it saw and stops the test")]
+
+use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest, VerificationRequest};
+use verify_core::limit::Counter;
+use verify_core::outcome::{Answer, Approval, Refusal, Verification};
+use verify_core::policy::PolicySet;
+use verify_core::record::Record;
+use verify_core::store::{RecordKey, RecordKind};
+use verify_core::vocabulary::{Purpose, ServiceId};
+use verify_testkit::explore::{Kinds, World};
+
+/// A number that anybody may have.
+pub const TO: &str = "+12025550123";
+/// Both makers of codes.
+pub const BOTH: [Kinds; 2] = [Kinds::Own, Kinds::Managed];
+
+/// A policy from a file's text over the defaults.
+pub fn policy(text: &str) -> PolicySet {
+    match PolicySet::from_toml(text) {
+        Ok(loaded) => loaded.policies,
+        Err(errors) => panic!("{errors}"),
+    }
+}
+
+/// A world under the default policy.
+pub fn world(kinds: Kinds) -> World {
+    World::new(PolicySet::default(), kinds)
+}
+
+/// A send to [`TO`].
+pub fn send() -> Command {
+    Command::Send(SendRequest::to(TO))
+}
+
+/// A check of [`TO`].
+pub fn check(code: &str) -> Command {
+    Command::Check(CheckRequest::to(TO, code))
+}
+
+/// A cancel.
+pub fn cancel(id: &str) -> Command {
+    Command::Cancel(VerificationRequest {
+        service: ServiceId::default(),
+        verification_id: id.into(),
+    })
+}
+
+/// A status.
+pub fn status(id: &str) -> Command {
+    Command::Status(VerificationRequest {
+        service: ServiceId::default(),
+        verification_id: id.into(),
+    })
+}
+
+/// A redemption of a proof for signing in with [`TO`].
+pub fn redeem(proof: &str) -> RedeemRequest {
+    RedeemRequest {
+        service: ServiceId::default(),
+        proof: proof.into(),
+        purpose: Purpose::SignIn,
+        to: TO.into(),
+        country: None,
+        subject: None,
+        amount: None,
+        payee: None,
+        idempotency_key: None,
+    }
+}
+
+/// The verification that was sent, or the end of the test.
+pub fn sent(answer: Answer) -> Verification {
+    match answer {
+        Answer::Sent(verification) => *verification,
+        other => panic!("not sent: {other:?}"),
+    }
+}
+
+/// The refusal, or the end of the test.
+pub fn refused(answer: Answer) -> Refusal {
+    match answer {
+        Answer::Refused(refusal) => refusal,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// The approval, or the end of the test.
+pub fn approved(answer: Answer) -> Approval {
+    match answer {
+        Answer::Approved(approval) => *approval,
+        other => panic!("not approved: {other:?}"),
+    }
+}
+
+/// The code that [`TO`] got last.
+pub fn code(world: &World) -> String {
+    world
+        .code_for(TO)
+        .map_or_else(String::new, |code| code.expose().to_owned())
+}
+
+/// A code that it is not, as long.
+pub fn wrong(right: &str) -> String {
+    let flip = |digit: char| if digit == '9' { '0' } else { '9' };
+    right.chars().map(flip).collect()
+}
+
+/// The failures that any lockout counts, summed.
+pub fn failures(world: &World) -> u32 {
+    let snapshot = world.store.snapshot();
+    let counters = snapshot
+        .services
+        .values()
+        .flat_map(|shelf| shelf.counters.values());
+    counters
+        .map(|(counter, _)| match counter {
+            Counter::Backoff(run) => run.count,
+            Counter::Window(_) => 0,
+        })
+        .sum()
+}
+
+/// The record of the only destination that there is.
+pub fn record(world: &World) -> Option<(RecordKey, Record)> {
+    let snapshot = world.store.snapshot();
+    let records = snapshot.services.values().flat_map(|shelf| shelf.records.iter());
+    let mut found = records.filter(|(key, _)| key.kind == RecordKind::Verifications);
+    found
+        .next()
+        .and_then(|(key, row)| Some((*key, Record::decode(row).ok()?)))
+}

@@ -4,7 +4,6 @@
 use std::fmt;
 use std::net::IpAddr;
 
-
 use crate::port::Detail;
 use crate::store::RecordKey;
 use crate::vocabulary::{Channel, Country, Purpose, ServiceId};
@@ -125,7 +124,10 @@ pub struct SendRequest {
 impl SendRequest {
     /// A send to a number in E.164 or a mailbox, for signing in to the default service.
     pub fn to(to: impl Into<String>) -> Self {
-        Self::new(Target::To { to: to.into(), country: None })
+        Self::new(Target::To {
+            to: to.into(),
+            country: None,
+        })
     }
 
     /// A send for the destination and identity of a verification.
@@ -212,7 +214,13 @@ impl CheckRequest {
 
     /// A check by destination.
     pub fn to(to: impl Into<String>, code: impl Into<String>) -> Self {
-        Self::new(Target::To { to: to.into(), country: None }, code.into())
+        Self::new(
+            Target::To {
+                to: to.into(),
+                country: None,
+            },
+            code.into(),
+        )
     }
 
     fn new(target: Target, code: String) -> Self {
@@ -327,5 +335,12 @@ macro_rules! quiet_debug {
 }
 
 quiet_debug!(
-    Caller, Target, SendRequest, CheckRequest, VerificationRequest, ReportRequest, RedeemRequest, PersonRequest
+    Caller,
+    Target,
+    SendRequest,
+    CheckRequest,
+    VerificationRequest,
+    ReportRequest,
+    RedeemRequest,
+    PersonRequest
 );

@@ -120,7 +120,10 @@ pub struct Approval {
 
 impl std::fmt::Debug for Approval {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Approval").field("purpose", &self.purpose).field("channel", &self.channel).finish_non_exhaustive()
+        f.debug_struct("Approval")
+            .field("purpose", &self.purpose)
+            .field("channel", &self.channel)
+            .finish_non_exhaustive()
     }
 }
 
@@ -314,5 +317,7 @@ pub struct ProviderSaid {
 
 /// A wait from an instant, for countdowns; `None` for never.
 pub fn wait_secs(until: Until, now: Timestamp) -> Option<u64> {
-    until.wait_from(now).map(|wait: Duration| wait.as_millis().div_ceil(1_000) as u64)
+    until
+        .wait_from(now)
+        .map(|wait: Duration| wait.as_millis().div_ceil(1_000) as u64)
 }

@@ -45,8 +45,13 @@ pub enum Status {
 
 impl Status {
     /// Every status.
-    pub const ALL: &'static [Self] =
-        &[Self::Pending, Self::Approved, Self::Expired, Self::Canceled, Self::Exhausted];
+    pub const ALL: &'static [Self] = &[
+        Self::Pending,
+        Self::Approved,
+        Self::Expired,
+        Self::Canceled,
+        Self::Exhausted,
+    ];
 
     /// The transition table: from pending to each end, and from no end anywhere.
     pub const TRANSITIONS: &'static [(Self, Self)] = &[
@@ -87,8 +92,14 @@ pub enum DeliveryStatus {
 
 impl DeliveryStatus {
     /// Every status.
-    pub const ALL: &'static [Self] =
-        &[Self::Dispatching, Self::Accepted, Self::Rejected, Self::Unknown, Self::Delivered, Self::Undelivered];
+    pub const ALL: &'static [Self] = &[
+        Self::Dispatching,
+        Self::Accepted,
+        Self::Rejected,
+        Self::Unknown,
+        Self::Delivered,
+        Self::Undelivered,
+    ];
 
     /// The transition table. It never goes back.
     pub const TRANSITIONS: &'static [(Self, Self)] = &[
@@ -196,7 +207,13 @@ pub struct Delivery {
 
 impl Delivery {
     /// A delivery that is about to be dispatched.
-    pub fn dispatching(id: [u8; 16], channel: Channel, provider: ProviderName, at: Timestamp, not_after: Timestamp) -> Self {
+    pub fn dispatching(
+        id: [u8; 16],
+        channel: Channel,
+        provider: ProviderName,
+        at: Timestamp,
+        not_after: Timestamp,
+    ) -> Self {
         Self {
             number: 0,
             id,
@@ -270,7 +287,14 @@ pub struct Entry {
 
 impl Entry {
     /// A pending verification without a delivery.
-    pub fn pending(nonce: [u8; 16], identity: Identity, code: CodeOf, issued: Timestamp, expires: Timestamp, sealed: Vec<u8>) -> Self {
+    pub fn pending(
+        nonce: [u8; 16],
+        identity: Identity,
+        code: CodeOf,
+        issued: Timestamp,
+        expires: Timestamp,
+        sealed: Vec<u8>,
+    ) -> Self {
         Self {
             nonce,
             identity,
@@ -292,7 +316,11 @@ impl Entry {
 
     /// Where it stands at an instant: a pending one whose code died is expired.
     pub fn status_at(&self, now: Timestamp) -> Status {
-        if self.status == Status::Pending && now >= self.expires { Status::Expired } else { self.status }
+        if self.status == Status::Pending && now >= self.expires {
+            Status::Expired
+        } else {
+            self.status
+        }
     }
 
     /// True while its code may be given.
@@ -311,14 +339,23 @@ impl Entry {
 
     /// True when a person may have got this code.
     pub fn may_have_sent(&self) -> bool {
-        self.deliveries.iter().any(|delivery| delivery.status.may_have_sent())
+        self.deliveries
+            .iter()
+            .any(|delivery| delivery.status.may_have_sent())
     }
 
     /// Adds a delivery under the next number; the oldest settled one makes room.
     pub fn add_delivery(&mut self, mut delivery: Delivery) {
-        delivery.number = self.deliveries.last().map_or(0, |last| last.number.wrapping_add(1));
+        delivery.number = self
+            .deliveries
+            .last()
+            .map_or(0, |last| last.number.wrapping_add(1));
         if self.deliveries.len() >= MOST_DELIVERIES {
-            let oldest = self.deliveries.iter().position(|delivery| delivery.due().is_none()).unwrap_or(0);
+            let oldest = self
+                .deliveries
+                .iter()
+                .position(|delivery| delivery.due().is_none())
+                .unwrap_or(0);
             self.deliveries.remove(oldest);
         }
         self.deliveries.push(delivery);
@@ -345,7 +382,10 @@ impl Entry {
     /// The newest stamp in it, which time does not run behind.
     fn newest(&self) -> Timestamp {
         let approved = self.approval.as_ref().map_or(Timestamp::ZERO, |mark| mark.at);
-        self.deliveries.iter().map(|delivery| delivery.at).fold(self.issued.max(approved), Timestamp::max)
+        self.deliveries
+            .iter()
+            .map(|delivery| delivery.at)
+            .fold(self.issued.max(approved), Timestamp::max)
     }
 }
 
@@ -391,9 +431,22 @@ impl Record {
     /// [`StoreFault::Corrupt`] when it cannot be written; there is no such record.
     pub fn encode(&self) -> Result<Row, StoreFault> {
         let bytes = postcard::to_extend(self, vec![FORMAT]).map_err(|_| StoreFault::Corrupt)?;
-        let last = self.entries.iter().map(|entry| entry.expires).max().unwrap_or(Timestamp::ZERO);
-        let pending = || self.entries.iter().filter(|entry| entry.status == Status::Pending);
-        let unsettled = self.entries.iter().flat_map(|entry| &entry.deliveries).filter_map(Delivery::due);
+        let last = self
+            .entries
+            .iter()
+            .map(|entry| entry.expires)
+            .max()
+            .unwrap_or(Timestamp::ZERO);
+        let pending = || {
+            self.entries
+                .iter()
+                .filter(|entry| entry.status == Status::Pending)
+        };
+        let unsettled = self
+            .entries
+            .iter()
+            .flat_map(|entry| &entry.deliveries)
+            .filter_map(Delivery::due);
         Ok(Row {
             version: 0,
             lifetime: Lifetime::Until(last + RETENTION),
@@ -405,7 +458,11 @@ impl Record {
 
     /// The newest stamp in it.
     pub fn newest(&self) -> Timestamp {
-        self.entries.iter().map(Entry::newest).max().unwrap_or(Timestamp::ZERO)
+        self.entries
+            .iter()
+            .map(Entry::newest)
+            .max()
+            .unwrap_or(Timestamp::ZERO)
     }
 
     /// The verification with this nonce.
@@ -474,21 +531,31 @@ impl Notes {
         let lifetime = ends.map_or(Lifetime::Durable, |ends| {
             Lifetime::Until(ends.into_iter().max().unwrap_or(Timestamp::ZERO) + SKEW)
         });
-        Ok(Row { version: 0, lifetime, live_until: None, due: None, bytes })
+        Ok(Row {
+            version: 0,
+            lifetime,
+            live_until: None,
+            due: None,
+            bytes,
+        })
     }
 
     /// The note that holds for a channel.
     pub fn of(&self, channel: Channel, now: Timestamp) -> Option<&Note> {
-        self.notes.iter().find(|note| note.channel == channel && note.until.is_none_or(|until| now < until))
+        self.notes
+            .iter()
+            .find(|note| note.channel == channel && note.until.is_none_or(|until| now < until))
     }
 
     /// Takes a note; of two on one channel the longer holds.
     pub fn take(&mut self, new: Note, now: Timestamp) {
-        let longer = self.of(new.channel, now).is_some_and(|old| match (old.until, new.until) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(old), Some(new)) => old >= new,
-        });
+        let longer = self
+            .of(new.channel, now)
+            .is_some_and(|old| match (old.until, new.until) {
+                (None, _) => true,
+                (Some(_), None) => false,
+                (Some(old), Some(new)) => old >= new,
+            });
         if !longer {
             self.notes.retain(|note| note.channel != new.channel);
             self.notes.push(new);

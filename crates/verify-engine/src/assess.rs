@@ -15,7 +15,12 @@ use crate::telemetry;
 
 impl Outside {
     /// Answers a question about a send.
-    pub(crate) async fn assess(&self, question: &Question, policies: &PolicySet, not_after: Timestamp) -> AssessAnswer {
+    pub(crate) async fn assess(
+        &self,
+        question: &Question,
+        policies: &PolicySet,
+        not_after: Timestamp,
+    ) -> AssessAnswer {
         match question {
             Question::Risk(request) => {
                 let rules = policies.of(&request.service).risk_for(request.purpose);
@@ -33,18 +38,30 @@ impl Outside {
     }
 
     /// All scorers at once. One that is late, or panics, is unavailable.
-    async fn ask_scorers(&self, request: &AssessRequest, not_after: Timestamp) -> Vec<Result<Assessment, Unavailable>> {
-        let left = self.left(not_after);
+    async fn ask_scorers(
+        &self,
+        request: &AssessRequest,
+        not_after: Timestamp,
+    ) -> Vec<Result<Assessment, Unavailable>> {
+        let left = self.left_to_assess(not_after);
         if left.is_zero() {
             return vec![Err(Unavailable)];
         }
         if let [scorer] = self.scorers.as_slice() {
-            return vec![timeout(left, scorer.assess(request)).await.unwrap_or(Err(Unavailable))];
+            return vec![
+                timeout(left, scorer.assess(request))
+                    .await
+                    .unwrap_or(Err(Unavailable)),
+            ];
         }
         let mut asked = JoinSet::new();
         for scorer in &self.scorers {
             let (scorer, request) = (Arc::clone(scorer), request.clone());
-            asked.spawn(async move { timeout(left, scorer.assess(&request)).await.unwrap_or(Err(Unavailable)) });
+            asked.spawn(async move {
+                timeout(left, scorer.assess(&request))
+                    .await
+                    .unwrap_or(Err(Unavailable))
+            });
         }
         let mut said = Vec::with_capacity(self.scorers.len());
         while let Some(joined) = asked.join_next().await {
@@ -54,7 +71,7 @@ impl Outside {
     }
 
     async fn ask_for_a_human(&self, token: &str, ip: Option<IpAddr>, not_after: Timestamp) -> AssessAnswer {
-        let left = self.left(not_after);
+        let left = self.left_to_assess(not_after);
         if left.is_zero() {
             return AssessAnswer::Unavailable;
         }
@@ -68,16 +85,28 @@ impl Outside {
 /// The worst of several words, by what the policy makes of each. A scorer that could not be asked counts as what the
 /// policy says about that.
 fn worst(said: &[Result<Assessment, Unavailable>], rules: &RiskRules) -> AssessAnswer {
-    let level = said.iter().flatten().filter_map(|word| level_of(word, rules)).max();
+    let level = said
+        .iter()
+        .flatten()
+        .filter_map(|word| level_of(word, rules))
+        .max();
     let score = said.iter().flatten().filter_map(|word| word.score).max();
-    let signals = said.iter().flatten().flat_map(|word| word.signals.iter().cloned()).collect();
+    let signals = said
+        .iter()
+        .flatten()
+        .flat_map(|word| word.signals.iter().cloned())
+        .collect();
     let follows = level.map_or(RiskAction::Proceed, |level| action(level, rules));
     let answered = said.iter().any(Result::is_ok);
     let missed = said.iter().any(Result::is_err);
     if !answered || (missed && rules.unavailable > follows) {
         return AssessAnswer::Unavailable;
     }
-    AssessAnswer::Assessed(Assessment { level, score, signals })
+    AssessAnswer::Assessed(Assessment {
+        level,
+        score,
+        signals,
+    })
 }
 
 /// The level that a word stands for: its own, or by the policy's thresholds.
@@ -120,7 +149,11 @@ mod tests {
     use super::*;
 
     fn says(level: Option<RiskLevel>, score: Option<u8>) -> Result<Assessment, Unavailable> {
-        Ok(Assessment { level, score, signals: Vec::new() })
+        Ok(Assessment {
+            level,
+            score,
+            signals: Vec::new(),
+        })
     }
 
     fn level(answer: AssessAnswer) -> Option<RiskLevel> {
@@ -133,7 +166,10 @@ mod tests {
     #[test]
     fn the_worst_answer_wins_whether_it_is_a_level_or_a_score() {
         let rules = Policy::default().risk;
-        let (low, medium) = (says(Some(RiskLevel::Low), None), says(Some(RiskLevel::Medium), None));
+        let (low, medium) = (
+            says(Some(RiskLevel::Low), None),
+            says(Some(RiskLevel::Medium), None),
+        );
         let high_score = says(None, Some(rules.high_from));
         for (said, worst_of_them) in [
             (vec![low.clone(), medium.clone()], RiskLevel::Medium),
@@ -154,9 +190,18 @@ mod tests {
         let mut rules = Policy::default().risk;
         rules.unavailable = RiskAction::StepUp;
         assert_eq!(worst(&[Err(Unavailable)], &rules), AssessAnswer::Unavailable);
-        assert_eq!(worst(&[low.clone(), Err(Unavailable)], &rules), AssessAnswer::Unavailable);
-        assert_eq!(level(worst(&[high, Err(Unavailable)], &rules)), Some(RiskLevel::High));
+        assert_eq!(
+            worst(&[low.clone(), Err(Unavailable)], &rules),
+            AssessAnswer::Unavailable
+        );
+        assert_eq!(
+            level(worst(&[high, Err(Unavailable)], &rules)),
+            Some(RiskLevel::High)
+        );
         rules.unavailable = RiskAction::Proceed;
-        assert_eq!(level(worst(&[low, Err(Unavailable)], &rules)), Some(RiskLevel::Low));
+        assert_eq!(
+            level(worst(&[low, Err(Unavailable)], &rules)),
+            Some(RiskLevel::Low)
+        );
     }
 }

@@ -58,9 +58,13 @@ impl Engine {
         let outside = &self.inner.outside;
         let mut swept = Swept::default();
         for _ in 0..MOST_BATCHES {
-            let due = outside.ask_store("due", outside.store.due(outside.now(), SWEEP_BATCH)).await?;
+            let due = outside
+                .ask_store("due", outside.store.due(outside.now(), SWEEP_BATCH))
+                .await?;
             let found = due.len();
-            let ticks = due.into_iter().map(|(service, record)| TickRequest { service, record });
+            let ticks = due
+                .into_iter()
+                .map(|(service, record)| TickRequest { service, record });
             let changed = self.tick_all(ticks).await;
             swept.due += found;
             swept.changed += changed;
@@ -79,17 +83,24 @@ impl Engine {
     pub async fn pump_once(&self) -> Result<Pumped, StoreFault> {
         let _alone = self.inner.pump.lock().await;
         let outside = &self.inner.outside;
-        let (places, events): (Vec<_>, Vec<_>) =
-            outside.ask_store("outbox", outside.store.outbox(PUMP_BATCH)).await?.into_iter().unzip();
+        let (places, events): (Vec<_>, Vec<_>) = outside
+            .ask_store("outbox", outside.store.outbox(PUMP_BATCH))
+            .await?
+            .into_iter()
+            .unzip();
         let Some(last) = places.last() else {
             return Ok(Pumped::Nothing);
         };
-        let taken = timeout(SINK_TIMEOUT, self.inner.event_sink.take(&events)).await.unwrap_or(false);
+        let taken = timeout(SINK_TIMEOUT, self.inner.event_sink.take(&events))
+            .await
+            .unwrap_or(false);
         if !taken {
             tracing::warn!(target: telemetry::TARGET_BACKGROUND, "the event sink took nothing; the events are kept");
             return Ok(Pumped::Declined);
         }
-        outside.ask_store("acknowledge", outside.store.acknowledge(*last)).await?;
+        outside
+            .ask_store("acknowledge", outside.store.acknowledge(*last))
+            .await?;
         events.iter().for_each(telemetry::event_taken);
         Ok(Pumped::Taken(events.len()))
     }
@@ -112,7 +123,11 @@ impl Engine {
             let engine = self.clone();
             tokio::spawn(every(stopped, move || engine.clone().pump_until_empty()))
         };
-        Background { engine: self.clone(), stop, tasks: [sweeper, pump] }
+        Background {
+            engine: self.clone(),
+            stop,
+            tasks: [sweeper, pump],
+        }
     }
 
     async fn tick_all(&self, ticks: impl Iterator<Item = TickRequest>) -> usize {
@@ -120,7 +135,12 @@ impl Engine {
         let mut changed = 0;
         for tick in ticks {
             if running.len() >= SWEEP_AT_ONCE {
-                changed += usize::from(running.join_next().await.is_some_and(|joined| joined.unwrap_or(false)));
+                changed += usize::from(
+                    running
+                        .join_next()
+                        .await
+                        .is_some_and(|joined| joined.unwrap_or(false)),
+                );
             }
             let engine = self.clone();
             running.spawn(async move {

@@ -53,7 +53,10 @@ pub(crate) struct Breaker {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { state: State::Closed, calls: VecDeque::with_capacity(REMEMBERED) }
+        Self {
+            state: State::Closed,
+            calls: VecDeque::with_capacity(REMEMBERED),
+        }
     }
 }
 
@@ -163,7 +166,11 @@ mod tests {
             ("xxxxxxxxxxxxxxxxxxxx", 3, true),
         ] {
             let breaker = after(calls, step);
-            assert_eq!(matches!(breaker.state, State::Open { .. }), open, "{calls:?} every {step} s");
+            assert_eq!(
+                matches!(breaker.state, State::Open { .. }),
+                open,
+                "{calls:?} every {step} s"
+            );
         }
     }
 
@@ -176,7 +183,11 @@ mod tests {
         assert_eq!(breaker.leave(at(30)), Some(Leave::Probe));
         assert!(breaker.is_open(at(31)));
         assert_eq!(breaker.leave(at(31)), None);
-        assert_eq!(breaker.leave(at(600)), None, "a probe that takes long is still the only one");
+        assert_eq!(
+            breaker.leave(at(600)),
+            None,
+            "a probe that takes long is still the only one"
+        );
     }
 
     #[test]

@@ -9,14 +9,15 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 use verify_core::flow::{Machine, Routes};
 use verify_core::keys::Keys;
-use verify_core::policy::{PolicyErrors, PolicySet};
+use verify_core::policy::PolicySet;
 use verify_core::port::{
-    Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, NoEvents, NoHumanCheck, NoRefusals, NoRisk,
-    Provider, ProviderName, RefusalSink, RiskScorer,
+    Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, NoEvents, NoHumanCheck, NoRefusals,
+    NoRisk, Provider, ProviderName, RefusalSink, RiskScorer,
 };
 use verify_core::store::Store;
 use verify_core::vocabulary::{Channel, Country, Dimension};
 
+use crate::build_error::BuildError;
 use crate::carrier::Carrier;
 use crate::engine::{Engine, Inner};
 use crate::outside::Outside;
@@ -26,6 +27,9 @@ use crate::telemetry;
 
 /// A call of the store that takes longer is given up, unless told otherwise.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Names that stand in records where no provider is asked.
+const RESERVED: [&str; 2] = ["decoy", "test"];
 
 /// Collects what an engine is made of.
 ///
@@ -55,82 +59,6 @@ struct Route {
     channel: Channel,
     country: Option<Country>,
     names: Vec<String>,
-}
-
-/// What an engine cannot be built from, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// Nothing to seal, fingerprint and derive codes with.
-    #[error("there are no keys: call `keys(..)`, with `Keys::parse` of a stored text, or `key_source(..)`")]
-    MissingKeys,
-    /// Nowhere to count.
-    #[error("there is no store: call `store(..)`, in a single process with a `MemStore`")]
-    MissingStore,
-    /// Nobody to carry a code.
-    #[error("there is no provider: call `provider(..)` at least once")]
-    MissingProvider,
-    /// Nobody said whether requests carry the client's address.
-    #[error(
-        "the limits {limits} count by the client's address: pass it with every send and check and call \
-         `with_client_ip()`, or call `without_client_ip()` to go without these limits"
-    )]
-    ClientIpUnsaid {
-        /// Their names.
-        limits: String,
-    },
-    /// The policy itself is faulty.
-    #[error("the policy cannot be used: {0}")]
-    Policy(#[from] PolicyErrors),
-    /// A send without a channel could never be carried.
-    #[error(
-        "the default channel of {place} is {channel} and no provider carries it: register one, or change \
-         `channels.default`"
-    )]
-    NoProviderForDefault {
-        /// `the policy`, a service, a purpose.
-        place: String,
-        /// The channel.
-        channel: Channel,
-    },
-    /// Names are in records; they must be short, plain and stable.
-    #[error("a provider is named {name:?}: a name has 1 to 32 characters of a-z 0-9 _ -")]
-    ProviderName {
-        /// What it calls itself.
-        name: String,
-    },
-    /// Two providers cannot be told apart.
-    #[error("two providers are named {name}: give each a name of its own")]
-    DuplicateProvider {
-        /// The name.
-        name: String,
-    },
-    /// A typing error, most likely.
-    #[error("`{called}` names the provider {name}, and there is none: registered are {registered}")]
-    UnknownProvider {
-        /// `route` or `pacing`.
-        called: &'static str,
-        /// What it named.
-        name: String,
-        /// What there is.
-        registered: String,
-    },
-    /// The route leads to somebody who cannot do it.
-    #[error("the route for {channel} names {name}, which does not carry {channel}: name another, or none")]
-    RouteWithoutChannel {
-        /// The channel.
-        channel: Channel,
-        /// The provider.
-        name: String,
-    },
-    /// Nothing would ever be admitted.
-    #[error("`{called}` must admit at least 1 per second: leave it out to admit all")]
-    ZeroRate {
-        /// `flood_shield`, `pacing`.
-        called: &'static str,
-    },
-    /// Nothing would ever be decided.
-    #[error("`store_timeout` must be longer than nothing")]
-    ZeroStoreTimeout,
 }
 
 impl EngineBuilder {
@@ -185,7 +113,11 @@ impl EngineBuilder {
         providers: impl IntoIterator<Item = N>,
     ) -> Self {
         let names = providers.into_iter().map(Into::into).collect();
-        self.routes.push(Route { channel, country, names });
+        self.routes.push(Route {
+            channel,
+            country,
+            names,
+        });
         self
     }
 
@@ -245,8 +177,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Every send and check carries the client's address, from a trusted hop. One that does not is warned of and
-    /// counted, and limits by ip are skipped for it.
+    /// Every send and check carries the client's address, from a trusted hop. One that does not is counted
+    /// ([`telemetry::MISSING_IP`]), and limits by ip are skipped for it.
     #[must_use]
     pub fn with_client_ip(mut self) -> Self {
         self.client_ip = Some(true);
@@ -272,19 +204,29 @@ impl EngineBuilder {
             return Err(BuildError::ZeroStoreTimeout);
         }
         let providers = named(self.providers)?;
-        let capabilities = providers.iter().map(|(capabilities, _)| capabilities).cloned().collect::<Vec<_>>();
+        let capabilities = providers
+            .iter()
+            .map(|(capabilities, _)| capabilities)
+            .cloned()
+            .collect::<Vec<_>>();
         let routes = routes(&capabilities, &self.routes)?;
         let policies = self.policies.unwrap_or_default();
         check_policies(&policies, &routes)?;
         let expects_client_ip = client_ip(self.client_ip, &policies)?;
-        let shield = self.flood_shield.map(|most| rate("flood_shield", most)).transpose()?;
+        let shield = self
+            .flood_shield
+            .map(|most| rate("flood_shield", most))
+            .transpose()?;
         let mut pacers = pacers(&self.paces, &routes)?;
         let carriers = providers
             .into_iter()
             .map(|(capabilities, provider)| {
                 let pacer = pacers.remove(&capabilities.name);
                 telemetry::breaker(&capabilities.name, false);
-                (capabilities.name.clone(), Carrier::new(provider, capabilities, pacer))
+                (
+                    capabilities.name.clone(),
+                    Carrier::new(provider, capabilities, pacer),
+                )
             })
             .collect();
         let outside = Outside {
@@ -292,7 +234,11 @@ impl EngineBuilder {
             store,
             store_timeout,
             carriers,
-            scorers: if self.scorers.is_empty() { vec![Arc::new(NoRisk)] } else { self.scorers },
+            scorers: if self.scorers.is_empty() {
+                vec![Arc::new(NoRisk)]
+            } else {
+                self.scorers
+            },
             human_check: self.human_check.unwrap_or_else(|| Arc::new(NoHumanCheck)),
         };
         let inner = Inner {
@@ -307,13 +253,17 @@ impl EngineBuilder {
             flows: watch::Sender::new(0),
             pump: tokio::sync::Mutex::new(()),
         };
-        Ok(Engine { inner: Arc::new(inner) })
+        Ok(Engine {
+            inner: Arc::new(inner),
+        })
     }
 }
 
 impl std::fmt::Debug for EngineBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EngineBuilder").field("providers", &self.providers.len()).finish_non_exhaustive()
+        f.debug_struct("EngineBuilder")
+            .field("providers", &self.providers.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -328,7 +278,13 @@ pub(crate) fn check_policies(policies: &PolicySet, routes: &Routes) -> Result<()
     for warning in warnings {
         tracing::warn!(target: telemetry::TARGET_START, warning, "the policy");
     }
-    for channel in policies.default.channels.enabled.iter().filter(|channel| !is_carried(routes, **channel)) {
+    for channel in policies
+        .default
+        .channels
+        .enabled
+        .iter()
+        .filter(|channel| !is_carried(routes, **channel))
+    {
         tracing::warn!(target: telemetry::TARGET_START, %channel, "enabled, but no provider carries it: never offered");
     }
     Ok(())
@@ -336,7 +292,10 @@ pub(crate) fn check_policies(policies: &PolicySet, routes: &Routes) -> Result<()
 
 /// Every default channel, with the place that names it.
 fn default_channels(policies: &PolicySet) -> Vec<(String, Channel)> {
-    let services = policies.services.iter().map(|(service, policy)| (format!("service {service}"), policy));
+    let services = policies
+        .services
+        .iter()
+        .map(|(service, policy)| (format!("service {service}"), policy));
     std::iter::once(("the policy".to_owned(), &policies.default))
         .chain(services)
         .flat_map(|(place, policy)| {
@@ -344,13 +303,18 @@ fn default_channels(policies: &PolicySet) -> Vec<(String, Channel)> {
                 let place = place.clone();
                 move |(purpose, rules)| (format!("purpose {purpose} of {place}"), rules.channels.default)
             });
-            std::iter::once((place, policy.channels.default)).chain(purposes).collect::<Vec<_>>()
+            std::iter::once((place, policy.channels.default))
+                .chain(purposes)
+                .collect::<Vec<_>>()
         })
         .collect()
 }
 
 fn is_carried(routes: &Routes, channel: Channel) -> bool {
-    routes.order.iter().any(|((routed, _), names)| *routed == channel && !names.is_empty())
+    routes
+        .order
+        .iter()
+        .any(|((routed, _), names)| *routed == channel && !names.is_empty())
 }
 
 fn client_ip(said: Option<bool>, policies: &PolicySet) -> Result<bool, BuildError> {
@@ -366,7 +330,9 @@ fn client_ip(said: Option<bool>, policies: &PolicySet) -> Result<bool, BuildErro
     if by_ip.is_empty() {
         return Ok(false);
     }
-    Err(BuildError::ClientIpUnsaid { limits: by_ip.into_iter().collect::<Vec<_>>().join(", ") })
+    Err(BuildError::ClientIpUnsaid {
+        limits: by_ip.into_iter().collect::<Vec<_>>().join(", "),
+    })
 }
 
 type Named = Vec<(Capabilities, Arc<dyn Provider>)>;
@@ -382,10 +348,19 @@ fn named(providers: Vec<Arc<dyn Provider>>) -> Result<Named, BuildError> {
         let name = &capabilities.name;
         let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if !(1..=32).contains(&name.len()) || !name.bytes().all(plain) {
-            return Err(BuildError::ProviderName { name: name.to_string() });
+            return Err(BuildError::ProviderName {
+                name: name.to_string(),
+            });
+        }
+        if RESERVED.contains(&&**name) {
+            return Err(BuildError::ReservedName {
+                name: name.to_string(),
+            });
         }
         if !seen.insert(name.clone()) {
-            return Err(BuildError::DuplicateProvider { name: name.to_string() });
+            return Err(BuildError::DuplicateProvider {
+                name: name.to_string(),
+            });
         }
         named.push((capabilities, provider));
     }
@@ -394,18 +369,29 @@ fn named(providers: Vec<Arc<dyn Provider>>) -> Result<Named, BuildError> {
 
 fn routes(providers: &[Capabilities], overrides: &[Route]) -> Result<Routes, BuildError> {
     let mut routes = Routes {
-        providers: providers.iter().map(|provider| (provider.name.clone(), provider.clone())).collect(),
+        providers: providers
+            .iter()
+            .map(|provider| (provider.name.clone(), provider.clone()))
+            .collect(),
         order: BTreeMap::new(),
     };
     for channel in Channel::ALL {
-        let carrying = providers.iter().filter(|provider| provider.channels.contains(channel));
-        routes.order.insert((*channel, None), carrying.map(|provider| provider.name.clone()).collect());
+        let carrying = providers
+            .iter()
+            .filter(|provider| provider.channels.contains(channel));
+        routes.order.insert(
+            (*channel, None),
+            carrying.map(|provider| provider.name.clone()).collect(),
+        );
     }
     for route in overrides {
         let names = route.names.iter().map(|name| {
             let provider = registered(&routes, "route", name)?;
             if !provider.channels.contains(&route.channel) {
-                return Err(BuildError::RouteWithoutChannel { channel: route.channel, name: name.clone() });
+                return Err(BuildError::RouteWithoutChannel {
+                    channel: route.channel,
+                    name: name.clone(),
+                });
             }
             Ok(provider.name.clone())
         });
@@ -415,12 +401,24 @@ fn routes(providers: &[Capabilities], overrides: &[Route]) -> Result<Routes, Bui
     Ok(routes)
 }
 
-fn registered<'a>(routes: &'a Routes, called: &'static str, name: &str) -> Result<&'a Capabilities, BuildError> {
-    routes.providers.get(name).ok_or_else(|| BuildError::UnknownProvider {
-        called,
-        name: name.to_owned(),
-        registered: routes.providers.keys().map(AsRef::as_ref).collect::<Vec<_>>().join(", "),
-    })
+fn registered<'a>(
+    routes: &'a Routes,
+    called: &'static str,
+    name: &str,
+) -> Result<&'a Capabilities, BuildError> {
+    routes
+        .providers
+        .get(name)
+        .ok_or_else(|| BuildError::UnknownProvider {
+            called,
+            name: name.to_owned(),
+            registered: routes
+                .providers
+                .keys()
+                .map(AsRef::as_ref)
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
 }
 
 fn pacers(paces: &[(String, u32)], routes: &Routes) -> Result<BTreeMap<ProviderName, Pacer>, BuildError> {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -17,6 +17,9 @@ use crate::breaker::{Breaker, Leave, Verdict};
 use crate::rate::Pacer;
 use crate::telemetry;
 
+/// Refused credentials keep readiness red for this long after the last refusal.
+const OPERATOR_FAULT_LASTS: Duration = Duration::from_secs(60);
+
 /// A call in flight, as `async-trait` makes them.
 pub(crate) type Calling<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -26,7 +29,8 @@ pub(crate) struct Carrier {
     pub(crate) provider: Arc<dyn Provider>,
     pacer: Option<Pacer>,
     breaker: Mutex<Breaker>,
-    operator_fault: AtomicBool,
+    /// When it last blamed credentials or configuration, in milliseconds; 0 for never, or not any more.
+    operator_fault: AtomicU64,
 }
 
 /// What came of trying to call a provider.
@@ -86,8 +90,13 @@ pub(crate) enum Gate {
 
 impl Carrier {
     pub(crate) fn new(provider: Arc<dyn Provider>, capabilities: Capabilities, pacer: Option<Pacer>) -> Self {
-        let operator_fault = AtomicBool::new(false);
-        Self { capabilities, provider, pacer, breaker: Mutex::default(), operator_fault }
+        Self {
+            capabilities,
+            provider,
+            pacer,
+            breaker: Mutex::default(),
+            operator_fault: AtomicU64::new(0),
+        }
     }
 
     pub(crate) fn name(&self) -> &ProviderName {
@@ -99,9 +108,12 @@ impl Carrier {
         self.breaker.lock().is_open(now)
     }
 
-    /// True when its latest telling answer blamed credentials or configuration.
-    pub(crate) fn has_operator_fault(&self) -> bool {
-        self.operator_fault.load(Ordering::Relaxed)
+    /// True when it blamed credentials or configuration a moment ago, and no answer since shows that they are taken.
+    ///
+    /// It ends by itself: who is taken out of service for it gets no calls that could show the opposite.
+    pub(crate) fn has_operator_fault(&self, now: Timestamp) -> bool {
+        let at = self.operator_fault.load(Ordering::Relaxed);
+        at != 0 && now.since(Timestamp::from_millis(at)) < OPERATOR_FAULT_LASTS
     }
 
     /// Calls it: in turn, with the breaker's leave, within the deadline.
@@ -145,13 +157,18 @@ impl Carrier {
         let Some(leave) = leave else {
             return Tried::NotCalled(NotCalled::BreakerOpen);
         };
-        let call = Call { carrier: self, clock, leave, verdict: Verdict::Faulty };
+        let call = Call {
+            carrier: self,
+            clock,
+            leave,
+            verdict: Verdict::Faulty,
+        };
         let began = Instant::now();
         let answer = timeout(most, make(self.provider.as_ref())).await;
         telemetry::provider_called(self.name(), verb, began.elapsed());
         match answer {
             Ok(said) => {
-                self.note_operator_fault(&said);
+                self.note_operator_fault(&said, clock.now());
                 call.ended(said.verdict());
                 Tried::Answered(said)
             }
@@ -159,18 +176,19 @@ impl Carrier {
         }
     }
 
-    fn note_operator_fault(&self, said: &impl Said) {
+    fn note_operator_fault(&self, said: &impl Said, now: Timestamp) {
         let Some(fault) = said.operator_fault() else {
             return;
         };
-        if self.operator_fault.swap(fault, Ordering::Relaxed) != fault {
-            if fault {
-                tracing::warn!(target: telemetry::TARGET_PROVIDER, provider = %self.name(),
-                    "the provider refuses our credentials or configuration; correct them, sends by it fail until then");
-            } else {
-                tracing::info!(target: telemetry::TARGET_PROVIDER, provider = %self.name(),
-                    "the provider takes our credentials and configuration again");
-            }
+        let before = self
+            .operator_fault
+            .swap(if fault { now.as_millis().max(1) } else { 0 }, Ordering::Relaxed);
+        if fault && before == 0 {
+            tracing::warn!(target: telemetry::TARGET_PROVIDER, provider = %self.name(),
+                "the provider refuses our credentials or configuration; correct them, sends by it fail until then");
+        } else if !fault && before != 0 {
+            tracing::info!(target: telemetry::TARGET_PROVIDER, provider = %self.name(),
+                "the provider takes our credentials and configuration again");
         }
     }
 
@@ -332,13 +350,21 @@ mod tests {
     use super::*;
 
     fn rejected(kind: RejectionKind) -> Dispatched {
-        Dispatched::Rejected(Rejection { kind, retry_after: None, detail: Detail::default() })
+        Dispatched::Rejected(Rejection {
+            kind,
+            retry_after: None,
+            detail: Detail::default(),
+        })
     }
 
     #[test]
     fn only_what_the_provider_did_wrong_counts_for_its_breaker() {
         for kind in RejectionKind::ALL {
-            let expected = if *kind == RejectionKind::Down { Verdict::Faulty } else { Verdict::Sound };
+            let expected = if *kind == RejectionKind::Down {
+                Verdict::Faulty
+            } else {
+                Verdict::Sound
+            };
             assert_eq!(rejected(*kind).verdict(), expected, "{kind:?}");
         }
         assert_eq!(Dispatched::Unknown(Detail::default()).verdict(), Verdict::Faulty);

@@ -41,14 +41,22 @@ impl About {
             at: self.at,
             ..Explanation::default()
         };
-        Outcome { answer: Answer::Fault(Fault::StoreUnavailable), explanation, follow_up: None }
+        Outcome {
+            answer: Answer::Fault(Fault::StoreUnavailable),
+            explanation,
+            follow_up: None,
+        }
     }
 }
 
 impl Flow {
     pub(crate) fn begin(inner: &Inner, command: Command) -> Self {
         let at = inner.outside.now();
-        let about = About { command: command.name(), service: command.service().clone(), at };
+        let about = About {
+            command: command.name(),
+            service: command.service().clone(),
+            at,
+        };
         let span = telemetry::command_span(about.command, about.service.as_str());
         let began = Instant::now();
         let machine = inner.machine.read().clone();
@@ -60,7 +68,13 @@ impl Flow {
             human_check: inner.outside.human_check.is_configured(),
         };
         let step = span.in_scope(|| machine.start(command, start));
-        Self { machine, step, about, span, began }
+        Self {
+            machine,
+            step,
+            about,
+            span,
+            began,
+        }
     }
 
     pub(crate) fn about(&self) -> &About {
@@ -74,7 +88,13 @@ impl Flow {
 
     /// Takes it to its end, and tells whoever is to be told.
     pub(crate) async fn finish(self, inner: &Inner) -> Outcome {
-        let Self { machine, step, about, span, began } = self;
+        let Self {
+            machine,
+            step,
+            about,
+            span,
+            began,
+        } = self;
         async {
             let (outcome, steps) = drive(&inner.outside, &machine, step).await.unwrap_or_else(|Endless| {
                 tracing::error!(target: telemetry::TARGET_COMMAND, "a flow took more steps than there are");

@@ -7,7 +7,8 @@ use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use verify_core::command::{
-    Caller, CheckRequest, Command, PersonRequest, RedeemRequest, ReportRequest, SendRequest, VerificationRequest,
+    Caller, CheckRequest, Command, PersonRequest, RedeemRequest, ReportRequest, SendRequest,
+    VerificationRequest,
 };
 use verify_core::flow::Machine;
 use verify_core::outcome::{Fault, Outcome, Refusal, RefusalCode};
@@ -15,10 +16,12 @@ use verify_core::policy::PolicySet;
 use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
 use verify_core::time::{Timestamp, Until};
 
-use crate::builder::{BuildError, EngineBuilder};
+use crate::build_error::BuildError;
+use crate::builder::EngineBuilder;
 use crate::driver::Flow;
 use crate::outcome::{
-    CancelOutcome, CheckOutcome, EraseOutcome, RedeemOutcome, ReportOutcome, SendOutcome, StatusOutcome, UnlockOutcome,
+    CancelOutcome, CheckOutcome, EraseOutcome, RedeemOutcome, ReportOutcome, SendOutcome, StatusOutcome,
+    UnlockOutcome,
 };
 use crate::outside::Outside;
 use crate::rate::FloodShield;
@@ -198,7 +201,10 @@ impl Engine {
     fn shielded(&self, caller: &Caller) -> Option<Refusal> {
         let wait = self.inner.shield.as_ref()?.wait_of(caller.ip?)?;
         telemetry::shielded(RefusalCode::RateLimited.as_str());
-        let refusal = Refusal::new(RefusalCode::RateLimited, "too many requests from this address at once");
+        let refusal = Refusal::new(
+            RefusalCode::RateLimited,
+            "too many requests from this address at once",
+        );
         Some(refusal.until(Until::At(self.now() + wait)))
     }
 
@@ -222,7 +228,9 @@ impl Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("under_way", &*self.inner.flows.borrow()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("under_way", &*self.inner.flows.borrow())
+            .finish_non_exhaustive()
     }
 }
 

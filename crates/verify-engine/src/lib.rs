@@ -26,8 +26,10 @@
 mod assess;
 mod background;
 mod breaker;
+mod build_error;
 mod builder;
 mod carrier;
+mod deliverer;
 mod driver;
 mod engine;
 mod outcome;
@@ -38,10 +40,13 @@ mod system;
 pub mod telemetry;
 
 pub use background::{Background, Pumped, Swept};
-pub use builder::{BuildError, EngineBuilder};
+pub use build_error::BuildError;
+pub use builder::EngineBuilder;
+pub use deliverer::Deliverer;
 pub use engine::Engine;
 pub use outcome::{
-    CancelOutcome, CheckOutcome, EraseOutcome, RedeemOutcome, ReportOutcome, SendOutcome, StatusOutcome, UnlockOutcome,
+    CancelOutcome, CheckOutcome, EraseOutcome, RedeemOutcome, ReportOutcome, SendOutcome, StatusOutcome,
+    UnlockOutcome,
 };
 pub use rate::FloodShield;
 pub use readiness::{ProviderReadiness, Readiness};

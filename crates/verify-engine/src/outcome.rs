@@ -152,7 +152,11 @@ impl RedeemOutcome {
 
 impl UnlockOutcome {
     pub(crate) fn of(answer: Answer) -> Result<Self, Fault> {
-        if answer == Answer::Unlocked { Ok(Self::Unlocked) } else { no(answer).map(Self::Refused) }
+        if answer == Answer::Unlocked {
+            Ok(Self::Unlocked)
+        } else {
+            no(answer).map(Self::Refused)
+        }
     }
 }
 
@@ -193,7 +197,10 @@ mod tests {
             CheckOutcome::of(Answer::Refused(refusal.clone())),
             Ok(CheckOutcome::Refused(refusal))
         );
-        assert_eq!(SendOutcome::of(Answer::Fault(Fault::Misconfigured)), Err(Fault::Misconfigured));
+        assert_eq!(
+            SendOutcome::of(Answer::Fault(Fault::Misconfigured)),
+            Err(Fault::Misconfigured)
+        );
     }
 
     #[test]

@@ -10,14 +10,23 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use verify_core::flow::FLOW_BUDGET;
 use verify_core::port::{
-    Clock, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest, Dispatched, HumanCheck,
-    InquireRequest, Inquired, ProviderName, Rejection, RejectionKind, RiskScorer,
+    Clock, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest, Dispatched,
+    HumanCheck, InquireRequest, Inquired, ProviderName, Rejection, RejectionKind, RiskScorer,
 };
 use verify_core::store::{Changeset, Store, StoreAnswer, StoreFault};
 use verify_core::time::Timestamp;
 
 use crate::carrier::{Carrier, Gate, NotCalled, Tried};
 use crate::telemetry::{self, StoreTrouble};
+
+/// Kept of a flow's time for writing down what came of a call: a provider that hangs must not cost the record too.
+const TO_SETTLE: Duration = Duration::from_secs(2);
+
+/// A provider's call is dropped after this, however much of the flow's time is left: a person waits.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same for risk scorers and the human check.
+const ASSESS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Everything that a flow may ask.
 pub(crate) struct Outside {
@@ -35,14 +44,30 @@ impl Outside {
     }
 
     /// How long an outside call may still take. A clock that was set back does not stretch it.
-    pub(crate) fn left(&self, not_after: Timestamp) -> Duration {
+    fn left(&self, not_after: Timestamp) -> Duration {
         not_after.since(self.now()).min(FLOW_BUDGET)
+    }
+
+    /// How long a provider's call may take.
+    fn left_to_call(&self, not_after: Timestamp) -> Duration {
+        self.left(not_after)
+            .saturating_sub(TO_SETTLE)
+            .min(PROVIDER_TIMEOUT)
+    }
+
+    /// How long a question about a send may take.
+    pub(crate) fn left_to_assess(&self, not_after: Timestamp) -> Duration {
+        self.left(not_after).saturating_sub(TO_SETTLE).min(ASSESS_TIMEOUT)
     }
 
     /// Providers whose breaker is open.
     pub(crate) fn open_breakers(&self) -> BTreeSet<ProviderName> {
         let now = self.now();
-        self.carriers.values().filter(|carrier| carrier.is_open(now)).map(|carrier| carrier.name().clone()).collect()
+        self.carriers
+            .values()
+            .filter(|carrier| carrier.is_open(now))
+            .map(|carrier| carrier.name().clone())
+            .collect()
     }
 
     pub(crate) async fn apply(&self, changeset: &Changeset, not_after: Timestamp) -> StoreAnswer {
@@ -52,7 +77,9 @@ impl Outside {
             return StoreAnswer::NotApplied(StoreFault::Unavailable);
         }
         let began = Instant::now();
-        let answer = timeout(most, self.store.apply(changeset)).await.unwrap_or(StoreAnswer::Unknown);
+        let answer = timeout(most, self.store.apply(changeset))
+            .await
+            .unwrap_or(StoreAnswer::Unknown);
         telemetry::store_called("apply", began.elapsed());
         match &answer {
             StoreAnswer::Applied(_) | StoreAnswer::Refused(_) => {}
@@ -69,7 +96,9 @@ impl Outside {
         call: impl Future<Output = Result<T, StoreFault>>,
     ) -> Result<T, StoreFault> {
         let began = Instant::now();
-        let answer = timeout(self.store_timeout, call).await.unwrap_or(Err(StoreFault::Unavailable));
+        let answer = timeout(self.store_timeout, call)
+            .await
+            .unwrap_or(Err(StoreFault::Unavailable));
         telemetry::store_called(operation, began.elapsed());
         answer.inspect_err(|fault| telemetry::store_failed(operation, StoreTrouble::Fault(*fault)))
     }
@@ -79,9 +108,12 @@ impl Outside {
             return not_sent(NotCalled::Unregistered);
         };
         let tried = carrier
-            .call(&*self.clock, || self.left(not_after), ("dispatch", Gate::Breaker), |provider| {
-                provider.dispatch(request)
-            })
+            .call(
+                &*self.clock,
+                || self.left_to_call(not_after),
+                ("dispatch", Gate::Breaker),
+                |provider| provider.dispatch(request),
+            )
             .await;
         match tried {
             Tried::Answered(said) => said,
@@ -96,9 +128,12 @@ impl Outside {
             return not_asked(NotCalled::Unregistered);
         };
         let tried = carrier
-            .call(&*self.clock, || self.left(not_after), ("compare", Gate::Breaker), |provider| {
-                provider.compare(request)
-            })
+            .call(
+                &*self.clock,
+                || self.left_to_call(not_after),
+                ("compare", Gate::Breaker),
+                |provider| provider.compare(request),
+            )
             .await;
         match tried {
             Tried::Answered(said) => said,
@@ -112,7 +147,12 @@ impl Outside {
             return Inquired::Unknown;
         };
         let tried = carrier
-            .call(&*self.clock, || self.left(not_after), ("inquire", Gate::None), |provider| provider.inquire(request))
+            .call(
+                &*self.clock,
+                || self.left_to_call(not_after),
+                ("inquire", Gate::None),
+                |provider| provider.inquire(request),
+            )
             .await;
         match tried {
             Tried::Answered(said) => said,
@@ -126,9 +166,12 @@ impl Outside {
             return unknown(NotCalled::Unregistered);
         };
         let tried = carrier
-            .call(&*self.clock, || self.left(not_after), ("conclude", Gate::None), |provider| {
-                provider.conclude(request)
-            })
+            .call(
+                &*self.clock,
+                || self.left_to_call(not_after),
+                ("conclude", Gate::None),
+                |provider| provider.conclude(request),
+            )
             .await;
         match tried {
             Tried::Answered(said) => said,
@@ -148,5 +191,9 @@ fn not_sent(why: NotCalled) -> Dispatched {
         NotCalled::Paced => RejectionKind::AccountQuota,
         NotCalled::TooLate | NotCalled::BreakerOpen => RejectionKind::Down,
     };
-    Dispatched::Rejected(Rejection { kind, retry_after: None, detail: Detail::new(None, why.text()) })
+    Dispatched::Rejected(Rejection {
+        kind,
+        retry_after: None,
+        detail: Detail::new(None, why.text()),
+    })
 }

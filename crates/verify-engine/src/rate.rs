@@ -33,7 +33,11 @@ impl FloodShield {
     pub fn per_second(most: NonZeroU32) -> Self {
         let clock = Monotonic::start();
         let limiter = RateLimiter::dashmap_with_clock(Quota::per_second(most), clock.clone());
-        Self { limiter, clock, asked: AtomicU32::new(0) }
+        Self {
+            limiter,
+            clock,
+            asked: AtomicU32::new(0),
+        }
     }
 
     /// Counts one request of this client. False: turn it away.
@@ -53,7 +57,9 @@ impl FloodShield {
 
 impl std::fmt::Debug for FloodShield {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FloodShield").field("clients", &self.limiter.len()).finish_non_exhaustive()
+        f.debug_struct("FloodShield")
+            .field("clients", &self.limiter.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,7 +95,10 @@ impl Pacer {
     /// At most this many calls per second; the first ones may come together.
     pub(crate) fn per_second(most: NonZeroU32) -> Self {
         let clock = Monotonic::start();
-        Self { limiter: RateLimiter::direct_with_clock(Quota::per_second(most), clock.clone()), clock }
+        Self {
+            limiter: RateLimiter::direct_with_clock(Quota::per_second(most), clock.clone()),
+            clock,
+        }
     }
 
     /// Waits for its turn. False, at once and without a turn taken, when that would take longer than `most`.
@@ -114,7 +123,9 @@ struct Monotonic {
 
 impl Monotonic {
     fn start() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 
@@ -145,7 +156,10 @@ mod tests {
             assert!(shield.admits(ip("192.0.2.1")));
         }
         let wait = shield.wait_of(ip("192.0.2.1")).unwrap();
-        assert!(shield.admits(ip("192.0.2.2")), "another client has a rate of its own");
+        assert!(
+            shield.admits(ip("192.0.2.2")),
+            "another client has a rate of its own"
+        );
         tokio::time::advance(wait - Duration::from_millis(2)).await;
         assert!(!shield.admits(ip("192.0.2.1")));
         tokio::time::advance(Duration::from_millis(2)).await;
@@ -158,10 +172,16 @@ mod tests {
         assert!(shield.admits(ip("2001:db8:1:2::1")));
         assert!(shield.admits(ip("2001:db8:1:2:ffff::2")));
         assert!(!shield.admits(ip("2001:db8:1:2:3:4:5:6")));
-        assert!(shield.admits(ip("2001:db8:1:3::1")), "the next network is another client");
+        assert!(
+            shield.admits(ip("2001:db8:1:3::1")),
+            "the next network is another client"
+        );
         assert!(shield.admits(ip("::ffff:192.0.2.7")));
         assert!(shield.admits(ip("192.0.2.7")));
-        assert!(!shield.admits(ip("::ffff:192.0.2.7")), "one address in two spellings is one client");
+        assert!(
+            !shield.admits(ip("::ffff:192.0.2.7")),
+            "one address in two spellings is one client"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -184,7 +204,10 @@ mod tests {
         assert!(pacer.turn(second).await);
         assert!(pacer.turn(second).await);
         assert_eq!(start.elapsed(), Duration::ZERO);
-        assert!(!pacer.turn(Duration::from_millis(100)).await, "no turn within the deadline");
+        assert!(
+            !pacer.turn(Duration::from_millis(100)).await,
+            "no turn within the deadline"
+        );
         assert_eq!(start.elapsed(), Duration::ZERO, "which is told at once");
         assert!(pacer.turn(second).await);
         assert!(start.elapsed() >= Duration::from_millis(499));

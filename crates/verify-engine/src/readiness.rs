@@ -31,7 +31,7 @@ pub struct ProviderReadiness {
     pub health: Result<(), Rejection>,
     /// True while its breaker keeps calls away.
     pub breaker_open: bool,
-    /// True when its latest telling answer refused our credentials or configuration: an operator has to act.
+    /// True when it refused our credentials or configuration within the last minute: an operator has to act.
     pub operator_fault: bool,
 }
 
@@ -62,23 +62,34 @@ impl Engine {
         }
         let now = outside.now();
         let state = |(name, carrier): (&ProviderName, &crate::carrier::Carrier)| {
-            let health = said.remove(name).unwrap_or_else(|| Err(down("the health check failed")));
+            let health = said
+                .remove(name)
+                .unwrap_or_else(|| Err(down("the health check failed")));
             let refused = health.as_ref().err().and_then(blames_operator) == Some(true);
             let readiness = ProviderReadiness {
                 breaker_open: carrier.is_open(now),
-                operator_fault: refused || carrier.has_operator_fault(),
+                operator_fault: refused || carrier.has_operator_fault(now),
                 health,
             };
             (name.clone(), readiness)
         };
-        Readiness { store, providers: outside.carriers.iter().map(state).collect() }
+        Readiness {
+            store,
+            providers: outside.carriers.iter().map(state).collect(),
+        }
     }
 }
 
 async fn health_of(provider: &dyn Provider) -> Result<(), Rejection> {
-    timeout(PROBE, provider.health()).await.unwrap_or_else(|_| Err(down("no answer to the health check")))
+    timeout(PROBE, provider.health())
+        .await
+        .unwrap_or_else(|_| Err(down("no answer to the health check")))
 }
 
 fn down(text: &'static str) -> Rejection {
-    Rejection { kind: RejectionKind::Down, retry_after: None, detail: Detail::new(None, text) }
+    Rejection {
+        kind: RejectionKind::Down,
+        retry_after: None,
+        detail: Detail::new(None, text),
+    }
 }

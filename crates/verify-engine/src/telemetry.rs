@@ -4,11 +4,13 @@
 //! subscriber they cost next to nothing. Labels are words of closed lists, names of rules and names of providers;
 //! spans and lines carry fingerprints. A number, a mailbox, a code or a user id is in neither.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{SharedString, counter, gauge, histogram};
 use verify_core::event::Event;
 use verify_core::outcome::{Answer, Explanation, Outcome};
+use verify_core::port::ProviderName;
 use verify_core::store::StoreFault;
 
 /// Commands that ended, by `command` and `answer`. Counter.
@@ -94,8 +96,9 @@ pub(crate) fn command_ended(command: &'static str, outcome: &Outcome, steps: usi
     record_on_span(answer, &outcome.explanation);
     match &outcome.answer {
         Answer::Refused(refusal) => {
-            let rule = outcome.explanation.rules.first().map_or("none".into(), |hit| hit.rule.to_string());
-            tracing::debug!(target: TARGET_COMMAND, code = refusal.code.as_str(), rule, "refused");
+            let rule = outcome.explanation.rules.first().map(|hit| Arc::clone(&hit.rule));
+            let rule = rule.map_or(SharedString::const_str("none"), SharedString::from);
+            tracing::debug!(target: TARGET_COMMAND, code = refusal.code.as_str(), rule = &*rule, "refused");
             counter!(REFUSALS, "code" => refusal.code.as_str(), "rule" => rule).increment(1);
         }
         Answer::Fault(fault) => tracing::warn!(target: TARGET_COMMAND, %fault, "a command failed"),
@@ -132,7 +135,7 @@ pub(crate) fn shielded(code: &'static str) {
 /// Counts a send or check that came without the address that it was promised to have.
 pub(crate) fn missing_ip(command: &'static str) {
     counter!(MISSING_IP).increment(1);
-    tracing::warn!(target: TARGET_COMMAND, command, "no client address was passed: limits by ip were skipped");
+    tracing::debug!(target: TARGET_COMMAND, command, "no client address was passed: limits by ip were skipped");
 }
 
 /// Measures a call of the store.
@@ -170,18 +173,20 @@ impl StoreTrouble {
 }
 
 /// Measures a call of a provider.
-pub(crate) fn provider_called(provider: &str, call: &'static str, took: Duration) {
-    histogram!(PROVIDER_SECONDS, "provider" => provider.to_owned(), "call" => call).record(took.as_secs_f64());
+pub(crate) fn provider_called(provider: &ProviderName, call: &'static str, took: Duration) {
+    histogram!(PROVIDER_SECONDS, "provider" => Arc::clone(provider), "call" => call)
+        .record(took.as_secs_f64());
 }
 
 /// Counts what a provider said, or why it was not asked.
-pub(crate) fn provider_said(provider: &str, call: &'static str, result: &'static str) {
-    counter!(PROVIDER_RESULTS, "provider" => provider.to_owned(), "call" => call, "result" => result).increment(1);
+pub(crate) fn provider_said(provider: &ProviderName, call: &'static str, result: &'static str) {
+    counter!(PROVIDER_RESULTS, "provider" => Arc::clone(provider), "call" => call, "result" => result)
+        .increment(1);
 }
 
 /// Shows whether a provider's breaker keeps calls away.
-pub(crate) fn breaker(provider: &str, open: bool) {
-    gauge!(BREAKER_OPEN, "provider" => provider.to_owned()).set(if open { 1.0 } else { 0.0 });
+pub(crate) fn breaker(provider: &ProviderName, open: bool) {
+    gauge!(BREAKER_OPEN, "provider" => Arc::clone(provider)).set(if open { 1.0 } else { 0.0 });
 }
 
 /// Counts what a scorer or the human check said.

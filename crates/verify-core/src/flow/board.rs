@@ -70,7 +70,9 @@ impl Line {
                     None => RefusalCode::Cooldown,
                 }
             }
-            (Kind::Sends | Kind::Spend | Kind::Checks | Kind::Failures | Kind::Lockout, _, _, _) => RefusalCode::RateLimited,
+            (Kind::Sends | Kind::Spend | Kind::Checks | Kind::Failures | Kind::Lockout, _, _, _) => {
+                RefusalCode::RateLimited
+            }
         }
     }
 
@@ -90,7 +92,9 @@ impl Line {
 fn used(counter: &Counter, rule: &Rule, now: Timestamp) -> u64 {
     match (counter, rule) {
         (Counter::Window(window), Rule::Window { per, .. }) => window.used(*per, now),
-        (Counter::Backoff(run), Rule::Backoff { forget_after, .. }) => u64::from(run.failures(*forget_after, now)),
+        (Counter::Backoff(run), Rule::Backoff { forget_after, .. }) => {
+            u64::from(run.failures(*forget_after, now))
+        }
         (Counter::Window(_) | Counter::Backoff(_), _) => 0,
     }
 }
@@ -143,7 +147,9 @@ impl Board {
             }
         }
         board.lockouts(ctx, who, Mode::Probe, &[]);
-        board.lines.retain(|line| line.charge.mode != Mode::Probe || line.then == Then::Refuse);
+        board
+            .lines
+            .retain(|line| line.charge.mode != Mode::Probe || line.then == Then::Refuse);
         board
     }
 
@@ -177,13 +183,17 @@ impl Board {
             }
         }
         board.lockouts(ctx, who, Mode::Probe, &[]);
-        board.lines.retain(|line| line.personal && line.then == Then::Refuse);
+        board
+            .lines
+            .retain(|line| line.personal && line.then == Then::Refuse);
         board
     }
 
     /// One line for each fingerprint of the limit's key: while keys are rotated, all are charged.
     fn limit(&mut self, ctx: &Context, who: &Who, limit: &Limit, cost: u64, mode: Mode) {
-        let Max::Units(max) = network_max(&ctx.policy, who, limit).unwrap_or(limit.max) else { return };
+        let Max::Units(max) = network_max(&ctx.policy, who, limit).unwrap_or(limit.max) else {
+            return;
+        };
         let by = match limit.by.iter().any(|dimension| who.value(*dimension).is_none()) {
             false => limit.by.clone(),
             true => match limit.or_by {
@@ -191,14 +201,26 @@ impl Board {
                 Some(_) | None => return,
             },
         };
-        let personal = by.iter().any(|dimension| matches!(dimension, Dimension::Destination | Dimension::Subject));
+        let personal = by
+            .iter()
+            .any(|dimension| matches!(dimension, Dimension::Destination | Dimension::Subject));
         let shared = !personal
             && (limit.counts == Counts::Spend
                 || by.iter().any(|dimension| {
-                    matches!(dimension, Dimension::Prefix | Dimension::Country | Dimension::Service)
+                    matches!(
+                        dimension,
+                        Dimension::Prefix | Dimension::Country | Dimension::Service
+                    )
                 }));
-        let kept = if shared && who.standing == Standing::Stranger { max / 10 } else { 0 };
-        let rule = Rule::Window { max: max - kept, per: limit.per };
+        let kept = if shared && who.standing == Standing::Stranger {
+            max / 10
+        } else {
+            0
+        };
+        let rule = Rule::Window {
+            max: max - kept,
+            per: limit.per,
+        };
         let scope = scope(&limit.name, personal.then_some(who.standing));
         let kind = match limit.counts {
             Counts::Sends if &*limit.name == RESEND_GAP => Kind::Gap,
@@ -207,7 +229,11 @@ impl Board {
             Counts::Checks => Kind::Checks,
             Counts::Failures => Kind::Failures,
         };
-        let mode = if limit.then == Then::Alert && mode == Mode::Charge { Mode::Force } else { mode };
+        let mode = if limit.then == Then::Alert && mode == Mode::Charge {
+            Mode::Force
+        } else {
+            mode
+        };
         for print in prints(ctx, who, &by) {
             let charge = Charge {
                 key: CounterKey { scope, print },
@@ -226,47 +252,85 @@ impl Board {
             forget_after: ctx.policy.lockout.forget_after,
         };
         for (name, key) in lockout_keys(who, who.standing) {
-            let charge = Charge { key, rule: rule.clone(), cost: 1, mode, when_live: records.to_vec() };
+            let charge = Charge {
+                key,
+                rule: rule.clone(),
+                cost: 1,
+                mode,
+                when_live: records.to_vec(),
+            };
             self.push(name.into(), Kind::Lockout, Then::Refuse, true, charge);
         }
     }
 
     fn push(&mut self, rule: Arc<str>, kind: Kind, then: Then, personal: bool, charge: Charge) {
         let empty = Counter::empty(&charge.rule);
-        self.lines.push(Line { rule, kind, then, personal, charge, before: empty.clone(), after: empty });
+        self.lines.push(Line {
+            rule,
+            kind,
+            then,
+            personal,
+            charge,
+            before: empty.clone(),
+            after: empty,
+        });
     }
 
     /// The instant before which the lockouts, as they were, have closed what was issued.
     pub(super) fn closed_before(&self, now: Timestamp) -> Timestamp {
-        closing(self.of(Kind::Lockout).map(|line| (&line.before, &line.charge.rule)), now)
+        closing(
+            self.of(Kind::Lockout)
+                .map(|line| (&line.before, &line.charge.rule)),
+            now,
+        )
     }
 
     /// The same, as the lockouts are after the charge.
     pub(super) fn closes_before(&self, now: Timestamp) -> Timestamp {
-        closing(self.of(Kind::Lockout).map(|line| (&line.after, &line.charge.rule)), now)
+        closing(
+            self.of(Kind::Lockout)
+                .map(|line| (&line.after, &line.charge.rule)),
+            now,
+        )
     }
 
     /// Sends left for this person, waiting out the gap in between.
     pub(super) fn sends_left(&self, now: Timestamp) -> u32 {
-        let lines = self.of(Kind::Sends).filter(|line| line.personal && line.then == Then::Refuse);
-        lines.map(|line| line.left(&line.after, now)).min().unwrap_or(u32::MAX)
+        let lines = self
+            .of(Kind::Sends)
+            .filter(|line| line.personal && line.then == Then::Refuse);
+        lines
+            .map(|line| line.left(&line.after, now))
+            .min()
+            .unwrap_or(u32::MAX)
     }
 
     /// Checks left for this person before the verification is closed.
     pub(super) fn checks_left(&self, now: Timestamp) -> u32 {
-        let limits = self.of(Kind::Checks).filter(|line| line.personal && line.then == Then::Refuse);
-        limits.chain(self.of(Kind::Lockout)).map(|line| line.left(&line.after, now)).min().unwrap_or(u32::MAX)
+        let limits = self
+            .of(Kind::Checks)
+            .filter(|line| line.personal && line.then == Then::Refuse);
+        limits
+            .chain(self.of(Kind::Lockout))
+            .map(|line| line.left(&line.after, now))
+            .min()
+            .unwrap_or(u32::MAX)
     }
 
     /// When all rules of `kinds` that concern this person would admit one more, counted from what is there after the
     /// charge: a fixpoint, because waiting for one rule may run into another.
     pub(super) fn personal_wait(&self, kinds: &[Kind], now: Timestamp) -> Until {
         let lines = || {
-            let lines = self.lines.iter().filter(|line| line.personal && line.then == Then::Refuse);
+            let lines = self
+                .lines
+                .iter()
+                .filter(|line| line.personal && line.then == Then::Refuse);
             lines.filter(|line| kinds.contains(&line.kind))
         };
         fixpoint(now, |at| {
-            lines().filter_map(|line| line.after.denied(&line.charge.rule, line.charge.cost, at)).max()
+            lines()
+                .filter_map(|line| line.after.denied(&line.charge.rule, line.charge.cost, at))
+                .max()
         })
     }
 
@@ -279,13 +343,19 @@ impl Board {
                         && used(&line.after, &line.charge.rule, now) > max
                 })
         };
-        self.lines.iter().filter(crossed).map(|line| Arc::clone(&line.rule)).collect()
+        self.lines
+            .iter()
+            .filter(crossed)
+            .map(|line| Arc::clone(&line.rule))
+            .collect()
     }
 }
 
 fn closing<'a>(runs: impl Iterator<Item = (&'a Counter, &'a Rule)>, now: Timestamp) -> Timestamp {
     let end = |(counter, rule): (&Counter, &Rule)| match (counter, rule) {
-        (Counter::Backoff(run), Rule::Backoff { waits, forget_after }) => run.closes_before(waits, *forget_after, now),
+        (Counter::Backoff(run), Rule::Backoff { waits, forget_after }) => {
+            run.closes_before(waits, *forget_after, now)
+        }
         (Counter::Window(_) | Counter::Backoff(_), _) => None,
     };
     runs.filter_map(end).max().unwrap_or(Timestamp::ZERO)
@@ -308,10 +378,20 @@ pub(super) fn fixpoint(now: Timestamp, wait: impl Fn(Timestamp) -> Option<Until>
 /// The keys of the lockouts of a person, for a standing.
 pub(super) fn lockout_keys(who: &Who, standing: Standing) -> Vec<(&'static str, CounterKey)> {
     let of = |name: &'static str, print: Print| {
-        (name, CounterKey { scope: scope(name, Some(standing)), print })
+        (
+            name,
+            CounterKey {
+                scope: scope(name, Some(standing)),
+                print,
+            },
+        )
     };
     let destinations = who.destination.iter().map(|print| of(LOCKOUT_DESTINATION, print));
-    let subjects = who.subject.iter().flat_map(|prints| prints.iter()).map(|print| of(LOCKOUT_SUBJECT, print));
+    let subjects = who
+        .subject
+        .iter()
+        .flat_map(|prints| prints.iter())
+        .map(|print| of(LOCKOUT_SUBJECT, print));
     destinations.chain(subjects).collect()
 }
 
@@ -322,7 +402,10 @@ fn prints(ctx: &Context, who: &Who, by: &[Dimension]) -> Vec<Print> {
         ([Dimension::Subject], Some(subject)) => subject.iter().collect(),
         ([dimension], _) => {
             let value = who.value(*dimension).unwrap_or_default();
-            ctx.keys.prints(PrintKind::from(*dimension), &ctx.service, &value).iter().collect()
+            ctx.keys
+                .prints(PrintKind::from(*dimension), &ctx.service, &value)
+                .iter()
+                .collect()
         }
         (several, _) => {
             // Each value with its length in front: no two keys share their bytes.
@@ -332,7 +415,10 @@ fn prints(ctx: &Context, who: &Who, by: &[Dimension]) -> Vec<Print> {
                 joined.extend_from_slice(&(value.len() as u64).to_be_bytes());
                 joined.extend_from_slice(&value);
             }
-            ctx.keys.prints(PrintKind::Identity, &ctx.service, &joined).iter().collect()
+            ctx.keys
+                .prints(PrintKind::Identity, &ctx.service, &joined)
+                .iter()
+                .collect()
         }
     }
 }
@@ -340,8 +426,14 @@ fn prints(ctx: &Context, who: &Who, by: &[Dimension]) -> Vec<Print> {
 /// What a shared network may do, where the policy names one that holds the caller's address.
 fn network_max(policy: &Policy, who: &Who, limit: &Limit) -> Option<Max> {
     let ip = who.caller.ip?.to_canonical();
-    let named = policy.networks.iter().filter(|network| network.cidr.contains(&ip));
-    named.filter_map(|network| network.limits.get(&limit.name)).copied().next()
+    let named = policy
+        .networks
+        .iter()
+        .filter(|network| network.cidr.contains(&ip));
+    named
+        .filter_map(|network| network.limits.get(&limit.name))
+        .copied()
+        .next()
 }
 
 /// A rule's name and, for limits on people, the standing, as 64 bits (FNV-1a). Policies are the operator's own, so
@@ -349,7 +441,9 @@ fn network_max(policy: &Policy, who: &Who, limit: &Limit) -> Option<Max> {
 fn scope(rule: &str, standing: Option<Standing>) -> u64 {
     let standing = standing.map_or("", Standing::as_str);
     let bytes = rule.bytes().chain([0]).chain(standing.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// A window as it came back, for a takeback.

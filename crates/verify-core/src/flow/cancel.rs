@@ -33,8 +33,17 @@ pub(super) struct Named {
 }
 
 /// Who holds the id speaks for the verification, whatever standing it was sent with.
-pub(super) fn named(mut ctx: Context, request: &VerificationRequest, now: Timestamp) -> Result<Named, Box<Step>> {
-    let spelled = Spelled { subject: None, purpose: Purpose::SignIn, amount: None, payee: None };
+pub(super) fn named(
+    mut ctx: Context,
+    request: &VerificationRequest,
+    now: Timestamp,
+) -> Result<Named, Box<Step>> {
+    let spelled = Spelled {
+        subject: None,
+        purpose: Purpose::SignIn,
+        amount: None,
+        payee: None,
+    };
     let target = Target::Verification(request.verification_id.clone());
     match Who::of(&mut ctx, &target, spelled, &Caller::default(), now) {
         Ok(who) => {
@@ -42,7 +51,13 @@ pub(super) fn named(mut ctx: Context, request: &VerificationRequest, now: Timest
             ctx.explanation.verification = Some(print_of(nonce));
             let place = Place::of(RecordKind::Verifications, &who.destination);
             let board = Board::for_view(&ctx, &who);
-            Ok(Named { ctx, who, nonce, board, place })
+            Ok(Named {
+                ctx,
+                who,
+                nonce,
+                board,
+                place,
+            })
         }
         Err(refusal) => Err(Box::new(ctx.refuse(refusal))),
     }
@@ -54,12 +69,18 @@ impl Named {
         let mut changeset = self.ctx.changeset(now, self.who.standing);
         changeset.charges = self.board.charges();
         changeset.reads = self.place.keys().to_vec();
-        Step::Store(StoreStep { changeset, not_after: self.ctx.not_after, then: Box::new(then) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after: self.ctx.not_after,
+            then: Box::new(then),
+        })
     }
 
     /// What the look showed.
     pub(super) fn seen(&mut self, answer: StoreAnswer) -> Option<Record> {
-        let (StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen)) = answer else { return None };
+        let (StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen)) = answer else {
+            return None;
+        };
         self.board.take(&seen.counters);
         self.place.take(&seen);
         self.place.record(&seen).ok()
@@ -70,7 +91,14 @@ impl Named {
         let mut who = self.who.clone();
         who.standing = entry.identity.standing;
         let clock = now.max(record.newest());
-        Some(view(&self.ctx, &who, entry, &self.board, &Notes::default(), clock))
+        Some(view(
+            &self.ctx,
+            &who,
+            entry,
+            &self.board,
+            &Notes::default(),
+            clock,
+        ))
     }
 }
 
@@ -131,7 +159,9 @@ impl Write {
             true => conclude_request(&named.ctx, &record, &named.nonce, named.who.to.delivery()),
             false => None,
         };
-        let Ok(row) = record.encode() else { return named.ctx.fault(store_fault()) };
+        let Ok(row) = record.encode() else {
+            return named.ctx.fault(store_fault());
+        };
         let mut changeset = named.ctx.changeset(now, Standing::Known);
         changeset.records = named.place.becomes(Some(row));
         changeset.events = vec![Event {
@@ -142,7 +172,15 @@ impl Write {
         }];
         named.ctx.explanation.verification = Some(print_of(named.nonce));
         let not_after = named.ctx.not_after;
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::CancelWrite(Self { named, record, conclude })) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::CancelWrite(Self {
+                named,
+                record,
+                conclude,
+            })),
+        })
     }
 
     pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
@@ -153,9 +191,14 @@ impl Write {
             }
             StoreAnswer::Refused(seen) => {
                 self.named.place.take(&seen);
-                let Ok(record) = self.named.place.record(&seen) else { return self.named.ctx.fault(store_fault()) };
+                let Ok(record) = self.named.place.record(&seen) else {
+                    return self.named.ctx.fault(store_fault());
+                };
                 let by = self.named.ctx.seed.bytes("concluding");
-                let ours = record.concluding.as_ref().is_some_and(|concluding| concluding.by == by);
+                let ours = record
+                    .concluding
+                    .as_ref()
+                    .is_some_and(|concluding| concluding.by == by);
                 if ours {
                     // It was written, and its answer was lost.
                     self.record = record;
@@ -176,12 +219,20 @@ impl Write {
     }
 
     fn written(self, now: Timestamp) -> Step {
-        let Self { named, record, conclude } = self;
+        let Self {
+            named,
+            record,
+            conclude,
+        } = self;
         match conclude.filter(|request| now < request.not_after) {
             Some(request) => {
                 let not_after = request.not_after;
                 let told = Told { named, record };
-                Step::Conclude(ConcludeStep { request, not_after, then: Box::new(ConcludeThen::Cancel(told)) })
+                Step::Conclude(ConcludeStep {
+                    request,
+                    not_after,
+                    then: Box::new(ConcludeThen::Cancel(told)),
+                })
             }
             None => canceled(named, &record, now),
         }
@@ -199,12 +250,21 @@ impl Told {
             }
         }
         self.record.concluding = None;
-        let Ok(row) = self.record.encode() else { return self.named.ctx.fault(store_fault()) };
+        let Ok(row) = self.record.encode() else {
+            return self.named.ctx.fault(store_fault());
+        };
         let mut changeset = self.named.ctx.changeset(now, Standing::Known);
         changeset.records = self.named.place.becomes(Some(row));
         let not_after = self.named.ctx.not_after;
-        let then = StoreThen::CancelClear(Clear { named: self.named, record: self.record });
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(then) })
+        let then = StoreThen::CancelClear(Clear {
+            named: self.named,
+            record: self.record,
+        });
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(then),
+        })
     }
 }
 
@@ -232,23 +292,43 @@ pub(super) fn announce(
     now: Timestamp,
 ) -> bool {
     let clock = now.max(record.newest());
-    let Some((provider, scope)) = record.entry(nonce).and_then(|entry| entry.scope()) else { return false };
+    let Some((provider, scope)) = record.entry(nonce).and_then(|entry| entry.scope()) else {
+        return false;
+    };
     let (provider, scope) = (provider.clone(), scope.clone());
-    let cares = ctx.routes.providers.get(&provider).is_some_and(|capabilities| capabilities.can_conclude);
+    let cares = ctx
+        .routes
+        .providers
+        .get(&provider)
+        .is_some_and(|capabilities| capabilities.can_conclude);
     let shared = record.entries.iter().any(|entry| {
         entry.nonce != *nonce && entry.is_pending(clock) && entry.scope() == Some((&provider, &scope))
     });
-    let running = record.concluding.as_ref().is_some_and(|concluding| now < concluding.until);
+    let running = record
+        .concluding
+        .as_ref()
+        .is_some_and(|concluding| now < concluding.until);
     if !cares || shared || running || ctx.open_breakers.contains(&provider) {
         return false;
     }
     let by = ctx.seed.bytes("concluding");
-    record.concluding = Some(Concluding { provider, scope, conclusion, by, until: ctx.call_until(now, TELL) });
+    record.concluding = Some(Concluding {
+        provider,
+        scope,
+        conclusion,
+        by,
+        until: ctx.call_until(now, TELL),
+    });
     true
 }
 
 /// What the provider is told.
-pub(super) fn conclude_request(ctx: &Context, record: &Record, nonce: &[u8; 16], to: &str) -> Option<ConcludeRequest> {
+pub(super) fn conclude_request(
+    ctx: &Context,
+    record: &Record,
+    nonce: &[u8; 16],
+    to: &str,
+) -> Option<ConcludeRequest> {
     let concluding = record.concluding.as_ref()?;
     let entry = record.entry(nonce)?;
     Some(ConcludeRequest {
@@ -256,7 +336,11 @@ pub(super) fn conclude_request(ctx: &Context, record: &Record, nonce: &[u8; 16],
         service: ctx.service.clone(),
         scope: concluding.scope.clone(),
         to: to.to_owned(),
-        upstream: entry.deliveries.iter().rev().find_map(|delivery| delivery.upstream.clone()),
+        upstream: entry
+            .deliveries
+            .iter()
+            .rev()
+            .find_map(|delivery| delivery.upstream.clone()),
         conclusion: concluding.conclusion,
         not_after: concluding.until,
     })

@@ -32,11 +32,17 @@ pub(super) enum Carried {
 
 impl Carrier {
     pub(super) fn decoy() -> Self {
-        Self { provider: DECOY.into(), code: Carried::Decoy }
+        Self {
+            provider: DECOY.into(),
+            code: Carried::Decoy,
+        }
     }
 
     pub(super) fn test() -> Self {
-        Self { provider: TEST.into(), code: Carried::Test }
+        Self {
+            provider: TEST.into(),
+            code: Carried::Test,
+        }
     }
 
     /// True when nothing is asked of a provider.
@@ -55,9 +61,10 @@ impl Carrier {
                 generation: 0,
                 length: ctx.policy.code_for(who.purpose()).length,
             },
-            Carried::Managed { scope } => {
-                CodeOf::Managed { provider: Arc::clone(&self.provider), scope: Arc::clone(scope) }
-            }
+            Carried::Managed { scope } => CodeOf::Managed {
+                provider: Arc::clone(&self.provider),
+                scope: Arc::clone(scope),
+            },
             Carried::Test => CodeOf::Test,
             Carried::Decoy => CodeOf::Decoy,
         }
@@ -69,9 +76,13 @@ impl Carrier {
             (Carried::Own, CodeOf::Own { .. }) | (Carried::Test, CodeOf::Test) => true,
             // A decoy carries nothing, so it fits anything.
             (Carried::Decoy, _) => true,
-            (Carried::Managed { scope }, CodeOf::Managed { provider, scope: held }) => {
-                *provider == self.provider && held == scope
-            }
+            (
+                Carried::Managed { scope },
+                CodeOf::Managed {
+                    provider,
+                    scope: held,
+                },
+            ) => *provider == self.provider && held == scope,
             (Carried::Own | Carried::Managed { .. } | Carried::Test, _) => false,
         }
     }
@@ -89,11 +100,14 @@ pub(super) fn carriers(ctx: &Context, who: &Who, channel: Channel) -> (Vec<Carri
         }
         let code = match provider.maker {
             Maker::Own => Carried::Own,
-            Maker::Managed => {
-                Carried::Managed { scope: Arc::clone(provider.scopes.of(&ctx.service, who.purpose())) }
-            }
+            Maker::Managed => Carried::Managed {
+                scope: Arc::clone(provider.scopes.of(&ctx.service, who.purpose())),
+            },
         };
-        carriers.push(Carrier { provider: Arc::clone(&provider.name), code });
+        carriers.push(Carrier {
+            provider: Arc::clone(&provider.name),
+            code,
+        });
     }
     (carriers, configured)
 }
@@ -101,7 +115,11 @@ pub(super) fn carriers(ctx: &Context, who: &Who, channel: Channel) -> (Vec<Carri
 /// The own code of a verification; `None` when it has none, or its key has left the ring.
 pub(super) fn own_code(ctx: &Context, who: &Who, entry: &Entry) -> Option<Code> {
     match &entry.code {
-        CodeOf::Own { key, generation, length } => {
+        CodeOf::Own {
+            key,
+            generation,
+            length,
+        } => {
             let identity = postcard::to_allocvec(&entry.identity).ok()?;
             let input = CodeInput {
                 service: &ctx.service,
@@ -113,7 +131,11 @@ pub(super) fn own_code(ctx: &Context, who: &Who, entry: &Entry) -> Option<Code> 
             ctx.keys.derive_code(*key, &input, CodeLength::new(*length)?)
         }
         CodeOf::Test => {
-            let test = ctx.policy.tests.iter().find(|test| test.to == who.to.canonical())?;
+            let test = ctx
+                .policy
+                .tests
+                .iter()
+                .find(|test| test.to == who.to.canonical())?;
             Code::parse(&test.code, CodeLength::new(u8::try_from(test.code.len()).ok()?)?).ok()
         }
         CodeOf::Managed { .. } | CodeOf::Decoy => None,

@@ -80,22 +80,45 @@ impl Context {
     }
 
     /// Notes a rule that took part.
-    pub(super) fn hit(&mut self, rule: impl Into<Arc<str>>, figure: u64, allowed: Option<u64>, until: Option<Until>) {
-        self.explanation.rules.push(RuleHit { rule: rule.into(), figure, allowed, until });
+    pub(super) fn hit(
+        &mut self,
+        rule: impl Into<Arc<str>>,
+        figure: u64,
+        allowed: Option<u64>,
+        until: Option<Until>,
+    ) {
+        self.explanation.rules.push(RuleHit {
+            rule: rule.into(),
+            figure,
+            allowed,
+            until,
+        });
     }
 
     /// Notes what a provider said.
     pub(super) fn said(&mut self, provider: &ProviderName, came: &'static str, detail: Detail) {
-        self.explanation.providers.push(ProviderSaid { provider: Arc::clone(provider), came, detail });
+        self.explanation.providers.push(ProviderSaid {
+            provider: Arc::clone(provider),
+            came,
+            detail,
+        });
     }
 
     /// Names of the rules so far, for events.
     pub(super) fn rules(&self) -> Vec<Arc<str>> {
-        self.explanation.rules.iter().map(|hit| Arc::clone(&hit.rule)).collect()
+        self.explanation
+            .rules
+            .iter()
+            .map(|hit| Arc::clone(&hit.rule))
+            .collect()
     }
 
     pub(super) fn done(self, answer: Answer) -> Step {
-        Step::Done(Box::new(Outcome { answer, explanation: self.explanation, follow_up: None }))
+        Step::Done(Box::new(Outcome {
+            answer,
+            explanation: self.explanation,
+            follow_up: None,
+        }))
     }
 
     pub(super) fn refuse(self, refusal: Refusal) -> Step {

@@ -67,8 +67,14 @@ pub struct Routes {
 impl Routes {
     /// Providers for a channel and a country, first choice first.
     pub fn of(&self, channel: Channel, country: Option<Country>) -> impl Iterator<Item = &Capabilities> {
-        let listed = self.order.get(&(channel, country)).or_else(|| self.order.get(&(channel, None)));
-        listed.into_iter().flatten().filter_map(|name| self.providers.get(name))
+        let listed = self
+            .order
+            .get(&(channel, country))
+            .or_else(|| self.order.get(&(channel, None)));
+        listed
+            .into_iter()
+            .flatten()
+            .filter_map(|name| self.providers.get(name))
     }
 }
 

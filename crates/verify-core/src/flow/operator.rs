@@ -45,14 +45,24 @@ pub(super) struct EraseWrite {
 }
 
 fn person(ctx: &mut Context, request: &PersonRequest, now: Timestamp) -> Result<Who, Refusal> {
-    let target = Target::To { to: request.to.clone(), country: request.country };
-    let spelled =
-        Spelled { subject: request.subject.clone(), purpose: Purpose::SignIn, amount: None, payee: None };
+    let target = Target::To {
+        to: request.to.clone(),
+        country: request.country,
+    };
+    let spelled = Spelled {
+        subject: request.subject.clone(),
+        purpose: Purpose::SignIn,
+        amount: None,
+        payee: None,
+    };
     Who::of(ctx, &target, spelled, &Caller::default(), now)
 }
 
 fn event(ctx: &Context, who: &Who, kind: EventKind, now: Timestamp) -> Event {
-    Event { destination: Some(who.destination.newest()), ..Event::new(now, ctx.service.clone(), kind) }
+    Event {
+        destination: Some(who.destination.newest()),
+        ..Event::new(now, ctx.service.clone(), kind)
+    }
 }
 
 pub(super) fn unlock(mut ctx: Context, request: &PersonRequest, now: Timestamp) -> Step {
@@ -62,27 +72,43 @@ pub(super) fn unlock(mut ctx: Context, request: &PersonRequest, now: Timestamp) 
     };
     let notes = Place::of(RecordKind::Notes, &who.destination);
     let mut changeset = ctx.changeset(now, Standing::Known);
-    changeset.resets =
-        Standing::ALL.iter().flat_map(|standing| lockout_keys(&who, *standing)).map(|(_, key)| key).collect();
+    changeset.resets = Standing::ALL
+        .iter()
+        .flat_map(|standing| lockout_keys(&who, *standing))
+        .map(|(_, key)| key)
+        .collect();
     changeset.reads = notes.keys().to_vec();
     let event = event(&ctx, &who, EventKind::Unlocked, now);
     changeset.events.push(event.clone());
     let not_after = ctx.not_after;
-    Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::Unlock(Unlock { ctx, notes, event })) })
+    Step::Store(StoreStep {
+        changeset,
+        not_after,
+        then: Box::new(StoreThen::Unlock(Unlock { ctx, notes, event })),
+    })
 }
 
 impl Unlock {
     pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
-        let StoreAnswer::Applied(seen) = answer else { return self.ctx.fault(store_fault()) };
+        let StoreAnswer::Applied(seen) = answer else {
+            return self.ctx.fault(store_fault());
+        };
         self.notes.take(&seen);
         if self.notes.is_empty() {
             return self.ctx.done(Answer::Unlocked);
         }
         let mut changeset = self.ctx.changeset(now, Standing::Known);
         changeset.records = self.notes.becomes(None);
-        changeset.events.push(Event { rules: vec!["note".into()], ..self.event });
+        changeset.events.push(Event {
+            rules: vec!["note".into()],
+            ..self.event
+        });
         let not_after = self.ctx.not_after;
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::Forget(Forget { ctx: self.ctx })) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::Forget(Forget { ctx: self.ctx })),
+        })
     }
 }
 
@@ -100,7 +126,12 @@ pub(super) fn erase(mut ctx: Context, request: &PersonRequest, now: Timestamp) -
     match person(&mut ctx, request, now) {
         Ok(who) => {
             let event = event(&ctx, &who, EventKind::Erased, now);
-            EraseLook { place: Place::of(RecordKind::Verifications, &who.destination), ctx, event }.look(now)
+            EraseLook {
+                place: Place::of(RecordKind::Verifications, &who.destination),
+                ctx,
+                event,
+            }
+            .look(now)
         }
         Err(refusal) => ctx.refuse(refusal),
     }
@@ -111,7 +142,11 @@ impl EraseLook {
         let mut changeset = self.ctx.changeset(now, Standing::Known);
         changeset.reads = self.place.keys().to_vec();
         let not_after = self.ctx.not_after;
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::EraseLook(self)) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::EraseLook(self)),
+        })
     }
 
     pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
@@ -127,8 +162,15 @@ impl EraseLook {
         changeset.records = self.place.becomes(None);
         changeset.events.push(self.event.clone());
         let not_after = self.ctx.not_after;
-        let then = StoreThen::EraseWrite(EraseWrite { look: self, verifications });
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(then) })
+        let then = StoreThen::EraseWrite(EraseWrite {
+            look: self,
+            verifications,
+        });
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(then),
+        })
     }
 }
 
@@ -136,10 +178,14 @@ impl EraseWrite {
     pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
         match answer {
             StoreAnswer::Applied(_) => {
-                let answer = Answer::Erased { verifications: self.verifications };
+                let answer = Answer::Erased {
+                    verifications: self.verifications,
+                };
                 self.look.ctx.done(answer)
             }
-            StoreAnswer::Refused(_) | StoreAnswer::Unknown if self.look.ctx.try_again() => self.look.look(now),
+            StoreAnswer::Refused(_) | StoreAnswer::Unknown if self.look.ctx.try_again() => {
+                self.look.look(now)
+            }
             StoreAnswer::Refused(_) => self.look.ctx.refuse(contention()),
             StoreAnswer::Unknown | StoreAnswer::NotApplied(_) => self.look.ctx.fault(store_fault()),
         }

@@ -16,11 +16,17 @@ pub(super) struct Place {
 impl Place {
     pub(super) fn of(kind: RecordKind, prints: &Prints) -> Self {
         let keys: Vec<_> = prints.iter().map(|print| RecordKey { kind, print }).collect();
-        Self { versions: vec![None; keys.len()], keys }
+        Self {
+            versions: vec![None; keys.len()],
+            keys,
+        }
     }
 
     pub(super) fn at(key: RecordKey) -> Self {
-        Self { keys: vec![key], versions: vec![None] }
+        Self {
+            keys: vec![key],
+            versions: vec![None],
+        }
     }
 
     pub(super) fn keys(&self) -> &[RecordKey] {
@@ -29,7 +35,11 @@ impl Place {
 
     /// Takes the versions that the store showed.
     pub(super) fn take(&mut self, seen: &Seen) {
-        self.versions = self.keys.iter().map(|key| seen.record(key).map(|row| row.version)).collect();
+        self.versions = self
+            .keys
+            .iter()
+            .map(|key| seen.record(key).map(|row| row.version))
+            .collect();
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -45,9 +55,18 @@ impl Place {
                 (None, Some(_)) => Write::Delete,
                 (None, None) => Write::Keep,
             };
-            RecordChange { key: *key, expect: version.map_or(Expect::Absent, Expect::At), write }
+            RecordChange {
+                key: *key,
+                expect: version.map_or(Expect::Absent, Expect::At),
+                write,
+            }
         };
-        self.keys.iter().zip(&self.versions).enumerate().map(change).collect()
+        self.keys
+            .iter()
+            .zip(&self.versions)
+            .enumerate()
+            .map(change)
+            .collect()
     }
 
     /// What was seen must still be there; nothing changes.
@@ -98,7 +117,11 @@ pub(super) fn write_down_ends(
     use crate::record::Status;
     let mut exhausted = Vec::new();
     for entry in &mut record.entries {
-        if entry.is_pending(now) && entry.issued < closed && may_close(entry) && entry.advance(Status::Exhausted) {
+        if entry.is_pending(now)
+            && entry.issued < closed
+            && may_close(entry)
+            && entry.advance(Status::Exhausted)
+        {
             exhausted.push(entry.nonce);
         } else if entry.status_at(now) == Status::Expired {
             entry.advance(Status::Expired);

@@ -27,28 +27,46 @@ pub(super) struct Spend {
 }
 
 pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -> Step {
-    let Ok(to) = parsed(&ctx, &request.to, request.country) else { return ctx.refuse(spent()) };
+    let Ok(to) = parsed(&ctx, &request.to, request.country) else {
+        return ctx.refuse(spent());
+    };
     let token: Option<ProofToken> = ctx.keys.open_token(&ctx.service, now, &request.proof).ok();
     let Some(token) = token.filter(|token| fits(&ctx, token, request, to.canonical())) else {
         return ctx.refuse(spent());
     };
     ctx.explanation.destination = Some(token.destination);
     let key = request.idempotency_key.as_ref().map(|key| {
-        ctx.keys.prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes()).newest()
+        ctx.keys
+            .prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes())
+            .newest()
     });
     let by: [u8; 16] = ctx.seed.bytes("redeem");
     let mut value = by.to_vec();
     value.extend(key.iter().flat_map(|key| *key.as_bytes()));
-    let claim = ClaimKey { kind: ClaimKind::Proof, print: print_of(token.id) };
+    let claim = ClaimKey {
+        kind: ClaimKind::Proof,
+        print: print_of(token.id),
+    };
     let mut changeset = ctx.changeset(now, Standing::Known);
-    changeset.claims = vec![Claim { key: claim, value, expires_at: token.expires + SKEW }];
+    changeset.claims = vec![Claim {
+        key: claim,
+        value,
+        expires_at: token.expires + SKEW,
+    }];
     changeset.events = vec![Event {
         destination: Some(token.destination),
         purpose: Some(token.purpose),
         channel: Some(token.channel),
         ..Event::new(now, ctx.service.clone(), EventKind::ProofRedeemed)
     }];
-    Spend { ctx, token, by, key, changeset }.step()
+    Spend {
+        ctx,
+        token,
+        by,
+        key,
+        changeset,
+    }
+    .step()
 }
 
 /// All that the request names is what the proof proves.
@@ -57,39 +75,56 @@ fn fits(ctx: &Context, token: &ProofToken, request: &RedeemRequest, to: &str) ->
     let destination = keys.prints(PrintKind::Destination, &ctx.service, to.as_bytes());
     let subject = match (&request.subject, &token.subject) {
         (None, None) => true,
-        (Some(subject), Some(print)) => {
-            keys.prints(PrintKind::Subject, &ctx.service, subject.as_bytes()).contains(print)
-        }
+        (Some(subject), Some(print)) => keys
+            .prints(PrintKind::Subject, &ctx.service, subject.as_bytes())
+            .contains(print),
         (None, Some(_)) | (Some(_), None) => false,
     };
     let binding = match (&request.amount, &request.payee, &token.binding) {
         (None, None, None) => true,
-        (Some(amount), Some(payee), Some(print)) => keys.binding_prints(&ctx.service, amount, payee).contains(print),
+        (Some(amount), Some(payee), Some(print)) => {
+            keys.binding_prints(&ctx.service, amount, payee).contains(print)
+        }
         (_, _, _) => false,
     };
     destination.contains(&token.destination) && request.purpose == token.purpose && subject && binding
 }
 
 fn spent() -> Refusal {
-    Refusal::new(RefusalCode::NotFound, "this proof is spent, expired, or proves something else")
+    Refusal::new(
+        RefusalCode::NotFound,
+        "this proof is spent, expired, or proves something else",
+    )
 }
 
 impl Spend {
     fn step(self) -> Step {
         let changeset = self.changeset.clone();
         let not_after = self.ctx.not_after;
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::Redeem(self)) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::Redeem(self)),
+        })
     }
 
     pub(super) fn resume(mut self, _now: Timestamp, answer: StoreAnswer) -> Step {
         match answer {
             StoreAnswer::Applied(_) => self.redeemed(),
             StoreAnswer::Refused(seen) => {
-                let value = seen.claims.first().map(|claim| claim.value.as_slice()).unwrap_or_default();
+                let value = seen
+                    .claims
+                    .first()
+                    .map(|claim| claim.value.as_slice())
+                    .unwrap_or_default();
                 let (by, key) = value.split_at_checked(16).unwrap_or_default();
                 // This very flow, whose answer was lost, or the same request again.
                 let again = self.key.is_some_and(|own| own.as_bytes() == key);
-                if by == self.by || again { self.redeemed() } else { self.ctx.refuse(spent()) }
+                if by == self.by || again {
+                    self.redeemed()
+                } else {
+                    self.ctx.refuse(spent())
+                }
             }
             StoreAnswer::Unknown if self.ctx.try_again() => self.step(),
             StoreAnswer::Unknown | StoreAnswer::NotApplied(_) => self.ctx.fault(store_fault()),

@@ -43,7 +43,10 @@ struct Told {
 }
 
 pub(super) fn start(mut ctx: Context, request: &ReportRequest, now: Timestamp) -> Step {
-    let Ok(token) = ctx.keys.open_token::<DeliveryToken>(&ctx.service, now, &request.reference) else {
+    let Ok(token) = ctx
+        .keys
+        .open_token::<DeliveryToken>(&ctx.service, now, &request.reference)
+    else {
         return ctx.done(Answer::Reported { changed: false });
     };
     ctx.explanation.destination = Some(token.record);
@@ -51,10 +54,26 @@ pub(super) fn start(mut ctx: Context, request: &ReportRequest, now: Timestamp) -
     let mut dedupe = token.nonce.to_vec();
     dedupe.push(token.delivery);
     dedupe.extend_from_slice(request.dedupe.as_bytes());
-    let print = ctx.keys.prints(PrintKind::Request, &ctx.service, &dedupe).newest();
-    let place = Place::at(RecordKey { kind: RecordKind::Verifications, print: token.record });
-    let dedupe = ClaimKey { kind: ClaimKind::Report, print };
-    Told { ctx, token, report: request.report.clone(), dedupe, place }.look(now)
+    let print = ctx
+        .keys
+        .prints(PrintKind::Request, &ctx.service, &dedupe)
+        .newest();
+    let place = Place::at(RecordKey {
+        kind: RecordKind::Verifications,
+        print: token.record,
+    });
+    let dedupe = ClaimKey {
+        kind: ClaimKind::Report,
+        print,
+    };
+    Told {
+        ctx,
+        token,
+        report: request.report.clone(),
+        dedupe,
+        place,
+    }
+    .look(now)
 }
 
 impl Told {
@@ -62,15 +81,25 @@ impl Told {
         let mut changeset = self.ctx.changeset(now, Standing::Known);
         changeset.reads = self.place.keys().to_vec();
         let not_after = self.ctx.not_after;
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::ReportLook(Look { told: self })) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::ReportLook(Look { told: self })),
+        })
     }
 
     fn write(mut self, record: Record, now: Timestamp) -> Step {
         let mut next = record;
         let unchanged = |told: Self| told.ctx.done(Answer::Reported { changed: false });
-        let Some(entry) = next.entry_mut(&self.token.nonce) else { return unchanged(self) };
+        let Some(entry) = next.entry_mut(&self.token.nonce) else {
+            return unchanged(self);
+        };
         let expires = entry.expires;
-        let Some(delivery) = entry.deliveries.iter_mut().find(|delivery| delivery.number == self.token.delivery) else {
+        let Some(delivery) = entry
+            .deliveries
+            .iter_mut()
+            .find(|delivery| delivery.number == self.token.delivery)
+        else {
             return unchanged(self);
         };
         let to = match &self.report {
@@ -88,11 +117,16 @@ impl Told {
             return unchanged(self);
         }
         let (channel, provider, now_is) = (delivery.channel, delivery.provider.clone(), delivery.status());
-        let Ok(row) = next.encode() else { return self.ctx.fault(store_fault()) };
+        let Ok(row) = next.encode() else {
+            return self.ctx.fault(store_fault());
+        };
         let mut changeset = self.ctx.changeset(now, Standing::Known);
         changeset.records = self.place.becomes(Some(row));
-        changeset.claims =
-            vec![Claim { key: self.dedupe, value: Vec::new(), expires_at: expires + RETENTION + SKEW }];
+        changeset.claims = vec![Claim {
+            key: self.dedupe,
+            value: Vec::new(),
+            expires_at: expires + RETENTION + SKEW,
+        }];
         let code = match &self.report {
             Report::Undelivered(detail) => detail.code,
             Report::Underway | Report::Delivered => None,
@@ -109,8 +143,15 @@ impl Told {
             ..Event::new(now, self.ctx.service.clone(), kind)
         }));
         let not_after = self.ctx.not_after;
-        let then = StoreThen::ReportWrite(Write { told: self, record: next });
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(then) })
+        let then = StoreThen::ReportWrite(Write {
+            told: self,
+            record: next,
+        });
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(then),
+        })
     }
 }
 
@@ -158,7 +199,9 @@ impl Told {
     fn reported(self, record: &Record, now: Timestamp) -> Step {
         let entry = record.entry(&self.token.nonce);
         let failed = matches!(self.report, Report::Undelivered(_));
-        let follow_up = entry.filter(|_| failed).and_then(|entry| self.follow_up(entry, now));
+        let follow_up = entry
+            .filter(|_| failed)
+            .and_then(|entry| self.follow_up(entry, now));
         let answer = Answer::Reported { changed: true };
         Step::Done(Box::new(Outcome {
             answer,
@@ -176,13 +219,21 @@ impl Told {
             Automatic::WithConsent => entry.consent,
             Automatic::Always => true,
         };
-        let latest = entry.deliveries.last().is_some_and(|last| last.number == self.token.delivery);
+        let latest = entry
+            .deliveries
+            .last()
+            .is_some_and(|last| last.number == self.token.delivery);
         if !wanted || !latest || !entry.is_pending(now) {
             return None;
         }
         let sealed = Sealed::open(ctx, &entry.sealed)?;
         let to = sealed.destination(ctx)?;
-        let tried = |channel: Channel| entry.deliveries.iter().any(|delivery| delivery.channel == channel);
+        let tried = |channel: Channel| {
+            entry
+                .deliveries
+                .iter()
+                .any(|delivery| delivery.channel == channel)
+        };
         let channel = rules
             .fallback
             .iter()
@@ -198,7 +249,10 @@ impl Told {
             payee: spelled.payee,
         };
         let seed = Seed::from_bytes(doubled(entry.nonce));
-        let id = ctx.keys.issue(&ctx.service, entry.expires + RETENTION, &seed, &id).ok()?;
+        let id = ctx
+            .keys
+            .issue(&ctx.service, entry.expires + RETENTION, &seed, &id)
+            .ok()?;
         Some(SendRequest {
             service: ctx.service.clone(),
             target: Target::Verification(id),
@@ -212,9 +266,19 @@ impl Told {
 
     /// Whoever sent it first: a verification of a known caller goes on as one.
     fn caller(&self, entry: &Entry, now: Timestamp) -> Caller {
-        let token = DeviceToken { destination: self.token.record, subject: entry.identity.subject, issued: now };
+        let token = DeviceToken {
+            destination: self.token.record,
+            subject: entry.identity.subject,
+            issued: now,
+        };
         let known = entry.identity.standing == Standing::Known;
-        let issued = self.ctx.keys.issue(&self.ctx.service, self.ctx.not_after, &self.ctx.seed, &token);
-        Caller { device_token: issued.ok().filter(|_| known), ..Caller::default() }
+        let issued = self
+            .ctx
+            .keys
+            .issue(&self.ctx.service, self.ctx.not_after, &self.ctx.seed, &token);
+        Caller {
+            device_token: issued.ok().filter(|_| known),
+            ..Caller::default()
+        }
     }
 }

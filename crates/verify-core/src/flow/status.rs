@@ -26,7 +26,9 @@ pub(super) fn start(ctx: Context, request: &VerificationRequest, now: Timestamp)
 
 impl Look {
     pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
-        let Some(mut record) = self.named.seen(answer) else { return self.named.ctx.fault(store_fault()) };
+        let Some(mut record) = self.named.seen(answer) else {
+            return self.named.ctx.fault(store_fault());
+        };
         let clock = now.max(record.newest());
         let closed = self.named.board.closed_before(clock);
         // A closing that a crash kept from being written holds all the same.

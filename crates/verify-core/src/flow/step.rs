@@ -2,8 +2,8 @@
 
 use crate::outcome::Outcome;
 use crate::port::{
-    AssessRequest, Assessment, CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest, Dispatched,
-    InquireRequest, Inquired,
+    AssessRequest, Assessment, CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest,
+    Dispatched, InquireRequest, Inquired,
 };
 use crate::store::{Changeset, StoreAnswer};
 use crate::time::Timestamp;

@@ -45,7 +45,11 @@ pub(super) fn start(mut ctx: Context, request: &TickRequest, now: Timestamp) -> 
     let mut changeset = ctx.changeset(now, Standing::Known);
     changeset.reads = place.keys().to_vec();
     let not_after = ctx.not_after;
-    Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::TickLook(Look { ctx, place })) })
+    Step::Store(StoreStep {
+        changeset,
+        not_after,
+        then: Box::new(StoreThen::TickLook(Look { ctx, place })),
+    })
 }
 
 impl Look {
@@ -57,21 +61,35 @@ impl Look {
         if self.place.is_empty() {
             return self.ctx.done(Answer::Ticked { changed: false });
         }
-        let Ok(before) = self.place.record(&seen) else { return self.ctx.fault(store_fault()) };
+        let Ok(before) = self.place.record(&seen) else {
+            return self.ctx.fault(store_fault());
+        };
         let mut record = before.clone();
         let mut events = Vec::new();
         for entry in &mut record.entries {
             let about = about(&self.ctx, entry, &self.place, now);
             settle_abandoned(entry, now);
             if now >= entry.expires + SKEW && entry.advance(Status::Expired) {
-                events.push(Event { ..about(EventKind::Expired) });
+                events.push(Event {
+                    ..about(EventKind::Expired)
+                });
             }
         }
         match self.question(&mut record, now) {
             Some((request, nonce, delivery)) => {
                 let not_after = self.ctx.not_after;
-                let then = Inquiring { look: self, record, events, nonce, delivery };
-                Step::Inquire(InquireStep { request, not_after, then: Box::new(then) })
+                let then = Inquiring {
+                    look: self,
+                    record,
+                    events,
+                    nonce,
+                    delivery,
+                };
+                Step::Inquire(InquireStep {
+                    request,
+                    not_after,
+                    then: Box::new(then),
+                })
             }
             None if record == before => self.ctx.done(Answer::Ticked { changed: false }),
             None => self.write(record, events, now),
@@ -81,14 +99,23 @@ impl Look {
     /// The first delivery that nobody knows of and that is due to be asked about.
     fn question(&self, record: &mut Record, now: Timestamp) -> Option<(InquireRequest, [u8; 16], [u8; 16])> {
         for entry in &mut record.entries {
-            let (nonce, scope) = (entry.nonce, entry.scope().map(|(_, scope)| scope.clone()).unwrap_or_default());
+            let (nonce, scope) = (
+                entry.nonce,
+                entry.scope().map(|(_, scope)| scope.clone()).unwrap_or_default(),
+            );
             let sealed = entry.sealed.clone();
             for delivery in &mut entry.deliveries {
-                if delivery.status() != DeliveryStatus::Unknown || delivery.due().is_none_or(|due| now < due) {
+                if delivery.status() != DeliveryStatus::Unknown || delivery.due().is_none_or(|due| now < due)
+                {
                     continue;
                 }
                 delivery.inquiries += 1;
-                let able = self.ctx.routes.providers.get(&delivery.provider).is_some_and(|provider| provider.can_inquire);
+                let able = self
+                    .ctx
+                    .routes
+                    .providers
+                    .get(&delivery.provider)
+                    .is_some_and(|provider| provider.can_inquire);
                 let open = Sealed::open(&self.ctx, &sealed).and_then(|sealed| sealed.destination(&self.ctx));
                 let (Some(to), true) = (open, able) else {
                     // Nobody can be asked: it stays unknown, and is not looked at again.
@@ -114,7 +141,9 @@ impl Look {
 
     fn write(self, mut record: Record, events: Vec<Event>, now: Timestamp) -> Step {
         // A verification of which surely nothing was sent is none.
-        record.entries.retain(|entry| entry.may_have_sent() || entry.status() != Status::Pending);
+        record
+            .entries
+            .retain(|entry| entry.may_have_sent() || entry.status() != Status::Pending);
         let row = match record.entries.is_empty() {
             true => None,
             false => match record.encode() {
@@ -126,7 +155,11 @@ impl Look {
         changeset.records = self.place.becomes(row);
         changeset.events = events;
         let not_after = self.ctx.not_after;
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::TickWrite(Write { ctx: self.ctx })) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::TickWrite(Write { ctx: self.ctx })),
+        })
     }
 }
 
@@ -152,7 +185,13 @@ fn about(ctx: &Context, entry: &Entry, place: &Place, now: Timestamp) -> impl Fn
 
 impl Inquiring {
     pub(super) fn resume(self, now: Timestamp, answer: Inquired) -> Step {
-        let Self { look, mut record, mut events, nonce, delivery } = self;
+        let Self {
+            look,
+            mut record,
+            mut events,
+            nonce,
+            delivery,
+        } = self;
         let Some(entry) = record.entry_mut(&nonce) else {
             return look.ctx.done(Answer::Ticked { changed: false });
         };
@@ -184,7 +223,9 @@ impl Write {
     pub(super) fn resume(self, _now: Timestamp, answer: StoreAnswer) -> Step {
         match answer {
             StoreAnswer::Applied(_) => self.ctx.done(Answer::Ticked { changed: true }),
-            StoreAnswer::Refused(_) | StoreAnswer::Unknown => self.ctx.done(Answer::Ticked { changed: false }),
+            StoreAnswer::Refused(_) | StoreAnswer::Unknown => {
+                self.ctx.done(Answer::Ticked { changed: false })
+            }
             StoreAnswer::NotApplied(_) => self.ctx.fault(store_fault()),
         }
     }

@@ -20,7 +20,14 @@ use super::who::Who;
 const LAST_MINUTE: Duration = Duration::from_secs(60);
 
 /// The verification as its caller may see it at `now`, with what the board says is left.
-pub(super) fn view(ctx: &Context, who: &Who, entry: &Entry, board: &Board, notes: &Notes, now: Timestamp) -> Verification {
+pub(super) fn view(
+    ctx: &Context,
+    who: &Who,
+    entry: &Entry,
+    board: &Board,
+    notes: &Notes,
+    now: Timestamp,
+) -> Verification {
     let open = ctx.policy.privacy.disclosure == Disclosure::Open;
     let status = entry.status_at(now);
     let resend_at = fixpoint(now, |at| {
@@ -31,32 +38,57 @@ pub(super) fn view(ctx: &Context, who: &Who, entry: &Entry, board: &Board, notes
         rules.max(last_minute(ctx, who.purpose(), entry, at).map(Until::At))
     });
     let last = entry.deliveries.last();
-    let upstream = entry.deliveries.iter().rev().find_map(|delivery| delivery.upstream.clone());
+    let upstream = entry
+        .deliveries
+        .iter()
+        .rev()
+        .find_map(|delivery| delivery.upstream.clone());
     Verification {
         id: id(ctx, who, entry),
         sid: upstream.filter(|_| open),
         status,
-        channel: last.map_or(ctx.policy.channels_for(who.purpose()).default, |delivery| delivery.channel),
+        channel: last.map_or(ctx.policy.channels_for(who.purpose()).default, |delivery| {
+            delivery.channel
+        }),
         to: who.to.masked(),
         purpose: entry.identity.purpose,
         deliveries: match open {
-            true => entry.deliveries.iter().map(|delivery| (delivery.channel, delivery.status())).collect(),
+            true => entry
+                .deliveries
+                .iter()
+                .map(|delivery| (delivery.channel, delivery.status()))
+                .collect(),
             false => Vec::new(),
         },
         expires_at: entry.expires,
         resend_at,
         sends_left: board.sends_left(now),
-        checks_left: if status == Status::Pending { board.checks_left(now) } else { 0 },
-        fallback: if status == Status::Pending { offered(ctx, who, entry, notes, now) } else { Vec::new() },
+        checks_left: if status == Status::Pending {
+            board.checks_left(now)
+        } else {
+            0
+        },
+        fallback: if status == Status::Pending {
+            offered(ctx, who, entry, notes, now)
+        } else {
+            Vec::new()
+        },
         code_length: match entry.code {
             CodeOf::Own { length, .. } => length,
-            CodeOf::Managed { .. } | CodeOf::Test | CodeOf::Decoy => ctx.policy.code_for(who.purpose()).length,
+            CodeOf::Managed { .. } | CodeOf::Test | CodeOf::Decoy => {
+                ctx.policy.code_for(who.purpose()).length
+            }
         },
     }
 }
 
 /// The end of the code's life when `at` is in its last minute and a resend would carry the same code.
-pub(super) fn last_minute(ctx: &Context, purpose: Purpose, entry: &Entry, at: Timestamp) -> Option<Timestamp> {
+pub(super) fn last_minute(
+    ctx: &Context,
+    purpose: Purpose,
+    entry: &Entry,
+    at: Timestamp,
+) -> Option<Timestamp> {
     let same = match entry.code {
         CodeOf::Own { .. } => ctx.policy.code_for(purpose).resend == Resend::Same,
         CodeOf::Managed { .. } => true,
@@ -79,7 +111,9 @@ fn id(ctx: &Context, who: &Who, entry: &Entry) -> String {
     };
     let seed = Seed::from_bytes(doubled(entry.nonce));
     // Every text in it is bounded when the request is read, so that the token fits.
-    ctx.keys.issue(&ctx.service, entry.expires + RETENTION, &seed, &token).unwrap_or_default()
+    ctx.keys
+        .issue(&ctx.service, entry.expires + RETENTION, &seed, &token)
+        .unwrap_or_default()
 }
 
 /// A seed from a nonce, for tokens that are the same whenever they are made.
@@ -94,15 +128,23 @@ pub(super) fn doubled(nonce: [u8; 16]) -> [u8; 32] {
 /// Channels that are offered now: when the last delivery failed, or was not reported delivered in time.
 fn offered(ctx: &Context, who: &Who, entry: &Entry, notes: &Notes, now: Timestamp) -> Vec<Channel> {
     use crate::record::DeliveryStatus;
-    let Some(last) = entry.deliveries.last() else { return Vec::new() };
+    let Some(last) = entry.deliveries.last() else {
+        return Vec::new();
+    };
     let silent = last.status() != DeliveryStatus::Delivered
         && now >= last.at + ctx.policy.channels_for(who.purpose()).fallback_after;
     if !(silent || last.status().has_failed()) {
         return Vec::new();
     }
-    let failed: Vec<Channel> =
-        entry.deliveries.iter().filter(|delivery| delivery.status().has_failed()).map(|delivery| delivery.channel).collect();
-    fallback(ctx, who, notes, now, |channel| channel == last.channel || failed.contains(&channel))
+    let failed: Vec<Channel> = entry
+        .deliveries
+        .iter()
+        .filter(|delivery| delivery.status().has_failed())
+        .map(|delivery| delivery.channel)
+        .collect();
+    fallback(ctx, who, notes, now, |channel| {
+        channel == last.channel || failed.contains(&channel)
+    })
 }
 
 /// Channels of the fallback list that may be tried, in its order. One that needs another destination is among them.
@@ -114,7 +156,10 @@ pub(super) fn fallback(
     tried: impl Fn(Channel) -> bool,
 ) -> Vec<Channel> {
     let rules = ctx.policy.channels_for(who.purpose());
-    let country = who.to.country().and_then(|country| ctx.policy.countries.channels.get(&country));
+    let country = who
+        .to
+        .country()
+        .and_then(|country| ctx.policy.countries.channels.get(&country));
     let usable = |channel: &Channel| {
         let here = who.to.fits(*channel);
         rules.enabled.contains(channel)
@@ -128,10 +173,17 @@ pub(super) fn fallback(
 }
 
 /// Adds to a refusal what else may be tried, or what is said when nothing is left.
-pub(super) fn with_fallback(ctx: &Context, who: &Who, mut refusal: Refusal, channels: Vec<Channel>) -> Refusal {
+pub(super) fn with_fallback(
+    ctx: &Context,
+    who: &Who,
+    mut refusal: Refusal,
+    channels: Vec<Channel>,
+) -> Refusal {
     if channels.is_empty() {
         match ctx.policy.channels_for(who.purpose()).at_end {
-            AtEnd::StepUp => refusal.factors.clone_from(&ctx.policy.risk_for(who.purpose()).step_up),
+            AtEnd::StepUp => refusal
+                .factors
+                .clone_from(&ctx.policy.risk_for(who.purpose()).step_up),
             AtEnd::Support => refusal.support = true,
         }
     }
@@ -151,5 +203,8 @@ pub(super) fn store_fault() -> Fault {
 
 /// Too many others are at the same record.
 pub(super) fn contention() -> Refusal {
-    Refusal::new(RefusalCode::Conflict, "too many requests for this destination at once; try again")
+    Refusal::new(
+        RefusalCode::Conflict,
+        "too many requests for this destination at once; try again",
+    )
 }

@@ -51,8 +51,10 @@ impl Who {
         let (to, spelled, nonce) = match target {
             Target::To { to, country } => (parsed(ctx, to, *country)?, spelled, None),
             Target::Verification(id) => {
-                let token: VerificationToken =
-                    ctx.keys.open_token(&ctx.service, now, id).map_err(|_| not_found())?;
+                let token: VerificationToken = ctx
+                    .keys
+                    .open_token(&ctx.service, now, id)
+                    .map_err(|_| not_found())?;
                 let to = parsed(ctx, &token.to, None).map_err(|_| not_found())?;
                 let spelled = Spelled {
                     subject: token.subject,
@@ -77,7 +79,16 @@ impl Who {
         let standing = standing(ctx, caller, &destination, subject.as_ref(), now);
         ctx.explanation.destination = Some(destination.newest());
         ctx.explanation.last_digits = to.last_digits(ctx.policy.privacy.last_digits).map(str::to_owned);
-        Ok(Self { to, destination, spelled, subject, binding, standing, caller: caller.clone(), nonce })
+        Ok(Self {
+            to,
+            destination,
+            spelled,
+            subject,
+            binding,
+            standing,
+            caller: caller.clone(),
+            nonce,
+        })
     }
 
     pub(super) fn purpose(&self) -> Purpose {
@@ -114,9 +125,20 @@ impl Who {
         match dimension {
             Dimension::Ip => self.caller.ip.map(address_bytes),
             Dimension::Destination => Some(self.to.canonical().as_bytes().to_vec()),
-            Dimension::Subject => self.spelled.subject.as_ref().map(|subject| subject.as_bytes().to_vec()),
-            Dimension::Device => self.caller.device.as_ref().map(|device| device.as_bytes().to_vec()),
-            Dimension::Country => self.to.country().map(|country| country.as_str().as_bytes().to_vec()),
+            Dimension::Subject => self
+                .spelled
+                .subject
+                .as_ref()
+                .map(|subject| subject.as_bytes().to_vec()),
+            Dimension::Device => self
+                .caller
+                .device
+                .as_ref()
+                .map(|device| device.as_bytes().to_vec()),
+            Dimension::Country => self
+                .to
+                .country()
+                .map(|country| country.as_str().as_bytes().to_vec()),
             Dimension::Prefix => self.to.prefix().map(|prefix| prefix.as_bytes().to_vec()),
             Dimension::Asn => self.caller.asn.map(|asn| asn.to_be_bytes().to_vec()),
             Dimension::Service => Some(Vec::new()),
@@ -160,9 +182,11 @@ fn standing(
 
 fn check_texts(spelled: &Spelled, caller: &Caller) -> Result<(), Refusal> {
     let bounded = |text: Option<&String>, most: usize, field: &'static str| match text {
-        Some(text) if text.is_empty() || text.len() > most => {
-            Err(Refusal::new(RefusalCode::InvalidRequest, "must have 1 to 200 bytes (an amount 1 to 40)").field(field))
-        }
+        Some(text) if text.is_empty() || text.len() > most => Err(Refusal::new(
+            RefusalCode::InvalidRequest,
+            "must have 1 to 200 bytes (an amount 1 to 40)",
+        )
+        .field(field)),
         Some(_) | None => Ok(()),
     };
     bounded(spelled.subject.as_ref(), LONGEST_TEXT, "user_id")?;
@@ -174,19 +198,23 @@ fn check_texts(spelled: &Spelled, caller: &Caller) -> Result<(), Refusal> {
         (_, Some(_), None) => Some("payee"),
         (_, None, Some(_)) => Some("amount"),
         (Purpose::Transaction, None, None) => Some("amount"),
-        (
-            Purpose::SignIn | Purpose::SignUp | Purpose::ChangeDestination | Purpose::Recovery,
-            None,
-            None,
-        ) => None,
+        (Purpose::SignIn | Purpose::SignUp | Purpose::ChangeDestination | Purpose::Recovery, None, None) => {
+            None
+        }
     };
     missing.map_or(Ok(()), |field| {
-        Err(Refusal::new(RefusalCode::InvalidRequest, "amount and payee go together, and a transaction needs both")
-            .field(field))
+        Err(Refusal::new(
+            RefusalCode::InvalidRequest,
+            "amount and payee go together, and a transaction needs both",
+        )
+        .field(field))
     })
 }
 
 /// What is expired, used, canceled, exhausted, foreign or never existed: all alike.
 pub(super) fn not_found() -> Refusal {
-    Refusal::new(RefusalCode::NotFound, "nothing is pending here; ask for a new code")
+    Refusal::new(
+        RefusalCode::NotFound,
+        "nothing is pending here; ask for a new code",
+    )
 }

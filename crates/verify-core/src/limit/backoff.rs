@@ -25,7 +25,11 @@ pub struct Backoff {
 impl Backoff {
     /// Failures in the run, none when it is forgotten at `now`.
     pub fn failures(&self, forget_after: Duration, now: Timestamp) -> u32 {
-        if self.is_forgotten(forget_after, now) { 0 } else { self.count }
+        if self.is_forgotten(forget_after, now) {
+            0
+        } else {
+            self.count
+        }
     }
 
     /// `None` when a check is admitted at `now`; else until when it waits.
@@ -40,16 +44,28 @@ impl Backoff {
     #[must_use]
     pub fn counted(&self, forget_after: Duration, now: Timestamp) -> Self {
         let now = now.max(self.last);
-        if self.is_forgotten(forget_after, now) {
-            return Self { count: 1, last: now, run: self.run.wrapping_add(1) };
+        if self.count > 0 && self.is_forgotten(forget_after, now) {
+            return Self {
+                count: 1,
+                last: now,
+                run: self.run.wrapping_add(1),
+            };
         }
-        Self { count: self.count.saturating_add(1), last: now, run: self.run }
+        Self {
+            count: self.count.saturating_add(1),
+            last: now,
+            run: self.run,
+        }
     }
 
     /// The state after a success, or an operator's word.
     #[must_use]
     pub fn reset(&self) -> Self {
-        Self { count: 0, last: self.last, run: self.run.wrapping_add(1) }
+        Self {
+            count: 0,
+            last: self.last,
+            run: self.run.wrapping_add(1),
+        }
     }
 
     /// Undoes the failure that made `charged` out of `before`. Nothing when the run has ended since.
@@ -58,8 +74,16 @@ impl Backoff {
         if self.run != charged.run || self.count == 0 {
             return *self;
         }
-        let last = if self.last == charged.last { before.last } else { self.last };
-        Self { count: self.count.saturating_sub(1), last, run: self.run }
+        let last = if self.last == charged.last {
+            before.last
+        } else {
+            self.last
+        };
+        Self {
+            count: self.count.saturating_sub(1),
+            last,
+            run: self.run,
+        }
     }
 
     /// The end of the wait that the run has reached, whether or not it is over.
@@ -84,13 +108,19 @@ impl Backoff {
             Wait::For(span) => *span >= CLOSING_WAIT,
             Wait::Never => true,
         });
-        closing.map_or(u32::MAX, |(count, _)| count.saturating_sub(self.failures(forget_after, now)))
+        closing.map_or(u32::MAX, |(count, _)| {
+            count.saturating_sub(self.failures(forget_after, now))
+        })
     }
 
     /// The instant after which the state decides nothing.
     pub fn outlived(&self, forget_after: Duration) -> Timestamp {
         // After a reset only the run number matters, and only while a flow may still take a charge back.
-        if self.count == 0 { self.last + CLOSING_WAIT } else { self.last + forget_after }
+        if self.count == 0 {
+            self.last + CLOSING_WAIT
+        } else {
+            self.last + forget_after
+        }
     }
 
     fn is_forgotten(&self, forget_after: Duration, now: Timestamp) -> bool {
@@ -109,7 +139,12 @@ mod tests {
     fn waits(entries: &[(u32, Option<u64>)]) -> Waits {
         let map: BTreeMap<_, _> = entries
             .iter()
-            .map(|&(count, secs)| (count, secs.map_or(Wait::Never, |secs| Wait::For(Duration::from_secs(secs)))))
+            .map(|&(count, secs)| {
+                (
+                    count,
+                    secs.map_or(Wait::Never, |secs| Wait::For(Duration::from_secs(secs))),
+                )
+            })
             .collect();
         Arc::new(map)
     }
@@ -138,7 +173,10 @@ mod tests {
     fn i39_never_ends_with_forget_after_at_the_latest() {
         let waits = waits(&[(1, None)]);
         let state = Backoff::default().counted(MONTH, at(10));
-        assert_eq!(state.denied(&waits, MONTH, at(11)), Some(Until::At(at(10) + MONTH)));
+        assert_eq!(
+            state.denied(&waits, MONTH, at(11)),
+            Some(Until::At(at(10) + MONTH))
+        );
         assert_eq!(state.denied(&waits, MONTH, at(10) + MONTH), None);
         let next = state.counted(MONTH, at(10) + MONTH);
         assert_eq!((next.count, next.run), (1, 1), "a forgotten run is over");
@@ -171,6 +209,9 @@ mod tests {
             state = state.counted(MONTH, at(second));
         }
         assert_eq!(state.left_before_closing(&waits, MONTH, at(4)), 1);
-        assert_eq!(state.counted(MONTH, at(4)).denied(&waits, MONTH, at(4)), Some(Until::At(at(904))));
+        assert_eq!(
+            state.counted(MONTH, at(4)).denied(&waits, MONTH, at(4)),
+            Some(Until::At(at(904)))
+        );
     }
 }

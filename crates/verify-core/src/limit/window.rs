@@ -38,7 +38,8 @@ impl Window {
     /// Units counted in the interval of length `per` that ends at `now`.
     pub fn used(&self, per: Duration, now: Timestamp) -> u64 {
         let now = now.max(self.newest);
-        self.live(per, now).fold(0, |sum, stamp| sum.saturating_add(stamp.units))
+        self.live(per, now)
+            .fold(0, |sum, stamp| sum.saturating_add(stamp.units))
     }
 
     /// `None` when `cost` more units are admitted at `now`; else the first instant at which they are.
@@ -64,8 +65,15 @@ impl Window {
     #[must_use]
     pub fn counted(&self, max: u64, per: Duration, cost: u64, now: Timestamp) -> Self {
         let now = now.max(self.newest);
-        let at = if max <= EXACT_UP_TO { now } else { rounded_up(now, per) };
-        let mut next = Self { newest: now, stamps: self.live(per, now).copied().collect() };
+        let at = if max <= EXACT_UP_TO {
+            now
+        } else {
+            rounded_up(now, per)
+        };
+        let mut next = Self {
+            newest: now,
+            stamps: self.live(per, now).copied().collect(),
+        };
         if cost > 0 {
             next.insert(Stamp { at, units: cost });
         }
@@ -80,9 +88,11 @@ impl Window {
     pub fn taken_back(&self, per: Duration, units: u64, at: Timestamp) -> Self {
         let mut next = self.clone();
         let grid = rounded_up(at, per);
-        let found = next.stamps.iter().position(|stamp| stamp.at == at).or_else(|| {
-            next.stamps.iter().position(|stamp| stamp.at == grid)
-        });
+        let found = next
+            .stamps
+            .iter()
+            .position(|stamp| stamp.at == at)
+            .or_else(|| next.stamps.iter().position(|stamp| stamp.at == grid));
         if let Some(stamp) = found.and_then(|index| next.stamps.get_mut(index)) {
             stamp.units = stamp.units.saturating_sub(units);
         }
@@ -92,7 +102,10 @@ impl Window {
 
     /// The instant after which nothing in it counts.
     pub fn outlived(&self, per: Duration) -> Timestamp {
-        self.stamps.last().map_or(self.newest, |stamp| stamp.at + per).max(self.newest)
+        self.stamps
+            .last()
+            .map_or(self.newest, |stamp| stamp.at + per)
+            .max(self.newest)
     }
 
     /// The latest true instant at which something was counted.
@@ -121,7 +134,10 @@ impl Window {
     fn regrid(&mut self, per: Duration) {
         let stamps = std::mem::take(&mut self.stamps);
         for stamp in stamps {
-            self.insert(Stamp { at: rounded_up(stamp.at, per), ..stamp });
+            self.insert(Stamp {
+                at: rounded_up(stamp.at, per),
+                ..stamp
+            });
         }
     }
 }
@@ -145,29 +161,45 @@ mod tests {
     fn i12_rounded_stamps_do_not_serve_as_the_clock() {
         // 17 per 16 s: 16 units, then 1 shortly before the grid, then 16 more a moment later would make 33 in 15 s.
         let per = Duration::from_secs(16);
-        let window = Window::default().counted(17, per, 16, at(16_000)).counted(17, per, 1, at(31_001));
-        assert_eq!(window.denied(17, per, 16, at(31_002)), Some(Until::At(at(32_000))));
+        let window = Window::default()
+            .counted(17, per, 16, at(16_000))
+            .counted(17, per, 1, at(31_001));
+        assert_eq!(
+            window.denied(17, per, 16, at(31_002)),
+            Some(Until::At(at(32_000)))
+        );
     }
 
     #[test]
     fn a_cost_above_the_maximum_is_never_admitted() {
-        assert_eq!(Window::default().denied(3, Duration::from_secs(1), 4, at(5)), Some(Until::Never));
+        assert_eq!(
+            Window::default().denied(3, Duration::from_secs(1), 4, at(5)),
+            Some(Until::Never)
+        );
     }
 
     #[test]
     fn what_is_taken_back_can_be_used_again() {
         let per = Duration::from_secs(10);
-        let window = Window::default().counted(1, per, 1, at(1_000)).taken_back(per, 1, at(1_000));
+        let window = Window::default()
+            .counted(1, per, 1, at(1_000))
+            .taken_back(per, 1, at(1_000));
         assert_eq!(window.denied(1, per, 1, at(1_000)), None);
-        let large = Window::default().counted(100, per, 40, at(1_001)).taken_back(per, 40, at(1_001));
+        let large = Window::default()
+            .counted(100, per, 40, at(1_001))
+            .taken_back(per, 40, at(1_001));
         assert_eq!(large.used(per, at(1_001)), 0);
     }
 
     #[test]
     fn a_changed_rule_regrids_what_it_finds() {
         let per = Duration::from_secs(16);
-        let exact = (0..16).fold(Window::default(), |window, i| window.counted(16, per, 1, at(1 + i * 7)));
-        let wide = (0..40).fold(exact, |window, i| window.counted(1_000, per, 1, at(200 + i * 390)));
+        let exact = (0..16).fold(Window::default(), |window, i| {
+            window.counted(16, per, 1, at(1 + i * 7))
+        });
+        let wide = (0..40).fold(exact, |window, i| {
+            window.counted(1_000, per, 1, at(200 + i * 390))
+        });
         assert!(wide.stamps().len() <= MAX_STAMPS);
         assert!(wide.used(per, at(200)) >= 16, "re-gridding forgets nothing early");
     }

@@ -331,7 +331,10 @@ pub struct Detail {
 impl Detail {
     /// A detail; the message is cut to 300 characters, and what looks like a number or a mailbox is masked.
     pub fn new(code: Option<u32>, message: &str) -> Self {
-        Self { code, message: masked(message) }
+        Self {
+            code,
+            message: masked(message),
+        }
     }
 
     /// The masked message.
@@ -344,7 +347,12 @@ impl Detail {
 /// words with an `@`; control characters become spaces.
 fn masked(text: &str) -> String {
     let mut out = String::new();
-    for word in text.chars().take(300).collect::<String>().split([' ', '\n', '\r', '\t']) {
+    for word in text
+        .chars()
+        .take(300)
+        .collect::<String>()
+        .split([' ', '\n', '\r', '\t'])
+    {
         if !out.is_empty() {
             out.push(' ');
         }
@@ -411,7 +419,9 @@ pub struct CompareRequest {
 
 impl fmt::Debug for CompareRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CompareRequest").field("provider", &self.provider).finish_non_exhaustive()
+        f.debug_struct("CompareRequest")
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
     }
 }
 
@@ -455,7 +465,9 @@ pub struct InquireRequest {
 
 impl fmt::Debug for InquireRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InquireRequest").field("provider", &self.provider).finish_non_exhaustive()
+        f.debug_struct("InquireRequest")
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
     }
 }
 
@@ -533,8 +545,14 @@ mod tests {
     #[test]
     fn i65_numbers_and_mailboxes_are_masked_for_operators_too() {
         for (said, kept) in [
-            ("Invalid parameter `To`: +12025550110", "Invalid parameter `To`: [number]"),
-            ("The number +1 (202) 555-0110 is blocked", "The number [number] is blocked"),
+            (
+                "Invalid parameter `To`: +12025550110",
+                "Invalid parameter `To`: [number]",
+            ),
+            (
+                "The number +1 (202) 555-0110 is blocked",
+                "The number [number] is blocked",
+            ),
             ("no mailbox ann@example.com here", "no mailbox [mailbox] here"),
             ("code 60203, 5 of 5", "code [number], 5 of 5"),
             ("try 3 of 10", "try 3 of 10"),

@@ -93,7 +93,10 @@ pub struct NoRisk;
 #[async_trait]
 impl RiskScorer for NoRisk {
     async fn assess(&self, _request: &AssessRequest) -> Result<Assessment, Unavailable> {
-        Ok(Assessment { level: Some(RiskLevel::Low), ..Assessment::default() })
+        Ok(Assessment {
+            level: Some(RiskLevel::Low),
+            ..Assessment::default()
+        })
     }
 }
 

@@ -283,7 +283,10 @@ pub struct Seen {
 impl Seen {
     /// A record that was named.
     pub fn record(&self, key: &RecordKey) -> Option<&Row> {
-        self.records.iter().find(|(named, _)| named == key).and_then(|(_, row)| row.as_ref())
+        self.records
+            .iter()
+            .find(|(named, _)| named == key)
+            .and_then(|(_, row)| row.as_ref())
     }
 
     /// A claim that was there before.

@@ -4,8 +4,8 @@ use crate::limit::{Backoff, Counter};
 use crate::time::{SKEW, Timestamp};
 
 use super::{
-    Changeset, Charge, Claim, ClaimKey, Counted, CounterKey, CounterSeen, Expect, Mode, RecordKey, Row, Seen, Takeback,
-    Write,
+    Changeset, Charge, Claim, ClaimKey, Counted, CounterKey, CounterSeen, Expect, Mode, RecordKey, Row, Seen,
+    Takeback, Write,
 };
 
 /// What a store holds for one service, under its lock. Outlived entries may still be returned.
@@ -37,23 +37,38 @@ pub struct Evaluation {
 /// gives the same number twice.
 pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evaluation {
     let now = changeset.at;
-    let mut counters = Touched { view, now, entries: Vec::new() };
+    let mut counters = Touched {
+        view,
+        now,
+        entries: Vec::new(),
+    };
     let mut claims_written = Vec::new();
 
     for takeback in &changeset.takebacks {
-        if view.claim(&takeback.once).is_none_or(|claim| claim.expires_at <= now) {
+        if view
+            .claim(&takeback.once)
+            .is_none_or(|claim| claim.expires_at <= now)
+        {
             counters.take_back(takeback);
-            let marker = Claim { key: takeback.once, value: Vec::new(), expires_at: takeback.expires_at };
+            let marker = Claim {
+                key: takeback.once,
+                value: Vec::new(),
+                expires_at: takeback.expires_at,
+            };
             claims_written.push((takeback.once, Some(marker)));
         }
     }
     for key in &changeset.resets {
         counters.reset(key);
     }
-    let live = |key: &RecordKey| view.record(key).is_some_and(|row| !row.is_outlived(now) && row.is_live(now));
+    let live = |key: &RecordKey| {
+        view.record(key)
+            .is_some_and(|row| !row.is_outlived(now) && row.is_live(now))
+    };
     let mut seen = Seen::default();
     for charge in &changeset.charges {
-        let counts = charge.mode != Mode::Probe && (charge.when_live.is_empty() || charge.when_live.iter().any(live));
+        let counts =
+            charge.mode != Mode::Probe && (charge.when_live.is_empty() || charge.when_live.iter().any(live));
         seen.counters.push(counters.charge(charge, counts));
     }
 
@@ -66,10 +81,14 @@ pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evalua
         seen.records.push((change.key, row));
     }
     for key in &changeset.reads {
-        seen.records.push((*key, view.record(key).filter(|row| !row.is_outlived(now))));
+        seen.records
+            .push((*key, view.record(key).filter(|row| !row.is_outlived(now))));
     }
     for claim in &changeset.claims {
-        seen.claims.extend(view.claim(&claim.key).filter(|existing| existing.expires_at > now));
+        seen.claims.extend(
+            view.claim(&claim.key)
+                .filter(|existing| existing.expires_at > now),
+        );
         claims_written.push((claim.key, Some(claim.clone())));
     }
 
@@ -79,7 +98,13 @@ pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evalua
             counter.after = counter.before.clone();
             counter.charged = false;
         }
-        return Evaluation { applied: false, seen, counters: Vec::new(), records: Vec::new(), claims: Vec::new() };
+        return Evaluation {
+            applied: false,
+            seen,
+            counters: Vec::new(),
+            records: Vec::new(),
+            claims: Vec::new(),
+        };
     }
     claims_written.extend(changeset.unclaim.iter().map(|key| (*key, None)));
     let records = written_records(changeset, version);
@@ -90,12 +115,24 @@ pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evalua
             }
         }
     }
-    Evaluation { applied: true, seen, counters: counters.written(), records, claims: claims_written }
+    Evaluation {
+        applied: true,
+        seen,
+        counters: counters.written(),
+        records,
+        claims: claims_written,
+    }
 }
 
 fn written_records(changeset: &Changeset, version: u64) -> Vec<(RecordKey, Option<Row>)> {
     let written = |change: &super::RecordChange| match &change.write {
-        Write::Put(row) => Some((change.key, Some(Row { version, ..row.clone() }))),
+        Write::Put(row) => Some((
+            change.key,
+            Some(Row {
+                version,
+                ..row.clone()
+            }),
+        )),
         Write::Delete => Some((change.key, None)),
         Write::Keep => None,
     };
@@ -122,7 +159,12 @@ impl<V: View> Touched<'_, V> {
             Some(index) => index,
             None => {
                 let state = self.view.counter(key);
-                self.entries.push(Entry { key: *key, state, expires_at: Timestamp::ZERO, changed: false });
+                self.entries.push(Entry {
+                    key: *key,
+                    state,
+                    expires_at: Timestamp::ZERO,
+                    changed: false,
+                });
                 self.entries.len() - 1
             }
         };
@@ -133,18 +175,31 @@ impl<V: View> Touched<'_, V> {
     fn charge(&mut self, charge: &Charge, counts: bool) -> CounterSeen {
         let now = self.now;
         let entry = self.entry(&charge.key);
-        let before = entry.state.clone().unwrap_or_else(|| Counter::empty(&charge.rule));
+        let before = entry
+            .state
+            .clone()
+            .unwrap_or_else(|| Counter::empty(&charge.rule));
         let denied = match charge.mode {
             Mode::Force => None,
             Mode::Charge | Mode::Probe => before.denied(&charge.rule, charge.cost, now),
         };
-        let after = if counts { before.counted(&charge.rule, charge.cost, now) } else { before.clone() };
+        let after = if counts {
+            before.counted(&charge.rule, charge.cost, now)
+        } else {
+            before.clone()
+        };
         if counts {
             entry.expires_at = entry.expires_at.max(after.outlived(&charge.rule));
             entry.state = Some(after.clone());
             entry.changed = true;
         }
-        CounterSeen { key: charge.key, before, after, charged: counts, denied }
+        CounterSeen {
+            key: charge.key,
+            before,
+            after,
+            charged: counts,
+            denied,
+        }
     }
 
     fn reset(&mut self, key: &CounterKey) {
@@ -165,7 +220,14 @@ impl<V: View> Touched<'_, V> {
                 let end = window.outlived(*per);
                 (Counter::Window(window), end)
             }
-            (Some(Counter::Backoff(backoff)), Counted::Failure { before, charged, forget_after }) => {
+            (
+                Some(Counter::Backoff(backoff)),
+                Counted::Failure {
+                    before,
+                    charged,
+                    forget_after,
+                },
+            ) => {
                 let backoff: Backoff = backoff.taken_back(before, charged);
                 (Counter::Backoff(backoff), backoff.outlived(*forget_after))
             }
@@ -180,7 +242,11 @@ impl<V: View> Touched<'_, V> {
         self.entries
             .into_iter()
             .filter(|entry| entry.changed)
-            .filter_map(|entry| entry.state.map(|state| (entry.key, state, entry.expires_at + SKEW)))
+            .filter_map(|entry| {
+                entry
+                    .state
+                    .map(|state| (entry.key, state, entry.expires_at + SKEW))
+            })
             .collect()
     }
 }

@@ -30,23 +30,35 @@ pub(in crate::flow) struct Approve {
 
 impl Approve {
     pub(super) fn new(check: Check, record: Record, nonce: [u8; 16], clock: Timestamp) -> Self {
-        Self { check, record, nonce, clock }
+        Self {
+            check,
+            record,
+            nonce,
+            clock,
+        }
     }
 
     pub(super) fn write(mut self, now: Timestamp) -> Step {
         let mark = self.mark();
         let mut record = self.record.clone();
-        let Some(entry) = record.entry_mut(&self.nonce) else { return self.check.ctx.refuse(not_found()) };
+        let Some(entry) = record.entry_mut(&self.nonce) else {
+            return self.check.ctx.refuse(not_found());
+        };
         // Expired in the meantime, canceled, or approved by somebody else.
         if !entry.is_pending(self.clock) || !entry.advance(Status::Approved) {
             return self.check.ctx.refuse(not_found());
         }
         entry.approval = Some(mark);
-        let scope = entry.scope().map(|(provider, scope)| (provider.clone(), scope.clone()));
+        let scope = entry
+            .scope()
+            .map(|(provider, scope)| (provider.clone(), scope.clone()));
         if scope.is_some() {
             // Siblings in the scope shared the code that is used up now.
             let shares = |entry: &&mut Entry| {
-                entry.scope().map(|(provider, scope)| (provider.clone(), scope.clone())) == scope
+                entry
+                    .scope()
+                    .map(|(provider, scope)| (provider.clone(), scope.clone()))
+                    == scope
             };
             for sibling in record.entries.iter_mut().filter(shares) {
                 sibling.advance(Status::Canceled);
@@ -55,25 +67,43 @@ impl Approve {
         let check = &self.check;
         // The reset forgets what the lockout had closed, so that is written down first.
         let closed = check.board.closed_before(self.clock);
-        write_down_ends(&mut record, closed, self.clock, |entry| entry.identity.standing == check.who.standing);
-        let Ok(row) = record.encode() else { return self.check.ctx.fault(store_fault()) };
+        write_down_ends(&mut record, closed, self.clock, |entry| {
+            entry.identity.standing == check.who.standing
+        });
+        let Ok(row) = record.encode() else {
+            return self.check.ctx.fault(store_fault());
+        };
         let mut changeset = check.ctx.changeset(now, Standing::Known);
         changeset.takebacks = takebacks(&check.ctx, &check.board, |kind| kind == Kind::Failures);
-        changeset.resets = lockout_keys(&check.who, check.who.standing).into_iter().map(|(_, key)| key).collect();
+        changeset.resets = lockout_keys(&check.who, check.who.standing)
+            .into_iter()
+            .map(|(_, key)| key)
+            .collect();
         changeset.records = check.place.becomes(Some(row));
         changeset.events = vec![Event {
             verification: Some(print_of(self.nonce)),
-            channel: record.entry(&self.nonce).and_then(|entry| entry.deliveries.last()).map(|last| last.channel),
+            channel: record
+                .entry(&self.nonce)
+                .and_then(|entry| entry.deliveries.last())
+                .map(|last| last.channel),
             ..check.event(EventKind::Approved, now)
         }];
         self.check.ctx.explanation.verification = Some(print_of(self.nonce));
         let not_after = self.check.ctx.not_after;
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::Approve(self)) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::Approve(self)),
+        })
     }
 
     fn mark(&self) -> ApprovalMark {
         let by_key = self.check.key.as_ref().map(|key| key.claim.print);
-        ApprovalMark { id: self.check.ctx.seed.bytes("approval"), by_key, at: self.clock }
+        ApprovalMark {
+            id: self.check.ctx.seed.bytes("approval"),
+            by_key,
+            at: self.clock,
+        }
     }
 
     pub(in crate::flow) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
@@ -84,23 +114,35 @@ impl Approve {
             },
             StoreAnswer::Refused(seen) => {
                 self.check.place.take(&seen);
-                let Ok(record) = self.check.place.record(&seen) else { return self.check.ctx.fault(store_fault()) };
+                let Ok(record) = self.check.place.record(&seen) else {
+                    return self.check.ctx.fault(store_fault());
+                };
                 let id = self.mark().id;
-                let ours = record.entry(&self.nonce).and_then(|entry| entry.approval.as_ref());
+                let ours = record
+                    .entry(&self.nonce)
+                    .and_then(|entry| entry.approval.as_ref());
                 if ours.is_some_and(|mark| mark.id == id) {
                     return self.approved(&record);
                 }
                 self.clock = self.clock.max(now).max(record.newest());
                 self.record = record;
-                if self.check.ctx.try_again() { self.write(now) } else { self.check.ctx.refuse(contention()) }
+                if self.check.ctx.try_again() {
+                    self.write(now)
+                } else {
+                    self.check.ctx.refuse(contention())
+                }
             }
             StoreAnswer::Unknown if self.check.ctx.try_again() => self.write(now),
-            StoreAnswer::Unknown | StoreAnswer::NotApplied(_) => self.check.ctx.fault(Fault::StoreUnavailable),
+            StoreAnswer::Unknown | StoreAnswer::NotApplied(_) => {
+                self.check.ctx.fault(Fault::StoreUnavailable)
+            }
         }
     }
 
     fn approved(self, record: &Record) -> Step {
-        let Some(entry) = record.entry(&self.nonce) else { return self.check.ctx.fault(store_fault()) };
+        let Some(entry) = record.entry(&self.nonce) else {
+            return self.check.ctx.fault(store_fault());
+        };
         let answer = approval(&self.check.ctx, &self.check.who, entry);
         self.check.ctx.done(answer)
     }
@@ -112,7 +154,11 @@ pub(in crate::flow) fn approval(ctx: &Context, who: &Who, entry: &Entry) -> Answ
         return Answer::Fault(store_fault());
     };
     let test = entry.code == CodeOf::Test;
-    let assurance = if test { Assurance::Test } else { Assurance::of(last.channel) };
+    let assurance = if test {
+        Assurance::Test
+    } else {
+        Assurance::of(last.channel)
+    };
     let seed = Seed::from_bytes(doubled(mark.id));
     let proof = ProofToken {
         id: mark.id,
@@ -125,14 +171,26 @@ pub(in crate::flow) fn approval(ctx: &Context, who: &Who, entry: &Entry) -> Answ
         approved_at: mark.at,
         expires: mark.at + ctx.policy.proof_ttl,
     };
-    let device =
-        DeviceToken { destination: who.destination.newest(), subject: entry.identity.subject, issued: mark.at };
+    let device = DeviceToken {
+        destination: who.destination.newest(),
+        subject: entry.identity.subject,
+        issued: mark.at,
+    };
     let proof = ctx.keys.issue(&ctx.service, proof.expires, &seed, &proof);
-    let device = ctx.keys.issue(&ctx.service, mark.at + ctx.policy.device_ttl, &seed, &device);
-    let (Ok(proof), Ok(device_token)) = (proof, device) else { return Answer::Fault(store_fault()) };
+    let device = ctx
+        .keys
+        .issue(&ctx.service, mark.at + ctx.policy.device_ttl, &seed, &device);
+    let (Ok(proof), Ok(device_token)) = (proof, device) else {
+        return Answer::Fault(store_fault());
+    };
     let open = ctx.policy.privacy.disclosure == Disclosure::Open;
     Answer::Approved(Box::new(Approval {
-        sid: entry.deliveries.iter().rev().find_map(|delivery| delivery.upstream.clone()).filter(|_| open),
+        sid: entry
+            .deliveries
+            .iter()
+            .rev()
+            .find_map(|delivery| delivery.upstream.clone())
+            .filter(|_| open),
         proof,
         device_token,
         purpose: entry.identity.purpose,

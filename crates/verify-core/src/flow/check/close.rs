@@ -39,7 +39,14 @@ pub(in crate::flow) struct Told {
 
 impl Close {
     pub(super) fn new(check: Check, record: Record, closed: Timestamp, answer: Answer) -> Self {
-        Self { check, record, closed, answer, takebacks: Vec::new(), conclude: None }
+        Self {
+            check,
+            record,
+            closed,
+            answer,
+            takebacks: Vec::new(),
+            conclude: None,
+        }
     }
 
     pub(super) fn taking_back(mut self, takebacks: Vec<Takeback>) -> Self {
@@ -59,7 +66,10 @@ impl Close {
         changeset.takebacks.clone_from(&self.takebacks);
         changeset.events = exhausted
             .iter()
-            .map(|nonce| Event { verification: Some(print_of(*nonce)), ..check.event(EventKind::Exhausted, now) })
+            .map(|nonce| Event {
+                verification: Some(print_of(*nonce)),
+                ..check.event(EventKind::Exhausted, now)
+            })
             .chain(check.board.alerts(clock).into_iter().map(|rule| Event {
                 rules: vec![rule],
                 ..check.event(EventKind::LimitAlert, now)
@@ -76,16 +86,27 @@ impl Close {
             }
         }
         let not_after = self.check.ctx.not_after;
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::Close(self)) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::Close(self)),
+        })
     }
 
     pub(in crate::flow) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
         match answer {
             StoreAnswer::Applied(_) => match self.conclude {
                 Some(request) => {
-                    let told = Told { check: self.check, answer: self.answer };
+                    let told = Told {
+                        check: self.check,
+                        answer: self.answer,
+                    };
                     let not_after = request.not_after;
-                    Step::Conclude(ConcludeStep { request, not_after, then: Box::new(ConcludeThen::Closed(told)) })
+                    Step::Conclude(ConcludeStep {
+                        request,
+                        not_after,
+                        then: Box::new(ConcludeThen::Closed(told)),
+                    })
                 }
                 None => self.check.ctx.done(self.answer),
             },
@@ -118,9 +139,11 @@ impl Told {
 pub(super) fn takebacks(ctx: &Context, board: &Board, wanted: impl Fn(Kind) -> bool) -> Vec<Takeback> {
     let back = |(index, line): (usize, &crate::flow::board::Line)| {
         let counted = match (&line.charge.rule, wanted(line.kind) && line.before != line.after) {
-            (Rule::Window { per, .. }, true) => {
-                Counted::Units { per: *per, units: line.charge.cost, at: window_of(&line.after)?.newest() }
-            }
+            (Rule::Window { per, .. }, true) => Counted::Units {
+                per: *per,
+                units: line.charge.cost,
+                at: window_of(&line.after)?.newest(),
+            },
             (Rule::Backoff { forget_after, .. }, true) => Counted::Failure {
                 before: *run_of(&line.before)?,
                 charged: *run_of(&line.after)?,
@@ -132,7 +155,10 @@ pub(super) fn takebacks(ctx: &Context, board: &Board, wanted: impl Fn(Kind) -> b
         Some(Takeback {
             key: line.charge.key,
             counted,
-            once: ClaimKey { kind: ClaimKind::Takeback, print: print_of(once) },
+            once: ClaimKey {
+                kind: ClaimKind::Takeback,
+                print: print_of(once),
+            },
             expires_at: ctx.not_after + SKEW + SKEW,
         })
     };

@@ -80,25 +80,52 @@ pub(super) fn start(mut ctx: Context, request: &CheckRequest, now: Timestamp) ->
     }
     let place = Place::of(RecordKind::Verifications, &who.destination);
     let board = Board::for_check(&ctx, &who, place.keys());
-    let key = request.idempotency_key.as_ref().map(|key| idempotency(&ctx, key, &who, &guess));
-    Check { ctx, who, guess, key, board, place }.count(now)
+    let key = request
+        .idempotency_key
+        .as_ref()
+        .map(|key| idempotency(&ctx, key, &who, &guess));
+    Check {
+        ctx,
+        who,
+        guess,
+        key,
+        board,
+        place,
+    }
+    .count(now)
 }
 
 /// Exactly as many ASCII digits as a code has, before anything else (RFC 4226, INVARIANT I-15). A managed provider may
 /// have codes of another length than the policy's, which only it knows.
 fn guess(ctx: &Context, request: &CheckRequest) -> Result<Code, Refusal> {
-    if request.idempotency_key.as_ref().is_some_and(|key| key.is_empty() || key.len() > 255) {
+    if request
+        .idempotency_key
+        .as_ref()
+        .is_some_and(|key| key.is_empty() || key.len() > 255)
+    {
         let refusal = Refusal::new(RefusalCode::InvalidRequest, "must have 1 to 255 characters");
         return Err(refusal.field("Idempotency-Key"));
     }
-    let managed = ctx.routes.providers.values().any(|provider| provider.maker == Maker::Managed);
+    let managed = ctx
+        .routes
+        .providers
+        .values()
+        .any(|provider| provider.maker == Maker::Managed);
     let digits = u8::try_from(request.code.len()).unwrap_or(u8::MAX);
-    let own = [ctx.policy.code.length].into_iter().chain(ctx.policy.purposes.values().map(|rules| rules.code.length));
+    let own = [ctx.policy.code.length]
+        .into_iter()
+        .chain(ctx.policy.purposes.values().map(|rules| rules.code.length));
     let fits = managed || own.into_iter().any(|length| length == digits);
     let length = CodeLength::new(digits).filter(|_| fits);
     length
         .and_then(|length| Code::parse(&request.code, length).ok())
-        .ok_or_else(|| Refusal::new(RefusalCode::InvalidCode, "a code has digits 0 to 9 only, as many as were sent").field("code"))
+        .ok_or_else(|| {
+            Refusal::new(
+                RefusalCode::InvalidCode,
+                "a code has digits 0 to 9 only, as many as were sent",
+            )
+            .field("code")
+        })
 }
 
 /// True when every provider compares its own codes and none can be asked.
@@ -106,22 +133,35 @@ fn nobody_can_compare(ctx: &Context) -> bool {
     let mut providers = ctx.routes.providers.values().peekable();
     providers.peek().is_some()
         && ctx.policy.tests.is_empty()
-        && providers.all(|provider| provider.maker == Maker::Managed && ctx.open_breakers.contains(&provider.name))
+        && providers
+            .all(|provider| provider.maker == Maker::Managed && ctx.open_breakers.contains(&provider.name))
 }
 
 fn idempotency(ctx: &Context, key: &str, who: &Who, guess: &Code) -> Key {
-    let print = ctx.keys.prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes()).newest();
+    let print = ctx
+        .keys
+        .prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes())
+        .newest();
     let mut body = Vec::new();
     for text in [who.to.canonical(), who.purpose().as_str(), guess.expose()] {
         body.extend_from_slice(&(text.len() as u64).to_be_bytes());
         body.extend_from_slice(text.as_bytes());
     }
     let body = ctx.keys.prints(PrintKind::Request, &ctx.service, &body).newest();
-    Key { claim: ClaimKey { kind: ClaimKind::Check, print }, body }
+    Key {
+        claim: ClaimKey {
+            kind: ClaimKind::Check,
+            print,
+        },
+        body,
+    }
 }
 
 pub(super) fn unavailable() -> Refusal {
-    Refusal::new(RefusalCode::ProviderUnavailable, "the code cannot be compared just now; try again in a while")
+    Refusal::new(
+        RefusalCode::ProviderUnavailable,
+        "the code cannot be compared just now; try again in a while",
+    )
 }
 
 impl Check {
@@ -129,10 +169,18 @@ impl Check {
         let mut changeset = self.ctx.changeset(now, self.who.standing);
         changeset.charges = self.board.charges();
         changeset.reads = self.place.keys().to_vec();
-        changeset.claims = self.key.iter().map(|key| key.claim(&self.ctx, &self.who, now)).collect();
+        changeset.claims = self
+            .key
+            .iter()
+            .map(|key| key.claim(&self.ctx, &self.who, now))
+            .collect();
         changeset.events.push(self.event(EventKind::CheckTaken, now));
         let not_after = self.ctx.not_after;
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::Count(Count { check: self })) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::Count(Count { check: self })),
+        })
     }
 
     fn event(&self, kind: EventKind, now: Timestamp) -> Event {
@@ -148,7 +196,8 @@ impl Check {
     fn decide(mut self, record: Record, now: Timestamp) -> Step {
         let clock = now.max(record.newest()).max(self.board.newest());
         let closed = self.board.closed_before(clock);
-        let open = |entry: &&Entry| self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued >= closed;
+        let open =
+            |entry: &&Entry| self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued >= closed;
         let mine: Vec<Entry> = record.entries.iter().rev().filter(open).cloned().collect();
         if mine.is_empty() {
             return self.nothing_pending(record, closed, clock, now);
@@ -156,7 +205,10 @@ impl Check {
         if let [only] = mine.as_slice() {
             self.ctx.explanation.verification = Some(print_of(only.nonce));
         }
-        let right = mine.iter().find(|entry| self.is_right(entry, clock)).map(|entry| entry.nonce);
+        let right = mine
+            .iter()
+            .find(|entry| self.is_right(entry, clock))
+            .map(|entry| entry.nonce);
         if let Some(nonce) = right {
             return Approve::new(self, record, nonce, clock).write(now);
         }
@@ -171,27 +223,44 @@ impl Check {
     fn is_right(&self, entry: &Entry, clock: Timestamp) -> bool {
         let tests = &self.ctx.policy.tests;
         let over = matches!(entry.code, CodeOf::Test)
-            && !tests.iter().any(|test| test.to == self.who.to.canonical() && clock < test.until);
+            && !tests
+                .iter()
+                .any(|test| test.to == self.who.to.canonical() && clock < test.until);
         !over && own_code(&self.ctx, &self.who, entry).is_some_and(|code| code.matches(&self.guess))
     }
 
     fn nothing_pending(self, record: Record, closed: Timestamp, clock: Timestamp, now: Timestamp) -> Step {
-        let live = record.entries.iter().any(|entry| entry.is_pending(clock) && entry.issued >= closed);
-        let lags = record.entries.iter().any(|entry| entry.is_pending(clock) && entry.issued < closed);
+        let live = record
+            .entries
+            .iter()
+            .any(|entry| entry.is_pending(clock) && entry.issued >= closed);
+        let lags = record
+            .entries
+            .iter()
+            .any(|entry| entry.is_pending(clock) && entry.issued < closed);
         let answer = Answer::Refused(not_found());
         if lags && !live {
             // A crash kept the closing from being written, so that this guess was counted though nothing is pending.
             let back = self.failures_back();
-            return Close::new(self, record, closed, answer).taking_back(back).write(now);
+            return Close::new(self, record, closed, answer)
+                .taking_back(back)
+                .write(now);
         }
         self.ctx.done(answer)
     }
 
     fn compare(self, record: Record, nonce: [u8; 16], now: Timestamp) -> Step {
-        let Some(entry) = record.entry(&nonce) else { return self.ctx.refuse(not_found()) };
-        let Some((provider, scope)) = entry.scope() else { return self.ctx.refuse(not_found()) };
+        let Some(entry) = record.entry(&nonce) else {
+            return self.ctx.refuse(not_found());
+        };
+        let Some((provider, scope)) = entry.scope() else {
+            return self.ctx.refuse(not_found());
+        };
         let late = self.ctx.is_late(now);
-        if late || self.ctx.open_breakers.contains(provider) || !self.ctx.routes.providers.contains_key(provider) {
+        if late
+            || self.ctx.open_breakers.contains(provider)
+            || !self.ctx.routes.providers.contains_key(provider)
+        {
             return self.not_asked(record, now);
         }
         let request = CompareRequest {
@@ -199,30 +268,53 @@ impl Check {
             service: self.ctx.service.clone(),
             scope: scope.clone(),
             to: self.who.to.delivery().to_owned(),
-            upstream: entry.deliveries.iter().rev().find_map(|delivery| delivery.upstream.clone()),
+            upstream: entry
+                .deliveries
+                .iter()
+                .rev()
+                .find_map(|delivery| delivery.upstream.clone()),
             code: self.guess.clone(),
             amount: self.who.spelled.amount.clone(),
             payee: self.who.spelled.payee.clone(),
             not_after: self.ctx.not_after,
         };
         let not_after = self.ctx.not_after;
-        Step::Compare(CompareStep { request, not_after, then: Box::new(Comparing { check: self, record, nonce }) })
+        Step::Compare(CompareStep {
+            request,
+            not_after,
+            then: Box::new(Comparing {
+                check: self,
+                record,
+                nonce,
+            }),
+        })
     }
 
     /// No provider was asked, so nobody guessed: the failure goes back (I-67).
     fn not_asked(self, record: Record, now: Timestamp) -> Step {
         let back = self.failures_back();
-        Close::new(self, record, Timestamp::ZERO, Answer::Refused(unavailable())).taking_back(back).write(now)
+        Close::new(self, record, Timestamp::ZERO, Answer::Refused(unavailable()))
+            .taking_back(back)
+            .write(now)
     }
 
     fn wrong(self, record: Record, now: Timestamp) -> Step {
         let clock = now.max(record.newest()).max(self.board.newest());
         let closes = self.board.closes_before(clock);
-        let ends = |entry: &Entry| self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued < closes;
+        let ends =
+            |entry: &Entry| self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued < closes;
         let exhausted = record.entries.iter().any(ends);
         let answer = Answer::WrongCode(WrongCode {
-            status: if exhausted { Status::Exhausted } else { Status::Pending },
-            checks_left: if exhausted { 0 } else { self.board.checks_left(clock) },
+            status: if exhausted {
+                Status::Exhausted
+            } else {
+                Status::Pending
+            },
+            checks_left: if exhausted {
+                0
+            } else {
+                self.board.checks_left(clock)
+            },
             retry_at: self.board.personal_wait(&[Kind::Checks, Kind::Lockout], clock),
         });
         let alerts = !self.board.alerts(clock).is_empty();
@@ -234,7 +326,9 @@ impl Check {
 
     /// What a guess that is not counted after all gives back.
     fn failures_back(&self) -> Vec<crate::store::Takeback> {
-        close::takebacks(&self.ctx, &self.board, |kind| matches!(kind, Kind::Lockout | Kind::Failures))
+        close::takebacks(&self.ctx, &self.board, |kind| {
+            matches!(kind, Kind::Lockout | Kind::Failures)
+        })
     }
 }
 
@@ -263,14 +357,19 @@ impl Check {
         if let Some(key) = &self.key
             && let Some(claim) = seen.claim(&key.claim)
         {
-            let Ok(record) = self.place.record(seen) else { return self.ctx.fault(store_fault()) };
+            let Ok(record) = self.place.record(seen) else {
+                return self.ctx.fault(store_fault());
+            };
             let answer = key.claimed(&self.ctx, &self.who, claim, &record, now);
             return self.ctx.done(answer);
         }
         let clock = now.max(self.board.newest());
         let lines = || self.board.lines.iter().filter(|line| line.then != Then::Alert);
         let wait = fixpoint(clock, |at| lines().filter_map(|line| line.denied(at)).max());
-        let mut denied: Vec<_> = lines().filter(|line| line.denied(clock).is_some()).cloned().collect();
+        let mut denied: Vec<_> = lines()
+            .filter(|line| line.denied(clock).is_some())
+            .cloned()
+            .collect();
         denied.sort_by_key(|line| line.kind != Kind::Lockout);
         let Some(first) = denied.first() else {
             // Refused, and nothing of what was seen stands against it any more.
@@ -278,7 +377,12 @@ impl Check {
         };
         let code = first.code();
         for line in &denied {
-            self.ctx.hit(line.rule.clone(), line.figure(clock), line.allowed(), line.denied(clock));
+            self.ctx.hit(
+                line.rule.clone(),
+                line.figure(clock),
+                line.allowed(),
+                line.denied(clock),
+            );
         }
         let mut refusal = Refusal::new(code, "too many attempts; wait and try again").until(wait);
         refusal.checks_left = Some(self.board.checks_left(clock));
@@ -288,8 +392,15 @@ impl Check {
 
 impl Comparing {
     pub(super) fn resume(self, now: Timestamp, answer: Compared) -> Step {
-        let Self { mut check, record, nonce } = self;
-        let provider = record.entry(&nonce).and_then(|entry| entry.scope()).map(|(provider, _)| provider.clone());
+        let Self {
+            mut check,
+            record,
+            nonce,
+        } = self;
+        let provider = record
+            .entry(&nonce)
+            .and_then(|entry| entry.scope())
+            .map(|(provider, _)| provider.clone());
         let mut said = |came, detail| {
             if let Some(provider) = &provider {
                 check.ctx.said(provider, came, detail);
@@ -320,7 +431,11 @@ impl Key {
         let mut value = self.body.as_bytes().to_vec();
         value.extend_from_slice(&now.as_millis().to_be_bytes());
         let life = ctx.policy.code_for(who.purpose()).ttl + RETENTION;
-        Claim { key: self.claim, value, expires_at: now + life }
+        Claim {
+            key: self.claim,
+            value,
+            expires_at: now + life,
+        }
     }
 
     /// The key was used before: approved by it, still running, or over without an approval.
@@ -331,15 +446,27 @@ impl Key {
             return Answer::Refused(Refusal::new(RefusalCode::IdempotencyMismatch, text));
         }
         let own = |entry: &&Entry| {
-            entry.approval.as_ref().is_some_and(|mark| mark.by_key == Some(self.claim.print)) && who.may_meet(entry)
+            entry
+                .approval
+                .as_ref()
+                .is_some_and(|mark| mark.by_key == Some(self.claim.print))
+                && who.may_meet(entry)
         };
         if let Some(entry) = record.entries.iter().find(own) {
             return approval(ctx, who, entry);
         }
-        let began = at.try_into().map_or(Timestamp::ZERO, |bytes| Timestamp::from_millis(u64::from_be_bytes(bytes)));
+        let began = at.try_into().map_or(Timestamp::ZERO, |bytes| {
+            Timestamp::from_millis(u64::from_be_bytes(bytes))
+        });
         let (code, text) = match now < began + FLOW_BUDGET {
-            true => (RefusalCode::InProgress, "the first request with this idempotency key still runs; try again shortly"),
-            false => (RefusalCode::Conflict, "the first request with this idempotency key is over; use a new one"),
+            true => (
+                RefusalCode::InProgress,
+                "the first request with this idempotency key still runs; try again shortly",
+            ),
+            false => (
+                RefusalCode::Conflict,
+                "the first request with this idempotency key is over; use a new one",
+            ),
         };
         Answer::Refused(Refusal::new(code, text).until(Until::At(now)))
     }

@@ -28,13 +28,21 @@ pub(in crate::flow) struct Intent {
 impl Send {
     /// The usual case first: no record is there.
     pub(super) fn intend_on_nothing(self, now: Timestamp) -> Step {
-        let nothing = Found { record: Record::default(), clock: now };
-        let go = Go { entry: None, waive_gap: false };
+        let nothing = Found {
+            record: Record::default(),
+            clock: now,
+        };
+        let go = Go {
+            entry: None,
+            waive_gap: false,
+        };
         self.intend(nothing, &go, now)
     }
 
     pub(super) fn intend(mut self, found: Found, go: &Go, now: Timestamp) -> Step {
-        let Some(attempt) = self.attempt(found, go) else { return self.ctx.refuse(contention()) };
+        let Some(attempt) = self.attempt(found, go) else {
+            return self.ctx.refuse(contention());
+        };
         let (Some(entry), Ok(row)) = (attempt.entry(), attempt.record.encode()) else {
             return self.ctx.fault(store_fault());
         };
@@ -50,19 +58,35 @@ impl Send {
         changeset.charges = self.board.charges();
         changeset.records = self.place.becomes(Some(row));
         changeset.records.extend(self.notes.stays());
-        changeset.records.extend(self.prefix_notes.iter().flat_map(Place::stays));
+        changeset
+            .records
+            .extend(self.prefix_notes.iter().flat_map(Place::stays));
         changeset.claims = self.claim(&attempt, entry.expires).into_iter().collect();
         changeset.events = self.events(&attempt, now, EventKind::SendIntended);
         self.ctx.explanation.verification = Some(print_of(attempt.nonce));
-        Intent { send: self, attempt, changeset, maybe_applied: false }.step()
+        Intent {
+            send: self,
+            attempt,
+            changeset,
+            maybe_applied: false,
+        }
+        .step()
     }
 
     /// The record as it will be: the ends that time and lockouts made, the verification, and a new delivery.
     fn attempt(&self, found: Found, go: &Go) -> Option<Attempt> {
         let Found { mut record, clock } = found;
-        let kept = go.entry.and_then(|nonce| record.entry(&nonce)).filter(|entry| self.must_keep_code(entry));
+        let kept = go
+            .entry
+            .and_then(|nonce| record.entry(&nonce))
+            .filter(|entry| self.must_keep_code(entry));
         let fits = |carrier: &Carrier| kept.is_none_or(|entry| carrier.can_carry(&entry.code));
-        let mut rest: Vec<Carrier> = self.carriers.iter().filter(|carrier| fits(carrier)).cloned().collect();
+        let mut rest: Vec<Carrier> = self
+            .carriers
+            .iter()
+            .filter(|carrier| fits(carrier))
+            .cloned()
+            .collect();
         if rest.is_empty() {
             return None;
         }
@@ -79,7 +103,9 @@ impl Send {
                 nonce
             }
         };
-        let keeps = record.entry(&nonce).is_some_and(|entry| self.must_keep_code(entry));
+        let keeps = record
+            .entry(&nonce)
+            .is_some_and(|entry| self.must_keep_code(entry));
         let entry = record.entry_mut(&nonce)?;
         if go.entry.is_some() {
             self.renew(entry, &carrier, keeps, clock);
@@ -93,7 +119,14 @@ impl Send {
             clock,
             self.ctx.not_after,
         ));
-        Some(Attempt { record, nonce, delivery, carrier, rest, counted: true })
+        Some(Attempt {
+            record,
+            nonce,
+            delivery,
+            carrier,
+            rest,
+            counted: true,
+        })
     }
 
     /// A code that somebody may hold stays; a decoy's never does.
@@ -128,9 +161,19 @@ impl Send {
     }
 
     fn claim(&self, attempt: &Attempt, expires: Timestamp) -> Option<Claim> {
-        let idempotency = self.idempotency.as_ref().filter(|idempotency| !idempotency.taken_over)?;
-        let value = ClaimValue { body: *idempotency.body.as_bytes(), nonce: attempt.nonce };
-        Some(Claim { key: idempotency.key, value: value.encode(), expires_at: expires + RETENTION + SKEW })
+        let idempotency = self
+            .idempotency
+            .as_ref()
+            .filter(|idempotency| !idempotency.taken_over)?;
+        let value = ClaimValue {
+            body: *idempotency.body.as_bytes(),
+            nonce: attempt.nonce,
+        };
+        Some(Claim {
+            key: idempotency.key,
+            value: value.encode(),
+            expires_at: expires + RETENTION + SKEW,
+        })
     }
 
     pub(super) fn event(&self, attempt: &Attempt, now: Timestamp, kind: EventKind) -> Event {
@@ -147,18 +190,33 @@ impl Send {
 
     fn events(&self, attempt: &Attempt, now: Timestamp, kind: EventKind) -> Vec<Event> {
         let mut events = vec![self.event(attempt, now, kind)];
-        if self.ctx.explanation.rules.iter().any(|hit| &*hit.rule == "country_monitor") {
+        if self
+            .ctx
+            .explanation
+            .rules
+            .iter()
+            .any(|hit| &*hit.rule == "country_monitor")
+        {
             events.push(self.event(attempt, now, EventKind::CountryMonitored));
         }
         events
     }
 
     fn repeated(self, nonce: [u8; 16], found: &Found, now: Timestamp) -> Step {
-        let Some(entry) = found.record.entry(&nonce) else { return self.ctx.refuse(contention()) };
+        let Some(entry) = found.record.entry(&nonce) else {
+            return self.ctx.refuse(contention());
+        };
         let mut send = self;
         send.ctx.hit("repeat", 0, None, None);
         send.ctx.explanation.verification = Some(print_of(nonce));
-        let seen = view(&send.ctx, &send.who, entry, &send.board, &send.noted, found.clock.max(now));
+        let seen = view(
+            &send.ctx,
+            &send.who,
+            entry,
+            &send.board,
+            &send.noted,
+            found.clock.max(now),
+        );
         send.ctx.done(Answer::Repeated(Box::new(seen)))
     }
 }
@@ -167,7 +225,11 @@ impl Intent {
     fn step(self) -> Step {
         let not_after = self.send.ctx.not_after;
         let changeset = self.changeset.clone();
-        Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::Intent(self)) })
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::Intent(self)),
+        })
     }
 
     pub(in crate::flow) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
@@ -192,17 +254,27 @@ impl Intent {
     }
 
     fn refused(self, seen: &Seen, now: Timestamp) -> Step {
-        let Self { mut send, attempt, maybe_applied, .. } = self;
+        let Self {
+            mut send,
+            attempt,
+            maybe_applied,
+            ..
+        } = self;
         let found = match send.look(seen, now) {
             Ok(found) => found,
             Err(_) => return send.ctx.fault(store_fault()),
         };
-        if maybe_applied && let Some(entry) = found.record.entry(&attempt.nonce)
+        if maybe_applied
+            && let Some(entry) = found.record.entry(&attempt.nonce)
             && let Some(delivery) = entry.delivery(&attempt.delivery)
         {
             // It was applied after all, and its answer was lost. What it was charged is not known any more.
             let dispatching = delivery.status() == crate::record::DeliveryStatus::Dispatching;
-            let attempt = Attempt { record: found.record.clone(), counted: false, ..attempt };
+            let attempt = Attempt {
+                record: found.record.clone(),
+                counted: false,
+                ..attempt
+            };
             return if dispatching && !send.ctx.is_late(now) {
                 send.go(attempt, now)
             } else {
@@ -230,12 +302,16 @@ enum Claimed {
 }
 
 fn claimed(claim: &Claim, own: &super::Idempotency, found: &Found, now: Timestamp) -> Claimed {
-    let Some(value) = ClaimValue::decode(&claim.value) else { return Claimed::Free };
+    let Some(value) = ClaimValue::decode(&claim.value) else {
+        return Claimed::Free;
+    };
     if value.body != *own.body.as_bytes() {
         let text = "this idempotency key was used with another request; use a new one";
         return Claimed::Refuse(Refusal::new(RefusalCode::IdempotencyMismatch, text));
     }
-    let Some(entry) = found.record.entry(&value.nonce) else { return Claimed::Free };
+    let Some(entry) = found.record.entry(&value.nonce) else {
+        return Claimed::Free;
+    };
     let running = entry.status() == Status::Pending
         && entry.deliveries.last().is_some_and(|last| {
             last.status() == crate::record::DeliveryStatus::Dispatching && now < last.not_after
@@ -261,7 +337,10 @@ impl ClaimValue {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (body, rest) = bytes.split_first_chunk()?;
         let (nonce, _) = rest.split_first_chunk()?;
-        Some(Self { body: *body, nonce: *nonce })
+        Some(Self {
+            body: *body,
+            nonce: *nonce,
+        })
     }
 }
 

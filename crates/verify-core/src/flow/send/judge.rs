@@ -84,11 +84,17 @@ impl Send {
     pub(super) fn judge(&mut self, found: &Found) -> Verdict {
         let clock = found.clock;
         let entry = self.matching(&found.record, clock);
-        if let Some(nonce) = entry.filter(|entry| self.is_repeat(entry, clock)).map(|entry| entry.nonce) {
+        if let Some(nonce) = entry
+            .filter(|entry| self.is_repeat(entry, clock))
+            .map(|entry| entry.nonce)
+        {
             return Verdict::Repeat(nonce);
         }
         let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
-        let opted_out = self.noted.of(self.by(), clock).is_some_and(|note| note.kind == RejectionKind::OptedOut);
+        let opted_out = self
+            .noted
+            .of(self.by(), clock)
+            .is_some_and(|note| note.kind == RejectionKind::OptedOut);
         if private && opted_out && !self.is_decoy() {
             self.ctx.hit("note", 0, None, None);
             return Verdict::Decoy;
@@ -99,27 +105,47 @@ impl Send {
                 return Verdict::Refuse(self.cannot_carry(clock));
             }
             let waive_gap = self.waives_gap(&found.record, clock);
-            return Verdict::Go(Go { entry: entry.map(|entry| entry.nonce), waive_gap });
+            return Verdict::Go(Go {
+                entry: entry.map(|entry| entry.nonce),
+                waive_gap,
+            });
         }
         if stops.iter().all(|stop| stop.human) && self.human_token.is_some() && self.ctx.human_check {
             return Verdict::AskHuman;
         }
-        let wait = fixpoint(clock, |at| self.stops(&found.record, at).into_iter().map(|stop| stop.until).max());
+        let wait = fixpoint(clock, |at| {
+            self.stops(&found.record, at)
+                .into_iter()
+                .map(|stop| stop.until)
+                .max()
+        });
         Verdict::Refuse(self.refusal(stops, wait, clock))
     }
 
     /// A repeat: inside the gap, by the same channel, and the last delivery has not failed.
     fn is_repeat(&self, entry: &Entry, clock: Timestamp) -> bool {
-        let Some(last) = entry.deliveries.last() else { return false };
+        let Some(last) = entry.deliveries.last() else {
+            return false;
+        };
         let gap = gap(&self.ctx.policy).unwrap_or(Duration::ZERO);
         last.channel == self.by() && !last.status().has_failed() && clock < last.at + gap
     }
 
-    /// Another channel may come inside the gap once the last delivery failed, or stayed silent for long enough.
-    fn waives_gap(&self, record: &Record, at: Timestamp) -> bool {
+    /// From when on a send may come inside the gap: at once when the last delivery failed; by another channel when it
+    /// has stayed silent for long enough.
+    fn gap_waived_from(&self, record: &Record, at: Timestamp) -> Option<Timestamp> {
         let after = self.ctx.policy.channels_for(self.who.purpose()).fallback_after;
-        let last = self.matching(record, at).and_then(|entry| entry.deliveries.last());
-        last.is_some_and(|last| last.status().has_failed() || (last.channel != self.by() && at >= last.at + after))
+        let entry = self.matching(record, at)?;
+        let last = entry.deliveries.last()?;
+        if last.status().has_failed() {
+            return Some(at);
+        }
+        let from = last.at + after;
+        (last.channel != self.by() && from < entry.expires).then_some(from)
+    }
+
+    fn waives_gap(&self, record: &Record, at: Timestamp) -> bool {
+        self.gap_waived_from(record, at).is_some_and(|from| from <= at)
     }
 
     /// All that stands against this send at `at`, in the order of judgement.
@@ -145,13 +171,19 @@ impl Send {
         }
         if let Some(concluding) = &record.concluding
             && at < concluding.until
-            && self.carriers.iter().any(|carrier| {
-                matches!(&carrier.code, Carried::Managed { scope } if *scope == concluding.scope)
-            })
+            && self.carriers.iter().any(
+                |carrier| matches!(&carrier.code, Carried::Managed { scope } if *scope == concluding.scope),
+            )
         {
-            stops.push(plain(RefusalCode::Cooldown, "concluding", Until::At(concluding.until)));
+            stops.push(plain(
+                RefusalCode::Cooldown,
+                "concluding",
+                Until::At(concluding.until),
+            ));
         }
-        if entry.is_none() && let Some(until) = no_room(record, self.who.standing, at) {
+        if entry.is_none()
+            && let Some(until) = no_room(record, self.who.standing, at)
+        {
             stops.push(plain(RefusalCode::RateLimited, "pending_verifications", until));
         }
         stops
@@ -159,8 +191,13 @@ impl Send {
 
     /// What the lockouts (or the limits) deny.
     fn denials(&self, record: &Record, at: Timestamp, lockouts: bool) -> Vec<Stop> {
-        let waived = self.waives_gap(record, at);
-        let lines = self.board.lines.iter().filter(|line| (line.kind == Kind::Lockout) == lockouts);
+        let waived_from = self.gap_waived_from(record, at);
+        let waived = waived_from.is_some_and(|from| from <= at);
+        let lines = self
+            .board
+            .lines
+            .iter()
+            .filter(|line| (line.kind == Kind::Lockout) == lockouts);
         let lines = lines.filter(|line| {
             let forced = (line.kind == Kind::Gap && waived)
                 || (line.then == Then::HumanCheck && self.human_passed && line.charge.mode != Mode::Probe);
@@ -168,7 +205,11 @@ impl Send {
         });
         lines
             .filter_map(|line| {
-                let until = line.denied(at)?;
+                let denied = line.denied(at)?;
+                let until = match waived_from.filter(|_| line.kind == Kind::Gap) {
+                    Some(from) => denied.min(Until::At(from)),
+                    None => denied,
+                };
                 let human = line.then == Then::HumanCheck;
                 let code = match human && self.ctx.human_check {
                     true => RefusalCode::HumanCheckRequired,
@@ -191,7 +232,8 @@ impl Send {
         let named = stops.iter().find(|stop| !stop.human).or(stops.first());
         let code = named.map_or(RefusalCode::RateLimited, |stop| stop.code);
         for stop in stops {
-            self.ctx.hit(stop.rule, stop.figure, stop.allowed, Some(stop.until));
+            self.ctx
+                .hit(stop.rule, stop.figure, stop.allowed, Some(stop.until));
         }
         let refusal = Refusal::new(code, text(code));
         if code == RefusalCode::ChannelUnavailable {
@@ -203,7 +245,8 @@ impl Send {
     /// Somebody holds a code that no available provider of this channel can carry.
     fn cannot_carry(&mut self, clock: Timestamp) -> Refusal {
         self.ctx.hit("maker", 0, None, None);
-        let text = "nobody can carry the pending code by this channel just now; cancel it, or try another channel";
+        let text =
+            "nobody can carry the pending code by this channel just now; cancel it, or try another channel";
         self.instead(Refusal::new(RefusalCode::ProviderUnavailable, text), clock)
     }
 }
@@ -214,8 +257,12 @@ fn no_room(record: &Record, standing: Standing, at: Timestamp) -> Option<Until> 
         Standing::Stranger => MOST_VERIFICATIONS - KEPT_FOR_KNOWN,
         Standing::Known => MOST_VERIFICATIONS,
     };
-    let mut ends: Vec<Timestamp> =
-        record.entries.iter().filter(|entry| entry.is_pending(at)).map(|entry| entry.expires).collect();
+    let mut ends: Vec<Timestamp> = record
+        .entries
+        .iter()
+        .filter(|entry| entry.is_pending(at))
+        .map(|entry| entry.expires)
+        .collect();
     ends.sort_unstable();
     let excess = ends.len().checked_sub(most)?;
     ends.get(excess).map(|end| Until::At(*end))

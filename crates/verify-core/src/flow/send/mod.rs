@@ -15,7 +15,9 @@ use crate::command::SendRequest;
 use crate::keys::{Print, PrintKind};
 use crate::outcome::{Refusal, RefusalCode};
 use crate::policy::{CountryAction, Disclosure, RiskAction, RiskRules};
-use crate::port::{AssessRequest, Assessment, Detail, DispatchRequest, Dispatched, Rejection, RejectionKind, RiskLevel};
+use crate::port::{
+    AssessRequest, Assessment, Detail, DispatchRequest, Dispatched, Rejection, RejectionKind, RiskLevel,
+};
 use crate::record::{Delivery, DeliveryStatus, Entry, Notes, Record};
 use crate::store::{ClaimKey, ClaimKind, RecordKind};
 use crate::time::Timestamp;
@@ -98,7 +100,9 @@ pub(super) enum Asked {
 /// What became of a delivery.
 #[derive(Debug, Clone)]
 pub(super) enum Came {
-    Accepted { upstream: Option<String> },
+    Accepted {
+        upstream: Option<String>,
+    },
     Rejected(Rejection),
     Unknown,
     /// Stopped before the provider was asked.
@@ -112,7 +116,11 @@ pub(super) fn start(mut ctx: Context, request: &SendRequest, now: Timestamp) -> 
     };
     let human_wanted = parts.human_wanted;
     let send = Send::new(ctx, request, parts);
-    if human_wanted { send.ask_for_a_human(None, now) } else { send.intend_on_nothing(now) }
+    if human_wanted {
+        send.ask_for_a_human(None, now)
+    } else {
+        send.intend_on_nothing(now)
+    }
 }
 
 /// What the request alone decides.
@@ -146,16 +154,39 @@ impl Parts {
         } else {
             routed(ctx, &who, channel)?
         };
-        let idempotency = request.idempotency_key.as_ref().map(|key| idempotency(ctx, key, request, &who, channel));
-        let step_up_answered = request.proof.as_ref().is_some_and(|proof| answers_step_up(ctx, &who, proof, now));
-        Ok(Self { who, channel, carriers, idempotency, step_up_answered, human_wanted: screened.human })
+        let idempotency = request
+            .idempotency_key
+            .as_ref()
+            .map(|key| idempotency(ctx, key, request, &who, channel));
+        let step_up_answered = request
+            .proof
+            .as_ref()
+            .is_some_and(|proof| answers_step_up(ctx, &who, proof, now));
+        Ok(Self {
+            who,
+            channel,
+            carriers,
+            idempotency,
+            step_up_answered,
+            human_wanted: screened.human,
+        })
     }
 }
 
 impl Send {
     fn new(ctx: Context, request: &SendRequest, parts: Parts) -> Self {
-        let Parts { who, channel, carriers, idempotency, step_up_answered, human_wanted: _ } = parts;
-        let prefix = who.to.prefix().map(|prefix| ctx.keys.prints(PrintKind::Prefix, &ctx.service, prefix.as_bytes()));
+        let Parts {
+            who,
+            channel,
+            carriers,
+            idempotency,
+            step_up_answered,
+            human_wanted: _,
+        } = parts;
+        let prefix = who.to.prefix().map(|prefix| {
+            ctx.keys
+                .prints(PrintKind::Prefix, &ctx.service, prefix.as_bytes())
+        });
         let default_locale = &ctx.policy.channels_for(who.purpose()).default_locale;
         Self {
             locale: request.locale.as_ref().unwrap_or(default_locale).clone(),
@@ -185,15 +216,29 @@ impl Send {
                 None => self.ctx.refuse(refusal),
             };
         };
-        let question = Question::Human { token, ip: self.who.caller.ip };
+        let question = Question::Human {
+            token,
+            ip: self.who.caller.ip,
+        };
         let not_after = self.ctx.not_after;
-        let then = AssessThen { send: self, attempt: after, asked: Asked::Human };
-        Step::Assess(AssessStep { question, not_after, then: Box::new(then) })
+        let then = AssessThen {
+            send: self,
+            attempt: after,
+            asked: Asked::Human,
+        };
+        Step::Assess(AssessStep {
+            question,
+            not_after,
+            then: Box::new(then),
+        })
     }
 
     fn no_human(&self) -> Refusal {
         match self.ctx.human_check {
-            true => Refusal::new(RefusalCode::HumanCheckRequired, "show that a person asks: pass `human_check`"),
+            true => Refusal::new(
+                RefusalCode::HumanCheckRequired,
+                "show that a person asks: pass `human_check`",
+            ),
             false => Refusal::new(RefusalCode::Blocked, "this cannot be sent to"),
         }
     }
@@ -221,17 +266,34 @@ impl Send {
             device: self.who.caller.device.clone(),
         });
         let not_after = self.ctx.not_after;
-        Step::Assess(AssessStep { question, not_after, then: Box::new(AssessThen { send: self, attempt: Some(attempt), asked: Asked::Risk }) })
+        Step::Assess(AssessStep {
+            question,
+            not_after,
+            then: Box::new(AssessThen {
+                send: self,
+                attempt: Some(attempt),
+                asked: Asked::Risk,
+            }),
+        })
     }
 
-    pub(super) fn assessed(mut self, attempt: Option<Attempt>, asked: Asked, now: Timestamp, answer: AssessAnswer) -> Step {
+    pub(super) fn assessed(
+        mut self,
+        attempt: Option<Attempt>,
+        asked: Asked,
+        now: Timestamp,
+        answer: AssessAnswer,
+    ) -> Step {
         let action = match (asked, answer) {
             (Asked::Human, AssessAnswer::Human(true)) => {
                 self.human_passed = true;
                 RiskAction::Proceed
             }
             // A human check that cannot tell refuses.
-            (Asked::Human, AssessAnswer::Human(false) | AssessAnswer::Assessed(_) | AssessAnswer::Unavailable) => {
+            (
+                Asked::Human,
+                AssessAnswer::Human(false) | AssessAnswer::Assessed(_) | AssessAnswer::Unavailable,
+            ) => {
                 let refusal = self.no_human();
                 return match attempt {
                     Some(attempt) => self.settle(attempt, Came::Stopped(refusal), now),
@@ -262,7 +324,10 @@ impl Send {
                 self.settle(attempt, Came::Stopped(refusal), now)
             }
             RiskAction::Refuse if private => {
-                let attempt = Attempt { carrier: Carrier::decoy(), ..attempt };
+                let attempt = Attempt {
+                    carrier: Carrier::decoy(),
+                    ..attempt
+                };
                 self.settle(attempt, Came::Accepted { upstream: None }, now)
             }
             RiskAction::Refuse => {
@@ -285,7 +350,8 @@ impl Send {
             RiskLevel::Low => (rules.low, "risk_low"),
         };
         if action != RiskAction::Proceed {
-            self.ctx.hit(rule, u64::from(assessment.score.unwrap_or(0)), None, None);
+            self.ctx
+                .hit(rule, u64::from(assessment.score.unwrap_or(0)), None, None);
         }
         action
     }
@@ -304,7 +370,11 @@ impl Send {
         refusal.factors.clone_from(&rules.step_up);
         refusal.enroll = rules.unenrolled == Unenrolled::Enroll;
         let expires = self.ctx.explanation.at + self.ctx.policy.proof_ttl;
-        refusal.step_up = self.ctx.keys.issue(&self.ctx.service, expires, &self.ctx.seed, &token).ok();
+        refusal.step_up = self
+            .ctx
+            .keys
+            .issue(&self.ctx.service, expires, &self.ctx.seed, &token)
+            .ok();
         refusal
     }
 
@@ -314,14 +384,21 @@ impl Send {
             retry_after: None,
             detail: Detail::new(None, "the deadline passed before the provider was asked"),
         });
-        let Some((entry, delivery)) = attempt.receipt() else { return self.settle(attempt, Came::Unknown, now) };
+        let Some((entry, delivery)) = attempt.receipt() else {
+            return self.settle(attempt, Came::Unknown, now);
+        };
         let reference = DeliveryToken {
             record: self.who.destination.newest(),
             nonce: attempt.nonce,
             delivery: delivery.number,
         };
         let code = own_code(&self.ctx, &self.who, entry);
-        let reference = self.ctx.keys.issue(&self.ctx.service, entry.expires + crate::record::RETENTION, &self.ctx.seed, &reference);
+        let reference = self.ctx.keys.issue(
+            &self.ctx.service,
+            entry.expires + crate::record::RETENTION,
+            &self.ctx.seed,
+            &reference,
+        );
         let missing = matches!(entry.code, crate::record::CodeOf::Own { .. }) && code.is_none();
         let (Ok(reference), false, false) = (reference, missing, self.ctx.is_late(now)) else {
             return self.settle(attempt, late, now);
@@ -343,7 +420,11 @@ impl Send {
             not_after: delivery.not_after,
         };
         let not_after = self.ctx.not_after;
-        Step::Dispatch(DispatchStep { request, not_after, then: Box::new(DispatchThen { send: self, attempt }) })
+        Step::Dispatch(DispatchStep {
+            request,
+            not_after,
+            then: Box::new(DispatchThen { send: self, attempt }),
+        })
     }
 
     pub(super) fn dispatched(mut self, attempt: Attempt, now: Timestamp, answer: Dispatched) -> Step {
@@ -351,7 +432,8 @@ impl Send {
         let came = match answer {
             Dispatched::Accepted { upstream } => Came::Accepted { upstream },
             Dispatched::Rejected(rejection) => {
-                self.ctx.said(&provider, rejection.kind.as_str(), rejection.detail.clone());
+                self.ctx
+                    .said(&provider, rejection.kind.as_str(), rejection.detail.clone());
                 Came::Rejected(rejection)
             }
             Dispatched::Unknown(detail) => {
@@ -368,7 +450,9 @@ impl Send {
 
     /// Channels that may be tried instead of this one.
     fn instead(&self, refusal: Refusal, now: Timestamp) -> Refusal {
-        let channels = fallback(&self.ctx, &self.who, &self.noted, now, |channel| channel == self.channel);
+        let channels = fallback(&self.ctx, &self.who, &self.noted, now, |channel| {
+            channel == self.channel
+        });
         with_fallback(&self.ctx, &self.who, refusal, channels)
     }
 }
@@ -376,9 +460,17 @@ impl Send {
 fn check_request(request: &SendRequest) -> Result<(), Refusal> {
     let too_long = |field| Err(Refusal::new(RefusalCode::InvalidRequest, "is too long").field(field));
     match request {
-        SendRequest { locale: Some(locale), .. } if locale.is_empty() || locale.len() > 35 => too_long("locale"),
-        SendRequest { idempotency_key: Some(key), .. } if key.is_empty() || key.len() > 255 => too_long("Idempotency-Key"),
-        SendRequest { human_check: Some(token), .. } if token.len() > 4096 => too_long("human_check"),
+        SendRequest {
+            locale: Some(locale), ..
+        } if locale.is_empty() || locale.len() > 35 => too_long("locale"),
+        SendRequest {
+            idempotency_key: Some(key),
+            ..
+        } if key.is_empty() || key.len() > 255 => too_long("Idempotency-Key"),
+        SendRequest {
+            human_check: Some(token),
+            ..
+        } if token.len() > 4096 => too_long("human_check"),
         SendRequest { .. } => Ok(()),
     }
 }
@@ -397,8 +489,11 @@ fn channel_of(ctx: &Context, request: &SendRequest, who: &Who) -> Result<Channel
         .field("channel"));
     }
     if !rules.enabled.contains(&channel) {
-        let refusal = Refusal::new(RefusalCode::ChannelUnavailable, "this channel is not in use here").field("channel");
-        let channels = fallback(ctx, who, &Notes::default(), ctx.explanation.at, |tried| tried == channel);
+        let refusal =
+            Refusal::new(RefusalCode::ChannelUnavailable, "this channel is not in use here").field("channel");
+        let channels = fallback(ctx, who, &Notes::default(), ctx.explanation.at, |tried| {
+            tried == channel
+        });
         return Err(with_fallback(ctx, who, refusal, channels));
     }
     Ok(channel)
@@ -418,33 +513,60 @@ fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Res
         ctx.hit("test_destination", 0, None, None);
         // After its date it is neither sent to nor approved.
         let over = Refusal::new(RefusalCode::Blocked, "this cannot be sent to");
-        return if now < test.until { Ok(Screened { test: true, ..Screened::default() }) } else { Err(over) };
+        return if now < test.until {
+            Ok(Screened {
+                test: true,
+                ..Screened::default()
+            })
+        } else {
+            Err(over)
+        };
     }
     let country = who.to.country();
     let action = country.map_or(CountryAction::Allow, |country| {
-        policy.countries.listed.get(&country).copied().unwrap_or(policy.countries.default)
+        policy
+            .countries
+            .listed
+            .get(&country)
+            .copied()
+            .unwrap_or(policy.countries.default)
     });
     let premium = who.to.is_premium() && !policy.numbers.premium_rate_allowed;
     let disposable = who.to.is_disposable() && !policy.email.disposable_allowed;
-    let rule = if premium { "premium_rate" } else if disposable { "disposable" } else { "country" };
+    let rule = if premium {
+        "premium_rate"
+    } else if disposable {
+        "disposable"
+    } else {
+        "country"
+    };
     if premium || disposable || action == CountryAction::Block {
         ctx.hit(rule, 0, None, None);
         if policy.privacy.disclosure == Disclosure::Private {
-            return Ok(Screened { decoy: true, ..Screened::default() });
+            return Ok(Screened {
+                decoy: true,
+                ..Screened::default()
+            });
         }
         return Err(Refusal::new(RefusalCode::Blocked, "this cannot be sent to"));
     }
     let limited = country.and_then(|country| policy.countries.channels.get(&country));
     if limited.is_some_and(|channels| !channels.contains(&channel)) {
         ctx.hit("country_channels", 0, None, None);
-        let refusal = Refusal::new(RefusalCode::ChannelUnavailable, "this channel does not reach this country");
+        let refusal = Refusal::new(
+            RefusalCode::ChannelUnavailable,
+            "this channel does not reach this country",
+        );
         let channels = fallback(ctx, who, &Notes::default(), now, |tried| tried == channel);
         return Err(with_fallback(ctx, who, refusal, channels));
     }
     if action == CountryAction::Monitor {
         ctx.hit("country_monitor", 0, None, None);
     }
-    Ok(Screened { human: action == CountryAction::HumanCheck, ..Screened::default() })
+    Ok(Screened {
+        human: action == CountryAction::HumanCheck,
+        ..Screened::default()
+    })
 }
 
 fn routed(ctx: &mut Context, who: &Who, channel: Channel) -> Result<Vec<Carrier>, Refusal> {
@@ -457,15 +579,25 @@ fn routed(ctx: &mut Context, who: &Who, channel: Channel) -> Result<Vec<Carrier>
     let refusal = match configured {
         true => {
             ctx.hit("breaker", 0, None, None);
-            Refusal::new(RefusalCode::ProviderUnavailable, "nobody can carry this just now; try again in a while")
+            Refusal::new(
+                RefusalCode::ProviderUnavailable,
+                "nobody can carry this just now; try again in a while",
+            )
         }
-        false => Refusal::new(RefusalCode::ChannelUnavailable, "nobody carries this channel here").field("channel"),
+        false => Refusal::new(
+            RefusalCode::ChannelUnavailable,
+            "nobody carries this channel here",
+        )
+        .field("channel"),
     };
     Err(with_fallback(ctx, who, refusal, channels))
 }
 
 fn idempotency(ctx: &Context, key: &str, request: &SendRequest, who: &Who, channel: Channel) -> Idempotency {
-    let key = ctx.keys.prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes()).newest();
+    let key = ctx
+        .keys
+        .prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes())
+        .newest();
     let mut body = Vec::new();
     let fields = [
         Some(who.to.canonical()),
@@ -484,7 +616,14 @@ fn idempotency(ctx: &Context, key: &str, request: &SendRequest, who: &Who, chann
         body.extend_from_slice(text.as_bytes());
     }
     let body = ctx.keys.prints(PrintKind::Request, &ctx.service, &body).newest();
-    Idempotency { key: ClaimKey { kind: ClaimKind::Send, print: key }, body, taken_over: false }
+    Idempotency {
+        key: ClaimKey {
+            kind: ClaimKind::Send,
+            print: key,
+        },
+        body,
+        taken_over: false,
+    }
 }
 
 /// A proof answers a step-up when it is of this subject and was given by a factor stronger than what it steps up from.

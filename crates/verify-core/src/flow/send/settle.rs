@@ -30,7 +30,13 @@ pub(in crate::flow) struct Settle {
 impl Settle {
     pub(super) fn new(send: Send, attempt: Attempt, came: Came) -> Self {
         let record = attempt.record.clone();
-        Self { send, attempt, came, next: None, record }
+        Self {
+            send,
+            attempt,
+            came,
+            next: None,
+            record,
+        }
     }
 
     /// Writes down what came of the delivery, unless somebody else has.
@@ -41,14 +47,23 @@ impl Settle {
         if !advanced {
             return self.finish(now);
         }
-        let nothing_sent = self.record.entry(&self.attempt.nonce).is_some_and(|entry| !entry.may_have_sent());
+        let nothing_sent = self
+            .record
+            .entry(&self.attempt.nonce)
+            .is_some_and(|entry| !entry.may_have_sent());
         if nothing_sent {
-            self.record.entries.retain(|entry| entry.nonce != self.attempt.nonce);
+            self.record
+                .entries
+                .retain(|entry| entry.nonce != self.attempt.nonce);
         }
         match self.changeset(nothing_sent, now) {
             Some(changeset) => {
                 let not_after = self.send.ctx.not_after;
-                Step::Store(StoreStep { changeset, not_after, then: Box::new(StoreThen::Settle(self)) })
+                Step::Store(StoreStep {
+                    changeset,
+                    not_after,
+                    then: Box::new(StoreThen::Settle(self)),
+                })
             }
             None => self.send.ctx.fault(store_fault()),
         }
@@ -57,15 +72,20 @@ impl Settle {
     /// The delivery, and the verification with it, as they become. False when there is nothing left to write.
     fn advance(&mut self, now: Timestamp) -> bool {
         let decoyed = self.attempt.carrier == Carrier::decoy();
-        let Some(entry) = self.record.entry_mut(&self.attempt.nonce) else { return false };
+        let Some(entry) = self.record.entry_mut(&self.attempt.nonce) else {
+            return false;
+        };
         let decoy = &self.attempt.carrier.provider;
-        let only_decoys = entry.deliveries.iter().all(|delivery| {
-            delivery.id == self.attempt.delivery || delivery.provider == *decoy
-        });
+        let only_decoys = entry
+            .deliveries
+            .iter()
+            .all(|delivery| delivery.id == self.attempt.delivery || delivery.provider == *decoy);
         if decoyed && only_decoys && entry.code != CodeOf::Test {
             entry.code = CodeOf::Decoy;
         }
-        let Some(delivery) = entry.delivery_mut(&self.attempt.delivery) else { return false };
+        let Some(delivery) = entry.delivery_mut(&self.attempt.delivery) else {
+            return false;
+        };
         if decoyed {
             delivery.provider = self.attempt.carrier.provider.clone();
         }
@@ -84,7 +104,10 @@ impl Settle {
             Came::Stopped(_) => DeliveryStatus::Rejected,
         };
         let advanced = delivery.advance(to);
-        if advanced && let Came::Rejected(rejection) = &self.came && rejection.kind.helps() == Helps::AnotherProvider {
+        if advanced
+            && let Came::Rejected(rejection) = &self.came
+            && rejection.kind.helps() == Helps::AnotherProvider
+        {
             self.name_next(now);
         }
         advanced
@@ -92,13 +115,21 @@ impl Settle {
 
     /// The next provider, named in the record before it is called.
     fn name_next(&mut self, now: Timestamp) {
-        let Some(entry) = self.record.entry_mut(&self.attempt.nonce) else { return };
+        let Some(entry) = self.record.entry_mut(&self.attempt.nonce) else {
+            return;
+        };
         if self.send.ctx.is_late(now) || entry.status() != Status::Pending {
             return;
         }
         let keeps = self.send.must_keep_code(entry);
         let fits = |carrier: &Carrier| !keeps || carrier.can_carry(&entry.code);
-        let mut rest: Vec<Carrier> = self.attempt.rest.iter().filter(|carrier| fits(carrier)).cloned().collect();
+        let mut rest: Vec<Carrier> = self
+            .attempt
+            .rest
+            .iter()
+            .filter(|carrier| fits(carrier))
+            .cloned()
+            .collect();
         if rest.is_empty() {
             return;
         }
@@ -107,10 +138,26 @@ impl Settle {
         if !keeps && !carrier.can_carry(&entry.code) {
             self.send.renew(entry, &carrier, false, clock);
         }
-        let id = self.send.ctx.seed.bytes(&format!("delivery {}", entry.deliveries.len()));
+        let id = self
+            .send
+            .ctx
+            .seed
+            .bytes(&format!("delivery {}", entry.deliveries.len()));
         let provider: ProviderName = carrier.provider.clone();
-        entry.add_delivery(Delivery::dispatching(id, self.send.by(), provider, clock, self.send.ctx.not_after));
-        self.next = Some(Attempt { delivery: id, carrier, rest, record: Record::default(), ..self.attempt.clone() });
+        entry.add_delivery(Delivery::dispatching(
+            id,
+            self.send.by(),
+            provider,
+            clock,
+            self.send.ctx.not_after,
+        ));
+        self.next = Some(Attempt {
+            delivery: id,
+            carrier,
+            rest,
+            record: Record::default(),
+            ..self.attempt.clone()
+        });
     }
 
     fn changeset(&self, nothing_sent: bool, now: Timestamp) -> Option<Changeset> {
@@ -135,11 +182,16 @@ impl Settle {
         if self.next.is_none() && matches!(self.came, Came::Rejected(_) | Came::Stopped(_)) {
             changeset.takebacks = self.takebacks(nothing_sent);
             if nothing_sent {
-                changeset.unclaim.extend(send.idempotency.as_ref().map(|idempotency| idempotency.key));
+                changeset
+                    .unclaim
+                    .extend(send.idempotency.as_ref().map(|idempotency| idempotency.key));
             }
         }
         for rule in send.board.alerts(now).into_iter().filter(|_| self.next.is_none()) {
-            let alert = Event { rules: vec![rule], ..Event::new(now, send.ctx.service.clone(), EventKind::LimitAlert) };
+            let alert = Event {
+                rules: vec![rule],
+                ..Event::new(now, send.ctx.service.clone(), EventKind::LimitAlert)
+            };
             changeset.events.push(alert);
         }
         Some(changeset)
@@ -161,18 +213,33 @@ impl Settle {
         }
         let back = |(index, line): (usize, &Line)| {
             let due = line.kind == Kind::Spend || (line.kind == Kind::Gap && nothing_sent);
-            let (Rule::Window { per, .. }, Some(window), true) = (&line.charge.rule, window_of(&line.after), due) else {
+            let (Rule::Window { per, .. }, Some(window), true) =
+                (&line.charge.rule, window_of(&line.after), due)
+            else {
                 return None;
             };
             let once = self.send.ctx.seed.bytes(&format!("takeback {index}"));
             Some(Takeback {
                 key: line.charge.key,
-                counted: Counted::Units { per: *per, units: line.charge.cost, at: window.newest() },
-                once: ClaimKey { kind: ClaimKind::Takeback, print: crate::flow::view::print_of(once) },
+                counted: Counted::Units {
+                    per: *per,
+                    units: line.charge.cost,
+                    at: window.newest(),
+                },
+                once: ClaimKey {
+                    kind: ClaimKind::Takeback,
+                    print: crate::flow::view::print_of(once),
+                },
                 expires_at: self.send.ctx.not_after + *per + SKEW,
             })
         };
-        self.send.board.lines.iter().enumerate().filter_map(back).collect()
+        self.send
+            .board
+            .lines
+            .iter()
+            .enumerate()
+            .filter_map(back)
+            .collect()
     }
 
     /// A verdict worth remembering, on the destination or on its prefix.
@@ -185,7 +252,14 @@ impl Settle {
             Remember::Prefix(span) => (send.prefix_notes.as_ref()?, Some(now + span)),
         };
         let mut notes = send.noted.clone();
-        notes.take(Note { channel: send.by(), kind: rejection.kind, until }, now);
+        notes.take(
+            Note {
+                channel: send.by(),
+                kind: rejection.kind,
+                until,
+            },
+            now,
+        );
         let event = send.event(&self.attempt, now, EventKind::NoteTaken);
         Some((place.becomes(Some(notes.encode().ok()?)), event))
     }
@@ -212,19 +286,30 @@ impl Settle {
 
     /// Somebody else wrote the record in between, or this flow did and did not hear of it.
     fn again(mut self, seen: &Seen, now: Timestamp) -> Step {
-        let Ok(Found { record, .. }) = self.send.look_again(seen, now) else { return self.unwritten(now) };
+        let Ok(Found { record, .. }) = self.send.look_again(seen, now) else {
+            return self.unwritten(now);
+        };
         if let Some(next) = &self.next
-            && let Some(delivery) = record.entry(&next.nonce).and_then(|entry| entry.delivery(&next.delivery))
+            && let Some(delivery) = record
+                .entry(&next.nonce)
+                .and_then(|entry| entry.delivery(&next.delivery))
         {
             let dispatching = delivery.status() == DeliveryStatus::Dispatching;
-            let next = Attempt { record, ..next.clone() };
+            let next = Attempt {
+                record,
+                ..next.clone()
+            };
             return match dispatching {
                 true => self.send.dispatch_next(next, now),
                 false => Self::new(self.send, next, Came::Unknown).finish(now),
             };
         }
         self.attempt.record = record;
-        if self.send.ctx.try_again() { self.write(now) } else { self.unwritten(now) }
+        if self.send.ctx.try_again() {
+            self.write(now)
+        } else {
+            self.unwritten(now)
+        }
     }
 
     /// The store did not take it. What came of the delivery is known here all the same; a tick repairs the record.
@@ -234,7 +319,13 @@ impl Settle {
     }
 
     fn finish(self, now: Timestamp) -> Step {
-        let Self { mut send, attempt, came, record, .. } = self;
+        let Self {
+            mut send,
+            attempt,
+            came,
+            record,
+            ..
+        } = self;
         match came {
             Came::Stopped(refusal) => send.ctx.refuse(refusal),
             Came::Rejected(rejection) => {
@@ -246,7 +337,9 @@ impl Settle {
                 let Some(entry) = entry else {
                     // Erased, or found unsent by a repair, while the provider was asked.
                     let text = "it could not be delivered; send again";
-                    return send.ctx.refuse(Refusal::new(RefusalCode::ProviderUnavailable, text));
+                    return send
+                        .ctx
+                        .refuse(Refusal::new(RefusalCode::ProviderUnavailable, text));
                 };
                 let clock = now.max(entry.issued);
                 let seen = view(&send.ctx, &send.who, entry, &send.board, &send.noted, clock);
@@ -265,7 +358,8 @@ impl Send {
     /// As [`Send::look`], but the board stays what the intent was charged.
     fn look_again(&mut self, seen: &Seen, now: Timestamp) -> Result<Found, crate::store::StoreFault> {
         let board = self.board.clone();
-        let (notes, prefix_notes, noted) = (self.notes.clone(), self.prefix_notes.clone(), self.noted.clone());
+        let (notes, prefix_notes, noted) =
+            (self.notes.clone(), self.prefix_notes.clone(), self.noted.clone());
         let found = self.look(seen, now);
         self.board = board;
         if seen.records.iter().all(|(key, _)| !notes.keys().contains(key)) {
@@ -285,19 +379,27 @@ fn refusal(send: &mut Send, rejection: &Rejection, now: Timestamp) -> Refusal {
     send.ctx.hit(rejection.kind.as_str(), 0, None, None);
     let new = Refusal::new;
     match rejection.kind {
-        RejectionKind::InvalidDestination => {
-            new(RefusalCode::InvalidDestination, "this number or mailbox cannot be used").field("to")
-        }
+        RejectionKind::InvalidDestination => new(
+            RefusalCode::InvalidDestination,
+            "this number or mailbox cannot be used",
+        )
+        .field("to"),
         RejectionKind::ChannelUnreachable
         | RejectionKind::OptedOut
         | RejectionKind::PrefixBlocked
         | RejectionKind::RegionBlocked => {
-            let refusal = new(RefusalCode::ChannelUnavailable, "this channel does not reach this destination");
+            let refusal = new(
+                RefusalCode::ChannelUnavailable,
+                "this channel does not reach this destination",
+            );
             send.instead(refusal, now)
         }
         RejectionKind::DestinationQuota => {
-            let wait = rejection.retry_after.unwrap_or(send.ctx.policy.code_for(send.who.purpose()).ttl);
-            new(RefusalCode::RateLimited, "too many requests; wait and try again").until(Until::At(now + wait))
+            let wait = rejection
+                .retry_after
+                .unwrap_or(send.ctx.policy.code_for(send.who.purpose()).ttl);
+            new(RefusalCode::RateLimited, "too many requests; wait and try again")
+                .until(Until::At(now + wait))
         }
         RejectionKind::BadRequest
         | RejectionKind::AccountQuota

@@ -1,0 +1,57 @@
+//! The smallest whole program: send a code, check it.
+//!
+//! `cargo run -p verify-engine --example smallest`
+
+use std::error::Error;
+
+use tokio::sync::mpsc;
+use verify_core::command::{CheckRequest, SendRequest};
+use verify_core::keys::Keys;
+use verify_core::port::{DispatchRequest, Dispatched};
+use verify_core::vocabulary::Channel;
+use verify_engine::{CheckOutcome, Deliverer, Engine, SendOutcome};
+use verify_memstore::MemStore;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    println!("{}", run().await?);
+    Ok(())
+}
+
+/// Sends a code to a number and checks it; returns what came of it.
+pub(crate) async fn run() -> Result<&'static str, Box<dyn Error>> {
+    // Whatever carries a message: here it comes out of a channel, as it would out of a phone.
+    let (phone, mut inbox) = mpsc::unbounded_channel();
+    let sms = Deliverer::new("phone", [Channel::Sms], move |message: DispatchRequest| {
+        let code = message.code.as_ref().map(|code| code.expose().to_owned());
+        let taken = phone.send(code).is_ok();
+        async move {
+            if taken {
+                Dispatched::Accepted { upstream: None }
+            } else {
+                Dispatched::Unknown(Default::default())
+            }
+        }
+    });
+
+    let engine = Engine::builder()
+        // Made once, and kept: `Keys::to_text` and `Keys::parse`.
+        .keys(Keys::generate(&[42; 32]))
+        .store(MemStore::new())
+        .provider(sms)
+        .without_client_ip()
+        .build()?;
+
+    let SendOutcome::Sent(verification) = engine.send(SendRequest::to("+1 202 555 0123")).await? else {
+        return Ok("not sent");
+    };
+    // What the person types.
+    let Some(Some(code)) = inbox.recv().await else {
+        return Ok("nothing arrived");
+    };
+    match engine.check(CheckRequest::of(&verification.id, code)).await? {
+        CheckOutcome::Approved(_) => Ok("approved"),
+        CheckOutcome::WrongCode(_) => Ok("wrong code"),
+        CheckOutcome::Refused(refusal) => Ok(refusal.code.as_str()),
+    }
+}

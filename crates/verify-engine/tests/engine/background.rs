@@ -1,0 +1,153 @@
+//! Repair, events, follow-ups.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use verify_core::command::{Report, ReportRequest, SendRequest};
+use verify_core::event::Event;
+use verify_core::port::{Detail, EventSink};
+use verify_core::store::StoreFault;
+use verify_core::vocabulary::{Channel, ServiceId};
+use verify_engine::{Pumped, ReportOutcome, SendOutcome, Swept};
+
+use crate::support::{Gate, Mood, Parts};
+
+const TO: &str = "+12025550101";
+
+#[derive(Default)]
+struct Sink {
+    declines: AtomicBool,
+    taken: Mutex<Vec<&'static str>>,
+}
+
+#[async_trait]
+impl EventSink for Sink {
+    async fn take(&self, events: &[Event]) -> bool {
+        if self.declines.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.taken
+            .lock()
+            .extend(events.iter().map(|event| event.kind.as_str()));
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_writes_down_what_expired_and_the_next_finds_nothing() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    engine.send(SendRequest::to(TO)).await.unwrap();
+    assert_eq!(
+        engine.sweep_once().await,
+        Ok(Swept::default()),
+        "nothing is due yet"
+    );
+    parts.clock.advance(Duration::from_secs(611));
+    assert_eq!(engine.sweep_once().await, Ok(Swept { due: 1, changed: 1 }));
+    assert_eq!(parts.store.events().await.last(), Some(&"verification.expired"));
+    assert_eq!(engine.sweep_once().await, Ok(Swept::default()));
+    *parts.store.mood.lock() = Mood::Down;
+    assert_eq!(engine.sweep_once().await, Err(StoreFault::Unavailable));
+}
+
+#[tokio::test]
+async fn a_sweep_looks_at_more_records_than_fit_into_one_trip() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    for n in 0..300 {
+        engine
+            .send(SendRequest::to(crate::support::number(n)))
+            .await
+            .unwrap();
+    }
+    parts.clock.advance(Duration::from_secs(611));
+    assert_eq!(
+        engine.sweep_once().await,
+        Ok(Swept {
+            due: 300,
+            changed: 300
+        })
+    );
+}
+
+#[tokio::test]
+async fn events_are_handed_over_in_order_and_acknowledged_only_when_taken() {
+    let parts = Parts::new(Gate::open());
+    let sink = Arc::new(Sink::default());
+    let engine = parts.builder().event_sink(sink.clone()).build().unwrap();
+    assert_eq!(engine.pump_once().await, Ok(Pumped::Nothing));
+    engine.send(SendRequest::to(TO)).await.unwrap();
+    sink.declines.store(true, Ordering::Relaxed);
+    assert_eq!(engine.pump_once().await, Ok(Pumped::Declined));
+    assert_eq!(parts.store.events().await.len(), 2, "they are kept");
+    sink.declines.store(false, Ordering::Relaxed);
+    assert_eq!(engine.pump_once().await, Ok(Pumped::Taken(2)));
+    assert_eq!(*sink.taken.lock(), ["send.intended", "send.accepted"]);
+    assert_eq!(engine.pump_once().await, Ok(Pumped::Nothing));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_background_sweeps_pumps_and_hands_over_the_rest_when_it_is_shut_down() {
+    let parts = Parts::new(Gate::open());
+    let sink = Arc::new(Sink::default());
+    let engine = parts.builder().event_sink(sink.clone()).build().unwrap();
+    let background = engine.spawn_background();
+    engine.send(SendRequest::to(TO)).await.unwrap();
+    parts.clock.advance(Duration::from_secs(611));
+    // Virtual time: the runtime skips to the next timer, nobody waits.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(
+        *sink.taken.lock(),
+        ["send.intended", "send.accepted", "verification.expired"]
+    );
+    engine.send(SendRequest::to("+12025550102")).await.unwrap();
+    background.shutdown().await;
+    assert_eq!(sink.taken.lock().len(), 5);
+    assert!(parts.store.events().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_fallback_that_was_agreed_to_follows_a_reported_failure_by_itself() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    let request = SendRequest {
+        consent: true,
+        ..SendRequest::to(TO)
+    };
+    assert!(matches!(
+        engine.send(request).await.unwrap(),
+        SendOutcome::Sent(_)
+    ));
+    let report = ReportRequest {
+        service: ServiceId::default(),
+        reference: parts.provider.last_reference(),
+        report: Report::Undelivered(Detail::new(Some(30_003), "unreachable")),
+        dedupe: "report-1".into(),
+    };
+    let said = engine.report(report.clone()).await.unwrap();
+    assert_eq!(said, ReportOutcome::Reported { changed: true });
+    engine.drain().await;
+    let channels: Vec<_> = parts
+        .provider
+        .sent
+        .lock()
+        .iter()
+        .map(|request| request.channel)
+        .collect();
+    assert_eq!(channels, [Channel::Sms, Channel::Call]);
+
+    assert_eq!(
+        engine.report(report).await.unwrap(),
+        ReportOutcome::Reported { changed: false }
+    );
+    engine.drain().await;
+    assert_eq!(
+        parts.provider.sends(),
+        2,
+        "a second report of the same changes nothing"
+    );
+}

@@ -1,0 +1,310 @@
+//! What fails outside, and what the engine makes of it: the safe direction, always.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use verify_core::command::{CheckRequest, SendRequest, VerificationRequest};
+use verify_core::outcome::{Fault, Refusal, RefusalCode};
+use verify_core::port::{
+    AssessRequest, Assessment, Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded,
+    DispatchRequest, Dispatched, InquireRequest, Inquired, Provider, Rejection, RejectionKind, RiskLevel,
+    RiskScorer, Unavailable,
+};
+use verify_core::record::DeliveryStatus;
+use verify_core::vocabulary::{Channel, ServiceId};
+use verify_engine::{CheckOutcome, Engine, SendOutcome, StatusOutcome};
+
+use crate::support::{Gate, HeldClock, Mood, Parts, TestProvider, number};
+
+fn refusal(outcome: SendOutcome) -> Refusal {
+    match outcome {
+        SendOutcome::Refused(refusal) => refusal,
+        SendOutcome::Sent(_) | SendOutcome::Repeated(_) => panic!("{outcome:?}"),
+    }
+}
+
+async fn send(engine: &Engine, n: usize) -> SendOutcome {
+    engine.send(SendRequest::to(number(n))).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn i13_a_store_that_fails_or_hangs_refuses_and_nothing_is_sent() {
+    for mood in [Mood::Down, Mood::Hangs] {
+        let parts = Parts::new(Gate::open());
+        let engine = parts
+            .builder()
+            .store_timeout(Duration::from_millis(500))
+            .build()
+            .unwrap();
+        *parts.store.mood.lock() = mood;
+        assert_eq!(
+            engine.send(SendRequest::to(number(1))).await,
+            Err(Fault::StoreUnavailable),
+            "{mood:?}"
+        );
+        assert_eq!(
+            engine.check(CheckRequest::to(number(1), "123456")).await,
+            Err(Fault::StoreUnavailable)
+        );
+        assert_eq!(parts.provider.sends(), 0);
+        assert!(!engine.readiness().await.is_ready());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_is_dropped_and_its_delivery_recorded_as_unknown() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    *parts.provider.hangs.lock() = true;
+    let SendOutcome::Sent(verification) = send(&engine, 1).await else {
+        panic!()
+    };
+    assert_eq!(parts.store.events().await, ["send.intended", "send.unknown"]);
+    let request = VerificationRequest {
+        service: ServiceId::default(),
+        verification_id: verification.id,
+    };
+    let StatusOutcome::Found(found) = engine.status(request).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(found.deliveries, [(Channel::Sms, DeliveryStatus::Unknown)]);
+}
+
+#[tokio::test]
+async fn i67_an_open_breaker_refuses_before_anything_is_charged_and_one_probe_closes_it() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    parts.provider.rejects(RejectionKind::Down, 10);
+    for n in 0..10 {
+        assert_eq!(
+            refusal(send(&engine, n).await).code,
+            RefusalCode::ProviderUnavailable
+        );
+    }
+    let (asked, sends) = (parts.gate.count(), parts.provider.sends());
+    assert_eq!(sends, 10);
+    assert_eq!(
+        refusal(send(&engine, 11).await).code,
+        RefusalCode::ProviderUnavailable
+    );
+    assert_eq!(
+        parts.gate.count(),
+        asked,
+        "neither the store nor the provider was asked"
+    );
+    assert!(engine.readiness().await.providers["fake"].breaker_open);
+
+    parts.clock.advance(Duration::from_secs(30));
+    assert!(matches!(send(&engine, 12).await, SendOutcome::Sent(_)));
+    assert!(matches!(send(&engine, 13).await, SendOutcome::Sent(_)));
+    assert_eq!(parts.provider.sends(), sends + 2);
+}
+
+#[tokio::test]
+async fn while_a_probe_is_out_nobody_else_is_let_through() {
+    let parts = Parts::new(Gate::closed());
+    let engine = parts.engine();
+    parts.gate.let_through(30);
+    parts.provider.rejects(RejectionKind::Down, 10);
+    for n in 0..10 {
+        send(&engine, n).await;
+    }
+    parts.clock.advance(Duration::from_secs(30));
+    // The intent passes; the probe is held.
+    let before = parts.gate.count();
+    parts.gate.let_through(1);
+    let probe = tokio::spawn({
+        let engine = engine.clone();
+        async move { send(&engine, 20).await }
+    });
+    parts.gate.reached(before + 2).await;
+    assert_eq!(
+        refusal(send(&engine, 21).await).code,
+        RefusalCode::ProviderUnavailable
+    );
+    assert_eq!(parts.gate.count(), before + 2);
+    parts.gate.let_through(2);
+    assert!(matches!(probe.await.unwrap(), SendOutcome::Sent(_)));
+}
+
+#[tokio::test]
+async fn i67_a_breaker_that_is_open_leaves_the_next_provider() {
+    let parts = Parts::new(Gate::open());
+    let second = TestProvider::new("second", &parts.gate);
+    let engine = parts.builder().provider(second.clone()).build().unwrap();
+    parts.provider.rejects(RejectionKind::Down, 10);
+    for n in 0..12 {
+        assert!(matches!(send(&engine, n).await, SendOutcome::Sent(_)));
+    }
+    assert_eq!((parts.provider.sends(), second.sends()), (10, 12));
+    assert!(
+        engine.readiness().await.is_ready(),
+        "one provider of two carries on"
+    );
+}
+
+#[tokio::test]
+async fn refused_credentials_turn_readiness_red_and_open_no_breaker() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    assert!(engine.readiness().await.is_ready());
+    parts.provider.rejects(RejectionKind::Credentials, 15);
+    for n in 0..15 {
+        refusal(send(&engine, n).await);
+    }
+    assert_eq!(parts.provider.sends(), 15, "it is tried again each time");
+    let red = engine.readiness().await;
+    assert!(red.providers["fake"].operator_fault && !red.providers["fake"].breaker_open);
+    assert!(!red.is_ready());
+    parts.clock.advance(Duration::from_secs(60));
+    assert!(
+        engine.readiness().await.is_ready(),
+        "an instance without traffic is not kept out for good"
+    );
+    parts.provider.rejects(RejectionKind::Misconfigured, 1);
+    refusal(send(&engine, 18).await);
+    assert!(!engine.readiness().await.is_ready());
+    assert!(matches!(send(&engine, 20).await, SendOutcome::Sent(_)));
+    assert!(engine.readiness().await.is_ready());
+}
+
+/// Takes the dispatch, then panics.
+struct Panics(Arc<TestProvider>);
+
+#[async_trait]
+impl Provider for Panics {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+    async fn dispatch(&self, request: &DispatchRequest) -> Dispatched {
+        self.0.dispatch(request).await;
+        panic!("a defect of this provider")
+    }
+    async fn compare(&self, request: &CompareRequest) -> Compared {
+        self.0.compare(request).await
+    }
+    async fn inquire(&self, request: &InquireRequest) -> Inquired {
+        self.0.inquire(request).await
+    }
+    async fn conclude(&self, request: &ConcludeRequest) -> Concluded {
+        self.0.conclude(request).await
+    }
+    async fn health(&self) -> Result<(), Rejection> {
+        self.0.health().await
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_panics_costs_its_flow_and_no_other() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts
+        .builder()
+        .provider(Panics(TestProvider::new("panics", &parts.gate)))
+        .route(Channel::Call, None, ["panics"])
+        .build()
+        .unwrap();
+    let call = SendRequest::to(number(1)).by(Channel::Call);
+    assert_eq!(engine.send(call.clone()).await, Err(Fault::StoreUnavailable));
+    let SendOutcome::Repeated(_) = engine.send(call).await.unwrap() else {
+        panic!("the record is the truth")
+    };
+    assert!(matches!(send(&engine, 2).await, SendOutcome::Sent(_)));
+    engine.drain().await;
+}
+
+struct Scorer(Option<RiskLevel>);
+
+#[async_trait]
+impl RiskScorer for Scorer {
+    async fn assess(&self, _request: &AssessRequest) -> Result<Assessment, Unavailable> {
+        match self.0 {
+            Some(level) => Ok(Assessment {
+                level: Some(level),
+                ..Assessment::default()
+            }),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_scorers_the_worst_holds_and_one_that_hangs_holds_up_nobody() {
+    for (scorers, sent) in [
+        (vec![Some(RiskLevel::Low), Some(RiskLevel::High)], false),
+        (vec![Some(RiskLevel::High), None], false),
+        (vec![Some(RiskLevel::Low), None], true),
+        (vec![None], true),
+    ] {
+        let parts = Parts::new(Gate::open());
+        let builder = scorers.iter().fold(parts.builder(), |builder, level| {
+            builder.risk_scorer(Scorer(*level))
+        });
+        let outcome = send(&builder.build().unwrap(), 1).await;
+        assert_eq!(matches!(outcome, SendOutcome::Sent(_)), sent, "{scorers:?}");
+        assert_eq!(parts.provider.sends(), usize::from(sent));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_code_is_an_outcome_and_a_right_one_an_approval() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    let SendOutcome::Sent(verification) = send(&engine, 1).await else {
+        panic!()
+    };
+    let code = parts.provider.last_code();
+    let wrong = format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
+    let said = engine
+        .check(CheckRequest::of(&verification.id, wrong))
+        .await
+        .unwrap();
+    assert!(matches!(said, CheckOutcome::WrongCode(_)), "{said:?}");
+    parts.clock.advance(Duration::from_secs(60));
+    let said = engine
+        .check(CheckRequest::of(&verification.id, code))
+        .await
+        .unwrap();
+    assert!(matches!(said, CheckOutcome::Approved(_)), "{said:?}");
+}
+
+/// Finds nothing, and takes far too long by the engine's clock.
+struct Late(Arc<HeldClock>);
+
+#[async_trait]
+impl RiskScorer for Late {
+    async fn assess(&self, _request: &AssessRequest) -> Result<Assessment, Unavailable> {
+        self.0.advance(Duration::from_secs(21));
+        Ok(Assessment {
+            level: Some(RiskLevel::Low),
+            ..Assessment::default()
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_late_is_not_begun() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts
+        .builder()
+        .risk_scorer(Late(parts.clock.clone()))
+        .build()
+        .unwrap();
+    let calls = parts.gate.count();
+    assert_eq!(
+        refusal(send(&engine, 1).await).code,
+        RefusalCode::ProviderUnavailable
+    );
+    assert_eq!(parts.provider.sends(), 0);
+    assert_eq!(
+        parts.gate.count(),
+        calls + 1,
+        "the intent, and nothing after the deadline"
+    );
+    parts.clock.advance(Duration::from_secs(60));
+    assert_eq!(
+        engine.sweep_once().await.unwrap().changed,
+        1,
+        "a tick settles what was left open"
+    );
+}

@@ -1,0 +1,17 @@
+//! The engine as a whole, over a store and a provider that the tests hold in their hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is amiss"
+)]
+
+mod background;
+mod builder;
+mod dropped_callers;
+mod examples;
+mod faults;
+mod mock_provider;
+mod shield;
+mod support;
+mod telemetry;

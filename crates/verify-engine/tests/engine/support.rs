@@ -1,0 +1,286 @@
+//! Ports that a test holds in its hand: a store and a provider that stop at a gate, fail on demand and count.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+use verify_core::event::Event;
+use verify_core::keys::Keys;
+use verify_core::port::{
+    Capabilities, Clock, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest,
+    Dispatched, InquireRequest, Inquired, Maker, Provider, Rejection, RejectionKind, Scopes,
+};
+use verify_core::store::{Changeset, EventSeq, RecordKey, Store, StoreAnswer, StoreFault};
+use verify_core::time::Timestamp;
+use verify_core::vocabulary::{Channel, ServiceId};
+use verify_engine::{Engine, EngineBuilder};
+use verify_testkit::ModelStore;
+
+/// Lets calls through one by one, or all.
+pub(crate) struct Gate {
+    arrived: watch::Sender<usize>,
+    leave: Semaphore,
+}
+
+impl Gate {
+    pub(crate) fn open() -> Arc<Self> {
+        Arc::new(Self {
+            arrived: watch::Sender::new(0),
+            leave: Semaphore::new(Semaphore::MAX_PERMITS),
+        })
+    }
+
+    pub(crate) fn closed() -> Arc<Self> {
+        Arc::new(Self {
+            arrived: watch::Sender::new(0),
+            leave: Semaphore::new(0),
+        })
+    }
+
+    /// Lets this many more calls through.
+    pub(crate) fn let_through(&self, calls: usize) {
+        self.leave.add_permits(calls);
+    }
+
+    /// Waits until this many calls have come, let through or not.
+    pub(crate) async fn reached(&self, calls: usize) {
+        self.arrived
+            .subscribe()
+            .wait_for(|arrived| *arrived >= calls)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        *self.arrived.borrow()
+    }
+
+    async fn pass(&self) {
+        self.arrived.send_modify(|arrived| *arrived += 1);
+        self.leave.acquire().await.unwrap().forget();
+    }
+}
+
+/// How a store behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Well,
+    /// Surely not applied.
+    Down,
+    /// It never answers, and does nothing.
+    Hangs,
+}
+
+/// The model store behind a gate, in a mood.
+pub(crate) struct TestStore {
+    model: ModelStore,
+    pub(crate) mood: Mutex<Mood>,
+    gate: Arc<Gate>,
+}
+
+impl TestStore {
+    pub(crate) fn new(gate: &Arc<Gate>) -> Arc<Self> {
+        let model = ModelStore::default();
+        Arc::new(Self {
+            model,
+            mood: Mutex::new(Mood::Well),
+            gate: Arc::clone(gate),
+        })
+    }
+
+    /// What waits in the outbox.
+    pub(crate) async fn events(&self) -> Vec<&'static str> {
+        let waiting = self.model.outbox(usize::MAX).await.unwrap();
+        waiting.iter().map(|(_, event)| event.kind.as_str()).collect()
+    }
+
+    fn well(&self) -> Result<(), StoreFault> {
+        if *self.mood.lock() == Mood::Well {
+            Ok(())
+        } else {
+            Err(StoreFault::Unavailable)
+        }
+    }
+}
+
+#[async_trait]
+impl Store for TestStore {
+    async fn apply(&self, changeset: &Changeset) -> StoreAnswer {
+        self.gate.pass().await;
+        let mood = *self.mood.lock();
+        match mood {
+            Mood::Well => self.model.apply(changeset).await,
+            Mood::Down => StoreAnswer::NotApplied(StoreFault::Unavailable),
+            Mood::Hangs => std::future::pending().await,
+        }
+    }
+
+    async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
+        self.well()?;
+        self.model.due(now, most).await
+    }
+
+    async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
+        self.well()?;
+        self.model.outbox(most).await
+    }
+
+    async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault> {
+        self.well()?;
+        self.model.acknowledge(through).await
+    }
+
+    async fn health(&self) -> Result<(), StoreFault> {
+        self.well()
+    }
+}
+
+/// A provider of own codes that says what it is told to say, and `Accepted` when it is told nothing.
+pub(crate) struct TestProvider {
+    name: &'static str,
+    pub(crate) says: Mutex<VecDeque<Dispatched>>,
+    pub(crate) sent: Mutex<Vec<DispatchRequest>>,
+    pub(crate) hangs: Mutex<bool>,
+    gate: Arc<Gate>,
+}
+
+impl TestProvider {
+    pub(crate) fn new(name: &'static str, gate: &Arc<Gate>) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            says: Mutex::default(),
+            sent: Mutex::default(),
+            hangs: Mutex::new(false),
+            gate: Arc::clone(gate),
+        })
+    }
+
+    /// The next dispatches are rejected like this.
+    pub(crate) fn rejects(&self, kind: RejectionKind, times: usize) {
+        let rejection = Rejection {
+            kind,
+            retry_after: None,
+            detail: Detail::default(),
+        };
+        self.says
+            .lock()
+            .extend(std::iter::repeat_n(Dispatched::Rejected(rejection), times));
+    }
+
+    pub(crate) fn sends(&self) -> usize {
+        self.sent.lock().len()
+    }
+
+    pub(crate) fn last_code(&self) -> String {
+        let sent = self.sent.lock();
+        sent.last().unwrap().code.as_ref().unwrap().expose().to_owned()
+    }
+
+    pub(crate) fn last_reference(&self) -> String {
+        self.sent.lock().last().unwrap().reference.clone()
+    }
+}
+
+#[async_trait]
+impl Provider for TestProvider {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            name: self.name.into(),
+            channels: vec![Channel::Sms, Channel::Call],
+            maker: Maker::Own,
+            scopes: Scopes::default(),
+            can_inquire: false,
+            can_conclude: false,
+            reports: true,
+        }
+    }
+
+    async fn dispatch(&self, request: &DispatchRequest) -> Dispatched {
+        self.sent.lock().push(request.clone());
+        self.gate.pass().await;
+        if *self.hangs.lock() {
+            std::future::pending::<()>().await;
+        }
+        self.says
+            .lock()
+            .pop_front()
+            .unwrap_or(Dispatched::Accepted { upstream: None })
+    }
+
+    async fn compare(&self, _request: &CompareRequest) -> Compared {
+        Compared::NotAsked(Detail::default())
+    }
+
+    async fn inquire(&self, _request: &InquireRequest) -> Inquired {
+        Inquired::Unknown
+    }
+
+    async fn conclude(&self, _request: &ConcludeRequest) -> Concluded {
+        Concluded::Done
+    }
+
+    async fn health(&self) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+/// A clock that stands until it is moved.
+pub(crate) struct HeldClock(AtomicU64);
+
+impl HeldClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(1_800_000_000_000)))
+    }
+
+    pub(crate) fn advance(&self, span: Duration) {
+        self.0.fetch_add(span.as_millis() as u64, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HeldClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// All parts of an engine, in reach.
+pub(crate) struct Parts {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) store: Arc<TestStore>,
+    pub(crate) provider: Arc<TestProvider>,
+    pub(crate) clock: Arc<HeldClock>,
+}
+
+impl Parts {
+    pub(crate) fn new(gate: Arc<Gate>) -> Self {
+        let (store, provider) = (TestStore::new(&gate), TestProvider::new("fake", &gate));
+        Self {
+            store,
+            provider,
+            clock: HeldClock::new(),
+            gate,
+        }
+    }
+
+    pub(crate) fn builder(&self) -> EngineBuilder {
+        Engine::builder()
+            .keys(Keys::generate(&[7; 32]))
+            .store(self.store.clone())
+            .provider(self.provider.clone())
+            .clock(self.clock.clone())
+            .without_client_ip()
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        self.builder().build().unwrap()
+    }
+}
+
+/// The `n`-th of many numbers that share neither destination nor prefix.
+pub(crate) fn number(n: usize) -> String {
+    format!("+1202{:03}01{:02}", 200 + n % 700, n / 700)
+}

@@ -1,0 +1,358 @@
+//! A world for the core: a model store, providers that behave like real ones, an inbox and a clock.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use verify_core::code::{Code, CodeLength};
+use verify_core::command::Command;
+use verify_core::flow::{AssessAnswer, Machine, Question, Routes, Start, Step};
+use verify_core::keys::Keys;
+use verify_core::outcome::Outcome;
+use verify_core::policy::PolicySet;
+use verify_core::port::{
+    Assessment, Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest,
+    Dispatched, InquireRequest, Inquired, Maker, Rejection, RejectionKind, RiskLevel, Scopes,
+};
+use verify_core::seed::Seed;
+use verify_core::time::Timestamp;
+use verify_core::vocabulary::Channel;
+
+use super::model_store::ModelStore;
+
+/// Which makers carry which channels in a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinds {
+    /// One provider that carries own codes.
+    Own,
+    /// One managed provider.
+    Managed,
+    /// Two providers of own codes, in order.
+    TwoOwn,
+}
+
+/// A message that left a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Delivered {
+    /// Through whom.
+    pub provider: String,
+    /// Where to.
+    pub to: String,
+    /// How.
+    pub channel: Channel,
+    /// What it says.
+    pub code: String,
+    /// The reference for reports.
+    pub reference: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A code that the managed provider made for a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ManagedCode {
+    code: String,
+    born: Timestamp,
+    sends: u32,
+    checks: u32,
+}
+
+/// Everything outside the core.
+#[derive(Clone)]
+pub struct World {
+    machine: Machine,
+    keys: Arc<Keys>,
+    /// The store.
+    pub store: ModelStore,
+    /// The time that flows are given.
+    pub now: Timestamp,
+    /// Every message that left, in order.
+    pub sent: Vec<Delivered>,
+    /// How often a provider was asked to send, whatever came of it.
+    pub dispatches: u32,
+    /// How often a managed provider compared.
+    pub compared: u32,
+    /// What the risk scorer says next.
+    pub risk: RiskLevel,
+    /// What the next dispatches are answered instead of being carried out, by provider.
+    pub rejecting: BTreeMap<String, RejectionKind>,
+    managed: BTreeMap<(String, String), ManagedCode>,
+    made: u32,
+    seeds: u64,
+}
+
+impl World {
+    /// A world under these policies.
+    pub fn new(policies: PolicySet, kinds: Kinds) -> Self {
+        let names: &[(&str, Maker)] = match kinds {
+            Kinds::Own => &[("own", Maker::Own)],
+            Kinds::Managed => &[("managed", Maker::Managed)],
+            Kinds::TwoOwn => &[("own", Maker::Own), ("second", Maker::Own)],
+        };
+        let channels = Channel::ALL.to_vec();
+        let mut routes = Routes::default();
+        for (name, maker) in names {
+            let capabilities = Capabilities {
+                name: (*name).into(),
+                channels: channels.clone(),
+                maker: *maker,
+                scopes: Scopes {
+                    default: "scope".into(),
+                    ..Scopes::default()
+                },
+                can_inquire: true,
+                can_conclude: *maker == Maker::Managed,
+                reports: true,
+            };
+            for channel in &channels {
+                routes
+                    .order
+                    .entry((*channel, None))
+                    .or_default()
+                    .push((*name).into());
+            }
+            routes.providers.insert((*name).into(), capabilities);
+        }
+        Self {
+            machine: Machine::new(Arc::new(policies), Arc::new(routes)),
+            keys: Arc::new(Keys::generate(&[7; 32])),
+            store: ModelStore::default(),
+            now: Timestamp::from_millis(1_700_000_000_000),
+            sent: Vec::new(),
+            dispatches: 0,
+            compared: 0,
+            risk: RiskLevel::Low,
+            rejecting: BTreeMap::new(),
+            managed: BTreeMap::new(),
+            made: 0,
+            seeds: 0,
+        }
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&mut self, span: Duration) {
+        self.now = self.now + span;
+    }
+
+    /// Uses these keys from now on.
+    pub fn use_keys(&mut self, keys: Keys) {
+        self.keys = Arc::new(keys);
+    }
+
+    /// Uses these policies from now on.
+    pub fn use_policies(&mut self, policies: PolicySet) {
+        self.machine = Machine::new(Arc::new(policies), Arc::clone(self.machine.routes()));
+    }
+
+    /// Opens a flow.
+    pub fn start(&mut self, command: Command) -> Step {
+        self.seeds += 1;
+        let mut seed = [0; 32];
+        for (byte, from) in seed.iter_mut().zip(self.seeds.to_be_bytes()) {
+            *byte = from;
+        }
+        let start = Start {
+            now: self.now,
+            seed: Seed::from_bytes(seed),
+            keys: Arc::clone(&self.keys),
+            open_breakers: std::collections::BTreeSet::new(),
+            human_check: true,
+        };
+        self.machine.start(command, start)
+    }
+
+    /// Runs a command to its end, without faults. The outcome and the store round trips it took.
+    pub fn run(&mut self, command: Command) -> (Outcome, u32) {
+        let mut step = self.start(command);
+        let mut trips = 0;
+        for _ in 0..verify_core::flow::MOST_STEPS {
+            step = match step {
+                Step::Done(outcome) => return (*outcome, trips),
+                step @ (Step::Store(_)
+                | Step::Assess(_)
+                | Step::Dispatch(_)
+                | Step::Compare(_)
+                | Step::Inquire(_)
+                | Step::Conclude(_)) => {
+                    trips += u32::from(matches!(step, Step::Store(_)));
+                    self.perform(step)
+                }
+            };
+        }
+        unreachable_flow()
+    }
+
+    /// Does what a step asks, and resumes it.
+    pub fn perform(&mut self, step: Step) -> Step {
+        let now = self.now;
+        match step {
+            Step::Store(step) => {
+                let answer = self.store.apply_now(step.changeset());
+                step.resume(now, answer)
+            }
+            Step::Assess(step) => {
+                let answer = self.assess(step.question());
+                step.resume(now, answer)
+            }
+            Step::Dispatch(step) => {
+                let answer = self.dispatch(step.request());
+                step.resume(now, answer)
+            }
+            Step::Compare(step) => {
+                let answer = self.compare(step.request());
+                step.resume(now, answer)
+            }
+            Step::Inquire(step) => {
+                let answer = self.inquire(step.request());
+                step.resume(now, answer)
+            }
+            Step::Conclude(step) => {
+                let answer = self.conclude(step.request());
+                step.resume(now, answer)
+            }
+            Step::Done(outcome) => Step::Done(outcome),
+        }
+    }
+
+    fn assess(&self, question: &Question) -> AssessAnswer {
+        match question {
+            Question::Risk(_) => AssessAnswer::Assessed(Assessment {
+                level: Some(self.risk),
+                ..Assessment::default()
+            }),
+            Question::Human { token, .. } => AssessAnswer::Human(token == "human"),
+        }
+    }
+
+    /// Carries a message, as the provider would.
+    pub fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
+        self.dispatches += 1;
+        if let Some(kind) = self.rejecting.get(&*request.provider) {
+            return Dispatched::Rejected(Rejection {
+                kind: *kind,
+                retry_after: None,
+                detail: Detail::default(),
+            });
+        }
+        let code = match &request.code {
+            Some(code) => code.expose().to_owned(),
+            None => match self.managed_send(&request.scope, &request.to) {
+                Some(code) => code,
+                None => {
+                    let kind = RejectionKind::DestinationQuota;
+                    return Dispatched::Rejected(Rejection {
+                        kind,
+                        retry_after: None,
+                        detail: Detail::default(),
+                    });
+                }
+            },
+        };
+        self.sent.push(Delivered {
+            provider: request.provider.to_string(),
+            to: request.to.clone(),
+            channel: request.channel,
+            code,
+            reference: request.reference.clone(),
+            at: self.now,
+        });
+        Dispatched::Accepted {
+            upstream: Some(format!("VE{:04}", self.sent.len())),
+        }
+    }
+
+    /// As Twilio: the same code on a resend during ten minutes, and five sends.
+    fn managed_send(&mut self, scope: &str, to: &str) -> Option<String> {
+        let now = self.now;
+        self.made += 1;
+        let fresh = ManagedCode {
+            code: format!("{:06}", 100_000 + self.made),
+            born: now,
+            sends: 0,
+            checks: 0,
+        };
+        let held = self
+            .managed
+            .entry((scope.to_owned(), to.to_owned()))
+            .or_insert_with(|| fresh.clone());
+        if now >= held.born + Duration::from_secs(600) {
+            *held = fresh;
+        }
+        held.sends += 1;
+        (held.sends <= 5).then(|| held.code.clone())
+    }
+
+    /// Compares a code, as the managed provider would.
+    pub fn compare(&mut self, request: &CompareRequest) -> Compared {
+        self.compared += 1;
+        let key = (request.scope.to_string(), request.to.clone());
+        let now = self.now;
+        let Some(held) = self
+            .managed
+            .get_mut(&key)
+            .filter(|held| now < held.born + Duration::from_secs(600))
+        else {
+            return Compared::Gone;
+        };
+        held.checks += 1;
+        if held.checks > 5 {
+            return Compared::Gone;
+        }
+        let right = held.code == request.code.expose();
+        if right {
+            self.managed.remove(&key);
+        }
+        if right { Compared::Match } else { Compared::NoMatch }
+    }
+
+    /// Says what became of a delivery.
+    pub fn inquire(&self, request: &InquireRequest) -> Inquired {
+        let found =
+            self.sent.iter().rev().find(|sent| {
+                sent.to == request.to && sent.channel == request.channel && sent.at >= request.from
+            });
+        match found {
+            Some(_) => Inquired::Sent { upstream: None },
+            None => Inquired::NotSent,
+        }
+    }
+
+    /// Is told an end.
+    pub fn conclude(&mut self, request: &ConcludeRequest) -> Concluded {
+        let key = (request.scope.to_string(), request.to.clone());
+        match self.managed.remove(&key) {
+            Some(_) => Concluded::Done,
+            None => Concluded::Gone,
+        }
+    }
+
+    /// The last code that was sent to a destination.
+    pub fn code_for(&self, to: &str) -> Option<Code> {
+        let sent = self.sent.iter().rev().find(|sent| sent.to == to)?;
+        Code::parse(&sent.code, CodeLength::new(u8::try_from(sent.code.len()).ok()?)?).ok()
+    }
+
+    /// A digest of everything that can make a difference later.
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.store.snapshot().hash(&mut hasher);
+        (
+            self.now,
+            &self.sent,
+            self.dispatches,
+            self.compared,
+            &self.managed,
+        )
+            .hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+#[allow(
+    clippy::panic,
+    reason = "a flow that does not end is what the kit is there to find"
+)]
+fn unreachable_flow() -> ! {
+    panic!("a flow did not end within its stated number of steps")
+}

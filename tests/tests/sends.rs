@@ -1,0 +1,478 @@
+//! Promises about sends (I-26 to I-31, I-35, I-46 to I-53), on the pure machine.
+#![allow(missing_docs, reason = "tests")]
+
+use std::time::Duration;
+
+use verify_core::command::{CheckRequest, Command, Report, ReportRequest, SendRequest};
+use verify_core::flow::MOST_STEPS;
+use verify_core::outcome::{Answer, RefusalCode};
+use verify_core::port::{Detail, RejectionKind, RiskLevel};
+use verify_core::record::DeliveryStatus;
+use verify_core::time::Until;
+use verify_core::vocabulary::{Channel, ServiceId};
+use verify_testkit::explore::{Kinds, World};
+use verify_tests::{
+    BOTH, TO, approved, cancel, check, code, policy, record, refused, send, sent, status, world, wrong,
+};
+
+fn by(channel: Channel) -> Command {
+    Command::Send(SendRequest::to(TO).by(channel))
+}
+
+fn report(reference: &str, report: Report, dedupe: &str) -> Command {
+    Command::Report(ReportRequest {
+        service: ServiceId::default(),
+        reference: reference.into(),
+        report,
+        dedupe: dedupe.into(),
+    })
+}
+
+#[test]
+fn i27_only_a_send_sends() {
+    let mut world = world(Kinds::Own);
+    let id = sent(world.run(send()).0.answer).id;
+    let before = world.store.snapshot();
+    for _ in 0..50 {
+        let (outcome, trips) = world.run(status(&id));
+        assert!(matches!(outcome.answer, Answer::Status(_)) && trips == 1);
+    }
+    assert_eq!(world.sent.len(), 1);
+    let after = world.store.snapshot();
+    assert_eq!((before.services, before.events), (after.services, after.events));
+}
+
+#[test]
+fn i29_one_idempotency_key_one_send() {
+    for kinds in BOTH {
+        let mut world = world(kinds);
+        let keyed = |to: &str| {
+            Command::Send(SendRequest {
+                idempotency_key: Some("k1".into()),
+                ..SendRequest::to(to)
+            })
+        };
+        let id = sent(world.run(keyed(TO)).0.answer).id;
+        for _ in 0..3 {
+            world.advance(Duration::from_secs(100));
+            let (outcome, trips) = world.run(keyed(TO));
+            let Answer::Repeated(same) = outcome.answer else {
+                panic!("{outcome:?}")
+            };
+            assert_eq!((same.id.as_str(), trips), (id.as_str(), 1));
+        }
+        assert_eq!(world.dispatches, 1);
+        let other = refused(world.run(keyed("+12025550124")).0.answer);
+        assert_eq!(other.code, RefusalCode::IdempotencyMismatch);
+        approved(
+            world
+                .run(Command::Check(CheckRequest::of(id, code(&world))))
+                .0
+                .answer,
+        );
+        assert!(
+            matches!(world.run(keyed(TO)).0.answer, Answer::Repeated(_)),
+            "terminal or not"
+        );
+    }
+}
+
+#[test]
+fn i29_a_send_that_reached_nobody_frees_its_key() {
+    let mut world = world(Kinds::Own);
+    world.rejecting.insert("own".into(), RejectionKind::Down);
+    let keyed = Command::Send(SendRequest {
+        idempotency_key: Some("k1".into()),
+        ..SendRequest::to(TO)
+    });
+    assert_eq!(
+        refused(world.run(keyed.clone()).0.answer).code,
+        RefusalCode::ProviderUnavailable
+    );
+    assert!(record(&world).is_none(), "nothing is left behind");
+    world.rejecting.clear();
+    sent(world.run(keyed).0.answer);
+}
+
+#[test]
+fn i29_a_right_check_whose_answer_was_lost_gives_the_same_proof_again() {
+    let mut world = world(Kinds::Own);
+    let id = sent(world.run(send()).0.answer).id;
+    let keyed = |key: &str, code: &str| {
+        Command::Check(CheckRequest {
+            idempotency_key: Some(key.into()),
+            ..CheckRequest::of(&id, code)
+        })
+    };
+    let right = code(&world);
+    let first = approved(world.run(keyed("k", &right)).0.answer);
+    let second = approved(world.run(keyed("k", &right)).0.answer);
+    assert_eq!(first.proof, second.proof);
+    assert_eq!(
+        refused(world.run(keyed("other", &right)).0.answer).code,
+        RefusalCode::NotFound
+    );
+    assert_eq!(
+        refused(world.run(keyed("k", "000000")).0.answer).code,
+        RefusalCode::IdempotencyMismatch
+    );
+}
+
+#[test]
+fn i30_spellings_of_one_number_share_its_limits() {
+    let mut world = world(Kinds::Own);
+    sent(world.run(send()).0.answer);
+    for spelling in [
+        "+1 202 555 0123",
+        "+1 (202) 555-0123",
+        "001 2025550123",
+        "+1.202.555.0123",
+    ] {
+        let request = SendRequest::to(spelling);
+        let answer = world.run(Command::Send(request)).0.answer;
+        assert!(
+            matches!(answer, Answer::Repeated(_) | Answer::Refused(_)),
+            "{spelling}: {answer:?}"
+        );
+    }
+    assert_eq!(world.dispatches, 1);
+}
+
+#[test]
+fn i31_the_address_does_not_multiply_a_destination_s_budget() {
+    let mut world = world(Kinds::Own);
+    let mut reached = 0;
+    for host in 0..20 {
+        let request = SendRequest::to(TO).ip(std::net::Ipv4Addr::new(198, 51, 100, host).into());
+        reached += u32::from(matches!(
+            world.run(Command::Send(request)).0.answer,
+            Answer::Sent(_)
+        ));
+        world.advance(Duration::from_secs(30));
+    }
+    assert_eq!(reached, 3, "three in ten minutes, from wherever");
+}
+
+#[test]
+fn i35_reports_move_a_delivery_forward_and_approve_nothing() {
+    let mut world = world(Kinds::Own);
+    let id = sent(world.run(send()).0.answer).id;
+    let reference = world.sent[0].reference.clone();
+    let delivered = || report(&reference, Report::Delivered, "m1/delivered");
+    assert_eq!(
+        world.run(delivered()).0.answer,
+        Answer::Reported { changed: true }
+    );
+    let before = world.store.snapshot();
+    for late in [
+        delivered(),
+        report(&reference, Report::Underway, "m1/sent"),
+        report(
+            &reference,
+            Report::Undelivered(Detail::new(Some(30_003), "")),
+            "m1/undelivered",
+        ),
+        report("forged", Report::Delivered, "m2"),
+    ] {
+        assert_eq!(world.run(late).0.answer, Answer::Reported { changed: false });
+    }
+    assert_eq!(world.store.snapshot().services, before.services);
+    let Answer::Status(seen) = world.run(status(&id)).0.answer else {
+        panic!()
+    };
+    assert_eq!(seen.deliveries, [(Channel::Sms, DeliveryStatus::Delivered)]);
+    assert_eq!(seen.status.as_str(), "pending");
+}
+
+#[test]
+fn i35_deliveries_never_go_back() {
+    use DeliveryStatus::{Accepted, Delivered, Dispatching, Rejected, Undelivered, Unknown};
+    let rank = |status: DeliveryStatus| match status {
+        Dispatching => 0,
+        Unknown => 1,
+        Accepted | Rejected => 2,
+        Delivered | Undelivered => 3,
+    };
+    for (from, to) in DeliveryStatus::TRANSITIONS {
+        assert!(rank(*from) < rank(*to), "{from:?} to {to:?}");
+    }
+    assert_eq!(DeliveryStatus::TRANSITIONS.len(), 9);
+}
+
+#[test]
+fn a_reported_failure_goes_on_by_itself_only_with_consent() {
+    for (consent, expected) in [(true, true), (false, false)] {
+        let mut world = world(Kinds::Own);
+        sent(
+            world
+                .run(Command::Send(SendRequest {
+                    consent,
+                    ..SendRequest::to(TO)
+                }))
+                .0
+                .answer,
+        );
+        let reference = world.sent[0].reference.clone();
+        let failed = report(
+            &reference,
+            Report::Undelivered(Detail::new(Some(30_003), "")),
+            "m1",
+        );
+        let outcome = world.run(failed).0;
+        assert_eq!(outcome.follow_up.is_some(), expected);
+        if let Some(next) = outcome.follow_up {
+            let call = sent(world.run(*next).0.answer);
+            assert_eq!((call.channel, call.deliveries.len()), (Channel::Call, 2));
+        }
+    }
+}
+
+#[test]
+fn a_silent_message_offers_the_next_channel_after_twenty_seconds() {
+    let mut world = world(Kinds::Own);
+    let id = sent(world.run(send()).0.answer).id;
+    let fallback = |world: &mut World| match world.run(status(&id)).0.answer {
+        Answer::Status(seen) => seen.fallback,
+        other => panic!("{other:?}"),
+    };
+    assert!(fallback(&mut world).is_empty());
+    assert_eq!(
+        refused(world.run(by(Channel::Call)).0.answer).code,
+        RefusalCode::Cooldown
+    );
+    world.advance(Duration::from_secs(20));
+    assert_eq!(fallback(&mut world), [Channel::Call, Channel::Email]);
+    sent(world.run(by(Channel::Call)).0.answer);
+    // The waived send still counted: an sms right after it waits for the whole gap.
+    world.advance(Duration::from_millis(10_500));
+    assert_eq!(
+        refused(world.run(by(Channel::Sms)).0.answer).code,
+        RefusalCode::Cooldown
+    );
+}
+
+#[test]
+fn a_landline_is_remembered_and_the_call_that_is_offered_goes_out_at_once() {
+    let mut world = world(Kinds::Own);
+    world
+        .rejecting
+        .insert("own".into(), RejectionKind::ChannelUnreachable);
+    let (outcome, _) = world.run(send());
+    let refusal = refused(outcome.answer);
+    assert_eq!(
+        (refusal.code, refusal.fallback.first()),
+        (RefusalCode::ChannelUnavailable, Some(&Channel::Call))
+    );
+    world.rejecting.clear();
+    assert_eq!(
+        refused(world.run(send()).0.answer).code,
+        RefusalCode::ChannelUnavailable,
+        "not asked again"
+    );
+    assert_eq!(world.dispatches, 1);
+    sent(world.run(by(Channel::Call)).0.answer);
+}
+
+#[test]
+fn risk_stops_before_a_dispatch_and_gives_the_gap_back() {
+    for (level, code) in [
+        (RiskLevel::High, RefusalCode::Blocked),
+        (RiskLevel::Medium, RefusalCode::StepUpRequired),
+    ] {
+        let mut world = world(Kinds::Own);
+        world.risk = level;
+        let refusal = refused(world.run(send()).0.answer);
+        assert_eq!((refusal.code, world.dispatches), (code, 0));
+        assert_eq!(refusal.factors.is_empty(), level == RiskLevel::High);
+        world.risk = RiskLevel::Low;
+        sent(world.run(send()).0.answer);
+    }
+}
+
+#[test]
+fn i46_the_same_inputs_give_the_same_outputs() {
+    let run = || {
+        let mut world = world(Kinds::Own);
+        let mut answers = vec![world.run(send()).0];
+        let right = code(&world);
+        for guess in [wrong(&right), right] {
+            world.advance(Duration::from_secs(61));
+            answers.push(world.run(check(&guess)).0);
+        }
+        (
+            answers
+                .iter()
+                .map(|o| format!("{:?} {:?}", o.answer, o.explanation))
+                .collect::<Vec<_>>(),
+            world.digest(),
+        )
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn i47_every_flow_ends_within_its_stated_steps_whatever_the_store_answers() {
+    use verify_core::flow::Step;
+    use verify_core::store::{Changeset, Seen, StoreAnswer};
+    let contended = |_: &Changeset| {
+        StoreAnswer::Refused(Seen {
+            conflict: true,
+            ..Seen::default()
+        })
+    };
+    for answer in [contended as fn(&Changeset) -> StoreAnswer, |_| {
+        StoreAnswer::Unknown
+    }] {
+        let mut world = world(Kinds::Managed);
+        let id = sent(world.run(send()).0.answer).id;
+        for command in [send(), check("123456"), cancel(&id), status(&id)] {
+            let mut step = world.start(command.clone());
+            let mut steps = 0;
+            loop {
+                step = match step {
+                    Step::Store(store) => {
+                        let answer = answer(store.changeset());
+                        store.resume(world.now, answer)
+                    }
+                    Step::Done(_) => break,
+                    other => world.perform(other),
+                };
+                steps += 1;
+                assert!(steps <= MOST_STEPS, "{command:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn i48_everything_is_charged_before_a_dispatch() {
+    use verify_core::flow::Step;
+    let mut world = world(Kinds::Own);
+    let request = SendRequest::to(TO)
+        .subject("ann")
+        .ip(std::net::Ipv4Addr::LOCALHOST.into());
+    let mut step = world.start(Command::Send(request));
+    while !matches!(step, Step::Dispatch(_)) {
+        step = world.perform(step);
+    }
+    let snapshot = world.store.snapshot();
+    let shelf = snapshot.services.values().next().unwrap();
+    // By ip, destination (ten minutes, a day, the gap), subject, prefix, service.
+    assert_eq!(shelf.counters.len(), 7);
+    assert!(shelf.records.values().all(|row| row.live_until.is_some()));
+}
+
+#[test]
+fn i49_a_refused_changeset_changes_nothing() {
+    let mut world = world(Kinds::Own);
+    for _ in 0..3 {
+        sent(world.run(send()).0.answer);
+        world.advance(Duration::from_secs(30));
+    }
+    let before = world.store.snapshot();
+    assert_eq!(refused(world.run(send()).0.answer).code, RefusalCode::RateLimited);
+    assert_eq!(world.store.snapshot(), before);
+}
+
+#[test]
+fn i50_another_refusing_rule_never_makes_an_acceptance() {
+    let strict = "version = 1\n[[limit]]\nname = \"extra\"\ncounts = \"sends\"\nby = [\"destination\"]\nmax = 1\nper = \"1h\"\n";
+    let reversed = "version = 1\n[[limit]]\nname = \"extra\"\ncounts = \"sends\"\nby = [\"service\"]\nmax = 2\nper = \"1h\"\n";
+    for waits in [0_u64, 10, 31, 400] {
+        let plain = {
+            let mut world = world(Kinds::Own);
+            sent(world.run(send()).0.answer);
+            world.advance(Duration::from_secs(waits));
+            world
+        };
+        let accepts = |text: Option<&str>| {
+            let mut world = plain.clone();
+            if let Some(text) = text {
+                world.use_policies(policy(text));
+                // The added rule has seen what the others have.
+                let mut seen = World::new(policy(text), Kinds::Own);
+                sent(seen.run(send()).0.answer);
+                seen.advance(Duration::from_secs(waits));
+                return matches!(seen.run(by(Channel::Call)).0.answer, Answer::Sent(_));
+            }
+            matches!(world.run(by(Channel::Call)).0.answer, Answer::Sent(_))
+        };
+        for text in [strict, reversed] {
+            assert!(!accepts(Some(text)) || accepts(None), "after {waits} s");
+        }
+    }
+}
+
+#[test]
+fn i52_round_trips_stay_within_the_table() {
+    for kinds in BOTH {
+        let mut world = world(kinds);
+        let trips = |world: &mut World, command| world.run(command).1;
+        assert_eq!(trips(&mut world, Command::Send(SendRequest::to("nonsense"))), 0);
+        assert_eq!(trips(&mut world, check("12")), 0);
+        assert_eq!(trips(&mut world, check("123456")), 1, "nothing pending");
+        assert_eq!(trips(&mut world, send()), 2, "no record there");
+        assert_eq!(trips(&mut world, send()), 1, "a repeat");
+        assert_eq!(trips(&mut world, by(Channel::Call)), 1, "refused by a limit");
+        world.advance(Duration::from_secs(30));
+        assert_eq!(trips(&mut world, send()), 3, "send again");
+        let right = code(&world);
+        assert_eq!(trips(&mut world, check(&wrong(&right))), 1, "wrong");
+        assert_eq!(trips(&mut world, check(&right)), 1, "refused by the wait");
+        assert_eq!(trips(&mut world, send()), 1, "refused by the wait");
+        world.advance(Duration::from_secs(60));
+        let (outcome, right_trips) = world.run(check(&right));
+        assert_eq!(right_trips, 2, "right");
+        let proof = approved(outcome.answer).proof;
+        assert_eq!(
+            trips(&mut world, Command::Redeem(verify_tests::redeem(&proof))),
+            1
+        );
+        world.advance(Duration::from_secs(600));
+        assert_eq!(trips(&mut world, send()), 3, "after a terminal one");
+    }
+}
+
+#[test]
+fn i52_one_trip_more_for_each_further_provider_and_two_for_a_closing() {
+    let mut failing = World::new(policy("version = 1"), Kinds::TwoOwn);
+    failing.rejecting.insert("own".into(), RejectionKind::Down);
+    assert_eq!(failing.run(send()).1, 3);
+    assert_eq!(failing.sent[0].provider, "second");
+
+    for kinds in BOTH {
+        let mut world = World::new(policy("version = 1\n[lockout]\nwaits = { 1 = \"15m\" }\n"), kinds);
+        sent(world.run(send()).0.answer);
+        let bad = wrong(&code(&world));
+        let (outcome, trips) = world.run(check(&bad));
+        let Answer::WrongCode(closed) = outcome.answer else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(
+            (closed.status.as_str(), closed.checks_left, trips),
+            ("exhausted", 0, 2)
+        );
+    }
+}
+
+#[test]
+fn i53_no_code_that_cannot_be_checked() {
+    let mut world = world(Kinds::Own);
+    sent(world.run(send()).0.answer);
+    let right = code(&world);
+    world.run(check(&wrong(&right)));
+    world.advance(Duration::from_secs(31));
+    let refusal = refused(world.run(send()).0.answer);
+    assert_eq!(
+        refusal.code,
+        RefusalCode::Cooldown,
+        "a check would be refused just now"
+    );
+    assert_eq!(
+        refusal.retry_at,
+        Some(Until::At(world.now + Duration::from_secs(29)))
+    );
+    world.advance(Duration::from_secs(29 + 485));
+    let late = refused(world.run(send()).0.answer);
+    assert_eq!(late.code, RefusalCode::Cooldown, "the last minute of a code");
+}
