@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use metrics_exporter_prometheus::PrometheusHandle;
-use verify_core::command::Command;
+use verify_core::command::{Command, Target};
 use verify_core::outcome::Answer;
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
@@ -214,11 +214,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn verification_named(command: &Command) -> Option<&str> {
-    use verify_core::command::Target;
-    let of_target = |target| match target {
-        &Target::Verification(ref id) => Some(id.as_str()),
-        &Target::To { .. } => None,
-    };
     match command {
         Command::Send(request) => of_target(&request.target),
         Command::Check(request) => of_target(&request.target),
@@ -228,5 +223,12 @@ fn verification_named(command: &Command) -> Option<&str> {
         | Command::Redeem(_)
         | Command::Unlock(_)
         | Command::Erase(_) => None,
+    }
+}
+
+fn of_target(target: &Target) -> Option<&str> {
+    match target {
+        Target::Verification(id) => Some(id.as_str()),
+        Target::To { .. } => None,
     }
 }

@@ -128,7 +128,7 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     let (engine, demo, webhooks) = match settings.mode {
         Mode::Demo(keys) => {
             let demo = Demo::start();
-            let keys = keys.unwrap_or_else(|| Keys::generate(&SystemEntropy.seed()));
+            let keys = keys.map_or_else(|| Keys::generate(&SystemEntropy.seed()), |keys| *keys);
             (demo.equip(builder).keys(keys).build()?, Some(demo), None)
         }
         Mode::Live(live) => {

@@ -4,39 +4,12 @@ mod support;
 
 use serde_json::{Value, json};
 use support::Gateway;
-use verify_core::keys::Keys;
-use verify_core::vocabulary::ServiceId;
-use verify_gateway::callers::{Role, entry};
 
 const TO: &str = "+12025550143";
 
 /// A real gateway whose provider cannot be reached: nobody listens on port 9 of this machine.
-fn live(more: &[(&str, &str)]) -> Gateway {
-    let service = ServiceId::default();
-    let other = ServiceId::new("other").unwrap();
-    let callers = [
-        entry("shop", Role::App, "shop-key", &service),
-        entry("ops", Role::Operator, "ops-key", &service),
-        entry("else", Role::App, "other-key", &other),
-    ];
-    let keys = Keys::generate(&[7; 32]).to_text();
-    let (account, key, verify) = (sid("AC"), sid("SK"), sid("VA"));
-    let callers = callers.join(",");
-    let mut vars = vec![
-        ("TWILIO_ACCOUNT_SID", account.as_str()),
-        ("TWILIO_API_KEY_SID", &key),
-        ("TWILIO_API_KEY_SECRET", "secret"),
-        ("TWILIO_VERIFY_SERVICE_SID", &verify),
-        ("TWILIO_BASE_URL", "http://127.0.0.1:9"),
-        ("VERIFY_KEYS", keys.expose()),
-        ("VERIFY_API_KEYS", &callers),
-    ];
-    vars.extend_from_slice(more);
-    Gateway::with(&vars)
-}
-
-fn sid(kind: &str) -> String {
-    format!("{kind}{}", "0".repeat(32))
+fn live() -> Gateway {
+    Gateway::live("http://127.0.0.1:9", &[])
 }
 
 fn key(key: &str) -> String {
@@ -45,7 +18,7 @@ fn key(key: &str) -> String {
 
 #[tokio::test]
 async fn every_route_but_a_few_needs_a_key() {
-    let gateway = live(&[]).from("192.0.2.1");
+    let gateway = live().from("192.0.2.1");
     for path in [
         "/verify/x",
         "/openapi.json",
@@ -77,7 +50,7 @@ async fn every_route_but_a_few_needs_a_key() {
 
 #[tokio::test]
 async fn wrong_and_partial_keys_open_nothing() {
-    let gateway = live(&[]);
+    let gateway = live();
     for wrong in [
         "",
         "Bearer",
@@ -101,7 +74,7 @@ async fn wrong_and_partial_keys_open_nothing() {
 
 #[tokio::test]
 async fn operator_routes_need_the_role() {
-    let gateway = live(&[]).from("192.0.2.1");
+    let gateway = live().from("192.0.2.1");
     let shop = key("shop-key");
     let ops = key("ops-key");
     let shop = [("authorization", shop.as_str())];
@@ -130,9 +103,9 @@ async fn operator_routes_need_the_role() {
 #[tokio::test]
 async fn metrics_are_for_this_machine_unless_a_proxy_stands_in_front() {
     // No recorder is installed here: who gets through learns that, who does not is asked for a key.
-    live(&[]).get("/metrics").await.refuses(404, "not_found");
+    live().get("/metrics").await.refuses(404, "not_found");
     let forwarded = [("x-forwarded-for", "192.0.2.1")];
-    live(&[])
+    live()
         .get_with("/metrics", &forwarded)
         .await
         .refuses(401, "unauthenticated");
@@ -140,7 +113,7 @@ async fn metrics_are_for_this_machine_unless_a_proxy_stands_in_front() {
 
 #[tokio::test]
 async fn an_unreachable_provider_is_unavailable_and_the_process_lives() {
-    let gateway = live(&[]);
+    let gateway = live();
     let shop = key("shop-key");
     let shop = [("authorization", shop.as_str())];
     let problem = gateway

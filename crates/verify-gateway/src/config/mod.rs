@@ -55,7 +55,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub enum Mode {
     /// A simulated provider; on this machine only. New keys at each start unless there are some.
-    Demo(Option<Keys>),
+    Demo(Option<Box<Keys>>),
     /// Twilio.
     Live(Box<Live>),
 }
@@ -188,7 +188,7 @@ fn demo(
     if !values.callers.is_empty() {
         notes.push("VERIFY_API_KEYS: not asked for in demo mode".to_owned());
     }
-    Some(Mode::Demo(keys))
+    Some(Mode::Demo(keys.map(Box::new)))
 }
 
 fn live(

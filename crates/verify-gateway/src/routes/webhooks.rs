@@ -127,12 +127,12 @@ async fn report_all(
             tracing::debug!("a report was left alone: its reference is expired or not ours");
             continue;
         };
-        match app.run(id, Command::Report(report)).await {
-            Ok(_) => {}
-            Err(problem) => match problem.body().code {
-                ProblemCode::StoreUnavailable | ProblemCode::Conflict => return Err(again()),
-                code => tracing::debug!(refused = code.as_str(), "a report was left alone"),
-            },
+        if let Err(problem) = app.run(id, Command::Report(report)).await {
+            let code = problem.body().code;
+            if matches!(code, ProblemCode::StoreUnavailable | ProblemCode::Conflict) {
+                return Err(again());
+            }
+            tracing::debug!(refused = code.as_str(), "a report was left alone");
         }
     }
     Ok(())

@@ -2,7 +2,10 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "each test file is a crate of its own, and uses its part"
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, in a crate of each test file"
 )]
 
 use std::collections::BTreeMap;
@@ -15,7 +18,10 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use verify_core::keys::Keys;
+use verify_core::vocabulary::ServiceId;
 use verify_gateway::app::App;
+use verify_gateway::callers::{Role, entry};
 use verify_gateway::cli::ServeArgs;
 use verify_gateway::config::{Environment, Goal, resolve};
 use verify_gateway::routes::router;
@@ -85,6 +91,32 @@ impl Gateway {
             app,
             peer: "127.0.0.1:50000".parse().unwrap(),
         }
+    }
+
+    /// A real gateway that calls Twilio there, with callers `shop` (`shop-key`), `ops` (`ops-key`, an operator) and
+    /// one of another service (`other-key`).
+    pub fn live(twilio: &str, more: &[(&str, &str)]) -> Self {
+        let service = ServiceId::default();
+        let other = ServiceId::new("other").unwrap();
+        let callers = [
+            entry("shop", Role::App, "shop-key", &service),
+            entry("ops", Role::Operator, "ops-key", &service),
+            entry("else", Role::App, "other-key", &other),
+        ];
+        let keys = Keys::generate(&[7; 32]).to_text();
+        let sid = |kind: &str| format!("{kind}{}", "0".repeat(32));
+        let (account, key, verify, callers) = (sid("AC"), sid("SK"), sid("VA"), callers.join(","));
+        let mut vars = vec![
+            ("TWILIO_ACCOUNT_SID", account.as_str()),
+            ("TWILIO_API_KEY_SID", &key),
+            ("TWILIO_API_KEY_SECRET", "secret"),
+            ("TWILIO_VERIFY_SERVICE_SID", &verify),
+            ("TWILIO_BASE_URL", twilio),
+            ("VERIFY_KEYS", keys.expose()),
+            ("VERIFY_API_KEYS", &callers),
+        ];
+        vars.extend_from_slice(more);
+        Self::with(&vars)
     }
 
     /// Called from this address.
