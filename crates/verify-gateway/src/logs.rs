@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Map, Value};
@@ -34,18 +36,76 @@ const ALWAYS_REDACTED: [&str; 14] = [
     "user_id",
 ];
 
+/// Lines that were dropped because the log could not keep up. Counter.
+pub const DROPPED: &str = "verify_log_lines_dropped_total";
+
 /// What stands where a value was.
 const REDACTED: &str = "[redacted]";
 
-/// Starts to log.
+/// Lines that may wait to be written. A request never waits for the log: what is more is dropped, and counted.
+const MOST_WAITING: usize = 8_192;
+
+/// Starts to log. Lines are written by a thread of their own until the guard is dropped, which writes what is left.
 ///
 /// # Errors
 /// When something else logs already.
-pub fn start(level: LogLevel, redact: &[String]) -> Result<(), TryInitError> {
-    let layer = JsonLines::new(redact, StandardError);
+pub fn start(level: LogLevel, redact: &[String]) -> Result<Guard, TryInitError> {
+    let (queue, lines) = sync_channel(MOST_WAITING);
+    let layer = JsonLines::new(redact, Queue(queue.clone()));
     tracing_subscriber::registry()
         .with(layer.with_filter(filter(level)))
-        .try_init()
+        .try_init()?;
+    let writer = std::thread::spawn(move || write_all(&lines));
+    Ok(Guard {
+        queue,
+        writer: Some(writer),
+    })
+}
+
+/// Writes what is left when it is dropped.
+#[derive(Debug)]
+pub struct Guard {
+    queue: SyncSender<Message>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let stopping = self.queue.send(Message::Stop).is_ok();
+        if let Some(writer) = self.writer.take().filter(|_| stopping) {
+            // A writer that panicked has nothing left to write.
+            writer.join().ok();
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(String),
+    Stop,
+}
+
+/// Takes lines off the queue, and writes all that are there at once.
+fn write_all(lines: &Receiver<Message>) {
+    let mut text = String::new();
+    while let Ok(first) = lines.recv() {
+        let mut stop = false;
+        for message in std::iter::once(first).chain(lines.try_iter()).take(MOST_WAITING) {
+            match message {
+                Message::Line(line) => {
+                    text.push_str(&line);
+                    text.push('\n');
+                }
+                Message::Stop => stop = true,
+            }
+        }
+        // Nobody to tell when standard error is closed.
+        std::io::stderr().lock().write_all(text.as_bytes()).ok();
+        text.clear();
+        if stop {
+            return;
+        }
+    }
 }
 
 /// Our own crates log at the level; others only from `warn` on, since at finer levels some of them write whole
@@ -65,15 +125,16 @@ fn filter(level: LogLevel) -> Targets {
 
 /// Takes finished lines.
 trait Lines: Send + Sync + 'static {
-    fn line(&self, line: &str);
+    fn line(&self, line: String);
 }
 
-struct StandardError;
+struct Queue(SyncSender<Message>);
 
-impl Lines for StandardError {
-    fn line(&self, line: &str) {
-        // Nobody to tell when standard error is closed.
-        writeln!(std::io::stderr().lock(), "{line}").ok();
+impl Lines for Queue {
+    fn line(&self, line: String) {
+        if self.0.try_send(Message::Line(line)).is_err() {
+            metrics::counter!(DROPPED).increment(1);
+        }
     }
 }
 
@@ -146,7 +207,7 @@ where
         );
         line.insert("target".into(), event.metadata().target().into());
         line.extend(fields.found);
-        self.lines.line(&Value::Object(line).to_string());
+        self.lines.line(Value::Object(line).to_string());
     }
 }
 
@@ -202,8 +263,8 @@ mod tests {
     struct Kept(Arc<Mutex<Vec<String>>>);
 
     impl Lines for Kept {
-        fn line(&self, line: &str) {
-            self.0.lock().push(line.to_owned());
+        fn line(&self, line: String) {
+            self.0.lock().push(line);
         }
     }
 

@@ -67,7 +67,7 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     let took = start.elapsed();
 
     let status = response.status().as_u16();
-    span.in_scope(|| tracing::info!(method, status, ms = took.as_secs_f64() * 1_000.0, "answered"));
+    span.in_scope(|| tracing::debug!(method, status, ms = took.as_secs_f64() * 1_000.0, "answered"));
     histogram!(REQUEST_SECONDS, "route" => route.clone()).record(took.as_secs_f64());
     counter!(REQUESTS, "method" => known_method(&method), "route" => route, "status" => status.to_string())
         .increment(1);

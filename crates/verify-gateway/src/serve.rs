@@ -75,7 +75,7 @@ pub struct Assembled {
 /// [`ServeError`] when it cannot start.
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     // A second subscriber in one process is a test's business; lines go to the first one then.
-    logs::start(settings.log_level, &settings.redact).ok();
+    let _written_at_the_end = logs::start(settings.log_level, &settings.redact).ok();
     let listen = settings.listen;
     let listener = TcpListener::bind(listen)
         .await

@@ -1,4 +1,5 @@
 //! Who may call what, from where, and what everybody may see.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 mod support;
 

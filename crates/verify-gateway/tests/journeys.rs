@@ -1,4 +1,5 @@
 //! Whole journeys through the routes, on the simulated phone network.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! What Twilio reports is believed when it is signed, and changes nothing otherwise.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 mod support;
 
