@@ -6,7 +6,7 @@
 //!   [`ScriptedRiskScorer`], [`ScriptedHumanCheck`].
 //! - A phone network without phones: [`PhoneNetwork`], with [`SimulatedProvider`] and [`SimulatedRiskScorer`] over
 //!   it. The demo mode of the gateway is made of it.
-//! - Exploration of every interleaving of flows: [`explore`].
+//! - Exploration of every interleaving of several flows: [`explore`].
 //! - Suites for your own adapters: [`store_suite!`], [`provider_suite!`].
 //!
 //! Nothing here reads a clock or draws randomness: what happens depends on what was handed in alone.

@@ -113,6 +113,11 @@ impl ModelState {
         &self.records
     }
 
+    /// Every event that was not acknowledged, by its place.
+    pub fn events(&self) -> &BTreeMap<u64, Event> {
+        &self.events
+    }
+
     /// Every claim, outlived or not.
     pub fn claims(&self) -> &BTreeMap<(ServiceId, ClaimKey), Claim> {
         &self.claims

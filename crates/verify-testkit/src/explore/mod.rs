@@ -3,10 +3,8 @@
 //! The [`World`] is everything outside the core as plain data: a store, providers, an inbox, a clock. It can be cloned,
 //! so that a search goes back to any state, and digested, so that no state is visited twice.
 
-mod model_store;
 mod search;
 mod world;
 
-pub use model_store::{ModelStore, Snapshot};
 pub use search::{Budget, Found, Invariant, Search};
 pub use world::{Delivered, Kinds, World};
