@@ -2,6 +2,7 @@
 #![allow(clippy::panic, reason = "a test helper says what it saw and stops the test")]
 
 use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest, VerificationRequest};
+use verify_core::event::EventKind;
 use verify_core::limit::Counter;
 use verify_core::outcome::{Answer, Approval, Refusal, Verification};
 use verify_core::policy::PolicySet;
@@ -108,25 +109,36 @@ pub fn wrong(right: &str) -> String {
 
 /// The failures that any lockout counts, summed.
 pub fn failures(world: &World) -> u32 {
-    let snapshot = world.store.snapshot();
-    let counters = snapshot
-        .services
+    let counted = |counter: &Counter| match counter {
+        Counter::Backoff(run) => run.count,
+        Counter::Window(_) => 0,
+    };
+    world
+        .store
+        .counters()
         .values()
-        .flat_map(|shelf| shelf.counters.values());
-    counters
-        .map(|(counter, _)| match counter {
-            Counter::Backoff(run) => run.count,
-            Counter::Window(_) => 0,
-        })
+        .map(|kept| counted(&kept.state))
         .sum()
+}
+
+/// How many events of a kind are in the outbox.
+pub fn events(world: &World, kind: EventKind) -> usize {
+    world
+        .store
+        .events()
+        .values()
+        .filter(|event| event.kind == kind)
+        .count()
 }
 
 /// The record of the only destination that there is.
 pub fn record(world: &World) -> Option<(RecordKey, Record)> {
-    let snapshot = world.store.snapshot();
-    let records = snapshot.services.values().flat_map(|shelf| shelf.records.iter());
-    let mut found = records.filter(|(key, _)| key.kind == RecordKind::Verifications);
-    found
+    let mut records = world
+        .store
+        .records()
+        .iter()
+        .filter(|((_, key), _)| key.kind == RecordKind::Verifications);
+    records
         .next()
-        .and_then(|(key, row)| Some((*key, Record::decode(row).ok()?)))
+        .and_then(|((_, key), row)| Some((*key, Record::decode(row).ok()?)))
 }

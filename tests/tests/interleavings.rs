@@ -10,50 +10,20 @@ use verify_core::command::{
 use verify_core::event::EventKind;
 use verify_core::outcome::{Answer, Outcome};
 use verify_core::policy::PolicySet;
-use verify_core::record::{DeliveryStatus, Record, Status};
-use verify_core::store::{RecordKey, RecordKind};
+use verify_core::record::{DeliveryStatus, Status};
 use verify_core::vocabulary::{Channel, Purpose, ServiceId};
 use verify_testkit::explore::{Budget, Kinds, Search, World};
+use verify_tests::{BOTH, TO, check, events, record, send};
 
-const TO: &str = "+12025550123";
-const BOTH: [Kinds; 2] = [Kinds::Own, Kinds::Managed];
 const ONE_OF_EACH: Budget = Budget {
     crashes: 1,
     faults: 1,
     time_jumps: 1,
 };
 
-fn send() -> Command {
-    Command::Send(SendRequest::to(TO))
-}
-
-fn check(code: &str) -> Command {
-    Command::Check(CheckRequest::to(TO, code))
-}
-
-fn events(world: &World, kind: EventKind) -> usize {
-    world
-        .store
-        .snapshot()
-        .events
-        .iter()
-        .filter(|(_, event)| event.kind == kind)
-        .count()
-}
-
 fn approvals(outcomes: &[Option<Outcome>]) -> usize {
     let approved = |outcome: &&Outcome| matches!(outcome.answer, Answer::Approved(_));
     outcomes.iter().flatten().filter(approved).count()
-}
-
-fn record(world: &World) -> Option<(RecordKey, Record)> {
-    let snapshot = world.store.snapshot();
-    let shelf = snapshot.services.get(&ServiceId::default())?;
-    let found = shelf
-        .records
-        .iter()
-        .find(|(key, _)| key.kind == RecordKind::Verifications);
-    found.map(|(key, row)| (*key, Record::decode(row).unwrap()))
 }
 
 /// What holds in every state of every run.

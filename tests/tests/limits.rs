@@ -118,15 +118,7 @@ fn a_human_lifts_the_limits_that_ask_for_one_and_is_counted() {
 fn an_alert_refuses_nothing_and_is_raised_when_the_limit_is_passed() {
     let text = "version = 1\n[[limit]]\nname = \"failures_per_service\"\nmax = 10\n";
     let mut world = World::new(policy(text), Kinds::Own);
-    let alerts = |world: &World| {
-        world
-            .store
-            .snapshot()
-            .events
-            .iter()
-            .filter(|(_, event)| event.kind == EventKind::LimitAlert)
-            .count()
-    };
+    let alerts = |world: &World| verify_tests::events(world, EventKind::LimitAlert);
     for i in 0..12 {
         sent(
             world
@@ -220,7 +212,7 @@ fn a_purpose_overrides_codes_and_channels_and_shares_the_limits() {
 #[test]
 fn bad_input_is_refused_clearly_and_changes_nothing() {
     let mut world = world(Kinds::Own);
-    let before = world.store.snapshot();
+    let before = world.store.clone();
     for (request, code) in [
         (SendRequest::to("2025550123"), RefusalCode::InvalidDestination),
         (SendRequest::to("+1202555CALL"), RefusalCode::InvalidDestination),
@@ -257,5 +249,5 @@ fn bad_input_is_refused_clearly_and_changes_nothing() {
         assert_eq!((refusal.code, trips), (code, 0), "{}", refusal.detail);
         assert!(refusal.detail.len() > 10);
     }
-    assert_eq!(world.store.snapshot(), before);
+    assert_eq!(world.store, before);
 }

@@ -1,6 +1,34 @@
-//! The test kit: clocks, fakes, suites and exploration for the core and its adapters.
+//! What tests of verification need, for this project and for applications.
+//!
+//! - Time and chance in hand: [`ManualClock`], [`SeededEntropy`].
+//! - Stores: [`ModelStore`], the simplest there is; [`CountingStore`] and [`FaultyStore`] around any other.
+//! - A provider, a risk scorer and a human check that do as they are told: [`ScriptedProvider`],
+//!   [`ScriptedRiskScorer`], [`ScriptedHumanCheck`].
+//! - A phone network without phones: [`PhoneNetwork`], with [`SimulatedProvider`] and [`SimulatedRiskScorer`] over
+//!   it. The demo mode of the gateway is made of it.
+//! - Exploration of every interleaving of several flows: [`explore`].
+//! - Suites for your own adapters: [`store_suite!`], [`provider_suite!`].
+//!
+//! Nothing here reads a clock or draws randomness: what happens depends on what was handed in alone.
 
+mod clock;
+mod counting_store;
+mod demo;
 pub mod explore;
+mod faulty_store;
+mod managed_codes;
 mod model_store;
+mod phone_network;
+mod scripted_provider;
+mod scripted_risk;
+mod simulated_provider;
+pub mod suite;
 
-pub use model_store::{ModelStore, Snapshot};
+pub use clock::{ManualClock, SeededEntropy};
+pub use counting_store::CountingStore;
+pub use faulty_store::{Fault, FaultyStore};
+pub use model_store::{KeptCounter, ModelState, ModelStore};
+pub use phone_network::{Behaviour, Fate, Message, PhoneNetwork};
+pub use scripted_provider::{Asked, ScriptedProvider, Sent, Turn, Verb};
+pub use scripted_risk::{ScriptedHumanCheck, ScriptedRiskScorer};
+pub use simulated_provider::{SimulatedProvider, SimulatedRiskScorer};

@@ -1,6 +1,7 @@
-//! The model store: the whole contract over sorted maps, and nothing else. What other stores are held to.
+//! The simplest store there is: ordered maps behind one lock. What a store means, for tests and simulations.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -8,100 +9,176 @@ use verify_core::event::Event;
 use verify_core::limit::Counter;
 use verify_core::store::{
     Changeset, Claim, ClaimKey, CounterKey, EventSeq, RecordKey, Row, Store, StoreAnswer, StoreFault, View,
-    evaluate,
+    Write, evaluate,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
-/// All that a model store holds: comparable, hashable, cheap enough to clone.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Snapshot {
-    /// By service.
-    pub services: BTreeMap<ServiceId, Shelf>,
-    /// Events not acknowledged.
-    pub events: Vec<(u64, Event)>,
-    /// The last version given.
-    pub version: u64,
-    /// The last event's place.
-    pub seq: u64,
+/// A state of a limit or lockout, and when it may be forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct KeptCounter {
+    /// The state.
+    pub state: Counter,
+    /// From this instant it is as good as absent.
+    pub expires_at: Timestamp,
 }
 
-/// What one service has.
+/// All that a store holds, as a value: cloned, compared and hashed by whoever explores what can happen.
+///
+/// It is unbounded, and forgets only with [`ModelState::purge`]; entries past their expiry count as absent all the
+/// same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Shelf {
-    /// Counters, with the instant at which they may be forgotten.
-    pub counters: BTreeMap<CounterKey, (Counter, Timestamp)>,
-    /// Records.
-    pub records: BTreeMap<RecordKey, Row>,
-    /// Claims.
-    pub claims: BTreeMap<ClaimKey, Claim>,
+pub struct ModelState {
+    counters: BTreeMap<(ServiceId, CounterKey), KeptCounter>,
+    records: BTreeMap<(ServiceId, RecordKey), Row>,
+    claims: BTreeMap<(ServiceId, ClaimKey), Claim>,
+    events: BTreeMap<u64, Event>,
+    last_version: u64,
+    last_event: u64,
 }
 
-impl View for Shelf {
+impl ModelState {
+    /// [`Store::apply`], without a lock and without a runtime.
+    pub fn apply_now(&mut self, changeset: &Changeset) -> StoreAnswer {
+        let service = &changeset.service;
+        let view = ServiceView {
+            state: self,
+            service,
+            at: changeset.at,
+        };
+        let decided = evaluate(changeset, &view, self.last_version + 1);
+        if !decided.applied {
+            return StoreAnswer::Refused(decided.seen);
+        }
+        self.last_version += u64::from(
+            changeset
+                .records
+                .iter()
+                .any(|change| matches!(change.write, Write::Put(_))),
+        );
+        for (key, state, expires_at) in decided.counters {
+            self.counters
+                .insert((service.clone(), key), KeptCounter { state, expires_at });
+        }
+        for (key, row) in decided.records {
+            write(&mut self.records, (service.clone(), key), row);
+        }
+        for (key, claim) in decided.claims {
+            write(&mut self.claims, (service.clone(), key), claim);
+        }
+        for event in &changeset.events {
+            self.last_event += 1;
+            self.events.insert(self.last_event, event.clone());
+        }
+        StoreAnswer::Applied(decided.seen)
+    }
+
+    /// As [`Store::due`].
+    pub fn due(&self, now: Timestamp, most: usize) -> Vec<(ServiceId, RecordKey)> {
+        let there = self.records.iter().filter(|(_, row)| !row.is_outlived(now));
+        let mut due: Vec<_> = there.filter_map(|(key, row)| Some((row.due?, key))).collect();
+        due.retain(|(due, _)| *due <= now);
+        due.sort_unstable();
+        due.into_iter().take(most).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// As [`Store::outbox`].
+    pub fn outbox(&self, most: usize) -> Vec<(EventSeq, Event)> {
+        self.events
+            .iter()
+            .take(most)
+            .map(|(seq, event)| (EventSeq(*seq), event.clone()))
+            .collect()
+    }
+
+    /// As [`Store::acknowledge`].
+    pub fn acknowledge(&mut self, through: EventSeq) {
+        self.events.retain(|seq, _| *seq > through.0);
+    }
+
+    /// Drops all that is outlived at this instant. What is left when everything should have ended never ends.
+    pub fn purge(&mut self, at: Timestamp) {
+        self.counters.retain(|_, kept| kept.expires_at > at);
+        self.records.retain(|_, row| !row.is_outlived(at));
+        self.claims.retain(|_, claim| claim.expires_at > at);
+    }
+
+    /// Every state of a limit or lockout, outlived or not.
+    pub fn counters(&self) -> &BTreeMap<(ServiceId, CounterKey), KeptCounter> {
+        &self.counters
+    }
+
+    /// Every record, outlived or not.
+    pub fn records(&self) -> &BTreeMap<(ServiceId, RecordKey), Row> {
+        &self.records
+    }
+
+    /// Every event that was not acknowledged, by its place.
+    pub fn events(&self) -> &BTreeMap<u64, Event> {
+        &self.events
+    }
+
+    /// Every claim, outlived or not.
+    pub fn claims(&self) -> &BTreeMap<(ServiceId, ClaimKey), Claim> {
+        &self.claims
+    }
+}
+
+fn write<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    };
+}
+
+struct ServiceView<'a> {
+    state: &'a ModelState,
+    service: &'a ServiceId,
+    at: Timestamp,
+}
+
+impl View for ServiceView<'_> {
     fn counter(&self, key: &CounterKey) -> Option<Counter> {
-        self.counters.get(key).map(|(counter, _)| counter.clone())
+        let kept = self.state.counters.get(&(self.service.clone(), *key))?;
+        (kept.expires_at > self.at).then(|| kept.state.clone())
     }
 
     fn record(&self, key: &RecordKey) -> Option<Row> {
-        self.records.get(key).cloned()
+        self.state.records.get(&(self.service.clone(), *key)).cloned()
     }
 
     fn claim(&self, key: &ClaimKey) -> Option<Claim> {
-        self.claims.get(key).cloned()
+        self.state.claims.get(&(self.service.clone(), *key)).cloned()
     }
 }
 
-/// The simplest store that keeps the contract. It forgets nothing and has no cap: a model, not for production.
-#[derive(Debug, Default)]
+/// A [`Store`] over a [`ModelState`]. Clones share the state.
+#[derive(Debug, Clone, Default)]
 pub struct ModelStore {
-    held: Mutex<Snapshot>,
-}
-
-impl Clone for ModelStore {
-    fn clone(&self) -> Self {
-        Self {
-            held: Mutex::new(self.snapshot()),
-        }
-    }
+    state: Arc<Mutex<ModelState>>,
 }
 
 impl ModelStore {
-    /// A copy of all that it holds.
-    pub fn snapshot(&self) -> Snapshot {
-        self.held.lock().clone()
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Applies a changeset, without a runtime.
+    /// A store that goes on from a state.
+    pub fn from_state(state: ModelState) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// What it holds now.
+    pub fn state(&self) -> ModelState {
+        self.state.lock().clone()
+    }
+
+    /// [`Store::apply`] without a runtime.
     pub fn apply_now(&self, changeset: &Changeset) -> StoreAnswer {
-        let mut held = self.held.lock();
-        let version = held.version + 1;
-        let shelf = held.services.entry(changeset.service.clone()).or_default();
-        let evaluation = evaluate(changeset, shelf, version);
-        if !evaluation.applied {
-            return StoreAnswer::Refused(evaluation.seen);
-        }
-        for (key, counter, until) in evaluation.counters {
-            shelf.counters.insert(key, (counter, until));
-        }
-        for (key, row) in evaluation.records {
-            match row {
-                Some(row) => drop(shelf.records.insert(key, row)),
-                None => drop(shelf.records.remove(&key)),
-            }
-        }
-        for (key, claim) in evaluation.claims {
-            match claim {
-                Some(claim) => drop(shelf.claims.insert(key, claim)),
-                None => drop(shelf.claims.remove(&key)),
-            }
-        }
-        held.version = version;
-        for event in &changeset.events {
-            held.seq += 1;
-            let seq = held.seq;
-            held.events.push((seq, event.clone()));
-        }
-        StoreAnswer::Applied(evaluation.seen)
+        self.state.lock().apply_now(changeset)
     }
 }
 
@@ -112,37 +189,15 @@ impl Store for ModelStore {
     }
 
     async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
-        let held = self.held.lock();
-        let rows = held.services.iter().flat_map(|(service, shelf)| {
-            shelf
-                .records
-                .iter()
-                .map(move |(key, row)| (row.due, service, key, row))
-        });
-        let mut due: Vec<_> = rows
-            .filter(|(due, _, _, row)| due.is_some_and(|due| due <= now) && !row.is_outlived(now))
-            .map(|(due, service, key, _)| (due, service.clone(), *key))
-            .collect();
-        due.sort();
-        Ok(due
-            .into_iter()
-            .take(most)
-            .map(|(_, service, key)| (service, key))
-            .collect())
+        Ok(self.state.lock().due(now, most))
     }
 
     async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
-        let held = self.held.lock();
-        Ok(held
-            .events
-            .iter()
-            .take(most)
-            .map(|(seq, event)| (EventSeq(*seq), event.clone()))
-            .collect())
+        Ok(self.state.lock().outbox(most))
     }
 
     async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault> {
-        self.held.lock().events.retain(|(seq, _)| *seq > through.0);
+        self.state.lock().acknowledge(through);
         Ok(())
     }
 

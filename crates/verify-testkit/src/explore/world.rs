@@ -19,7 +19,7 @@ use verify_core::seed::Seed;
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::Channel;
 
-use crate::ModelStore;
+use crate::ModelState;
 
 /// Which makers carry which channels in a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct World {
     machine: Machine,
     keys: Arc<Keys>,
     /// The store.
-    pub store: ModelStore,
+    pub store: ModelState,
     /// The time that flows are given.
     pub now: Timestamp,
     /// Every message that left, in order.
@@ -117,7 +117,7 @@ impl World {
         Self {
             machine: Machine::new(Arc::new(policies), Arc::new(routes)),
             keys: Arc::new(Keys::generate(&[7; 32])),
-            store: ModelStore::default(),
+            store: ModelState::default(),
             now: Timestamp::from_millis(1_700_000_000_000),
             sent: Vec::new(),
             dispatches: 0,
@@ -336,7 +336,7 @@ impl World {
     /// A digest of everything that can make a difference later.
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.store.snapshot().hash(&mut hasher);
+        self.store.hash(&mut hasher);
         (
             self.now,
             &self.sent,

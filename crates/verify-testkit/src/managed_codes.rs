@@ -1,0 +1,163 @@
+//! The codes of a managed provider, with the meaning that Twilio Verify gives them: within one scope a destination
+//! has one code at a time, and all who send to it share its sends and its checks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use verify_core::port::Compared;
+use verify_core::time::Timestamp;
+
+/// How long a code lives, from its first send.
+const LIFE: Duration = Duration::from_secs(600);
+/// How often it is sent.
+const MOST_SENDS: u8 = 5;
+/// How often it is compared; afterwards it is as good as gone.
+const MOST_CHECKS: u8 = 5;
+
+/// The destination used up the sends of its code.
+pub(crate) struct SendsUsedUp;
+
+/// All codes of one provider.
+#[derive(Default)]
+pub(crate) struct ManagedCodes {
+    live: BTreeMap<(Arc<str>, String), ManagedCode>,
+    converted: BTreeSet<String>,
+    made: u64,
+}
+
+#[derive(Clone)]
+struct ManagedCode {
+    upstream: String,
+    code: String,
+    made_at: Timestamp,
+    sends: u8,
+    checks: u8,
+}
+
+impl ManagedCodes {
+    /// Sends the code that lives, or a new one; its upstream id and its digits.
+    pub(crate) fn send(
+        &mut self,
+        scope: &Arc<str>,
+        to: &str,
+        now: Timestamp,
+    ) -> Result<(String, String), SendsUsedUp> {
+        let key = (Arc::clone(scope), to.to_owned());
+        let mut code = match self.live.get(&key).filter(|code| now < code.made_at + LIFE) {
+            Some(code) => code.clone(),
+            None => self.make(now),
+        };
+        if code.sends >= MOST_SENDS {
+            return Err(SendsUsedUp);
+        }
+        code.sends += 1;
+        let sent = (code.upstream.clone(), code.code.clone());
+        self.live.insert(key, code);
+        Ok(sent)
+    }
+
+    /// Compares a guess; a match ends the code.
+    pub(crate) fn compare(&mut self, scope: &Arc<str>, to: &str, guess: &str, now: Timestamp) -> Compared {
+        let key = (Arc::clone(scope), to.to_owned());
+        let usable = |code: &&mut ManagedCode| now < code.made_at + LIFE && code.checks < MOST_CHECKS;
+        let Some(code) = self.live.get_mut(&key).filter(usable) else {
+            return Compared::Gone;
+        };
+        code.checks += 1;
+        if code.code != guess {
+            return Compared::NoMatch;
+        }
+        self.converted.insert(code.upstream.clone());
+        self.live.remove(&key);
+        Compared::Match
+    }
+
+    /// Ends a code; false when there is none.
+    pub(crate) fn end(&mut self, scope: &Arc<str>, to: &str, now: Timestamp) -> bool {
+        let ended = self.live.remove(&(Arc::clone(scope), to.to_owned()));
+        ended.is_some_and(|code| now < code.made_at + LIFE)
+    }
+
+    /// True when this code was given and matched.
+    pub(crate) fn is_converted(&self, upstream: &str) -> bool {
+        self.converted.contains(upstream)
+    }
+
+    /// Six digits that differ from code to code and are the same in every run.
+    fn make(&mut self, now: Timestamp) -> ManagedCode {
+        self.made += 1;
+        let digits = self.made.wrapping_mul(271_829) % 1_000_000;
+        ManagedCode {
+            upstream: format!("VE{:032x}", self.made),
+            code: format!("{digits:06}"),
+            made_at: now,
+            sends: 0,
+            checks: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TO: &str = "+12025550199";
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    fn sent(codes: &mut ManagedCodes, seconds: u64) -> Option<String> {
+        codes
+            .send(&"scope".into(), TO, at(seconds))
+            .ok()
+            .map(|(_, code)| code)
+    }
+
+    #[test]
+    fn one_code_for_ten_minutes_and_five_sends() {
+        let mut codes = ManagedCodes::default();
+        let first = sent(&mut codes, 0);
+        for second in 1..5 {
+            assert_eq!(sent(&mut codes, second), first);
+        }
+        assert_eq!(sent(&mut codes, 599), None);
+        let next = sent(&mut codes, 600);
+        assert!(next.is_some() && next != first);
+    }
+
+    #[test]
+    fn five_checks_then_gone_even_for_the_right_one() {
+        let mut codes = ManagedCodes::default();
+        let right = sent(&mut codes, 0).unwrap();
+        for _ in 0..5 {
+            assert_eq!(
+                codes.compare(&"scope".into(), TO, "nope", at(1)),
+                Compared::NoMatch
+            );
+        }
+        assert_eq!(codes.compare(&"scope".into(), TO, &right, at(1)), Compared::Gone);
+    }
+
+    #[test]
+    fn a_match_ends_the_code_in_its_scope_only() {
+        let mut codes = ManagedCodes::default();
+        let right = sent(&mut codes, 0).unwrap();
+        let (_, other) = codes.send(&"other".into(), TO, at(0)).ok().unwrap();
+        assert_eq!(codes.compare(&"scope".into(), TO, &right, at(1)), Compared::Match);
+        assert_eq!(codes.compare(&"scope".into(), TO, &right, at(1)), Compared::Gone);
+        assert_eq!(codes.compare(&"other".into(), TO, &other, at(1)), Compared::Match);
+    }
+
+    #[test]
+    fn an_expired_code_is_gone() {
+        let mut codes = ManagedCodes::default();
+        let right = sent(&mut codes, 0).unwrap();
+        assert_eq!(
+            codes.compare(&"scope".into(), TO, &right, at(600)),
+            Compared::Gone
+        );
+        assert!(!codes.end(&"scope".into(), TO, at(600)));
+    }
+}

@@ -1,0 +1,187 @@
+//! All or nothing.
+
+use verify_core::event::EventKind;
+use verify_core::limit::Counter;
+use verify_core::store::{Changeset, Claim, Expect, RecordKey, StoreAnswer, Write};
+use verify_core::time::Until;
+use verify_core::vocabulary::ServiceId;
+
+use super::fixture::*;
+
+const HELD: u32 = 1;
+const FRESH: u32 = 2;
+
+/// A store in which a limit is used up, a run has a failure, a record and a claim exist.
+async fn used(store: &Subject) {
+    let setup = change(0)
+        .charging(charge(counter(HELD), &window(1, 60_000)))
+        .charging(charge(counter(3), &lockout()))
+        .creating(record(HELD), row(b"there", 600_000))
+        .claiming(claim(HELD), b"mine", 600_000);
+    applied(store, setup).await;
+}
+
+/// One of everything that would be applied.
+fn one_of_everything() -> Changeset {
+    let mut everything = change(1_000)
+        .charging(charge(counter(FRESH), &window(5, 60_000)))
+        .creating(record(FRESH), row(b"new", 600_000))
+        .claiming(claim(FRESH), b"new", 600_000)
+        .telling(event(EventKind::SendIntended, 1));
+    everything.resets.push(counter(3));
+    everything.unclaim.push(claim(HELD));
+    everything
+}
+
+async fn nothing_changed(store: &Subject) {
+    let empty = Counter::empty(&window(5, 60_000));
+    assert_eq!(
+        state(store, counter(FRESH), &window(5, 60_000), 1_000).await,
+        empty,
+        "a charge was counted"
+    );
+    assert_eq!(
+        read(store, record(FRESH), 1_000).await,
+        None,
+        "a record was written"
+    );
+    assert!(is_free(store, claim(FRESH), 1_000).await, "a claim was created");
+    assert!(!is_free(store, claim(HELD), 1_000).await, "a claim was removed");
+    assert_eq!(waiting(store).await, [], "an event was stored");
+    let run = state(store, counter(3), &lockout(), 1_000).await;
+    assert!(
+        matches!(run, Counter::Backoff(backoff) if backoff.count == 1),
+        "a run was reset"
+    );
+    let held = read(store, record(HELD), 1_000).await;
+    assert_eq!(
+        held.map(|row| row.bytes),
+        Some(b"there".to_vec()),
+        "a record was changed"
+    );
+}
+
+/// One denied charge, and all the rest does not happen.
+pub async fn i49_a_denied_charge_changes_nothing(store: Subject) {
+    used(&store).await;
+    refused(
+        &store,
+        one_of_everything().charging(charge(counter(HELD), &window(1, 60_000))),
+    )
+    .await;
+    nothing_changed(&store).await;
+}
+
+/// One unmet expectation, and all the rest does not happen.
+pub async fn i49_a_failed_expectation_changes_nothing(store: Subject) {
+    used(&store).await;
+    let seen = refused(
+        &store,
+        one_of_everything().swapping(record(HELD), Expect::Absent, Write::Delete),
+    )
+    .await;
+    assert!(seen.conflict);
+    nothing_changed(&store).await;
+}
+
+/// One claim that exists, and all the rest does not happen.
+pub async fn i49_an_existing_claim_changes_nothing(store: Subject) {
+    used(&store).await;
+    let mut changeset = one_of_everything().claiming(claim(4), b"", 600_000);
+    applied(&store, change(500).claiming(claim(4), b"", 600_000)).await;
+    changeset.unclaim.push(claim(4));
+    refused(&store, changeset).await;
+    nothing_changed(&store).await;
+}
+
+/// Every part of an applied changeset is there afterwards.
+pub async fn all_of_a_changeset_happens(store: Subject) {
+    used(&store).await;
+    let seen = applied(&store, one_of_everything()).await;
+    assert!(
+        seen.counters
+            .iter()
+            .all(|counter| counter.charged && counter.denied.is_none())
+    );
+    assert!(!seen.conflict && seen.claims.is_empty());
+    assert_ne!(
+        state(&store, counter(FRESH), &window(5, 60_000), 1_000).await,
+        Counter::empty(&window(5, 60_000))
+    );
+    assert_eq!(
+        read(&store, record(FRESH), 1_000).await.map(|row| row.bytes),
+        Some(b"new".to_vec())
+    );
+    assert!(!is_free(&store, claim(FRESH), 1_000).await);
+    assert!(is_free(&store, claim(HELD), 1_000).await);
+    assert_eq!(waiting(&store).await, [Some(1)]);
+    let run = state(&store, counter(3), &lockout(), 1_000).await;
+    assert!(matches!(run, Counter::Backoff(backoff) if backoff.count == 0));
+}
+
+/// A refusal names every denial with its instant, the claim that was there, and the rows, in one trip.
+pub async fn a_refusal_says_all_that_stood_against_it(store: Subject) {
+    used(&store).await;
+    let changeset = change(1_000)
+        .charging(charge(counter(HELD), &window(1, 60_000)))
+        .charging(charge(counter(FRESH), &window(1, 60_000)))
+        .charging(charge(counter(3), &lockout()))
+        .swapping(record(HELD), Expect::Absent, Write::Keep)
+        .claiming(claim(HELD), b"other", 900_000)
+        .reading(record(77));
+    let seen = refused(&store, changeset).await;
+    let denials: Vec<_> = seen.counters.iter().map(|counter| counter.denied).collect();
+    assert_eq!(
+        denials,
+        [Some(Until::At(at(60_000))), None, Some(Until::At(at(60_000)))]
+    );
+    assert!(
+        seen.counters
+            .iter()
+            .all(|counter| !counter.charged && counter.after == counter.before)
+    );
+    assert!(seen.conflict);
+    assert_eq!(
+        seen.record(&record(HELD)).map(|row| row.bytes.clone()),
+        Some(b"there".to_vec())
+    );
+    let named: Vec<RecordKey> = seen.records.iter().map(|(key, _)| *key).collect();
+    assert_eq!(named, [record(HELD), record(77)]);
+    let mine = Claim {
+        key: claim(HELD),
+        value: b"mine".to_vec(),
+        expires_at: at(600_000),
+    };
+    assert_eq!(seen.claims, [mine]);
+}
+
+/// The same keys in another service are other keys.
+pub async fn services_are_apart(store: Subject) {
+    used(&store).await;
+    let Ok(other) = ServiceId::new("another") else {
+        panic!("a service id")
+    };
+    let mut elsewhere = change(1_000)
+        .charging(charge(counter(HELD), &window(1, 60_000)))
+        .creating(record(HELD), row(b"elsewhere", 600_000))
+        .claiming(claim(HELD), b"", 600_000);
+    elsewhere.service = other;
+    applied(&store, elsewhere).await;
+    assert_eq!(
+        read(&store, record(HELD), 1_000).await.map(|row| row.bytes),
+        Some(b"there".to_vec())
+    );
+}
+
+/// Nothing to do is done.
+pub async fn an_empty_changeset_is_applied(store: Subject) {
+    assert_eq!(
+        store.apply(&change(0)).await,
+        StoreAnswer::Applied(verify_core::store::Seen::default())
+    );
+}
+
+/// It says so when it can decide.
+pub async fn a_store_at_hand_is_healthy(store: Subject) {
+    assert_eq!(store.health().await, Ok(()));
+}

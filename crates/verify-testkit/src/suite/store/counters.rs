@@ -1,0 +1,201 @@
+//! Charges: decided with the core's arithmetic, counted when all is applied.
+
+use verify_core::limit::{Counter, Rule};
+use verify_core::store::{Charge, CounterKey, Mode, Row};
+use verify_core::time::{SKEW, Timestamp, Until};
+
+use super::fixture::*;
+
+const KEY: u32 = 1;
+
+fn empty(rule: &Rule) -> Counter {
+    Counter::empty(rule)
+}
+
+fn key() -> CounterKey {
+    counter(KEY)
+}
+
+/// Refused until the stated instant, admitted at it.
+pub async fn i43_a_window_denies_until_the_instant_that_it_says(store: Subject) {
+    let rule = window(2, 1_000);
+    applied(&store, change(0).charging(charge(key(), &rule))).await;
+    applied(&store, change(400).charging(charge(key(), &rule))).await;
+    for millis in [500, 999] {
+        let seen = refused(&store, change(millis).charging(charge(key(), &rule))).await;
+        assert_eq!(
+            seen.counters.first().and_then(|counter| counter.denied),
+            Some(Until::At(at(1_000)))
+        );
+    }
+    applied(&store, change(1_000).charging(charge(key(), &rule))).await;
+    refused(&store, change(1_399).charging(charge(key(), &rule))).await;
+    applied(&store, change(1_400).charging(charge(key(), &rule))).await;
+}
+
+/// The same for the wait after a failure, and for the longer one that follows.
+pub async fn i43_a_lockout_denies_until_the_instant_that_it_says(store: Subject) {
+    for (failure, until) in [(0, 60_000), (60_000, 120_000), (120_000, 3_720_000)] {
+        applied(&store, change(failure).charging(charge(key(), &lockout()))).await;
+        let seen = refused(&store, change(until - 1).charging(charge(key(), &lockout()))).await;
+        assert_eq!(
+            seen.counters.first().and_then(|counter| counter.denied),
+            Some(Until::At(at(until)))
+        );
+    }
+    applied(&store, change(3_720_000).charging(charge(key(), &lockout()))).await;
+}
+
+/// What was used up stays so when the clock jumps back.
+pub async fn i44_a_jump_back_opens_nothing(store: Subject) {
+    let rule = window(1, 1_000);
+    applied(&store, change(50_000).charging(charge(key(), &rule))).await;
+    let seen = refused(&store, change(500).charging(charge(key(), &rule))).await;
+    assert_eq!(
+        seen.counters.first().and_then(|counter| counter.denied),
+        Some(Until::At(at(51_000)))
+    );
+}
+
+/// Stamps are rounded up, and the time of the next charge is not taken from them.
+pub async fn i12_the_edge_of_a_rounded_window_admits_no_more(store: Subject) {
+    let rule = window(17, 16_000);
+    let units = |cost, millis| {
+        let mut changeset = change(0).charging(Charge {
+            cost,
+            ..charge(key(), &rule)
+        });
+        changeset.at = Timestamp::from_millis(millis);
+        changeset
+    };
+    applied(&store, units(16, 16_000)).await;
+    applied(&store, units(1, 31_001)).await;
+    refused(&store, units(16, 31_002)).await;
+}
+
+/// A state is there until it decides nothing and the skew has passed, and then it is not.
+pub async fn i11_counters_end_and_not_before_their_time(store: Subject) {
+    let rule = window(1, 1_000);
+    applied(&store, change(0).charging(charge(key(), &rule))).await;
+    let Ok(skew) = u64::try_from(SKEW.as_millis()) else {
+        panic!("a skew of ages")
+    };
+    assert_ne!(
+        state(&store, key(), &rule, 1_000 + skew - 1).await,
+        empty(&rule),
+        "forgotten early"
+    );
+    assert_eq!(
+        state(&store, key(), &rule, 1_000 + skew).await,
+        empty(&rule),
+        "kept too long"
+    );
+    applied(&store, change(1_000 + skew).charging(charge(key(), &rule))).await;
+    assert_ne!(
+        state(&store, key(), &rule, 2_000 + skew).await,
+        empty(&rule),
+        "the new one ended with the old one"
+    );
+}
+
+/// Without a live record nothing is counted, but the denial is the same.
+pub async fn i14_a_conditional_charge_is_decided_always_and_counted_only_while_live(store: Subject) {
+    let rule = window(1, 60_000);
+    let conditional = || Charge {
+        when_live: vec![record(1), record(2)],
+        ..charge(key(), &rule)
+    };
+    let seen = applied(&store, change(0).charging(conditional())).await;
+    assert!(
+        seen.counters.iter().all(|counter| !counter.charged),
+        "nothing is live"
+    );
+    let live = Row {
+        live_until: Some(at(5_000)),
+        ..row(b"", 600_000)
+    };
+    applied(&store, change(0).creating(record(2), live)).await;
+    let seen = applied(&store, change(5_000).charging(conditional())).await;
+    assert!(
+        seen.counters.iter().all(|counter| !counter.charged),
+        "it was live until then"
+    );
+    let seen = applied(&store, change(4_999).charging(conditional())).await;
+    assert!(seen.counters.iter().all(|counter| counter.charged), "it is live");
+    let seen = refused(&store, change(6_000).charging(conditional())).await;
+    assert_eq!(
+        seen.counters.first().and_then(|counter| counter.denied),
+        Some(Until::At(at(64_999)))
+    );
+}
+
+/// A probe says what a charge would say.
+pub async fn a_probe_refuses_and_counts_nothing(store: Subject) {
+    let rule = window(1, 60_000);
+    for _ in 0..3 {
+        let seen = applied(&store, change(0).charging(probe(key(), &rule))).await;
+        assert!(
+            seen.counters
+                .iter()
+                .all(|counter| !counter.charged && counter.after == empty(&rule))
+        );
+    }
+    applied(&store, change(0).charging(charge(key(), &rule))).await;
+    refused(&store, change(1).charging(probe(key(), &rule))).await;
+}
+
+/// A rule that was waived counts all the same, so that the next charge finds it used.
+pub async fn a_forced_charge_counts_even_above_the_maximum(store: Subject) {
+    let rule = window(1, 1_000);
+    applied(&store, change(0).charging(charge(key(), &rule))).await;
+    let seen = applied(&store, change(500).charging(force(key(), &rule))).await;
+    assert!(
+        seen.counters
+            .iter()
+            .all(|counter| counter.charged && counter.denied.is_none())
+    );
+    refused(&store, change(1_499).charging(charge(key(), &rule))).await;
+    applied(&store, change(1_500).charging(charge(key(), &rule))).await;
+}
+
+/// The second charge on a key is decided on what the first one left.
+pub async fn charges_of_one_changeset_see_each_other(store: Subject) {
+    let rule = window(1, 1_000);
+    let twice = change(0)
+        .charging(charge(key(), &rule))
+        .charging(charge(key(), &rule));
+    refused(&store, twice).await;
+    let other = charge(counter(2), &rule);
+    applied(&store, change(0).charging(charge(key(), &rule)).charging(other)).await;
+}
+
+/// No wait helps where one charge alone is too much.
+pub async fn a_cost_above_the_maximum_is_never_admitted(store: Subject) {
+    let changeset = change(0).charging(Charge {
+        cost: 4,
+        mode: Mode::Charge,
+        ..charge(key(), &window(3, 1_000))
+    });
+    let seen = refused(&store, changeset).await;
+    assert_eq!(
+        seen.counters.first().and_then(|counter| counter.denied),
+        Some(Until::Never)
+    );
+}
+
+/// A success ends the run of its key.
+pub async fn i39_a_reset_ends_the_run_that_it_names_and_no_other(store: Subject) {
+    for number in [1, 2] {
+        applied(&store, change(0).charging(charge(counter(number), &lockout()))).await;
+    }
+    let mut success = change(1_000);
+    success.resets.push(counter(1));
+    applied(&store, success).await;
+    refused(&store, change(1_000).charging(charge(counter(2), &lockout()))).await;
+    let seen = applied(&store, change(1_000).charging(charge(counter(1), &lockout()))).await;
+    let after = seen.counters.first().map(|counter| counter.after.clone());
+    assert!(
+        matches!(after, Some(Counter::Backoff(backoff)) if backoff.count == 1),
+        "the run began anew"
+    );
+}

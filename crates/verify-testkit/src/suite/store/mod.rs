@@ -1,0 +1,109 @@
+//! What every store promises.
+
+mod atomicity;
+mod capacity;
+mod claims;
+mod counters;
+mod fixture;
+mod outbox;
+mod races;
+mod records;
+mod takebacks;
+
+pub use atomicity::*;
+pub use capacity::*;
+pub use claims::*;
+pub use counters::*;
+pub use outbox::*;
+pub use races::*;
+pub use records::*;
+pub use takebacks::*;
+
+/// Holds a [`Store`](verify_core::store::Store) to its contract: a module of tests, one a case.
+///
+/// The second argument makes a fresh, empty store: `|| async { MyStore::connect().await }`. It needs room for a few
+/// hundred entries, and an outbox.
+#[macro_export]
+macro_rules! store_suite {
+    ($name:ident, $make:expr) => {
+        $crate::__store_cases! { $name, $make, [
+            i49_a_denied_charge_changes_nothing,
+            i49_a_failed_expectation_changes_nothing,
+            i49_an_existing_claim_changes_nothing,
+            all_of_a_changeset_happens,
+            a_refusal_says_all_that_stood_against_it,
+            services_are_apart,
+            an_empty_changeset_is_applied,
+            a_store_at_hand_is_healthy,
+            i43_a_window_denies_until_the_instant_that_it_says,
+            i43_a_lockout_denies_until_the_instant_that_it_says,
+            i44_a_jump_back_opens_nothing,
+            i12_the_edge_of_a_rounded_window_admits_no_more,
+            i11_counters_end_and_not_before_their_time,
+            i14_a_conditional_charge_is_decided_always_and_counted_only_while_live,
+            a_probe_refuses_and_counts_nothing,
+            a_forced_charge_counts_even_above_the_maximum,
+            charges_of_one_changeset_see_each_other,
+            a_cost_above_the_maximum_is_never_admitted,
+            i39_a_reset_ends_the_run_that_it_names_and_no_other,
+            takebacks_and_resets_come_before_charges,
+            a_takeback_happens_once,
+            a_takeback_after_a_reset_does_nothing,
+            a_takeback_of_a_refused_changeset_did_not_happen,
+            expectations_hold_or_refuse,
+            a_put_row_comes_back_with_its_new_version,
+            a_version_never_comes_twice_not_even_after_a_delete,
+            reads_return_what_is_there_and_what_is_not,
+            i11_transient_rows_end_and_not_before_their_time,
+            durable_rows_stay,
+            due_records_come_soonest_first,
+            what_is_settled_or_gone_is_not_due,
+            a_claim_is_created_once_and_returned,
+            i11_claims_end_and_not_before_their_time,
+            an_unclaimed_key_is_free_again,
+            events_come_in_order_until_acknowledged,
+            i12_i05_parallel_charges_never_exceed_the_maximum,
+            i32_parallel_money_never_exceeds_its_cap,
+            i29_of_parallel_claims_exactly_one_is_created,
+            i02_of_parallel_swaps_exactly_one_wins,
+            i06_parallel_failures_are_all_counted,
+            parallel_changes_over_many_keys_end_and_balance,
+            parallel_events_keep_the_order_of_their_changes,
+        ] }
+    };
+}
+
+/// Holds a store that declares a capacity to it: the second argument makes a fresh store with room for 20 to 1000
+/// entries of each kind, a tenth or so of it for known callers.
+#[macro_export]
+macro_rules! capped_store_suite {
+    ($name:ident, $make:expr) => {
+        $crate::__store_cases! { $name, $make, [
+            i57_at_the_cap_what_is_new_is_refused_and_what_is_there_still_counts,
+            i57_a_change_without_room_changes_nothing,
+            i57_known_callers_have_room_of_their_own,
+            i57_room_comes_back_when_entries_end,
+            i57_a_full_outbox_takes_no_change_that_it_would_lose,
+        ] }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __store_cases {
+    ($name:ident, $make:expr, [$($case:ident),* $(,)?]) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the expression that makes the store may need what surrounds the suite")]
+            use super::*;
+            $(
+                #[test]
+                fn $case() {
+                    $crate::suite::run(async {
+                        let store = ($make)().await;
+                        $crate::suite::store::$case(::std::sync::Arc::new(store)).await;
+                    });
+                }
+            )*
+        }
+    };
+}

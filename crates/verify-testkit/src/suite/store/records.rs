@@ -1,0 +1,194 @@
+//! Records: compare-and-swap, expiry, and when they are due.
+
+use std::collections::BTreeSet;
+
+use verify_core::store::{Expect, Lifetime, RecordKey, Row, Write};
+use verify_core::vocabulary::ServiceId;
+
+use super::fixture::*;
+
+const KEY: u32 = 1;
+
+fn key() -> RecordKey {
+    record(KEY)
+}
+
+async fn created(store: &Subject, millis: u64) -> u64 {
+    let seen = applied(store, change(millis).creating(key(), row(b"", 900_000))).await;
+    version(seen.record(&key()))
+}
+
+fn version(row: Option<&Row>) -> u64 {
+    match row {
+        Some(row) => row.version,
+        None => panic!("the row must be there"),
+    }
+}
+
+/// Absent, or at exactly this version.
+pub async fn expectations_hold_or_refuse(store: Subject) {
+    refused(&store, change(0).swapping(key(), Expect::At(1), Write::Keep)).await;
+    applied(&store, change(0).swapping(key(), Expect::Absent, Write::Keep)).await;
+    let first = created(&store, 0).await;
+    refused(&store, change(1).swapping(key(), Expect::Absent, Write::Delete)).await;
+    refused(
+        &store,
+        change(1).swapping(key(), Expect::At(first + 1), Write::Delete),
+    )
+    .await;
+    applied(&store, change(1).swapping(key(), Expect::At(first), Write::Keep)).await;
+    let seen = applied(
+        &store,
+        change(1).swapping(key(), Expect::At(first), Write::Put(row(b"2", 900_000))),
+    )
+    .await;
+    let seen = refused(&store, {
+        let _second = version(seen.record(&key()));
+        change(2).swapping(key(), Expect::At(first), Write::Delete)
+    })
+    .await;
+    let second = version(seen.record(&key()));
+    assert_ne!(first, second);
+    let seen = applied(
+        &store,
+        change(2).swapping(key(), Expect::At(second), Write::Delete),
+    )
+    .await;
+    assert_eq!(seen.record(&key()), None);
+    assert_eq!(read(&store, key(), 2).await, None);
+}
+
+/// The answer has the row as it is afterwards, header and all, and so has the next read.
+pub async fn a_put_row_comes_back_with_its_new_version(store: Subject) {
+    let put = Row {
+        live_until: Some(at(10)),
+        due: Some(at(20)),
+        ..row(&[0, 255, 10, 13], 900_000)
+    };
+    let seen = applied(&store, change(0).creating(key(), put.clone())).await;
+    let written = seen.record(&key()).cloned();
+    assert_eq!(
+        written,
+        Some(Row {
+            version: version(written.as_ref()),
+            ..put
+        })
+    );
+    assert_eq!(read(&store, key(), 0).await, written);
+}
+
+/// A delete whose answer was lost must not remove what was created since.
+pub async fn a_version_never_comes_twice_not_even_after_a_delete(store: Subject) {
+    let mut seen = BTreeSet::new();
+    for round in 0..10 {
+        let version = created(&store, round).await;
+        assert!(seen.insert(version), "version {version} came twice");
+        let put = Write::Put(row(b"again", 900_000));
+        let next = applied(&store, change(round).swapping(key(), Expect::At(version), put)).await;
+        let next = self::version(next.record(&key()));
+        assert!(seen.insert(next), "version {next} came twice");
+        applied(
+            &store,
+            change(round).swapping(key(), Expect::At(next), Write::Delete),
+        )
+        .await;
+    }
+    let ends = applied(&store, change(0).creating(key(), row(b"", 50))).await;
+    assert!(seen.insert(version(ends.record(&key()))));
+    assert!(
+        seen.insert(created(&store, 50).await),
+        "a version came twice after a row ended"
+    );
+}
+
+/// In the same trip, in their order.
+pub async fn reads_return_what_is_there_and_what_is_not(store: Subject) {
+    created(&store, 0).await;
+    let seen = applied(&store, change(0).reading(record(2)).reading(key())).await;
+    let found: Vec<_> = seen
+        .records
+        .iter()
+        .map(|(key, row)| (*key, row.is_some()))
+        .collect();
+    assert_eq!(found, [(record(2), false), (key(), true)]);
+}
+
+/// At its end a row is as good as absent, to reads and to expectations.
+pub async fn i11_transient_rows_end_and_not_before_their_time(store: Subject) {
+    applied(&store, change(0).creating(key(), row(b"", 1_000))).await;
+    assert!(read(&store, key(), 999).await.is_some(), "forgotten early");
+    assert_eq!(read(&store, key(), 1_000).await, None, "kept too long");
+    applied(&store, change(1_000).creating(key(), row(b"new", 2_000))).await;
+    assert!(
+        read(&store, key(), 1_999).await.is_some(),
+        "the new one ended with the old one"
+    );
+}
+
+/// Years of other traffic do not end them.
+pub async fn durable_rows_stay(store: Subject) {
+    let durable = Row {
+        lifetime: Lifetime::Durable,
+        ..row(b"opted out", 0)
+    };
+    applied(&store, change(0).creating(key(), durable)).await;
+    for year in 1..100 {
+        let later = year * 31_536_000_000;
+        applied(&store, change(later).creating(record(1_000), row(b"", later + 1))).await;
+    }
+    assert!(read(&store, key(), 100 * 31_536_000_000).await.is_some());
+}
+
+async fn due(store: &Subject, millis: u64, most: usize) -> Vec<RecordKey> {
+    match store.due(at(millis), most).await {
+        Ok(due) => {
+            assert!(due.iter().all(|(service, _)| *service == ServiceId::default()));
+            due.into_iter().map(|(_, key)| key).collect()
+        }
+        Err(fault) => panic!("what is due must be readable: {fault}"),
+    }
+}
+
+fn due_row(when: u64) -> Row {
+    Row {
+        due: Some(at(when)),
+        ..row(b"", 900_000)
+    }
+}
+
+/// Soonest first, not before their time, at most so many.
+pub async fn due_records_come_soonest_first(store: Subject) {
+    for (number, when) in [(1, 300), (2, 100), (3, 200), (4, 400)] {
+        applied(&store, change(0).creating(record(number), due_row(when))).await;
+    }
+    applied(&store, change(0).creating(record(5), row(b"", 900_000))).await;
+    assert_eq!(due(&store, 99, 10).await, []);
+    assert_eq!(due(&store, 300, 10).await, [record(2), record(3), record(1)]);
+    assert_eq!(due(&store, 900, 2).await, [record(2), record(3)]);
+}
+
+/// A record that was changed, deleted or has ended wants no tick, or at another time.
+pub async fn what_is_settled_or_gone_is_not_due(store: Subject) {
+    let mut versions = Vec::new();
+    for number in [1, 2, 3] {
+        let seen = applied(&store, change(0).creating(record(number), due_row(100))).await;
+        versions.push(Expect::At(version(seen.record(&record(number)))));
+    }
+    let ends = Row {
+        lifetime: Lifetime::Until(at(500)),
+        ..due_row(100)
+    };
+    applied(&store, change(0).creating(record(4), ends)).await;
+    assert_eq!(due(&store, 100, 10).await.len(), 4);
+    let writes = [
+        Write::Put(row(b"", 900_000)),
+        Write::Put(due_row(600)),
+        Write::Delete,
+    ];
+    for ((number, expect), write) in (1..).zip(versions).zip(writes) {
+        applied(&store, change(200).swapping(record(number), expect, write)).await;
+    }
+    assert_eq!(due(&store, 499, 10).await, [record(4)]);
+    assert_eq!(due(&store, 599, 10).await, []);
+    assert_eq!(due(&store, 600, 10).await, [record(2)]);
+}
