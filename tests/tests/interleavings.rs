@@ -355,3 +355,38 @@ fn i51_failover_asks_each_provider_once() {
         Err(found) => panic!("{}\n{}", found.what, found.trace.join("\n")),
     }
 }
+
+#[test]
+fn i06_three_flows_with_a_fault() {
+    for kinds in BOTH {
+        let (mut world, id, code) = sent_once(kinds);
+        world.advance(Duration::from_secs(31));
+        let cancel = verify_tests::cancel(&id);
+        let budget = Budget {
+            crashes: 0,
+            faults: 1,
+            time_jumps: 0,
+        };
+        let call = Command::Send(SendRequest::to(TO).by(Channel::Call));
+        for commands in [
+            [check(&code), check("000000"), call.clone()],
+            [check(&code), cancel.clone(), call.clone()],
+            [
+                check(&code),
+                Command::Send(SendRequest::to(TO).subject("another")),
+                cancel,
+            ],
+        ] {
+            let states = explore(&world, budget, &[], &commands, |world, outcomes| {
+                let ends = events(world, EventKind::Canceled) + events(world, EventKind::Approved);
+                let both = approvals(outcomes) > 0 && events(world, EventKind::Canceled) > 0;
+                if ends > 1 && both {
+                    Err("i24: two ends".into())
+                } else {
+                    Ok(())
+                }
+            });
+            println!("three flows {kinds:?}: {states} states");
+        }
+    }
+}

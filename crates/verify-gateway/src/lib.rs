@@ -1,1 +1,105 @@
-//! Placeholder of a crate that is being written.
+//! The reference host: the engine behind HTTP, for teams that do not write Rust, and an example for those that do.
+//!
+//! It adds nothing to the policy. Each route is a command of the engine: [`routes`] turns bodies into commands,
+//! [`views`] and [`problem`] turn answers into JSON. What is the host's own is who may call ([`callers`]), whose
+//! address counts ([`client_ip`]), what is remembered for operators ([`explain`]), configuration ([`config`]), and
+//! demo mode ([`demo`]).
+
+pub mod app;
+pub mod body;
+pub mod callers;
+pub mod cli;
+pub mod client_ip;
+pub mod config;
+pub mod demo;
+pub mod event_log;
+pub mod explain;
+pub mod logs;
+pub mod observe;
+pub mod openapi;
+mod page;
+pub mod problem;
+pub mod routes;
+pub mod serve;
+pub mod tools;
+pub mod views;
+pub mod webhook;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, ServeArgs};
+use config::{Environment, Goal};
+
+/// The configuration cannot be used, or the command line was wrong.
+const MISCONFIGURED: u8 = 2;
+
+/// The program: reads the command line, and does as it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let lookup = |name: &str| std::env::var(name).ok();
+    let environment = Environment::new(&lookup);
+    match &cli.command {
+        Some(tool) => {
+            let said = tools::run(tool, &environment);
+            print_if_any(&said.out, &said.err);
+            ExitCode::from(said.code)
+        }
+        None if cli.serve.check_config => check_config(&cli.serve, &environment),
+        None => serve_until_told(&cli.serve, &environment),
+    }
+}
+
+fn serve_until_told(args: &ServeArgs, environment: &Environment<'_>) -> ExitCode {
+    let settings = match config::resolve(args, environment, Goal::Serve) {
+        Ok(settings) => settings,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::from(MISCONFIGURED);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("the runtime cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(serve::serve(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn check_config(args: &ServeArgs, environment: &Environment<'_>) -> ExitCode {
+    match config::resolve(args, environment, Goal::Check) {
+        Ok(settings) => {
+            for note in &settings.notes {
+                eprintln!("note: {note}");
+            }
+            if args.print {
+                print!("{}", settings.policies.to_toml());
+            } else {
+                println!("the configuration can be used");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(errors) => {
+            eprintln!("{errors}");
+            ExitCode::from(MISCONFIGURED)
+        }
+    }
+}
+
+fn print_if_any(out: &str, err: &str) {
+    if !out.is_empty() {
+        println!("{out}");
+    }
+    if !err.is_empty() {
+        eprintln!("{err}");
+    }
+}

@@ -10,8 +10,9 @@ use verify_core::vocabulary::ServiceId;
 use crate::capacity::ShardCaps;
 use crate::expiring_map::{ExpiringMap, Transient};
 
-/// With every write that many others are looked at, so that what is outlived goes faster than what is new comes.
-const SWEPT_BY_A_WRITE: usize = 4;
+/// With every newcomer that many others are looked at, so that what is outlived goes faster than what is new comes.
+/// What is there already is changed without that: it takes no memory, and a look at others costs cache misses.
+const SWEPT_BY_A_NEWCOMER: usize = 4;
 /// That many are looked at before something new is refused for want of room.
 const SWEPT_FOR_ROOM: usize = 1_024;
 /// That many are looked at whenever somebody asks what is due, so that idle stores forget too.
@@ -72,8 +73,9 @@ impl Shard {
         counter: KeptCounter,
         at: Timestamp,
     ) {
-        self.counters.put(service, key, counter);
-        self.counters.sweep(at, SWEPT_BY_A_WRITE, |_, _| {});
+        if self.counters.put(service, key, counter).is_none() {
+            self.counters.sweep(at, SWEPT_BY_A_NEWCOMER, |_, _| {});
+        }
     }
 
     pub(crate) fn put_claim(&mut self, service: &ServiceId, claim: Claim, at: Timestamp) {
@@ -81,20 +83,24 @@ impl Shard {
             value: claim.value,
             expires_at: claim.expires_at,
         };
-        self.claims.put(service, claim.key, kept);
-        self.claims.sweep(at, SWEPT_BY_A_WRITE, |_, _| {});
+        if self.claims.put(service, claim.key, kept).is_none() {
+            self.claims.sweep(at, SWEPT_BY_A_NEWCOMER, |_, _| {});
+        }
     }
 
     pub(crate) fn put_record(&mut self, service: &ServiceId, key: RecordKey, row: Row, at: Timestamp) {
         let due = row.due;
         let before = self.records.put(service, key, row);
+        let is_new = before.is_none();
         if let Some(before) = before.and_then(|row| row.due) {
             self.due.remove(&(before, service.clone(), key));
         }
         if let Some(due) = due {
             self.due.insert((due, service.clone(), key));
         }
-        self.sweep_records(at, SWEPT_BY_A_WRITE);
+        if is_new {
+            self.sweep_records(at, SWEPT_BY_A_NEWCOMER);
+        }
     }
 
     pub(crate) fn delete_record(&mut self, service: &ServiceId, key: RecordKey) {

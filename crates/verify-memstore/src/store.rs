@@ -22,8 +22,8 @@ use crate::shard::Shard;
 ///   changed and removed, and [`Room::Known`](verify_core::store::Room::Known) has room of its own. The outbox is
 ///   bounded too: an event is stored with its change or not at all, so when nobody drains it, changesets with
 ///   events are answered `Full`. A host without an event sink turns it off: [`MemStore::without_outbox`].
-/// - *Forgetful, in time*: entries past their expiry are absent at once, and leave memory a few at a time with
-///   writes and with [`Store::due`], judged by the time that comes with these. There is no thread.
+/// - *Forgetful, in time*: entries past their expiry are absent at once, and leave memory a few at a time when
+///   others come and with [`Store::due`], judged by the time that comes with these. There is no thread.
 ///
 /// It answers at once and never [`StoreAnswer::Unknown`].
 pub struct MemStore {

@@ -1,5 +1,11 @@
 //! Whatever happens to it, the store in memory answers as the model does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are outside of test functions"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -323,6 +323,27 @@ mod tests {
     }
 
     #[test]
+    fn only_a_short_pause_after_too_many_requests_is_waited_for() {
+        let second = Duration::from_secs(1);
+        for (http, code, said, pause) in [
+            (429, 20429, None, Some(USUAL_PAUSE)),
+            (429, 20429, Some("0.5"), Some(second / 2)),
+            (429, 20429, Some("1"), Some(second)),
+            (429, 20429, Some("1.001"), None),
+            (429, 20429, Some("soon"), None),
+            (429, 60203, Some("1"), None),
+            (429, 60212, None, None),
+            (400, 20429, None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(said.map(|text| (RETRY_AFTER, text.parse().unwrap())));
+            let body = format!(r#"{{"code":{code},"message":"m"}}"#);
+            let failure = refused(StatusCode::from_u16(http).unwrap(), &headers, body.as_bytes());
+            assert_eq!(failure.again_after, pause, "{http} {code} {said:?}");
+        }
+    }
+
+    #[test]
     fn twilios_clock_is_read_from_the_answer() {
         let mut headers = HeaderMap::new();
         assert_eq!(date(&headers), None);

@@ -1,0 +1,108 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Decides whether, when, how and through whom somebody is verified, over HTTP.
+///
+/// Flags beat variables, variables beat the file. Secrets come from variables or files, never from a flag. Without
+/// provider credentials it starts in demo mode: on this machine only, with a simulated phone network and a page at /.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "verify-gateway", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Tool>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on [variable: VERIFY_LISTEN; default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Policy and settings, TOML or JSON [variable: VERIFY_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where state lives [variable: VERIFY_STORE; default: memory]
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+    /// Say what is wrong with the configuration, and exit with 0 or 2
+    #[arg(long)]
+    pub check_config: bool,
+    /// With --check-config: print the policy in force
+    #[arg(long, requires = "check_config")]
+    pub print: bool,
+}
+
+/// Operators' tools.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Tool {
+    /// Make keys
+    #[command(subcommand)]
+    Keys(KeysTool),
+    /// Look into webhooks
+    #[command(subcommand)]
+    Webhook(WebhookTool),
+}
+
+/// Make keys.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeysTool {
+    /// Print new key rings: exactly the value of VERIFY_KEYS
+    New,
+    /// Make an API key for a caller, and its entry for VERIFY_API_KEYS
+    Caller {
+        /// The caller's name
+        name: String,
+        /// What it may do: app or operator
+        #[arg(long, default_value = "app")]
+        role: String,
+        /// The service that it belongs to
+        #[arg(long, default_value = "default")]
+        service: String,
+    },
+}
+
+/// Look into webhooks.
+#[derive(Debug, Clone, Subcommand)]
+pub enum WebhookTool {
+    /// Say which variant of the URL a signature fits; the token comes from TWILIO_AUTH_TOKEN. Exit with 0 or 1
+    Check(WebhookCheck),
+}
+
+/// A webhook as it came in.
+#[derive(Debug, Clone, Args)]
+pub struct WebhookCheck {
+    /// The URL that Twilio called, as configured there
+    #[arg(long)]
+    pub url: String,
+    /// The header X-Twilio-Signature
+    #[arg(long)]
+    pub signature: String,
+    /// The header Content-Type
+    #[arg(long)]
+    pub content_type: String,
+    /// A file with the body, byte for byte
+    #[arg(long, value_name = "FILE")]
+    pub body_file: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        assert!(Cli::try_parse_from(["verify-gateway", "--print"]).is_err());
+        assert!(Cli::try_parse_from(["verify-gateway", "keys", "caller"]).is_err());
+        let cli = Cli::try_parse_from(["verify-gateway", "--listen", "127.0.0.1:0"]).unwrap();
+        assert_eq!(cli.serve.listen.as_deref(), Some("127.0.0.1:0"));
+    }
+}

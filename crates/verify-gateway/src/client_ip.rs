@@ -1,0 +1,176 @@
+//! The client's address: the peer's, or what a trusted proxy says of it.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Networks whose forwarding headers are believed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Believes these networks.
+    pub fn new(networks: Vec<IpNet>) -> Self {
+        Self(networks)
+    }
+
+    /// The client's address: one value.
+    ///
+    /// It is the peer's, unless the peer is trusted; then it is the right-most hop of `X-Forwarded-For` or `Forwarded`
+    /// that is not trusted itself. What stands further left was written by somebody untrusted and is never read. Where
+    /// both headers are there and disagree, one of them came from the client, and the peer's address holds.
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.to_canonical();
+        if !self.trusts(peer) {
+            return peer;
+        }
+        let listed = headers
+            .contains_key(X_FORWARDED_FOR)
+            .then(|| self.walk(peer, &listed_hops(headers)));
+        let tagged = headers
+            .contains_key(header::FORWARDED)
+            .then(|| self.walk(peer, &tagged_hops(headers)));
+        match (listed, tagged) {
+            (Some(listed), Some(tagged)) if listed == tagged => listed,
+            (Some(_), Some(_)) | (None, None) => peer,
+            (Some(client), None) | (None, Some(client)) => client,
+        }
+    }
+
+    fn trusts(&self, ip: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&ip))
+    }
+
+    /// From the nearest hop to the farthest, as long as each is trusted. A hop that is no address ends the walk.
+    fn walk(&self, peer: IpAddr, hops: &[Option<IpAddr>]) -> IpAddr {
+        let mut client = peer;
+        for hop in hops.iter().rev() {
+            match hop {
+                Some(ip) if self.trusts(*ip) => client = *ip,
+                Some(ip) => return *ip,
+                None => return client,
+            }
+        }
+        client
+    }
+}
+
+/// True when some proxy, trusted or not, has handled the request.
+pub fn was_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED)
+}
+
+fn listed_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let values = headers.get_all(X_FORWARDED_FOR).iter();
+    values
+        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+        .map(address)
+        .collect()
+}
+
+/// `Forwarded: for=192.0.2.60;proto=http, for="[2001:db8::1]:4711"` (RFC 7239).
+fn tagged_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let values = headers.get_all(header::FORWARDED).iter();
+    values
+        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+        .map(|element| {
+            element.split(';').find_map(|pair| {
+                let (name, value) = pair.split_once('=')?;
+                name.trim()
+                    .eq_ignore_ascii_case("for")
+                    .then(|| address(value.trim().trim_matches('"')))?
+            })
+        })
+        .collect()
+}
+
+/// An address, alone or with a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = match text.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next()?,
+        None => match text.split_once(':') {
+            Some((v4, port)) if !port.contains(':') => v4,
+            Some(_) | None => text,
+        },
+    };
+    bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies() -> TrustedProxies {
+        TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()])
+    }
+
+    fn client(peer: &str, headers: &[(&'static str, &'static str)]) -> String {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        proxies().client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn i63_forwarding_headers_of_strangers_are_not_believed() {
+        assert_eq!(
+            client("192.0.2.9", &[("x-forwarded-for", "198.51.100.1")]),
+            "192.0.2.9"
+        );
+        assert_eq!(
+            client("192.0.2.9", &[("forwarded", "for=198.51.100.1")]),
+            "192.0.2.9"
+        );
+    }
+
+    #[test]
+    fn i63_the_client_is_the_right_most_untrusted_hop() {
+        for (listed, expected) in [
+            ("198.51.100.1", "198.51.100.1"),
+            ("1.1.1.1, 198.51.100.1", "198.51.100.1"),
+            ("1.1.1.1, 198.51.100.1, 10.0.0.7", "198.51.100.1"),
+            ("198.51.100.1:4711, 10.0.0.7:80", "198.51.100.1"),
+            ("10.0.0.5, 10.0.0.6", "10.0.0.5"),
+            ("1.1.1.1, unknown, 10.0.0.6", "10.0.0.6"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("::ffff:198.51.100.1", "198.51.100.1"),
+            ("", "10.0.0.1"),
+        ] {
+            assert_eq!(
+                client("10.0.0.1", &[("x-forwarded-for", listed)]),
+                expected,
+                "{listed}"
+            );
+        }
+        let two = [
+            ("x-forwarded-for", "1.1.1.1"),
+            ("x-forwarded-for", "198.51.100.2"),
+        ];
+        assert_eq!(client("::ffff:10.0.0.1", &two), "198.51.100.2");
+    }
+
+    #[test]
+    fn i63_the_standard_header_says_the_same() {
+        for (tagged, expected) in [
+            ("for=198.51.100.1;proto=https", "198.51.100.1"),
+            ("for=1.1.1.1, For=\"[2001:db8::2]:99\";by=10.0.0.1", "2001:db8::2"),
+            ("for=_hidden", "fd00::1"),
+            ("proto=https", "fd00::1"),
+        ] {
+            assert_eq!(client("fd00::1", &[("forwarded", tagged)]), expected, "{tagged}");
+        }
+    }
+
+    #[test]
+    fn i63_two_headers_that_disagree_are_both_ignored() {
+        let both = |tagged| [("x-forwarded-for", "198.51.100.1"), ("forwarded", tagged)];
+        assert_eq!(client("10.0.0.1", &both("for=198.51.100.1")), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", &both("for=198.51.100.2")), "10.0.0.1");
+    }
+}

@@ -1,0 +1,266 @@
+use super::*;
+use crate::callers::{Role, entry};
+use std::collections::BTreeMap;
+use verify_core::vocabulary::ServiceId;
+use verify_twilio::Credentials;
+
+fn with(vars: &[(&str, &str)], args: &ServeArgs, goal: Goal) -> Result<Settings, Vec<String>> {
+    let vars: BTreeMap<String, String> = vars
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
+    let lookup = |name: &str| vars.get(name).cloned();
+    resolve(args, &Environment::new(&lookup), goal).map_err(|ConfigErrors(faults)| faults)
+}
+
+fn serve(vars: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    with(vars, &ServeArgs::default(), Goal::Serve)
+}
+
+/// The whole of a live configuration.
+fn live() -> Vec<(&'static str, String)> {
+    vec![
+        ("TWILIO_ACCOUNT_SID", format!("AC{}", "0".repeat(32))),
+        ("TWILIO_API_KEY_SID", format!("SK{}", "0".repeat(32))),
+        ("TWILIO_API_KEY_SECRET", "the-api-secret".to_owned()),
+        ("TWILIO_VERIFY_SERVICE_SID", format!("VA{}", "0".repeat(32))),
+        ("VERIFY_KEYS", Keys::generate(&[7; 32]).to_text().expose().clone()),
+        (
+            "VERIFY_API_KEYS",
+            entry("shop", Role::App, "key", &ServiceId::default()),
+        ),
+    ]
+}
+
+fn serve_live(change: impl FnOnce(&mut Vec<(&'static str, String)>)) -> Result<Settings, Vec<String>> {
+    let mut vars = live();
+    change(&mut vars);
+    let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    serve(&vars)
+}
+
+/// A file that is gone when the test ends.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("verify-gateway-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn args(&self) -> ServeArgs {
+        ServeArgs {
+            config: Some(self.0.clone()),
+            ..ServeArgs::default()
+        }
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn nothing_at_all_is_demo_mode_on_this_machine() {
+    let settings = serve(&[]).unwrap();
+    assert!(matches!(settings.mode, Mode::Demo(None)));
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:3000");
+    assert_eq!(settings.flood_shield, NonZeroU32::new(100));
+    assert!(
+        matches!(
+            serve(&[("TWILIO_ACCOUNT_SID", " ")]).unwrap().mode,
+            Mode::Demo(None)
+        ),
+        "empty is unset"
+    );
+}
+
+#[test]
+fn demo_mode_serves_this_machine_only_and_never_production() {
+    let faults = serve(&[("VERIFY_LISTEN", "0.0.0.0:3000")]).unwrap_err();
+    assert!(faults[0].starts_with("VERIFY_LISTEN: 0.0.0.0:3000"), "{faults:?}");
+    assert!(serve(&[("VERIFY_LISTEN", "[::1]:0")]).is_ok());
+    let faults = serve(&[("APP_ENV", "production")]).unwrap_err();
+    assert!(faults[0].contains("production refuses demo mode"), "{faults:?}");
+}
+
+#[test]
+fn a_whole_set_of_credentials_is_a_real_gateway() {
+    let settings = serve_live(|vars| vars.push(("VERIFY_LISTEN", "0.0.0.0:80".into()))).unwrap();
+    let Mode::Live(live) = &settings.mode else {
+        panic!("demo")
+    };
+    assert!(matches!(&live.twilio.api.credentials, Credentials::ApiKey { .. }));
+    assert!(!format!("{settings:?}").contains("the-api-secret"));
+    assert!(
+        settings
+            .notes
+            .iter()
+            .any(|note| note.starts_with("TWILIO_AUTH_TOKEN: not set"))
+    );
+}
+
+#[test]
+fn partial_credentials_are_an_error_that_names_what_is_missing() {
+    for left_out in 0..6 {
+        let name = live()[left_out].0;
+        let faults = serve_live(|vars| drop(vars.remove(left_out))).unwrap_err();
+        assert!(
+            faults.len() == 1 && faults[0].starts_with(name),
+            "{name}: {faults:?}"
+        );
+    }
+    let faults = serve(&[("TWILIO_AUTH_TOKEN", "t")]).unwrap_err();
+    for name in twilio::NEEDED {
+        assert!(faults[0].contains(name), "{faults:?}");
+    }
+}
+
+#[test]
+fn secrets_may_come_from_files() {
+    let file = TempFile::new("secret", "the-secret\n");
+    let settings = serve_live(|vars| {
+        vars.retain(|(name, _)| *name != "TWILIO_API_KEY_SECRET");
+        vars.push(("TWILIO_API_KEY_SECRET_FILE", file.0.display().to_string()));
+    });
+    let Mode::Live(live) = settings.unwrap().mode else {
+        panic!("demo")
+    };
+    let Credentials::ApiKey { secret, .. } = live.twilio.api.credentials else {
+        panic!("no api key")
+    };
+    assert_eq!(secret.expose(), "the-secret");
+
+    let faults = serve_live(|vars| vars.push(("VERIFY_KEYS_FILE", "/nowhere".into()))).unwrap_err();
+    assert!(
+        faults[0].starts_with("VERIFY_KEYS_FILE: found VERIFY_KEYS too"),
+        "{faults:?}"
+    );
+}
+
+#[test]
+fn a_flag_beats_a_variable_beats_the_file() {
+    let file = TempFile::new(
+        "order.toml",
+        "[gateway]\nlisten = \"127.0.0.1:1\"\nflood_shield = \"off\"\n",
+    );
+    let listens = |vars: &[(&str, &str)], flag: Option<&str>| {
+        let args = ServeArgs {
+            listen: flag.map(str::to_owned),
+            ..file.args()
+        };
+        with(vars, &args, Goal::Serve).unwrap().listen.port()
+    };
+    assert_eq!(listens(&[], None), 1);
+    assert_eq!(listens(&[("VERIFY_LISTEN", "127.0.0.1:2")], None), 2);
+    assert_eq!(
+        listens(&[("VERIFY_LISTEN", "127.0.0.1:2")], Some("127.0.0.1:3")),
+        3
+    );
+    assert_eq!(with(&[], &file.args(), Goal::Serve).unwrap().flood_shield, None);
+}
+
+#[test]
+fn every_fault_is_named_at_once() {
+    let file = TempFile::new("faults.toml", "[gateway]\nport = 1\nstore = 5\n");
+    let vars = [
+        ("VERIFY_LISTEN", "here"),
+        ("APP_ENV", "prod"),
+        ("LOG_LEVEL", "loud"),
+        ("VERIFY_FLOOD_SHIELD", "0/s"),
+        ("VERIFY_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("VERIFY_PUBLIC_URL", "example.com?x"),
+        ("VERIFY_KEYS", "secret"),
+        ("VERIFY_STORE", "redis://:pass@host"),
+    ];
+    let faults = with(&vars, &file.args(), Goal::Serve).unwrap_err();
+    for named in vars
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["gateway.port", "gateway.store"])
+    {
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(named)),
+            "{named}: {faults:#?}"
+        );
+    }
+    let text = faults.join("\n");
+    assert!(!text.contains("pass") && !text.contains("secret"), "{text}");
+}
+
+#[test]
+fn an_impossible_policy_names_all_its_keys() {
+    let text = "[code]\nlength = 3\nttl = \"-5m\"\nresend = \"maybe\"\n[lockout]\nforget_after = \"99999999999999999999d\"\n";
+    let file = TempFile::new("policy.toml", text);
+    let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
+    for key in ["code.length", "code.ttl", "code.resend", "lockout.forget_after"] {
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(key)),
+            "{key}: {faults:#?}"
+        );
+    }
+    assert!(reread(&file.0, AppEnv::NotProduction).is_err());
+}
+
+#[test]
+fn i64_production_refuses_test_destinations() {
+    let text = "[[tests.destination]]\nto = \"+12025550190\"\ncode = \"424242\"\nuntil = 2099-12-31\n";
+    let file = TempFile::new("tests.toml", text);
+    assert!(with(&[], &file.args(), Goal::Serve).is_ok());
+    let faults = with(&[("APP_ENV", "production")], &file.args(), Goal::Check).unwrap_err();
+    assert!(
+        faults[0].starts_with("tests: found test destinations"),
+        "{faults:?}"
+    );
+    assert!(!faults[0].contains("555"));
+    assert!(reread(&file.0, AppEnv::Production).is_err());
+}
+
+#[test]
+fn a_file_that_names_an_account_is_no_demo_but_can_be_checked_without_secrets() {
+    let text = format!(
+        "[twilio]\naccount_sid = \"AC{}\"\n[verify]\nservice_sid = \"VA{}\"\n",
+        "0".repeat(32),
+        "0".repeat(32)
+    );
+    let file = TempFile::new("account.toml", &text);
+    let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
+    assert!(
+        faults[0].starts_with("TWILIO_API_KEY_SID, TWILIO_API_KEY_SECRET: missing"),
+        "{faults:?}"
+    );
+    let checked = with(&[], &file.args(), Goal::Check).unwrap();
+    assert!(
+        checked
+            .notes
+            .iter()
+            .any(|note| note.contains("TWILIO_API_KEY_SID"))
+    );
+    assert!(with(&[("TWILIO_API_KEY_SID", "SK1")], &file.args(), Goal::Check).is_err());
+}
+
+#[test]
+fn one_fingerprint_key_gives_all_rings_and_that_is_said() {
+    let text = format!(
+        "{{\"security\": {{\"hmacKeyEnv\": \"MY_KEY\"}}, \"verify\": {{\"serviceSid\": \"VA{}\"}}}}",
+        "0".repeat(32)
+    );
+    let file = TempFile::new("derived.json", &text);
+    let mut vars = live();
+    vars.retain(|(name, _)| *name != "VERIFY_KEYS");
+    vars.push(("MY_KEY", "k".repeat(64)));
+    let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let settings = with(&vars, &file.args(), Goal::Serve).unwrap();
+    assert!(matches!(settings.mode, Mode::Live(_)));
+    assert!(
+        settings
+            .notes
+            .iter()
+            .any(|note| note.starts_with("MY_KEY: all key rings")),
+        "{:?}",
+        settings.notes
+    );
+}

@@ -1,0 +1,211 @@
+//! Values that come from a flag, a variable or the file, in this order.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+
+use axum::http::Uri;
+use ipnet::IpNet;
+use verify_core::policy::LogLevel;
+
+use super::environment::Environment;
+use super::file::File;
+use crate::callers::Callers;
+use crate::cli::ServeArgs;
+use crate::client_ip::TrustedProxies;
+
+/// Which surroundings these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppEnv {
+    /// Somebody's own machine, a test, a staging system.
+    NotProduction,
+    /// Where real people are verified: no demo mode, no test destinations.
+    Production,
+}
+
+/// What is neither credential nor policy.
+pub(super) struct Values {
+    pub(super) listen: SocketAddr,
+    pub(super) listen_origin: String,
+    pub(super) env: AppEnv,
+    pub(super) log_level: LogLevel,
+    pub(super) callers: Callers,
+    pub(super) flood_shield: Option<NonZeroU32>,
+    pub(super) public_url: Option<String>,
+    pub(super) proxies: TrustedProxies,
+}
+
+/// A text and where it stands, for errors.
+struct Given {
+    origin: String,
+    text: String,
+}
+
+impl Values {
+    pub(super) fn read(
+        args: &ServeArgs,
+        environment: &Environment<'_>,
+        file: &File,
+        faults: &mut Vec<String>,
+    ) -> Self {
+        let given = |flag: Option<(&str, &String)>, variable: &str, key: &str| {
+            flag.map(|(name, text)| Given {
+                origin: name.to_owned(),
+                text: text.clone(),
+            })
+            .or_else(|| {
+                environment.get(variable).map(|text| Given {
+                    origin: variable.to_owned(),
+                    text,
+                })
+            })
+            .or_else(|| {
+                file.gateway(key).map(|text| Given {
+                    origin: format!("gateway.{key}"),
+                    text: text.to_owned(),
+                })
+            })
+        };
+        let listen = given(
+            args.listen.as_ref().map(|text| ("--listen", text)),
+            "VERIFY_LISTEN",
+            "listen",
+        );
+        let store = given(
+            args.store.as_ref().map(|text| ("--store", text)),
+            "VERIFY_STORE",
+            "store",
+        );
+        let public_url = given(None, "VERIFY_PUBLIC_URL", "public_url");
+        let proxies = given(None, "VERIFY_TRUSTED_PROXIES", "trusted_proxies");
+        let shield = given(None, "VERIFY_FLOOD_SHIELD", "flood_shield");
+        let level = environment.get("LOG_LEVEL").map(|text| Given {
+            origin: "LOG_LEVEL".to_owned(),
+            text,
+        });
+        let env = environment.get("APP_ENV").map(|text| Given {
+            origin: "APP_ENV".to_owned(),
+            text,
+        });
+        let callers = environment.get_or_file("VERIFY_API_KEYS", faults);
+
+        let mut read = Reader { faults };
+        read.of(store, known_store);
+        Self {
+            listen_origin: listen
+                .as_ref()
+                .map_or_else(|| "--listen".to_owned(), |given| given.origin.clone()),
+            listen: read
+                .of(listen, address)
+                .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000)),
+            env: read.of(env, surroundings).unwrap_or(AppEnv::NotProduction),
+            log_level: read
+                .of(level, log_level)
+                .or(file.loaded.host.logging.level)
+                .unwrap_or(LogLevel::Info),
+            callers: read.callers(callers),
+            flood_shield: read.of(shield, rate).unwrap_or(NonZeroU32::new(100)),
+            public_url: read.of(public_url, base_url),
+            proxies: read.of(proxies, networks).unwrap_or_default(),
+        }
+    }
+}
+
+struct Reader<'a> {
+    faults: &'a mut Vec<String>,
+}
+
+impl Reader<'_> {
+    fn of<T>(&mut self, given: Option<Given>, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+        let given = given?;
+        parse(&given.text)
+            .map_err(|wanted| self.faults.push(format!("{}: {wanted}", given.origin)))
+            .ok()
+    }
+
+    fn callers(&mut self, text: Option<String>) -> Callers {
+        let Some(text) = text else {
+            return Callers::default();
+        };
+        Callers::parse(&text).unwrap_or_else(|errors| {
+            self.faults
+                .extend(errors.iter().map(|error| format!("VERIFY_API_KEYS: {error}")));
+            Callers::default()
+        })
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("found {text:?}; expected an address and a port, such as 127.0.0.1:3000"))
+}
+
+fn known_store(text: &str) -> Result<(), String> {
+    // The text may hold a password, so it is not repeated.
+    if text == "memory" {
+        Ok(())
+    } else {
+        Err("this build knows one store: memory".to_owned())
+    }
+}
+
+fn surroundings(text: &str) -> Result<AppEnv, String> {
+    match text {
+        "production" => Ok(AppEnv::Production),
+        "local" | "development" | "test" | "staging" => Ok(AppEnv::NotProduction),
+        other => Err(format!(
+            "found {other:?}; expected local, development, test, staging or production"
+        )),
+    }
+}
+
+fn log_level(text: &str) -> Result<LogLevel, String> {
+    match text {
+        "error" => Ok(LogLevel::Error),
+        "warn" => Ok(LogLevel::Warn),
+        "info" => Ok(LogLevel::Info),
+        "debug" => Ok(LogLevel::Debug),
+        "trace" => Ok(LogLevel::Trace),
+        other => Err(format!(
+            "found {other:?}; expected error, warn, info, debug or trace"
+        )),
+    }
+}
+
+fn rate(text: &str) -> Result<Option<NonZeroU32>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let per_second = text
+        .strip_suffix("/s")
+        .and_then(|figure| figure.parse::<NonZeroU32>().ok());
+    per_second
+        .map(Some)
+        .ok_or_else(|| format!("found {text:?}; expected a rate such as 100/s, or off"))
+}
+
+fn base_url(text: &str) -> Result<String, String> {
+    let wanted =
+        || "expected the base of a URL, such as https://verify.example.com, without a query".to_owned();
+    let uri: Uri = text.parse().map_err(|_| wanted())?;
+    let scheme = uri
+        .scheme_str()
+        .filter(|scheme| matches!(*scheme, "http" | "https"));
+    let plain = uri.query().is_none() && !text.contains('#') && !text.contains('@');
+    match (scheme, uri.host()) {
+        (Some(_), Some(host)) if plain && !host.is_empty() => Ok(text.trim_end_matches('/').to_owned()),
+        (Some(_) | None, Some(_) | None) => Err(wanted()),
+    }
+}
+
+fn networks(text: &str) -> Result<TrustedProxies, String> {
+    let one = |text: &str| {
+        text.parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .ok()
+    };
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let networks: Option<Vec<IpNet>> = parts.map(one).collect();
+    networks
+        .map(TrustedProxies::new)
+        .ok_or_else(|| format!("found {text:?}; expected networks such as 10.0.0.0/8, separated by commas"))
+}

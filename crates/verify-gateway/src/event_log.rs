@@ -1,0 +1,64 @@
+//! The event log: what happened and what was refused, as log lines. Fingerprints only.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use verify_core::event::Event;
+use verify_core::outcome::Explanation;
+use verify_core::port::{EventSink, RefusalSink};
+
+use crate::views::rfc3339;
+
+/// Writes events and refusals to the log.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EventLog;
+
+#[async_trait]
+impl EventSink for EventLog {
+    async fn take(&self, events: &[Event]) -> bool {
+        for event in events {
+            tracing::info!(
+                target: "verify::event",
+                event = event.kind.as_str(),
+                event_at = rfc3339(event.at),
+                service = event.service.as_str(),
+                destination = event.destination.map(tracing::field::display),
+                verification = event.verification.map(tracing::field::display),
+                purpose = event.purpose.map(tracing::field::display),
+                channel = event.channel.map(tracing::field::display),
+                provider = event.provider.as_deref(),
+                provider_code = event.code,
+                rules = names(&event.rules),
+            );
+        }
+        true
+    }
+}
+
+impl RefusalSink for EventLog {
+    fn refused(&self, explanation: &Explanation) {
+        let rules: Vec<Arc<str>> = explanation
+            .rules
+            .iter()
+            .map(|hit| Arc::clone(&hit.rule))
+            .collect();
+        let said = explanation.providers.last();
+        tracing::info!(
+            target: "verify::event",
+            event = "refused",
+            event_at = rfc3339(explanation.at),
+            command = explanation.command,
+            service = explanation.service.as_ref().map(tracing::field::display),
+            destination = explanation.destination.map(tracing::field::display),
+            last_digits = explanation.last_digits.as_deref(),
+            verification = explanation.verification.map(tracing::field::display),
+            rules = names(&rules),
+            provider = said.map(|said| &*said.provider),
+            provider_code = said.and_then(|said| said.detail.code),
+        );
+    }
+}
+
+fn names(rules: &[Arc<str>]) -> String {
+    rules.join(",")
+}

@@ -1,0 +1,240 @@
+//! What decided: a bounded memory of explanations, for operators.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+use verify_core::keys::Print;
+use verify_core::outcome::{Answer, Explanation, Outcome};
+use verify_core::time::Until;
+
+use crate::observe::RequestId;
+use crate::views::rfc3339;
+
+/// How many commands are remembered.
+const MOST: usize = 4_096;
+
+/// The explanations of the last commands that came through this process, found by request id or verification id.
+///
+/// Verification ids are kept as hashes: with a code they are enough to check, and this is no place for that.
+#[derive(Default)]
+pub struct Explanations {
+    kept: Mutex<VecDeque<Kept>>,
+}
+
+struct Kept {
+    request: RequestId,
+    ids: Vec<[u8; 32]>,
+    explanation: Explanation,
+}
+
+impl Explanations {
+    /// Keeps what decided a command; `named` is the verification id that the request named.
+    pub fn keep(&self, request: &RequestId, named: Option<&str>, outcome: &Outcome) {
+        let answered = match &outcome.answer {
+            Answer::Sent(it) | Answer::Repeated(it) | Answer::Status(it) | Answer::Canceled(it) => {
+                Some(it.id.as_str())
+            }
+            Answer::Approved(_)
+            | Answer::WrongCode(_)
+            | Answer::Reported { .. }
+            | Answer::Ticked { .. }
+            | Answer::Redeemed(_)
+            | Answer::Unlocked
+            | Answer::Erased { .. }
+            | Answer::Refused(_)
+            | Answer::Fault(_) => None,
+        };
+        let ids = named.into_iter().chain(answered).map(hash).collect();
+        let mut kept = self.kept.lock();
+        if kept.len() == MOST {
+            kept.pop_front();
+        }
+        kept.push_back(Kept {
+            request: request.clone(),
+            ids,
+            explanation: outcome.explanation.clone(),
+        });
+    }
+
+    /// All that is remembered about a request or a verification, oldest first. Of a verification that is every
+    /// command that touched it, whichever of its ids was named.
+    pub fn of(&self, id: &str) -> Vec<ExplanationView> {
+        let hash = hash(id);
+        let kept = self.kept.lock();
+        let is_named = |one: &&Kept| one.request.as_str() == id || one.ids.contains(&hash);
+        let prints: Vec<Print> = kept
+            .iter()
+            .filter(|one| one.ids.contains(&hash))
+            .filter_map(|one| one.explanation.verification)
+            .collect();
+        kept.iter()
+            .filter(|one| {
+                is_named(one)
+                    || one
+                        .explanation
+                        .verification
+                        .is_some_and(|print| prints.contains(&print))
+            })
+            .map(ExplanationView::of)
+            .collect()
+    }
+}
+
+fn hash(id: &str) -> [u8; 32] {
+    Sha256::digest(id.as_bytes()).into()
+}
+
+/// What decided one command. Fingerprints, rules and figures; no personal data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub struct ExplanationView {
+    /// The request that brought the command.
+    pub request_id: String,
+    /// When, by the engine's time.
+    pub at: String,
+    /// The command.
+    #[schema(value_type = String)]
+    pub command: &'static str,
+    /// The service.
+    pub service: Option<String>,
+    /// The destination's fingerprint.
+    pub destination: Option<String>,
+    /// The destination's last digits, as far as the policy allows.
+    pub last_digits: Option<String>,
+    /// The verification's fingerprint.
+    pub verification: Option<String>,
+    /// All rules that refused or would have; the first one named the answer.
+    pub rules: Vec<RuleView>,
+    /// What providers said.
+    pub providers: Vec<ProviderView>,
+}
+
+/// A rule that took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Rule)]
+pub struct RuleView {
+    /// Its name.
+    pub rule: String,
+    /// What it saw.
+    pub figure: u64,
+    /// What it allows.
+    pub allowed: Option<u64>,
+    /// When it would admit the same request: an instant, or `never`.
+    pub until: Option<String>,
+}
+
+/// What a provider said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Provider)]
+pub struct ProviderView {
+    /// Which one.
+    pub provider: String,
+    /// What came of it.
+    #[schema(value_type = String)]
+    pub came: &'static str,
+    /// Its code.
+    pub code: Option<u32>,
+    /// Its words, masked.
+    pub message: String,
+}
+
+impl ExplanationView {
+    fn of(kept: &Kept) -> Self {
+        let Kept {
+            request, explanation, ..
+        } = kept;
+        Self {
+            request_id: request.as_str().to_owned(),
+            at: rfc3339(explanation.at),
+            command: explanation.command,
+            service: explanation.service.as_ref().map(ToString::to_string),
+            destination: explanation.destination.as_ref().map(ToString::to_string),
+            last_digits: explanation.last_digits.clone(),
+            verification: explanation.verification.as_ref().map(ToString::to_string),
+            rules: explanation
+                .rules
+                .iter()
+                .map(|hit| RuleView {
+                    rule: hit.rule.to_string(),
+                    figure: hit.figure,
+                    allowed: hit.allowed,
+                    until: hit.until.map(|until| match until {
+                        Until::At(at) => rfc3339(at),
+                        Until::Never => "never".to_owned(),
+                    }),
+                })
+                .collect(),
+            providers: explanation
+                .providers
+                .iter()
+                .map(|said| ProviderView {
+                    provider: said.provider.to_string(),
+                    came: said.came,
+                    code: said.detail.code,
+                    message: said.detail.message().to_owned(),
+                })
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use verify_core::outcome::{Fault, RuleHit};
+
+    fn outcome(command: &'static str, verification: u8) -> Outcome {
+        let explanation = Explanation {
+            command,
+            verification: Some(Print::from_bytes([verification; 16])),
+            rules: vec![RuleHit {
+                rule: "resend_gap".into(),
+                figure: 1,
+                allowed: Some(1),
+                until: Some(Until::Never),
+            }],
+            ..Explanation::default()
+        };
+        Outcome {
+            answer: Answer::Fault(Fault::StoreUnavailable),
+            explanation,
+            follow_up: None,
+        }
+    }
+
+    fn commands(found: &[ExplanationView]) -> Vec<&str> {
+        found.iter().map(|one| one.command).collect()
+    }
+
+    #[test]
+    fn a_verification_id_finds_all_that_touched_it_and_a_request_id_its_own() {
+        let explanations = Explanations::default();
+        let requests: Vec<RequestId> = (0..3).map(|_| RequestId::fresh()).collect();
+        explanations.keep(&requests[0], Some("id-a"), &outcome("send", 1));
+        explanations.keep(&requests[1], None, &outcome("check", 1));
+        explanations.keep(&requests[2], Some("id-b"), &outcome("send", 2));
+        assert_eq!(commands(&explanations.of("id-a")), ["send", "check"]);
+        assert_eq!(commands(&explanations.of(requests[1].as_str())), ["check"]);
+        assert_eq!(commands(&explanations.of("id-b")), ["send"]);
+        assert_eq!(explanations.of("id-c"), []);
+        assert_eq!(
+            explanations.of("id-b")[0].rules[0].until.as_deref(),
+            Some("never")
+        );
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_forgets_the_oldest() {
+        let explanations = Explanations::default();
+        let first = RequestId::fresh();
+        explanations.keep(&first, None, &outcome("send", 1));
+        for _ in 0..MOST {
+            explanations.keep(&RequestId::fresh(), None, &outcome("check", 2));
+        }
+        assert_eq!(explanations.of(first.as_str()), []);
+        assert_eq!(explanations.kept.lock().len(), MOST);
+    }
+}

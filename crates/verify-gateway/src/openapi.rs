@@ -1,0 +1,83 @@
+//! The OpenAPI 3.1 document, made from the routes themselves.
+
+use std::sync::Arc;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Tag};
+
+use crate::problem::ProblemCode;
+
+/// The document, rendered once.
+#[derive(Debug, Clone)]
+pub struct Document {
+    json: Arc<str>,
+}
+
+impl Document {
+    /// Renders it.
+    pub fn new(document: &OpenApi) -> Self {
+        // Its maps have text keys and its values are plain: there is nothing in it that JSON cannot say.
+        Self {
+            json: serde_json::to_string_pretty(document).unwrap_or_default().into(),
+        }
+    }
+
+    /// The text.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The page that shows it. The document stands in the page, so that a browser that was let in needs no second
+    /// request with a key.
+    pub fn page(&self) -> String {
+        // In a script element only `</` and `<!--` could end the data; JSON may write `<` as an escape.
+        include_str!("../assets/docs.html").replace("{{document}}", &self.json.replace('<', "\\u003c"))
+    }
+}
+
+impl IntoResponse for Document {
+    fn into_response(self) -> Response {
+        (
+            [(header::CONTENT_TYPE, "application/json")],
+            self.json.to_string(),
+        )
+            .into_response()
+    }
+}
+
+/// What stands in the document besides the routes.
+pub fn base() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("verify")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(description()))
+        .build();
+    let key = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    OpenApiBuilder::new()
+        .info(info)
+        .tags(Some(
+            ["verify", "proofs", "webhooks", "operator", "host", "demo"].map(Tag::new),
+        ))
+        .components(Some(ComponentsBuilder::new().security_scheme("key", key).build()))
+        .security(Some([SecurityRequirement::new("key", Vec::<String>::new())]))
+        .build()
+}
+
+fn description() -> String {
+    let mut text = String::from(
+        "Verifies that a person controls a number or a mailbox.\n\nRefusals are problem documents (RFC 9457). Clients \
+         branch on `code`; `retry_after` is how long to wait until the same request would be admitted.\n\n\
+         | status | code | meaning |\n|---|---|---|\n",
+    );
+    for code in ProblemCode::ALL {
+        text.push_str(&format!(
+            "| {} | `{}` | {} |\n",
+            code.status().as_u16(),
+            code.as_str(),
+            code.title()
+        ));
+    }
+    text
+}

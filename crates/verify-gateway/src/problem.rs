@@ -1,0 +1,329 @@
+//! Refusals on the wire: RFC 9457 problem documents with a stable `code`.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use verify_core::outcome::{Fault, Refusal, RefusalCode, WrongCode, wait_secs};
+use verify_core::time::{Timestamp, Until};
+
+/// The media type of every refusal.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+macro_rules! problem_codes {
+    ($($(#[$meta:meta])* $variant:ident = $name:literal, $status:ident, $title:literal;)+) => {
+        /// What is the matter. Codes are stable; clients branch on them and on nothing else.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        pub enum ProblemCode { $($(#[$meta])* #[serde(rename = $name)] $variant),+ }
+
+        impl ProblemCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable code.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// The HTTP status that it travels with.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),+ }
+            }
+
+            /// A short text that is the same for every occurrence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),+ }
+            }
+        }
+    };
+}
+
+problem_codes! {
+    /// Not JSON, an unknown field, a bad value; `pointer` names it.
+    InvalidRequest = "invalid_request", BAD_REQUEST, "The request cannot be used";
+    /// The number or mailbox cannot be used.
+    InvalidDestination = "invalid_destination", BAD_REQUEST, "The number or mailbox cannot be used";
+    /// A code that cannot be one; it counts as nothing.
+    InvalidCode = "invalid_code", BAD_REQUEST, "That is not a code";
+    /// The caller's key is missing or unknown.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "A valid API key is needed";
+    /// The guess was wrong.
+    WrongCode = "wrong_code", UNAUTHORIZED, "The code is wrong";
+    /// The caller's role or a signature does not allow it.
+    Forbidden = "forbidden", FORBIDDEN, "This is not allowed";
+    /// Nothing is sent to this destination.
+    Blocked = "blocked", FORBIDDEN, "A code cannot be sent there";
+    /// A stronger factor is asked for.
+    StepUpRequired = "step_up_required", FORBIDDEN, "A stronger factor is needed";
+    /// A human check is asked for.
+    HumanCheckRequired = "human_check_required", FORBIDDEN, "A human check is needed";
+    /// The next channel needs the person's consent.
+    ConsentRequired = "consent_required", FORBIDDEN, "Consent is needed";
+    /// Expired, used, canceled, exhausted, foreign, or never there: all alike.
+    NotFound = "not_found", NOT_FOUND, "There is nothing here";
+    /// The route exists, the method does not.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This route has no such method";
+    /// This destination cannot be reached by this channel.
+    ChannelUnavailable = "channel_unavailable", UNPROCESSABLE_ENTITY, "This channel does not reach that destination";
+    /// Too much contention, or the key of a check that is over.
+    Conflict = "conflict", CONFLICT, "Something else happened at the same time";
+    /// The other request with this idempotency key still runs.
+    InProgress = "in_progress", CONFLICT, "The same request still runs";
+    /// The body is too large.
+    TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The body is of another type than expected.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has another type than expected";
+    /// The idempotency key came with another body.
+    IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "This idempotency key was used for another request";
+    /// A limit.
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// A short wait.
+    Cooldown = "cooldown", TOO_MANY_REQUESTS, "A short wait is needed";
+    /// A long wait after failures.
+    Locked = "locked", TOO_MANY_REQUESTS, "Too many wrong codes";
+    /// A fault of this server.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
+    /// No provider took it.
+    ProviderUnavailable = "provider_unavailable", SERVICE_UNAVAILABLE, "No message can be sent just now";
+    /// The store is down; nothing is allowed because of that.
+    StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "Nothing can be decided just now";
+    /// The flood shield.
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Too many requests at once";
+}
+
+impl From<RefusalCode> for ProblemCode {
+    fn from(code: RefusalCode) -> Self {
+        match code {
+            RefusalCode::InvalidRequest => Self::InvalidRequest,
+            RefusalCode::InvalidDestination => Self::InvalidDestination,
+            RefusalCode::InvalidCode => Self::InvalidCode,
+            RefusalCode::Blocked => Self::Blocked,
+            RefusalCode::StepUpRequired => Self::StepUpRequired,
+            RefusalCode::HumanCheckRequired => Self::HumanCheckRequired,
+            RefusalCode::ConsentRequired => Self::ConsentRequired,
+            RefusalCode::NotFound => Self::NotFound,
+            RefusalCode::ChannelUnavailable => Self::ChannelUnavailable,
+            RefusalCode::Conflict => Self::Conflict,
+            RefusalCode::InProgress => Self::InProgress,
+            RefusalCode::IdempotencyMismatch => Self::IdempotencyMismatch,
+            RefusalCode::RateLimited => Self::RateLimited,
+            RefusalCode::Cooldown => Self::Cooldown,
+            RefusalCode::Locked => Self::Locked,
+            RefusalCode::ProviderUnavailable => Self::ProviderUnavailable,
+        }
+    }
+}
+
+/// A refusal: an RFC 9457 problem document.
+///
+/// It has no place for a rule, a provider or a provider's code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody {
+    /// Names the kind of problem: `urn:verify:problem:` and the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A short text that is the same for every occurrence.
+    #[schema(value_type = String)]
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable code.
+    pub code: ProblemCode,
+    /// What exactly, for a developer.
+    #[schema(value_type = String)]
+    pub detail: Cow<'static, str>,
+    /// Always false.
+    pub ok: bool,
+    /// A JSON pointer (RFC 6901) to the field it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Seconds after which the same request would be admitted, rounded up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// Channels that may be tried instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<&'static str>,
+    /// Stronger factors that would do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub factors: Vec<String>,
+    /// True when a factor may be enrolled now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub enroll: bool,
+    /// The reference that the stronger factor answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<String>,
+    /// True when support is what is left.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub support: bool,
+    /// Checks left before the verification is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checks_left: Option<u32>,
+    /// False for a wrong code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid: Option<bool>,
+    /// Where the verification stands after a wrong code: `pending`, or `exhausted`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub verification_status: Option<&'static str>,
+}
+
+/// A [`ProblemBody`] on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem(Box<ProblemBody>);
+
+impl Problem {
+    /// A problem with a code and what exactly is the matter. `detail` never repeats what came in.
+    pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(ProblemBody {
+            kind: format!("urn:verify:problem:{}", code.as_str()),
+            title: code.title(),
+            status: code.status().as_u16(),
+            code,
+            detail: detail.into(),
+            ok: false,
+            pointer: None,
+            retry_after: None,
+            fallback: Vec::new(),
+            factors: Vec::new(),
+            enroll: false,
+            step_up: None,
+            support: false,
+            checks_left: None,
+            valid: None,
+            verification_status: None,
+        }))
+    }
+
+    /// About this field of the body.
+    #[must_use]
+    pub fn at(mut self, field: &str) -> Self {
+        self.0.pointer = Some(format!("/{}", field.replace('~', "~0").replace('/', "~1")));
+        self
+    }
+
+    /// To be tried again after so many seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
+    /// The engine's refusal; `now` is the engine's time.
+    pub fn refused(refusal: Refusal, now: Timestamp) -> Self {
+        let mut problem = Self::new(refusal.code.into(), refusal.detail);
+        if let Some(field) = refusal.field {
+            problem = problem.at(field_on_the_wire(field));
+        }
+        let body = &mut *problem.0;
+        body.retry_after = refusal.retry_at.and_then(|until| wait_secs(until, now));
+        body.fallback = refusal.fallback.iter().map(|channel| channel.as_str()).collect();
+        body.factors = refusal.factors;
+        body.enroll = refusal.enroll;
+        body.step_up = refusal.step_up;
+        body.support = refusal.support;
+        body.checks_left = refusal.checks_left;
+        problem
+    }
+
+    /// A wrong code; `now` is the engine's time.
+    pub fn wrong_code(wrong: &WrongCode, now: Timestamp) -> Self {
+        let detail = match (wrong.checks_left, wrong.retry_at) {
+            (0, _) => "the code is wrong and no check is left; ask for a new code",
+            (_, Until::Never) => "the code is wrong; another way to sign in is needed",
+            (_, Until::At(_)) => "the code is wrong; it may be tried again after the wait",
+        };
+        let mut problem = Self::new(ProblemCode::WrongCode, detail);
+        let body = &mut *problem.0;
+        body.retry_after = wait_secs(wrong.retry_at, now);
+        body.checks_left = Some(wrong.checks_left);
+        body.valid = Some(false);
+        body.verification_status = Some(wrong.status.as_str());
+        problem
+    }
+
+    /// What it says.
+    pub fn body(&self) -> &ProblemBody {
+        &self.0
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::StoreUnavailable => Self::new(
+                ProblemCode::StoreUnavailable,
+                "the store is unavailable; nothing was allowed because of it",
+            ),
+            Fault::Misconfigured => Self::new(
+                ProblemCode::ProviderUnavailable,
+                "nothing here can send by this channel",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = *self.0;
+        let retry_after = body.retry_after.map(HeaderValue::from);
+        let mut response = (body.code.status(), axum::Json(&body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds);
+        }
+        if body.code == ProblemCode::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// The core speaks of subjects, requests of users.
+fn field_on_the_wire(field: &'static str) -> &'static str {
+    if field == "subject" { "user_id" } else { field }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use verify_core::record::Status;
+
+    #[test]
+    fn every_refusal_of_the_core_keeps_its_code() {
+        for code in RefusalCode::ALL {
+            assert_eq!(ProblemCode::from(*code).as_str(), code.as_str());
+        }
+    }
+
+    #[test]
+    fn waits_are_rounded_up_and_stand_in_body_and_header() {
+        let now = Timestamp::from_millis(10_000);
+        let refusal = Refusal::new(RefusalCode::Cooldown, "wait")
+            .until(Until::At(Timestamp::from_millis(39_001)))
+            .field("subject");
+        let problem = Problem::refused(refusal, now);
+        assert_eq!(problem.body().retry_after, Some(30));
+        assert_eq!(problem.body().pointer.as_deref(), Some("/user_id"));
+        let response = problem.into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "30");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], PROBLEM_JSON);
+    }
+
+    #[test]
+    fn waiting_that_does_not_help_has_no_retry_after() {
+        let wrong = WrongCode {
+            status: Status::Exhausted,
+            checks_left: 0,
+            retry_at: Until::Never,
+        };
+        let problem = Problem::wrong_code(&wrong, Timestamp::ZERO);
+        assert_eq!(problem.body().retry_after, None);
+        assert_eq!(problem.body().verification_status, Some("exhausted"));
+        assert_eq!(problem.body().valid, Some(false));
+    }
+}

@@ -1,0 +1,187 @@
+//! `/demo/…` and the page at `/`: in demo mode only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use verify_core::destination::Destination;
+use verify_core::vocabulary::ServiceId;
+use verify_testkit::Message;
+
+use crate::app::{App, internal};
+use crate::body::JsonBody;
+use crate::demo::{Demo, MOST_ADVANCE};
+use crate::page;
+use crate::problem::{Problem, ProblemBody, ProblemCode};
+use crate::views::rfc3339;
+
+/// The routes that stand in the document.
+pub(super) fn documented() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(inbox))
+        .routes(routes!(read_clock, advance_clock))
+}
+
+/// The page and what it loads.
+pub(super) fn page() -> Router<Arc<App>> {
+    Router::new()
+        .route(
+            "/",
+            get(|| async { page::html(include_str!("../../assets/index.html")) }),
+        )
+        .route(
+            "/demo/app.js",
+            get(|| async { page::script(include_str!("../../assets/app.js")) }),
+        )
+        .route(
+            "/demo/style.css",
+            get(|| async { page::style(include_str!("../../assets/style.css")) }),
+        )
+}
+
+/// Whose inbox.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InboxQuery {
+    /// A number or a mailbox.
+    to: String,
+}
+
+/// A message that arrived on the simulated network.
+#[derive(Serialize, ToSchema)]
+pub(super) struct InboxMessage {
+    /// Where.
+    to: String,
+    /// How.
+    #[schema(value_type = String)]
+    channel: &'static str,
+    /// The code that it carries.
+    code: String,
+    /// What a person reads or hears.
+    body: String,
+    /// When.
+    at: String,
+}
+
+impl From<Message> for InboxMessage {
+    fn from(message: Message) -> Self {
+        Self {
+            to: message.to,
+            channel: message.channel.as_str(),
+            code: message.code,
+            body: message.body,
+            at: rfc3339(message.at),
+        }
+    }
+}
+
+/// How far to move the clock.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Advance {
+    /// So many seconds ahead; at most 366 days.
+    advance_seconds: u64,
+}
+
+/// The clock.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Clock)]
+pub(super) struct ClockView {
+    /// The engine's time.
+    now: String,
+    /// How far it is ahead of the wall's.
+    ahead_seconds: u64,
+}
+
+/// Reads a simulated inbox, newest first.
+#[utoipa::path(
+    get,
+    path = "/demo/inbox",
+    tag = "demo",
+    params(InboxQuery),
+    responses(
+        (status = 200, body = Vec<InboxMessage>),
+        (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
+    )
+)]
+async fn inbox(
+    State(app): State<Arc<App>>,
+    query: Result<Query<InboxQuery>, QueryRejection>,
+) -> Result<Json<Vec<InboxMessage>>, Problem> {
+    let Query(InboxQuery { to }) = query.map_err(|_| {
+        Problem::new(
+            ProblemCode::InvalidRequest,
+            "name the number or mailbox: /demo/inbox?to=…",
+        )
+    })?;
+    let policies = app.engine.policies();
+    let policy = policies.of(&ServiceId::default());
+    // A plus sign that nobody encoded arrives as a blank.
+    let to = if to.starts_with(' ') {
+        format!("+{}", to.trim_start())
+    } else {
+        to
+    };
+    let to = Destination::parse(&to, policy.channels.default_country, &policy.email)
+        .map_err(|error| Problem::new(ProblemCode::InvalidDestination, error.to_string()).at("to"))?;
+    Ok(Json(
+        demo(&app)?
+            .inbox(&to)
+            .into_iter()
+            .map(InboxMessage::from)
+            .collect(),
+    ))
+}
+
+/// Reads the clock.
+#[utoipa::path(get, path = "/demo/clock", tag = "demo", responses((status = 200, body = ClockView)))]
+async fn read_clock(State(app): State<Arc<App>>) -> Result<Json<ClockView>, Problem> {
+    view(&app)
+}
+
+/// Moves the clock ahead; answers when all that was due by then has happened.
+#[utoipa::path(
+    post,
+    path = "/demo/clock",
+    tag = "demo",
+    request_body = Advance,
+    responses(
+        (status = 200, body = ClockView),
+        (status = 400, description = "`invalid_request`", body = ProblemBody),
+    )
+)]
+async fn advance_clock(
+    State(app): State<Arc<App>>,
+    JsonBody(Advance { advance_seconds }): JsonBody<Advance>,
+) -> Result<Json<ClockView>, Problem> {
+    let by = Duration::from_secs(advance_seconds);
+    if by > MOST_ADVANCE {
+        let most = format!(
+            "the clock moves by at most {} seconds at once",
+            MOST_ADVANCE.as_secs()
+        );
+        return Err(Problem::new(ProblemCode::InvalidRequest, most).at("advance_seconds"));
+    }
+    demo(&app)?.advance(&app.engine, by).await;
+    view(&app)
+}
+
+fn view(app: &App) -> Result<Json<ClockView>, Problem> {
+    Ok(Json(ClockView {
+        now: rfc3339(app.now()),
+        ahead_seconds: demo(app)?.ahead().as_secs(),
+    }))
+}
+
+fn demo(app: &App) -> Result<&Demo, Problem> {
+    // These routes exist in demo mode only.
+    app.demo.as_ref().ok_or_else(internal)
+}

@@ -1,0 +1,120 @@
+//! `/healthz`, `/readyz`, `/metrics`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::{App, OperatorOrLocal};
+use crate::problem::{Problem, ProblemBody, ProblemCode};
+
+/// How the process is.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(super) struct Health {
+    /// Always true.
+    ok: bool,
+}
+
+/// Whether commands can be carried out just now.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct Ready {
+    /// True when they can.
+    ok: bool,
+    /// `ok` or `unavailable`.
+    #[schema(value_type = String)]
+    store: &'static str,
+    /// All providers.
+    providers: Vec<ProviderState>,
+}
+
+/// How a provider is. What it said stands in the log, not here: nobody needs a key for this route.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct ProviderState {
+    /// Its name.
+    name: String,
+    /// `ok`, `unavailable`, `resting` (its breaker is open) or `misconfigured` (its credentials or configuration).
+    #[schema(value_type = String)]
+    state: &'static str,
+}
+
+/// The process runs.
+#[utoipa::path(get, path = "/healthz", tag = "host", security(()), responses((status = 200, body = Health)))]
+pub(super) async fn healthz() -> Json<Health> {
+    Json(Health { ok: true })
+}
+
+/// The store and the providers can be reached.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "host",
+    security(()),
+    responses(
+        (status = 200, description = "Ready.", body = Ready),
+        (status = 503, description = "Not ready.", body = Ready),
+    )
+)]
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let readiness = app.engine.readiness().await;
+    let providers = readiness.providers.iter().map(|(name, provider)| {
+        let state = match &provider.health {
+            Ok(()) | Err(_) if provider.operator_fault => "misconfigured",
+            Ok(()) | Err(_) if provider.breaker_open => "resting",
+            Ok(()) => "ok",
+            Err(_) => "unavailable",
+        };
+        if let Err(rejection) = &provider.health {
+            let (kind, detail) = (rejection.kind.as_str(), rejection.detail.message());
+            tracing::warn!(provider = &**name, kind, detail, "a provider is not ready");
+        }
+        ProviderState {
+            name: name.to_string(),
+            state,
+        }
+    });
+    let ready = Ready {
+        ok: readiness.is_ready(),
+        store: if readiness.store.is_ok() {
+            "ok"
+        } else {
+            "unavailable"
+        },
+        providers: providers.collect(),
+    };
+    let status = if ready.ok {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(ready)).into_response()
+}
+
+/// Metrics in the text format of Prometheus. For operators, and for requests that come straight from this machine.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "host",
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 401, description = "`unauthenticated`", body = ProblemBody),
+        (status = 403, description = "`forbidden`", body = ProblemBody),
+    )
+)]
+pub(super) async fn metrics(_: OperatorOrLocal, State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let Some(recorder) = &app.metrics else {
+        return Err(Problem::new(
+            ProblemCode::NotFound,
+            "this process records no metrics",
+        ));
+    };
+    recorder.run_upkeep();
+    Ok((
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        recorder.render(),
+    )
+        .into_response())
+}

@@ -1,0 +1,128 @@
+//! The routes: each is a command of the engine, or something about the process.
+
+mod check;
+mod demo;
+mod docs;
+mod health;
+mod operator;
+mod proofs;
+mod send;
+mod verification;
+mod webhooks;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::HeaderName;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::{App, internal};
+use crate::observe::observe;
+use crate::openapi;
+use crate::problem::{Problem, ProblemCode};
+
+/// All routes over what they share.
+pub fn router(app: Arc<App>) -> Router {
+    let demo = app.demo.is_some();
+    let documented = OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(send::send))
+        .routes(routes!(check::check))
+        .routes(routes!(verification::read))
+        .routes(routes!(verification::cancel))
+        .routes(routes!(proofs::redeem))
+        .routes(routes!(webhooks::verify_events))
+        .routes(routes!(webhooks::sms_status))
+        .routes(routes!(webhooks::voice_status))
+        .routes(routes!(operator::unlock))
+        .routes(routes!(operator::erase))
+        .routes(routes!(operator::explain))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .routes(routes!(docs::openapi))
+        .routes(routes!(docs::docs));
+    let documented = if demo {
+        documented.merge(demo::documented())
+    } else {
+        documented
+    };
+    let (router, document) = documented.split_for_parts();
+    let router = if demo { router.merge(demo::page()) } else { router };
+    router
+        .merge(docs::assets())
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(axum::Extension(openapi::Document::new(&document)))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(axum::middleware::from_fn(observe))
+        .with_state(app)
+}
+
+async fn unknown_route() -> Problem {
+    Problem::new(
+        ProblemCode::NotFound,
+        "there is no such route; GET /openapi.json lists them",
+    )
+}
+
+async fn unknown_method() -> Problem {
+    Problem::new(
+        ProblemCode::MethodNotAllowed,
+        "this route has no such method; the header Allow lists them",
+    )
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    // The panic's own words went to the panic hook; they may hold anything, so they go no further.
+    tracing::error!("a request panicked");
+    internal().into_response()
+}
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The longest idempotency key.
+const MAX_KEY: usize = 255;
+
+/// The header `Idempotency-Key`, where there is one.
+struct IdempotencyKey(Option<String>);
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let mut keys = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let Some(key) = keys.next() else {
+            return Ok(Self(None));
+        };
+        let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
+        match (key, keys.next()) {
+            (Some(key), None) => Ok(Self(Some(key.to_owned()))),
+            (Some(_) | None, Some(_) | None) => Err(Problem::new(
+                ProblemCode::InvalidRequest,
+                "the header Idempotency-Key has 1 to 255 visible ASCII characters, and comes once",
+            )),
+        }
+    }
+}
+
+/// An id in the path. One that is no text is as unknown as any other.
+struct PathId(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(_) => Err(Problem::new(
+                ProblemCode::NotFound,
+                "there is nothing with this id; ask for a new code",
+            )),
+        }
+    }
+}

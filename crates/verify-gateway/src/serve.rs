@@ -1,0 +1,230 @@
+//! Serving: from settings to a listening process, until a signal says stop.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::{BuildError as RecorderError, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use verify_core::keys::Keys;
+use verify_core::policy::VerifyServices;
+use verify_core::port::{Entropy, Scopes};
+use verify_core::vocabulary::{Purpose, ServiceId};
+use verify_engine::{BuildError, Engine, EngineBuilder, SystemEntropy};
+use verify_memstore::MemStore;
+use verify_twilio::{TwilioClient, TwilioVerify};
+
+use crate::app::App;
+use crate::config::{self, AppEnv, Live, Mode, Settings};
+use crate::demo::Demo;
+use crate::event_log::EventLog;
+use crate::explain::Explanations;
+use crate::logs;
+use crate::routes::router;
+use crate::webhook::Webhooks;
+
+/// Why it does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Somebody else listens there, or the address is not this machine's.
+    #[error("cannot listen on {address}: {why}; choose another address with --listen or VERIFY_LISTEN")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        why: std::io::Error,
+    },
+    /// The engine cannot be built from these settings.
+    #[error(transparent)]
+    Engine(#[from] BuildError),
+    /// The provider cannot be reached as configured.
+    #[error("the provider twilio: {0}")]
+    Twilio(#[from] verify_twilio::ConfigError),
+    /// No metrics.
+    #[error("metrics cannot be recorded: {0}")]
+    Metrics(#[from] RecorderError),
+    /// No signals, or the server broke.
+    #[error("the server broke: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl ServeError {
+    /// 2 for what a change of the configuration mends, 1 for the rest.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Engine(_) | Self::Twilio(_) => 2,
+            Self::Listen { .. } | Self::Metrics(_) | Self::Io(_) => 1,
+        }
+    }
+}
+
+/// What [`assemble`] makes of settings.
+pub struct Assembled {
+    /// What all requests share.
+    pub app: Arc<App>,
+    /// What is worth a line at start.
+    pub notes: Vec<String>,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`ServeError`] when it cannot start.
+pub async fn serve(settings: Settings) -> Result<(), ServeError> {
+    // A second subscriber in one process is a test's business; lines go to the first one then.
+    let _written_at_the_end = logs::start(settings.log_level, &settings.redact).ok();
+    let listen = settings.listen;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|why| ServeError::Listen { address: listen, why })?;
+    let reload = settings.config.clone().map(|path| (path, settings.env));
+    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let Assembled { app, notes } = assemble(settings, Some(metrics))?;
+    for note in notes {
+        tracing::warn!(note, "start");
+    }
+    let address = listener.local_addr()?;
+    announce(&app, address);
+
+    let background = app.engine.spawn_background();
+    let reloading = tokio::spawn(reload_on_hangup(app.engine.clone(), reload)?);
+    let pumping = app
+        .demo
+        .clone()
+        .map(|demo| tokio::spawn(demo.run(app.engine.clone())));
+    let service = router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(told_to_stop()?)
+        .await?;
+
+    tracing::info!("stopping: what was begun is finished");
+    reloading.abort();
+    if let Some(pumping) = pumping {
+        pumping.abort();
+    }
+    background.shutdown().await;
+    Ok(())
+}
+
+/// Builds what requests share; nothing listens yet.
+///
+/// # Errors
+/// [`ServeError`] when engine or provider cannot be built.
+pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result<Assembled, ServeError> {
+    let mut services: BTreeSet<ServiceId> = settings.policies.services.keys().cloned().collect();
+    services.extend(settings.callers.services());
+    services.insert(ServiceId::default());
+    let builder = Engine::builder()
+        .policy(settings.policies)
+        .store(MemStore::new())
+        .event_sink(EventLog)
+        .refusal_sink(EventLog)
+        .with_client_ip();
+    let builder = shielded(builder, settings.flood_shield);
+    let mut notes = settings.notes;
+    let (engine, demo, webhooks) = match settings.mode {
+        Mode::Demo(keys) => {
+            let demo = Demo::start();
+            let keys = keys.map_or_else(|| Keys::generate(&SystemEntropy.seed()), |keys| *keys);
+            (demo.equip(builder).keys(keys).build()?, Some(demo), None)
+        }
+        Mode::Live(live) => {
+            let Live { keys, twilio } = *live;
+            let webhooks = Webhooks::new(twilio.webhook_tokens, settings.public_url, &keys, &services);
+            notes.extend(twilio.api.warnings().iter().map(ToString::to_string));
+            let client = TwilioClient::new(&twilio.api)?;
+            let provider = TwilioVerify::new("twilio", client, scopes(&twilio.services, &services));
+            notes.extend(provider.warnings().iter().map(ToString::to_string));
+            let provider = if webhooks.is_some() {
+                provider.with_message_events()
+            } else {
+                provider
+            };
+            (builder.keys(keys).provider(provider).build()?, None, webhooks)
+        }
+    };
+    let app = Arc::new(App {
+        engine,
+        callers: settings.callers,
+        proxies: settings.proxies,
+        explanations: Explanations::default(),
+        webhooks,
+        demo,
+        metrics,
+    });
+    Ok(Assembled { app, notes })
+}
+
+/// Where Twilio's codes are valid. A Verify Service of a purpose holds for the services that have none of their own.
+fn scopes(named: &VerifyServices, services: &BTreeSet<ServiceId>) -> Scopes {
+    let pairs = services
+        .iter()
+        .flat_map(|service| Purpose::ALL.iter().map(move |purpose| (service, *purpose)));
+    Scopes {
+        default: named.default.as_deref().unwrap_or_default().into(),
+        named: pairs
+            .filter_map(|(service, purpose)| {
+                let sid = named.of(service, purpose)?;
+                Some(((service.clone(), Some(purpose)), sid.into()))
+            })
+            .collect(),
+    }
+}
+
+fn shielded(builder: EngineBuilder, rate: Option<NonZeroU32>) -> EngineBuilder {
+    match rate {
+        Some(rate) => builder.flood_shield(rate.get()),
+        None => builder,
+    }
+}
+
+fn announce(app: &App, address: SocketAddr) {
+    if app.demo.is_some() {
+        eprintln!(
+            "verify-gateway: DEMO MODE. Nothing real is sent: a simulated phone network receives all codes.\n\
+             Open http://{address}/ in a browser. Messages: GET /demo/inbox. API: http://{address}/docs"
+        );
+    } else {
+        eprintln!("verify-gateway: listening on http://{address}");
+    }
+    tracing::info!(%address, demo = app.demo.is_some(), version = env!("CARGO_PKG_VERSION"), "listening");
+}
+
+/// Takes the policy of the file again at each SIGHUP; a bad one changes nothing.
+fn reload_on_hangup(
+    engine: Engine,
+    file: Option<(PathBuf, AppEnv)>,
+) -> Result<impl Future<Output = ()> + Send, std::io::Error> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangups.recv().await.is_some() {
+            let Some((path, env)) = &file else {
+                tracing::warn!("reload: there is no --config file to read again; nothing changed");
+                continue;
+            };
+            match reload(&engine, path.clone(), *env) {
+                Ok(()) => tracing::info!("reload: the policy of the file is in force"),
+                Err(why) => tracing::error!(why, "reload: the file cannot be used; nothing changed"),
+            }
+        }
+    })
+}
+
+fn reload(engine: &Engine, path: PathBuf, env: AppEnv) -> Result<(), String> {
+    let policies = config::reread(&path, env).map_err(|errors| errors.to_string())?;
+    engine.reload(policies).map_err(|error| error.to_string())
+}
+
+fn told_to_stop() -> Result<impl Future<Output = ()> + Send, std::io::Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

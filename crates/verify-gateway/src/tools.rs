@@ -1,0 +1,142 @@
+//! Operators' tools: make keys, look into a webhook.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use verify_core::keys::Keys;
+use verify_core::port::Entropy;
+use verify_core::vocabulary::ServiceId;
+use verify_engine::SystemEntropy;
+
+use crate::callers::{Callers, Role, entry};
+use crate::cli::{KeysTool, Tool, WebhookTool};
+use crate::config::Environment;
+use crate::webhook;
+
+/// What a tool says, and the exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// For standard output.
+    pub out: String,
+    /// For standard error.
+    pub err: String,
+    /// 0 when it went well, 1 when the answer is no, 2 when the question was wrong.
+    pub code: u8,
+}
+
+impl Said {
+    pub(crate) fn well(out: impl Into<String>) -> Self {
+        Self {
+            out: out.into(),
+            err: String::new(),
+            code: 0,
+        }
+    }
+
+    pub(crate) fn no(out: impl Into<String>) -> Self {
+        Self {
+            out: out.into(),
+            err: String::new(),
+            code: 1,
+        }
+    }
+
+    pub(crate) fn misused(err: impl Into<String>) -> Self {
+        Self {
+            out: String::new(),
+            err: err.into(),
+            code: 2,
+        }
+    }
+}
+
+/// Runs a tool.
+pub fn run(tool: &Tool, environment: &Environment<'_>) -> Said {
+    match tool {
+        Tool::Keys(KeysTool::New) => {
+            Said::well(Keys::generate(&SystemEntropy.seed()).to_text().expose().as_str())
+        }
+        Tool::Keys(KeysTool::Caller { name, role, service }) => caller(name, role, service),
+        Tool::Webhook(WebhookTool::Check(check)) => webhook::check_by_hand(check, environment),
+    }
+}
+
+fn caller(name: &str, role: &str, service: &str) -> Said {
+    let Some(role) = [Role::App, Role::Operator]
+        .into_iter()
+        .find(|known| known.as_str() == role)
+    else {
+        return Said::misused("--role is app or operator");
+    };
+    let Ok(service) = ServiceId::new(service) else {
+        return Said::misused("--service has 1 to 64 characters of a-z A-Z 0-9 . _ -");
+    };
+    let key = format!("vk_{}", URL_SAFE_NO_PAD.encode(SystemEntropy.seed()));
+    let entry = entry(name, role, &key, &service);
+    match Callers::parse(&entry) {
+        Ok(_) => Said::well(format!(
+            "key:   {key}\nentry: {entry}\n\nThe caller sends the key as `Authorization: Bearer <key>`; it is shown \
+             this once.\nThe entry goes into VERIFY_API_KEYS, after a comma if there are others."
+        )),
+        Err(_) => Said::misused("a caller's name has 1 to 64 characters of a-z A-Z 0-9 . _ -"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_in_nothing(tool: Tool) -> Said {
+        run(&tool, &Environment::new(&|_| None))
+    }
+
+    #[test]
+    fn new_keys_are_exactly_the_value_and_never_the_same() {
+        let one = run_in_nothing(Tool::Keys(KeysTool::New));
+        let two = run_in_nothing(Tool::Keys(KeysTool::New));
+        assert_eq!(Keys::parse(&one.out).unwrap().to_text().expose(), &one.out);
+        assert_ne!(one.out, two.out);
+    }
+
+    #[test]
+    fn a_new_caller_is_known_by_its_key() {
+        let tool = KeysTool::Caller {
+            name: "shop".into(),
+            role: "operator".into(),
+            service: "eu".into(),
+        };
+        let said = run_in_nothing(Tool::Keys(tool));
+        let line = |label: &str| {
+            said.out
+                .lines()
+                .find_map(|line| line.strip_prefix(label))
+                .unwrap()
+                .trim()
+        };
+        let callers = Callers::parse(line("entry:")).unwrap();
+        let caller = callers.by_key(line("key:")).unwrap();
+        assert_eq!(
+            (caller.name.as_str(), caller.role, caller.service.as_str()),
+            ("shop", Role::Operator, "eu")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_a_caller_is_refused() {
+        for (name, role, service) in [
+            ("a b", "app", "default"),
+            ("a", "root", "default"),
+            ("a", "app", ""),
+        ] {
+            let tool = KeysTool::Caller {
+                name: name.into(),
+                role: role.into(),
+                service: service.into(),
+            };
+            assert_eq!(
+                run_in_nothing(Tool::Keys(tool)).code,
+                2,
+                "{name} {role} {service}"
+            );
+        }
+    }
+}

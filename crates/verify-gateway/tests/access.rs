@@ -1,0 +1,260 @@
+//! Who may call what, from where, and what everybody may see.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::Gateway;
+
+const TO: &str = "+12025550143";
+
+/// A real gateway whose provider cannot be reached: nobody listens on port 9 of this machine.
+fn live() -> Gateway {
+    Gateway::live("http://127.0.0.1:9", &[])
+}
+
+fn key(key: &str) -> String {
+    format!("Bearer {key}")
+}
+
+#[tokio::test]
+async fn every_route_but_a_few_needs_a_key() {
+    let gateway = live().from("192.0.2.1");
+    for path in [
+        "/verify/x",
+        "/openapi.json",
+        "/docs",
+        "/metrics",
+        "/operator/explain/x",
+    ] {
+        let answer = gateway.get(path).await;
+        answer.refuses(401, "unauthenticated");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{path}");
+    }
+    for path in [
+        "/verify/send",
+        "/verify/check",
+        "/verify/x/cancel",
+        "/proofs/redeem",
+        "/operator/unlock",
+        "/operator/erase",
+    ] {
+        gateway
+            .post(path, json!({ "to": TO }))
+            .await
+            .refuses(401, "unauthenticated");
+    }
+    gateway.get("/healthz").await.accepts(200);
+    gateway.get("/").await.refuses(404, "not_found");
+    gateway.get("/demo/clock").await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn wrong_and_partial_keys_open_nothing() {
+    let gateway = live();
+    for wrong in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer shop-ke",
+        "Bearer shop-keyy",
+        "Basic shop-key",
+        "shop-key",
+        "Bearer SHOP-KEY",
+    ] {
+        gateway
+            .get_with("/verify/x", &[("authorization", wrong)])
+            .await
+            .refuses(401, "unauthenticated");
+    }
+    gateway
+        .get_with("/verify/x", &[("authorization", "bearer shop-key")])
+        .await
+        .refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn operator_routes_need_the_role() {
+    let gateway = live().from("192.0.2.1");
+    let shop = key("shop-key");
+    let ops = key("ops-key");
+    let shop = [("authorization", shop.as_str())];
+    let ops = [("authorization", ops.as_str())];
+    for path in ["/operator/unlock", "/operator/erase"] {
+        gateway
+            .post_with(path, &shop, json!({ "to": TO }))
+            .await
+            .refuses(403, "forbidden");
+        gateway
+            .post_with(path, &ops, json!({ "to": TO }))
+            .await
+            .accepts(200);
+    }
+    gateway
+        .get_with("/operator/explain/x", &shop)
+        .await
+        .refuses(403, "forbidden");
+    gateway
+        .get_with("/metrics", &shop)
+        .await
+        .refuses(403, "forbidden");
+    gateway.get_with("/metrics", &ops).await.refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn metrics_are_for_this_machine_unless_a_proxy_stands_in_front() {
+    // No recorder is installed here: who gets through learns that, who does not is asked for a key.
+    live().get("/metrics").await.refuses(404, "not_found");
+    let forwarded = [("x-forwarded-for", "192.0.2.1")];
+    live()
+        .get_with("/metrics", &forwarded)
+        .await
+        .refuses(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn an_unreachable_provider_is_unavailable_and_the_process_lives() {
+    let gateway = live();
+    let shop = key("shop-key");
+    let shop = [("authorization", shop.as_str())];
+    let problem = gateway
+        .post_with("/verify/send", &shop, json!({ "to": TO }))
+        .await
+        .refuses(503, "provider_unavailable");
+    assert!(
+        !problem.to_string().to_lowercase().contains("twilio"),
+        "{problem}"
+    );
+    gateway.get("/healthz").await.accepts(200);
+    let ready = gateway.get("/readyz").await.accepts(503);
+    assert_eq!(
+        (&ready["ok"], &ready["store"], &ready["providers"][0]["state"]),
+        (&json!(false), &json!("ok"), &json!("unavailable"))
+    );
+}
+
+#[tokio::test]
+async fn i63_the_client_is_one_value_from_a_trusted_hop_or_the_peer() {
+    // Five sends of one address are admitted: a forged header must not make it look like many.
+    let send = async |gateway: &Gateway, n: usize, forwarded: &str| {
+        let body = json!({ "to": format!("+1202555{n:04}") });
+        gateway
+            .post_with("/verify/send", &[("x-forwarded-for", forwarded)], body)
+            .await
+    };
+    let open = Gateway::demo().from("192.0.2.1");
+    for n in 150..155 {
+        send(&open, n, &format!("198.51.100.{n}")).await.accepts(201);
+    }
+    send(&open, 155, "198.51.100.155")
+        .await
+        .refuses(429, "rate_limited");
+
+    let behind = Gateway::with(&[("VERIFY_TRUSTED_PROXIES", "192.0.2.0/24")]).from("192.0.2.1");
+    for n in 150..155 {
+        send(&behind, n, &format!("10.9.9.{n}, 198.51.100.1"))
+            .await
+            .accepts(201);
+    }
+    send(&behind, 155, "10.9.9.1, 198.51.100.1")
+        .await
+        .refuses(429, "rate_limited");
+    send(&behind, 156, "198.51.100.2").await.accepts(201);
+}
+
+#[tokio::test]
+async fn a_flood_of_one_client_is_turned_away_before_the_store() {
+    let gateway = Gateway::with(&[("VERIFY_FLOOD_SHIELD", "2/s")]);
+    let send = async |ip: &str| gateway.post("/verify/send", json!({ "to": TO, "ip": ip })).await;
+    send("192.0.2.1").await.accepts(201);
+    send("192.0.2.1").await.accepts(200);
+    let turned_away = send("192.0.2.1").await.refuses(503, "overloaded");
+    assert_eq!(turned_away["retry_after"], 1);
+    send("192.0.2.2").await.accepts(200);
+}
+
+#[tokio::test]
+async fn the_document_lists_every_route_and_the_page_shows_it() {
+    let gateway = Gateway::demo();
+    let document = gateway.get("/openapi.json").await.accepts(200);
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    for (path, verb) in [
+        ("/verify/send", "post"),
+        ("/verify/check", "post"),
+        ("/verify/{id}", "get"),
+        ("/verify/{id}/cancel", "post"),
+        ("/proofs/redeem", "post"),
+        ("/webhooks/verify-events", "post"),
+        ("/webhooks/sms-status", "post"),
+        ("/webhooks/voice-status", "post"),
+        ("/operator/unlock", "post"),
+        ("/operator/erase", "post"),
+        ("/operator/explain/{id}", "get"),
+        ("/healthz", "get"),
+        ("/readyz", "get"),
+        ("/metrics", "get"),
+        ("/openapi.json", "get"),
+        ("/docs", "get"),
+        ("/demo/inbox", "get"),
+        ("/demo/clock", "post"),
+    ] {
+        assert!(document["paths"][path][verb].is_object(), "{verb} {path}");
+    }
+    let send = &document["components"]["schemas"]["Send"]["properties"];
+    for field in [
+        "to",
+        "channel",
+        "user_id",
+        "purpose",
+        "locale",
+        "country",
+        "ip",
+        "asn",
+        "device",
+        "device_token",
+        "consent",
+        "human_check",
+        "proof",
+        "amount",
+        "payee",
+        "decoy",
+        "verification_id",
+    ] {
+        assert!(send[field].is_object(), "{field}");
+    }
+    let page = gateway.get("/docs").await;
+    assert!(page.text.contains("/verify/send") && !page.text.contains("{{document}}"));
+    let inside = page
+        .text
+        .split("id=\"document\">")
+        .nth(1)
+        .unwrap()
+        .split("</script>")
+        .next()
+        .unwrap();
+    assert_eq!(serde_json::from_str::<Value>(inside).unwrap(), document);
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere() {
+    let gateway = Gateway::demo();
+    for path in ["/", "/docs"] {
+        let page = gateway.get(path).await;
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+        for found in page
+            .text
+            .split(['"', '\''])
+            .filter(|part| part.starts_with('/') && (part.ends_with(".js") || part.ends_with(".css")))
+        {
+            assert_eq!(gateway.get(found).await.status, 200, "{found}");
+        }
+        assert!(
+            !page.text.contains("https://") && !page.text.contains("style="),
+            "{path}"
+        );
+    }
+}
