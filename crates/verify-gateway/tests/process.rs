@@ -1,133 +1,13 @@
 //! The program itself: exit codes, signals, and what it prints.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+#[path = "support/program.rs"]
+mod program;
 
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_verify-gateway"));
-    command.env_clear();
-    command
-}
+use std::io::Read;
+use std::net::TcpListener;
 
-fn run(args: &[&str], vars: &[(&str, &str)]) -> Output {
-    program().args(args).envs(vars.iter().copied()).output().unwrap()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-/// A serving process; killed when the test fails, stopped when it does not.
-struct Serving {
-    child: Child,
-    lines: BufReader<ChildStderr>,
-    address: String,
-}
-
-impl Serving {
-    fn start(args: &[&str]) -> Self {
-        let mut command = program();
-        command
-            .args(["--listen", "127.0.0.1:0"])
-            .args(args)
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap());
-        let mut serving = Self {
-            child,
-            lines,
-            address: String::new(),
-        };
-        let line = serving.line_with("Open http://");
-        serving.address = line
-            .split("http://")
-            .nth(1)
-            .unwrap()
-            .split('/')
-            .next()
-            .unwrap()
-            .to_owned();
-        serving.line_with("\"listening\"");
-        serving
-    }
-
-    fn line_with(&mut self, text: &str) -> String {
-        loop {
-            let mut line = String::new();
-            assert_ne!(
-                self.lines.read_line(&mut line).unwrap(),
-                0,
-                "it ended without saying {text:?}"
-            );
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        assert!(
-            Command::new("kill")
-                .args([name, &self.child.id().to_string()])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    fn post(&self, path: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let length = body.len();
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
-             connection: close\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // Already ended, when all went well.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-struct TempFile(PathBuf);
-
-impl TempFile {
-    fn new(name: &str, text: &str) -> Self {
-        let file = Self(std::env::temp_dir().join(format!("verify-process-{}-{name}", std::process::id())));
-        file.write(text);
-        file
-    }
-
-    fn write(&self, text: &str) {
-        std::fs::write(&self.0, text).unwrap();
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        std::fs::remove_file(&self.0).unwrap();
-    }
-}
+use program::{Serving, TempFile, err, out, run};
 
 #[test]
 fn demo_mode_says_so_and_stops_when_told() {

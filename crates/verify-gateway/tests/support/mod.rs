@@ -85,7 +85,15 @@ impl Gateway {
         let vars: BTreeMap<&str, &str> = vars.iter().copied().collect();
         let lookup = |name: &str| vars.get(name).map(|value| (*value).to_owned());
         let settings = resolve(&ServeArgs::default(), &Environment::new(&lookup), Goal::Serve).unwrap();
-        let app = assemble(settings, None).unwrap().app;
+        Self::around(assemble(settings, None).unwrap().app)
+    }
+
+    /// Over these parts.
+    pub fn over(app: App) -> Self {
+        Self::around(Arc::new(app))
+    }
+
+    fn around(app: Arc<App>) -> Self {
         Self {
             router: router(Arc::clone(&app)),
             app,

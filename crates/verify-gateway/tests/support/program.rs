@@ -1,0 +1,151 @@
+//! The program in a process of its own, on a port of its own.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "helpers of tests, in a crate of each test file"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_verify-gateway"));
+    command.env_clear();
+    command
+}
+
+pub fn run(args: &[&str], vars: &[(&str, &str)]) -> Output {
+    program().args(args).envs(vars.iter().copied()).output().unwrap()
+}
+
+pub fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+pub fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A serving process; killed when the test fails, stopped when it does not.
+pub struct Serving {
+    pub child: Child,
+    pub lines: BufReader<ChildStderr>,
+    pub address: String,
+}
+
+impl Serving {
+    /// In demo mode.
+    pub fn start(args: &[&str]) -> Self {
+        Self::start_with(args, &[], "Open http://")
+    }
+
+    /// With these variables; it serves once it says `ready` and an address.
+    pub fn start_with(args: &[&str], vars: &[(&str, &str)], ready: &str) -> Self {
+        let mut command = program();
+        command.envs(vars.iter().copied());
+        command
+            .args(["--listen", "127.0.0.1:0"])
+            .args(args)
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap());
+        let mut serving = Self {
+            child,
+            lines,
+            address: String::new(),
+        };
+        let line = serving.line_with(ready);
+        serving.address = line
+            .split("http://")
+            .nth(1)
+            .unwrap()
+            .split('/')
+            .next()
+            .unwrap()
+            .trim()
+            .to_owned();
+        serving.line_with("\"listening\"");
+        serving
+    }
+
+    pub fn line_with(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            assert_ne!(
+                self.lines.read_line(&mut line).unwrap(),
+                0,
+                "it ended without saying {text:?}"
+            );
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        assert!(
+            Command::new("kill")
+                .args([name, &self.child.id().to_string()])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    pub fn post(&self, path: &str, body: &str) -> String {
+        let length = body.len();
+        self.exchange(&format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+             connection: close\r\n\r\n{body}"
+        ))
+    }
+
+    pub fn get(&self, path: &str) -> String {
+        self.exchange(&format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        ))
+    }
+
+    pub fn exchange(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Already ended, when all went well.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+pub struct TempFile(PathBuf);
+
+impl TempFile {
+    pub fn new(name: &str, text: &str) -> Self {
+        let file = Self(std::env::temp_dir().join(format!("verify-process-{}-{name}", std::process::id())));
+        file.write(text);
+        file
+    }
+
+    pub fn write(&self, text: &str) {
+        std::fs::write(&self.0, text).unwrap();
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).unwrap();
+    }
+}
