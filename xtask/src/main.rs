@@ -1,2 +1,50 @@
 //! What people run: `cargo xtask <command>`.
-fn main() {}
+//!
+//! Each command is a file of its own: [`promises`], [`purity`] and [`sizes`] read the tree and say all that is wrong
+//! with it at once; [`ci`] runs them with everything else that a change has to pass. Their tests run the same checks,
+//! so `cargo test --workspace` fails where `cargo xtask` would.
+
+mod ci;
+mod promises;
+mod purity;
+mod sizes;
+mod tree;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask <command>
+
+  ci        everything that a change has to pass
+  promises  each promise of docs/promises.md has a test, and each test that is named there exists
+  purity    verify-core depends on nothing that has a clock, randomness, a runtime or a network
+  sizes     files of at most 600 lines, functions of at most 70";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1).unwrap_or_default();
+    let found = match command.as_str() {
+        "ci" => ci::run(),
+        "promises" => promises::check(&tree::root()),
+        "purity" => purity::check(&tree::root()),
+        "sizes" => sizes::check(&tree::root()),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match found {
+        Ok(faults) if faults.is_empty() => {
+            println!("{command}: fine");
+            ExitCode::SUCCESS
+        }
+        Ok(faults) => {
+            for fault in &faults {
+                eprintln!("{command}: {fault}");
+            }
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{command}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

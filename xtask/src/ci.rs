@@ -1,0 +1,48 @@
+//! `cargo xtask ci`: everything that a change has to pass, cheapest first.
+
+use std::io;
+use std::process::Command;
+
+use crate::{promises, purity, sizes, tree};
+
+const STEPS: &[&[&str]] = &[
+    &["fmt", "--all", "--check"],
+    &[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "--deny",
+        "warnings",
+    ],
+    &["doc", "--workspace", "--no-deps"],
+    &["test", "--workspace", "--all-features"],
+];
+
+/// Runs all of it and stops at the first step that fails.
+///
+/// # Errors
+/// A step that cannot be run.
+pub(crate) fn run() -> io::Result<Vec<String>> {
+    let root = tree::root();
+    for check in [promises::check, purity::check, sizes::check] {
+        let found = check(&root)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    for step in STEPS {
+        println!("cargo {}", step.join(" "));
+        let status = Command::new(&cargo)
+            .args(*step)
+            .env("RUSTDOCFLAGS", "--deny warnings")
+            .current_dir(&root)
+            .status()?;
+        if !status.success() {
+            return Ok(vec![format!("cargo {} failed", step.join(" "))]);
+        }
+    }
+    Ok(Vec::new())
+}
