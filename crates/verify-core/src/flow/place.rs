@@ -42,6 +42,11 @@ impl Place {
             .collect();
     }
 
+    /// Back to having seen nothing.
+    pub(super) fn forget(&mut self) {
+        self.versions.fill(None);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.versions.iter().all(Option::is_none)
     }

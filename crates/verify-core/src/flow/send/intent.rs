@@ -39,6 +39,13 @@ impl Send {
         self.intend(nothing, &go, now)
     }
 
+    /// From the top, as if nothing had been seen. What was seen before somebody else was asked is stale, and an intent
+    /// on nothing that expected those versions would put nothing in the place of what is pending.
+    pub(super) fn begin_again(mut self, now: Timestamp) -> Step {
+        self.place.forget();
+        self.intend_on_nothing(now)
+    }
+
     pub(super) fn intend(mut self, found: Found, go: &Go, now: Timestamp) -> Step {
         let Some(attempt) = self.attempt(found, go) else {
             return self.ctx.refuse(contention());

@@ -308,7 +308,7 @@ impl Send {
         };
         match attempt {
             Some(attempt) => self.act_on_risk(attempt, action, now),
-            None => self.intend_on_nothing(now),
+            None => self.begin_again(now),
         }
     }
 
