@@ -35,3 +35,59 @@ fn i37_a_human_check_after_a_look_keeps_what_is_pending() {
         assert_eq!(seen.status.as_str(), "pending");
     }
 }
+
+/// Four failures of one subject elsewhere, and one wait short of the lockout.
+fn four_failures_elsewhere(world: &mut World) {
+    let elsewhere = "+12025550177";
+    let id = sent(
+        world
+            .run(Command::Send(SendRequest::to(elsewhere).subject("mallory")))
+            .0
+            .answer,
+    )
+    .id;
+    let bad = wrong(world.code_for(elsewhere).unwrap().expose());
+    for _ in 0..4 {
+        let answer = world.run(Command::Check(CheckRequest::of(&id, &bad))).0.answer;
+        assert!(matches!(answer, Answer::WrongCode(_)), "{answer:?}");
+        world.advance(Duration::from_secs(60));
+    }
+}
+
+#[test]
+fn i37_a_lockout_of_one_subject_closes_nothing_of_another() {
+    let mut world = World::new(policy("version = 1\n[code]\nttl = \"10m\"\n"), Kinds::Own);
+    four_failures_elsewhere(&mut world);
+    sent(world.run(Command::Send(of("mallory"))).0.answer);
+    world.advance(Duration::from_secs(31));
+    let id = sent(world.run(Command::Send(of("ann"))).0.answer).id;
+    let right = code(&world);
+    let guess = CheckRequest {
+        subject: Some("mallory".into()),
+        ..CheckRequest::to(TO, wrong(&right))
+    };
+    let answer = world.run(Command::Check(guess)).0.answer;
+    assert!(
+        matches!(&answer, Answer::WrongCode(wrong) if wrong.status.as_str() == "exhausted"),
+        "{answer:?}"
+    );
+    world.advance(Duration::from_secs(60));
+    approved(world.run(Command::Check(CheckRequest::of(&id, &right))).0.answer);
+}
+
+#[test]
+fn i37_a_send_after_a_lockout_closes_nothing_of_another() {
+    let mut world = World::new(policy("version = 1\n[code]\nttl = \"10m\"\n"), Kinds::Own);
+    four_failures_elsewhere(&mut world);
+    let elsewhere = CheckRequest {
+        subject: Some("mallory".into()),
+        ..CheckRequest::to("+12025550177", "000000")
+    };
+    world.run(Command::Check(elsewhere));
+    world.advance(Duration::from_secs(14 * 60));
+    let id = sent(world.run(Command::Send(of("ann"))).0.answer).id;
+    let right = code(&world);
+    world.advance(Duration::from_secs(61));
+    sent(world.run(Command::Send(of("mallory"))).0.answer);
+    approved(world.run(Command::Check(CheckRequest::of(&id, &right))).0.answer);
+}

@@ -67,8 +67,11 @@ impl Approve {
         let check = &self.check;
         // The reset forgets what the lockout had closed, so that is written down first.
         let closed = check.board.closed_before(self.clock);
-        write_down_ends(&mut record, closed, self.clock, |entry| {
-            entry.identity.standing == check.who.standing
+        write_down_ends(&mut record, self.clock, |entry| {
+            match entry.identity.standing == check.who.standing {
+                true => closed.of(&check.who, entry),
+                false => Timestamp::ZERO,
+            }
         });
         let Ok(row) = record.encode() else {
             return self.check.ctx.fault(store_fault());

@@ -98,8 +98,12 @@ impl Send {
             return None;
         }
         let carrier = rest.remove(0);
-        write_down_ends(&mut record, self.board.closed_before(clock), clock, |entry| {
-            entry.identity.standing == self.who.standing
+        let closed = self.board.closed_before(clock);
+        write_down_ends(&mut record, clock, |entry| {
+            match entry.identity.standing == self.who.standing {
+                true => closed.of(&self.who, entry),
+                false => Timestamp::ZERO,
+            }
         });
         let nonce = match go.entry {
             Some(nonce) => nonce,
