@@ -91,3 +91,21 @@ fn i37_a_send_after_a_lockout_closes_nothing_of_another() {
     sent(world.run(Command::Send(of("mallory"))).0.answer);
     approved(world.run(Command::Check(CheckRequest::of(&id, &right))).0.answer);
 }
+
+#[test]
+fn i40_a_resent_decoy_expires_as_a_resent_code_does() {
+    for kinds in BOTH {
+        let life = |decoy: bool| {
+            let mut world = World::new(policy(PRIVATE), kinds);
+            let request = SendRequest {
+                decoy,
+                ..SendRequest::to(TO)
+            };
+            let first = sent(world.run(Command::Send(request.clone())).0.answer);
+            world.advance(Duration::from_secs(31));
+            let second = sent(world.run(Command::Send(request)).0.answer);
+            (first.expires_at, second.expires_at, first.id == second.id)
+        };
+        assert_eq!(life(true), life(false));
+    }
+}

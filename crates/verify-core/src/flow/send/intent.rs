@@ -11,6 +11,7 @@ use crate::vocabulary::Channel;
 use super::judge::{Found, Go, Verdict};
 use super::{Attempt, Carrier, Send};
 use crate::flow::board::Kind;
+use crate::flow::carrier::{Carried, carriers};
 use crate::flow::place::{Place, write_down_ends};
 use crate::flow::step::{Step, StoreStep, StoreThen};
 use crate::flow::view::{contention, print_of, store_fault, view};
@@ -157,6 +158,8 @@ impl Send {
     /// A resend: the same code, or under `resend = "new"` and for decoys a new one with a life of its own.
     pub(super) fn renew(&self, entry: &mut Entry, carrier: &Carrier, keeps: bool, clock: Timestamp) {
         let rules = self.ctx.policy.code_for(self.who.purpose());
+        // Nobody may tell a decoy by a life that a resend extends.
+        let lives_on = entry.code == CodeOf::Decoy && self.keeps_life();
         match &mut entry.code {
             CodeOf::Own { key, generation, .. } if keeps && rules.resend == Resend::New => {
                 *generation = generation.wrapping_add(1);
@@ -167,8 +170,19 @@ impl Send {
                 entry.code = carrier.fresh_code(&self.ctx, &self.who);
             }
         }
-        entry.issued = clock;
-        entry.expires = clock + rules.ttl;
+        if !lives_on {
+            entry.issued = clock;
+            entry.expires = clock + rules.ttl;
+        }
+    }
+
+    /// True when a resend by this channel would leave the life of a real code as it is.
+    fn keeps_life(&self) -> bool {
+        let same = self.ctx.policy.code_for(self.who.purpose()).resend == Resend::Same;
+        let (real, _) = carriers(&self.ctx, &self.who, self.channel);
+        same || real
+            .first()
+            .is_some_and(|carrier| matches!(carrier.code, Carried::Managed { .. }))
     }
 
     fn claim(&self, attempt: &Attempt, expires: Timestamp) -> Option<Claim> {
