@@ -109,3 +109,23 @@ fn i40_a_resent_decoy_expires_as_a_resent_code_does() {
         assert_eq!(life(true), life(false));
     }
 }
+
+#[test]
+fn i40_risk_answers_for_a_decoy_as_for_anyone() {
+    for risk in [RiskLevel::Low, RiskLevel::Medium, RiskLevel::High] {
+        let answer = |decoy: bool| {
+            let mut world = World::new(policy(PRIVATE), Kinds::Own);
+            world.risk = risk;
+            let request = SendRequest {
+                decoy,
+                ..SendRequest::to(TO)
+            };
+            match world.run(Command::Send(request)).0.answer {
+                Answer::Refused(refusal) => refusal.code.as_str().to_owned(),
+                Answer::Sent(_) => "sent".to_owned(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(answer(true), answer(false), "{risk:?}");
+    }
+}
