@@ -129,3 +129,21 @@ fn i40_risk_answers_for_a_decoy_as_for_anyone() {
         assert_eq!(answer(true), answer(false), "{risk:?}");
     }
 }
+
+#[test]
+fn i23_an_approval_names_the_channel_that_carried_the_code() {
+    let mut world = World::new(policy("version = 1"), Kinds::Own);
+    sent(world.run(send()).0.answer);
+    world.advance(Duration::from_secs(31));
+    world
+        .rejecting
+        .insert("own".into(), RejectionKind::ChannelUnreachable);
+    refused(
+        world
+            .run(Command::Send(SendRequest::to(TO).by(Channel::Call)))
+            .0
+            .answer,
+    );
+    let approval = approved(world.run(check(&code(&world))).0.answer);
+    assert_eq!(approval.channel, Channel::Sms);
+}
