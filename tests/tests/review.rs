@@ -147,3 +147,14 @@ fn i23_an_approval_names_the_channel_that_carried_the_code() {
     let approval = approved(world.run(check(&code(&world))).0.answer);
     assert_eq!(approval.channel, Channel::Sms);
 }
+
+#[test]
+fn i53_a_used_up_limit_on_failures_holds_a_send_back() {
+    let text = "version = 1\n[lockout]\nwaits = { 100 = \"never\" }\n[[limit]]\nname = \"mine\"\ncounts = \"failures\"\nby = [\"destination\"]\nmax = 1\nper = \"10m\"\n";
+    let mut world = World::new(policy(text), Kinds::Own);
+    sent(world.run(send()).0.answer);
+    let bad = wrong(&code(&world));
+    world.run(check(&bad));
+    world.advance(Duration::from_secs(31));
+    assert_eq!(refused(world.run(send()).0.answer).code, RefusalCode::RateLimited);
+}

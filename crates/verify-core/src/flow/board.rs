@@ -166,8 +166,7 @@ impl Board {
                     let price = ctx.policy.prices.of(who.to.country(), channel);
                     board.limit(ctx, who, limit, price, Mode::Charge);
                 }
-                Counts::Checks => board.limit(ctx, who, limit, 1, Mode::Probe),
-                Counts::Failures => {}
+                Counts::Checks | Counts::Failures => board.limit(ctx, who, limit, 1, Mode::Probe),
             }
         }
         board.lockouts(ctx, who, Mode::Probe, &[]);
