@@ -142,7 +142,7 @@ impl Settle {
             .send
             .ctx
             .seed
-            .bytes(&format!("delivery {}", entry.deliveries.len()));
+            .bytes(&format!("failover {}", rest.len()));
         let provider: ProviderName = carrier.provider.clone();
         entry.add_delivery(Delivery::dispatching(
             id,
