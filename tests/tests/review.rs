@@ -130,6 +130,47 @@ fn i40_risk_answers_for_a_decoy_as_for_anyone() {
     }
 }
 
+/// A send whose flow dies, and a tick that hears that it was never sent.
+fn died_unsent(world: &mut World, request: SendRequest) {
+    let step = world.start(Command::Send(request));
+    let Step::Assess(_) = world.perform(step) else {
+        panic!("the intent is recorded")
+    };
+    let (key, _) = record(world).unwrap();
+    world.advance(Duration::from_secs(300));
+    for _ in 0..3 {
+        let mut step = world.start(Command::Tick(TickRequest {
+            service: ServiceId::default(),
+            record: key,
+        }));
+        while !matches!(step, Step::Done(_)) {
+            step = match step {
+                Step::Inquire(asked) => asked.resume(world.now, Inquired::NotSent),
+                step => world.perform(step),
+            };
+        }
+    }
+    assert!(record(world).is_none(), "surely nothing was sent");
+}
+
+#[test]
+fn i29_a_key_that_was_taken_over_is_as_good_as_new() {
+    let mut world = World::new(policy("version = 1"), Kinds::Own);
+    let keyed = SendRequest {
+        idempotency_key: Some("k".into()),
+        ..SendRequest::to(TO)
+    };
+    died_unsent(&mut world, keyed.clone());
+    let id = sent(world.run(Command::Send(keyed.clone())).0.answer).id;
+    world.advance(Duration::from_secs(31));
+    let answer = world.run(Command::Send(keyed)).0.answer;
+    assert!(
+        matches!(&answer, Answer::Repeated(seen) if seen.id == id),
+        "{answer:?}"
+    );
+    assert_eq!(world.sent.len(), 1);
+}
+
 #[test]
 fn i23_an_approval_names_the_channel_that_carried_the_code() {
     let mut world = World::new(policy("version = 1"), Kinds::Own);

@@ -1,6 +1,7 @@
 //! The intent: one changeset that charges everything and records which provider is about to be called.
 
 use crate::event::{Event, EventKind};
+use crate::keys::{Print, PrintKind};
 use crate::outcome::{Answer, Refusal, RefusalCode};
 use crate::policy::{Resend, Then};
 use crate::record::{CodeOf, Delivery, Entry, RETENTION, Record, Status};
@@ -12,6 +13,7 @@ use super::judge::{Found, Go, Verdict};
 use super::{Attempt, Carrier, Send};
 use crate::flow::board::Kind;
 use crate::flow::carrier::{Carried, carriers};
+use crate::flow::context::Context;
 use crate::flow::place::{Place, write_down_ends};
 use crate::flow::step::{Step, StoreStep, StoreThen};
 use crate::flow::view::{contention, print_of, store_fault, view};
@@ -186,10 +188,7 @@ impl Send {
     }
 
     fn claim(&self, attempt: &Attempt, expires: Timestamp) -> Option<Claim> {
-        let idempotency = self
-            .idempotency
-            .as_ref()
-            .filter(|idempotency| !idempotency.taken_over)?;
+        let idempotency = self.idempotency.as_ref()?;
         let value = ClaimValue {
             body: *idempotency.body.as_bytes(),
             nonce: attempt.nonce,
@@ -312,12 +311,26 @@ impl Intent {
             match claimed(claim, idempotency, &found, now) {
                 Claimed::Answer(nonce) => return send.repeated(nonce, &found, now),
                 Claimed::Refuse(refusal) => return send.ctx.refuse(refusal),
-                // Its send reached nobody and its flow is gone: the key is this flow's now.
-                Claimed::Free => idempotency.taken_over = true,
+                // Its send reached nobody and its flow is gone. The claim stays, so the next one stands for the key.
+                Claimed::Free => {
+                    idempotency.key.print = next_claim(&send.ctx, claim);
+                    return match send.ctx.try_again() && !send.ctx.is_late(now) {
+                        true => send.begin_again(now),
+                        false => send.ctx.refuse(contention()),
+                    };
+                }
             }
         }
         send.judged(found, now)
     }
+}
+
+/// What stands for an idempotency key after the claim of a send that reached nobody: always the same.
+fn next_claim(ctx: &Context, claim: &Claim) -> Print {
+    let dead = [claim.key.print.as_bytes().as_slice(), &claim.value].concat();
+    ctx.keys
+        .prints(PrintKind::IdempotencyKey, &ctx.service, &dead)
+        .newest()
 }
 
 enum Claimed {

@@ -59,8 +59,6 @@ pub(super) struct Send {
 struct Idempotency {
     key: ClaimKey,
     body: Print,
-    /// The claim is there already, left by a flow that died.
-    taken_over: bool,
 }
 
 /// The delivery that this flow recorded, in the record as it was written.
@@ -629,7 +627,6 @@ fn idempotency(ctx: &Context, key: &str, request: &SendRequest, who: &Who, chann
             print: key,
         },
         body,
-        taken_over: false,
     }
 }
 
