@@ -59,8 +59,6 @@ pub(super) struct Send {
 struct Idempotency {
     key: ClaimKey,
     body: Print,
-    /// The claim is there already, left by a flow that died.
-    taken_over: bool,
 }
 
 /// The delivery that this flow recorded, in the record as it was written.
@@ -147,7 +145,13 @@ impl Parts {
         let channel = channel_of(ctx, request, &who)?;
         let screened = screen(ctx, &who, channel, now)?;
         let private = ctx.policy.privacy.disclosure == Disclosure::Private;
-        let carriers = if screened.decoy || (request.decoy && private) {
+        let carriers = if screened.decoy {
+            vec![Carrier::decoy()]
+        } else if request.decoy && private {
+            // An outage must not tell who exists.
+            if !screened.test {
+                routed(ctx, &who, channel)?;
+            }
             vec![Carrier::decoy()]
         } else if screened.test {
             vec![Carrier::test()]
@@ -246,10 +250,8 @@ impl Send {
     /// The intent is recorded: the scorer first, then the provider.
     fn go(self, attempt: Attempt, now: Timestamp) -> Step {
         let risk = self.ctx.policy.risk_for(self.who.purpose());
-        if attempt.carrier.is_silent() {
-            return self.settle(attempt, Came::Accepted { upstream: None }, now);
-        }
-        if !risk.enabled {
+        // The scorer judges a decoy as it would the real thing: its answers must not tell who exists.
+        if !risk.enabled || attempt.carrier == Carrier::test() {
             return self.dispatch(attempt, now);
         }
         let question = Question::Risk(AssessRequest {
@@ -308,7 +310,7 @@ impl Send {
         };
         match attempt {
             Some(attempt) => self.act_on_risk(attempt, action, now),
-            None => self.intend_on_nothing(now),
+            None => self.begin_again(now),
         }
     }
 
@@ -379,6 +381,9 @@ impl Send {
     }
 
     fn dispatch(self, attempt: Attempt, now: Timestamp) -> Step {
+        if attempt.carrier.is_silent() {
+            return self.settle(attempt, Came::Accepted { upstream: None }, now);
+        }
         let late = Came::Rejected(Rejection {
             kind: RejectionKind::Down,
             retry_after: None,
@@ -622,7 +627,6 @@ fn idempotency(ctx: &Context, key: &str, request: &SendRequest, who: &Who, chann
             print: key,
         },
         body,
-        taken_over: false,
     }
 }
 
