@@ -1,6 +1,9 @@
 //! What the workspace-level tests share: worlds, commands by name, and short ways to look at outcomes.
 #![allow(clippy::panic, reason = "a test helper says what it saw and stops the test")]
 
+#[cfg(doctest)]
+mod manual;
+
 use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest, VerificationRequest};
 use verify_core::event::EventKind;
 use verify_core::limit::Counter;
