@@ -1,5 +1,4 @@
 //! What the workspace-level tests share: worlds, commands by name, and short ways to look at outcomes.
-#![allow(clippy::panic, reason = "a test helper says what it saw and stops the test")]
 
 #[cfg(doctest)]
 mod manual;
@@ -145,3 +144,8 @@ pub fn record(world: &World) -> Option<(RecordKey, Record)> {
         .next()
         .and_then(|((_, key), row)| Some((*key, Record::decode(row).ok()?)))
 }
+
+/// The README's code compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -68,7 +68,7 @@ fn i63_one_ipv6_network_is_one_address() {
     let from = |i: u32| SendRequest::to(number(300 + i)).ip(ip(&format!("2001:db8:1:2::{i:x}")));
     assert_eq!(sends(&mut world, (0..20).map(from)), 5);
     let mapped = |i: u32| {
-        let text = if i % 2 == 0 {
+        let text = if i.is_multiple_of(2) {
             "192.0.2.7".to_owned()
         } else {
             "::ffff:192.0.2.7".to_owned()
