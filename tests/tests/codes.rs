@@ -205,6 +205,7 @@ fn i45_same_or_new_codes_on_a_resend() {
 }
 
 #[test]
+// long because every field that must match has its line
 fn i54_a_proof_is_redeemed_once_and_only_for_what_it_proves() {
     let mut world = world(Kinds::Own);
     let request = SendRequest {

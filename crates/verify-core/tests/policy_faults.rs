@@ -81,6 +81,7 @@ fn i60_a_typing_error_never_passes() {
 }
 
 #[test]
+// long because it is a table: one line a fault
 fn values_out_of_bounds_or_of_another_kind_are_named() {
     for (section, line) in [
         ("", "version = 2"),

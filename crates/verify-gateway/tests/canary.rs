@@ -23,6 +23,7 @@ fn body(answer: &str) -> Value {
 }
 
 #[test]
+// long because it is one run, told in order
 fn i20_nothing_personal_stands_in_any_output_at_trace() {
     let vars = [
         ("LOG_LEVEL", "trace"),

@@ -9,6 +9,7 @@ use support::{Gateway, another};
 const TO: &str = "+12025550143";
 
 #[tokio::test]
+// long because it is one journey, told in order
 async fn a_code_arrives_is_mistyped_called_out_and_proves_something_once() {
     let gateway = Gateway::demo();
     let sent = gateway

@@ -100,6 +100,7 @@ fn last(twilio: &Double) -> Recorded {
 }
 
 /// Send, mistype, cancel, and one send after the other that Twilio refuses, under one of the files.
+// long because it is one conversation, told in order
 async fn speaks_to_twilio(file: &'static str) {
     let twilio = Double::start().await.unwrap();
     let serving = tokio::task::block_in_place(|| serving(file, &twilio));

@@ -149,6 +149,7 @@ impl Default for CountryRules {
     }
 }
 
+// long because it is a table: one entry a limit
 fn default_limits() -> Vec<Limit> {
     use limit_names as name;
     let limit = |name: &str, counts, by, max, per, then| Limit {
