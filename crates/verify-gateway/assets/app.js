@@ -39,7 +39,6 @@ function inWords(problem) {
     case "blocked": return "We can’t send a code there. Please contact support.";
     case "step_up_required": return "For this sign-in, another way to confirm it’s you is needed, such as an authenticator app.";
     case "human_check_required": return "Please show first that you’re a person.";
-    case "consent_required": return "Please agree first to being reached another way.";
     case "provider_unavailable": return `We can’t send codes just now.${wait || " Please try again shortly."}${offer}`;
     case "store_unavailable":
     case "overloaded": return "We’re having trouble just now. Please try again in a moment.";

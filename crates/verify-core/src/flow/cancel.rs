@@ -29,6 +29,8 @@ pub(super) struct Named {
     pub(super) who: Who,
     pub(super) nonce: [u8; 16],
     pub(super) board: Board,
+    /// The same for a known caller: whose verification it is shows only when the record is read.
+    known: Board,
     pub(super) place: Place,
 }
 
@@ -51,11 +53,17 @@ pub(super) fn named(
             ctx.explanation.verification = Some(print_of(nonce));
             let place = Place::of(RecordKind::Verifications, &who.destination);
             let board = Board::for_view(&ctx, &who);
+            let as_known = Who {
+                standing: Standing::Known,
+                ..who.clone()
+            };
+            let known = Board::for_view(&ctx, &as_known);
             Ok(Named {
                 ctx,
                 who,
                 nonce,
                 board,
+                known,
                 place,
             })
         }
@@ -68,6 +76,7 @@ impl Named {
     pub(super) fn look(&self, now: Timestamp, then: StoreThen) -> Step {
         let mut changeset = self.ctx.changeset(now, self.who.standing);
         changeset.charges = self.board.charges();
+        changeset.charges.extend(self.known.charges());
         changeset.reads = self.place.keys().to_vec();
         Step::Store(StoreStep {
             changeset,
@@ -81,9 +90,20 @@ impl Named {
         let (StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen)) = answer else {
             return None;
         };
-        self.board.take(&seen.counters);
+        let (own, known) = seen
+            .counters
+            .split_at_checked(self.board.lines.len())
+            .unwrap_or_default();
+        self.board.take(own);
+        self.known.take(known);
         self.place.take(&seen);
-        self.place.record(&seen).ok()
+        let record = self.place.record(&seen).ok()?;
+        let standing = record.entry(&self.nonce).map(|entry| entry.identity.standing);
+        if standing == Some(Standing::Known) {
+            self.who.standing = Standing::Known;
+            self.board = self.known.clone();
+        }
+        Some(record)
     }
 
     pub(super) fn view(&self, record: &Record, now: Timestamp) -> Option<crate::outcome::Verification> {

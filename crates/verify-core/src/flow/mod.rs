@@ -21,6 +21,7 @@ mod cancel;
 mod carrier;
 mod check;
 mod context;
+mod idempotency;
 mod operator;
 mod place;
 mod redeem;
