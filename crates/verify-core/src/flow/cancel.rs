@@ -1,26 +1,22 @@
 //! Cancel: the end is written first, together with the announcement that its provider will be told; sends of that
 //! scope wait for it, so that it cannot end a code that was sent after it.
 
-use std::time::Duration;
-
 use crate::command::{Caller, Target, VerificationRequest};
 use crate::event::{Event, EventKind};
 use crate::outcome::Answer;
 use crate::port::{ConcludeRequest, Concluded, Conclusion};
-use crate::record::{Concluding, Notes, Record, Status};
+use crate::record::{Notes, Record, Status};
 use crate::store::{RecordKind, StoreAnswer};
 use crate::time::Timestamp;
 use crate::vocabulary::{Purpose, Standing};
 
 use super::board::Board;
+use super::conclude::{announce, conclude_request};
 use super::context::Context;
 use super::place::Place;
 use super::step::{ConcludeStep, ConcludeThen, Step, StoreStep, StoreThen};
 use super::view::{contention, print_of, store_fault, view};
 use super::who::{Spelled, Who, not_found};
-
-/// How long a provider may take to hear of an end.
-const TELL: Duration = Duration::from_secs(6);
 
 /// A verification named by its id, with what a view of it needs.
 #[derive(Debug, Clone)]
@@ -300,68 +296,4 @@ fn canceled(named: Named, record: &Record, now: Timestamp) -> Step {
         Some(seen) => named.ctx.done(Answer::Canceled(Box::new(seen))),
         None => named.ctx.refuse(not_found()),
     }
-}
-
-/// Writes into the record that the provider of a verification will be told its end. Not while another verification of
-/// the scope is pending (the code is its code too), while another conclusion runs, or where the provider does not care.
-pub(super) fn announce(
-    ctx: &Context,
-    record: &mut Record,
-    nonce: &[u8; 16],
-    conclusion: Conclusion,
-    now: Timestamp,
-) -> bool {
-    let clock = now.max(record.newest());
-    let Some((provider, scope)) = record.entry(nonce).and_then(|entry| entry.scope()) else {
-        return false;
-    };
-    let (provider, scope) = (provider.clone(), scope.clone());
-    let cares = ctx
-        .routes
-        .providers
-        .get(&provider)
-        .is_some_and(|capabilities| capabilities.can_conclude);
-    let shared = record.entries.iter().any(|entry| {
-        entry.nonce != *nonce && entry.is_pending(clock) && entry.scope() == Some((&provider, &scope))
-    });
-    let running = record
-        .concluding
-        .as_ref()
-        .is_some_and(|concluding| now < concluding.until);
-    if !cares || shared || running || ctx.open_breakers.contains(&provider) {
-        return false;
-    }
-    let by = ctx.seed.bytes("concluding");
-    record.concluding = Some(Concluding {
-        provider,
-        scope,
-        conclusion,
-        by,
-        until: ctx.call_until(now, TELL),
-    });
-    true
-}
-
-/// What the provider is told.
-pub(super) fn conclude_request(
-    ctx: &Context,
-    record: &Record,
-    nonce: &[u8; 16],
-    to: &str,
-) -> Option<ConcludeRequest> {
-    let concluding = record.concluding.as_ref()?;
-    let entry = record.entry(nonce)?;
-    Some(ConcludeRequest {
-        provider: concluding.provider.clone(),
-        service: ctx.service.clone(),
-        scope: concluding.scope.clone(),
-        to: to.to_owned(),
-        upstream: entry
-            .deliveries
-            .iter()
-            .rev()
-            .find_map(|delivery| delivery.upstream.clone()),
-        conclusion: concluding.conclusion,
-        not_after: concluding.until,
-    })
 }

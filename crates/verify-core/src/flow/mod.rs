@@ -20,6 +20,7 @@ mod board;
 mod cancel;
 mod carrier;
 mod check;
+mod conclude;
 mod context;
 mod idempotency;
 mod operator;
