@@ -429,12 +429,9 @@ impl Record {
     /// [`StoreFault::Corrupt`] when it cannot be written; there is no such record.
     pub fn encode(&self) -> Result<Row, StoreFault> {
         let bytes = encoded(self)?;
-        let last = self
-            .entries
-            .iter()
-            .map(|entry| entry.expires)
-            .max()
-            .unwrap_or(Timestamp::ZERO);
+        let announced = self.concluding.iter().map(|concluding| concluding.until);
+        let expiries = self.entries.iter().map(|entry| entry.expires);
+        let last = expiries.chain(announced).max().unwrap_or(Timestamp::ZERO);
         let pending = || {
             self.entries
                 .iter()
