@@ -125,10 +125,12 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
 }
 
 fn explain_data(path: &str, said: &str) -> (String, String) {
-    let said = said.split(" at line ").next().unwrap_or_default();
+    // Names and values of the sender stand in front of serde's own words, and may hold the same ones: only what
+    // follows the last of them is serde's.
+    let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
     if said.starts_with("unknown field") {
         let known = said
-            .split_once("expected ")
+            .rsplit_once("`, expected ")
             .map_or("", |(_, known)| known)
             .replace("one of ", "")
             .replace('`', "");
