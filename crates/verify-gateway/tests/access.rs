@@ -3,6 +3,8 @@
 
 mod support;
 
+use axum::body::Body;
+use axum::http::{HeaderValue, Request};
 use serde_json::{Value, json};
 use support::Gateway;
 
@@ -257,4 +259,48 @@ async fn the_page_loads_nothing_from_elsewhere() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn metrics_stay_closed_behind_a_proxy_that_names_the_client_in_another_header() {
+    for header in [
+        ("x-real-ip", "192.0.2.1"),
+        ("via", "1.1 edge"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "verify.example.com"),
+        ("cf-connecting-ip", "192.0.2.1"),
+    ] {
+        live()
+            .get_with("/metrics", &[header])
+            .await
+            .refuses(401, "unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_for_operators_where_a_proxy_on_this_machine_is_trusted() {
+    // Such a proxy need not add a header to every request.
+    let proxies = [("VERIFY_TRUSTED_PROXIES", "127.0.0.0/8")];
+    Gateway::live("http://127.0.0.1:9", &proxies)
+        .get("/metrics")
+        .await
+        .refuses(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn i63_an_unreadable_hop_does_not_hide_the_one_that_the_proxy_added() {
+    let behind = Gateway::with(&[("VERIFY_TRUSTED_PROXIES", "192.0.2.0/24")]).from("192.0.2.1");
+    let send = async |n: usize, forwarded: &[u8]| {
+        let request = Request::post("/verify/send")
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", HeaderValue::from_bytes(forwarded).unwrap());
+        let body = json!({ "to": format!("+1202555{n:04}") }).to_string();
+        behind.ask(request.body(Body::from(body)).unwrap()).await
+    };
+    for n in 150..155 {
+        send(n, b"198.51.100.1").await.accepts(201);
+    }
+    send(155, b"\xff, 198.51.100.1")
+        .await
+        .refuses(429, "rate_limited");
 }
