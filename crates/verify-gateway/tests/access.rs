@@ -3,10 +3,13 @@
 
 mod support;
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Request};
 use serde_json::{Value, json};
 use support::Gateway;
+use verify_twilio::double::Double;
 
 const TO: &str = "+12025550143";
 
@@ -303,4 +306,20 @@ async fn i63_an_unreadable_hop_does_not_hide_the_one_that_the_proxy_added() {
     send(155, b"\xff, 198.51.100.1")
         .await
         .refuses(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn anonymous_questions_about_readiness_do_not_multiply_into_calls_of_the_provider() {
+    let twilio = Double::start().await.unwrap();
+    let gateway = Gateway::live(&twilio.base_url(), &[]).from("192.0.2.1");
+    gateway.get("/readyz").await;
+    tokio::time::pause();
+    for _ in 0..20 {
+        gateway.get("/readyz").await;
+    }
+    assert_eq!(twilio.recorded().len(), 1);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    tokio::time::resume();
+    gateway.get("/readyz").await;
+    assert_eq!(twilio.recorded().len(), 2, "an answer is not kept for ever");
 }

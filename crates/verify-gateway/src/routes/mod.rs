@@ -59,6 +59,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
         .layer(axum::Extension(openapi::Document::new(&document)))
+        .layer(axum::Extension(health::Glance::default()))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(axum::middleware::from_fn(observe))
         .with_state(app)
