@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -322,4 +323,70 @@ async fn anonymous_questions_about_readiness_do_not_multiply_into_calls_of_the_p
     tokio::time::resume();
     gateway.get("/readyz").await;
     assert_eq!(twilio.recorded().len(), 2, "an answer is not kept for ever");
+}
+
+/// What clients do wrong, on every route; whatever is answered, and with which status, stands in the document.
+#[tokio::test]
+async fn every_answer_stands_in_the_document() {
+    let vars = [
+        ("TWILIO_AUTH_TOKEN", "token"),
+        ("VERIFY_PUBLIC_URL", "https://verify.example.com"),
+    ];
+    let gateway = Gateway::live("http://127.0.0.1:9", &vars).from("192.0.2.1");
+    let ops = key("ops-key");
+    let shop = key("shop-key");
+    let document = gateway
+        .get_with("/openapi.json", &[("authorization", &ops)])
+        .await
+        .accepts(200);
+    let large = format!("{{\"to\":\"{}\"}}", "x".repeat(300 * 1024));
+    let bodies = ["", "{}", "{\"to\":\"+12025550143\"}", &large];
+    let mut missing = BTreeSet::new();
+    for (template, verbs) in document["paths"].as_object().unwrap() {
+        for (verb, operation) in verbs.as_object().unwrap() {
+            let path = template.replace("{id}", "x");
+            for (authorization, media, body) in ["", &shop, &ops]
+                .into_iter()
+                .flat_map(|key| ["text/plain", "application/json"].map(|media| (key, media)))
+                .flat_map(|(key, media)| bodies.map(|body| (key, media, body)))
+            {
+                let request = Request::builder()
+                    .method(verb.to_uppercase().as_str())
+                    .uri(&path)
+                    .header("content-type", media)
+                    .header("authorization", authorization);
+                let answer = gateway
+                    .ask(request.body(Body::from(body.to_owned())).unwrap())
+                    .await;
+                let status = answer.status.as_str();
+                if !operation["responses"][status].is_object() {
+                    missing.insert(format!("{status} {verb} {template}"));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// What the engine may refuse besides, by the command of a route.
+#[tokio::test]
+async fn every_refusal_of_the_engine_stands_in_the_document() {
+    let document = Gateway::demo().get("/openapi.json").await.accepts(200);
+    for (path, verb, statuses) in [
+        ("/verify/check", "post", &["409", "422", "429", "503"][..]),
+        ("/verify/{id}/cancel", "post", &["404", "409", "503"]),
+        ("/proofs/redeem", "post", &["400", "404", "503"]),
+        ("/operator/unlock", "post", &["400", "503"]),
+        ("/operator/erase", "post", &["400", "409", "503"]),
+        ("/webhooks/verify-events", "post", &["400", "403", "413", "503"]),
+        ("/webhooks/sms-status", "post", &["400", "403", "413", "503"]),
+        ("/webhooks/voice-status", "post", &["400", "403", "413", "503"]),
+        ("/metrics", "get", &["401", "403", "404"]),
+        ("/demo/clock", "post", &["400", "413", "415"]),
+    ] {
+        for status in statuses {
+            let responses = &document["paths"][path][verb]["responses"];
+            assert!(responses[status].is_object(), "{status} {verb} {path}");
+        }
+    }
 }

@@ -142,6 +142,7 @@ async fn look(engine: &Engine) -> Ready {
         (status = 200, body = String, content_type = "text/plain"),
         (status = 401, description = "`unauthenticated`", body = ProblemBody),
         (status = 403, description = "`forbidden`", body = ProblemBody),
+        (status = 404, description = "`not_found`: this process records none", body = ProblemBody),
     )
 )]
 pub(super) async fn metrics(_: OperatorOrLocal, State(app): State<Arc<App>>) -> Result<Response, Problem> {

@@ -50,6 +50,8 @@ pub(super) struct RedeemBody {
         (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
         (status = 401, description = "`unauthenticated`", body = ProblemBody),
         (status = 404, description = "`not_found`: spent, expired, foreign, or not for this", body = ProblemBody),
+        (status = 413, description = "`too_large`", body = ProblemBody),
+        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
         (status = 503, description = "`store_unavailable`, `overloaded`", body = ProblemBody),
     )
 )]
