@@ -94,15 +94,18 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         tracing::warn!(note, "start");
     }
     let address = listener.local_addr()?;
+    // Before anybody is told that it listens: until a signal is taken, it ends the process on the spot.
+    let reloading = reload_on_hangup(app.engine.clone(), reload)?;
+    let stop = told_to_stop()?;
     announce(&app, address);
 
     let background = app.engine.spawn_background();
-    let reloading = tokio::spawn(reload_on_hangup(app.engine.clone(), reload)?);
+    let reloading = tokio::spawn(reloading);
     let pumping = app
         .demo
         .clone()
         .map(|demo| tokio::spawn(demo.run(app.engine.clone())));
-    serve_until(listener, Arc::clone(&app), told_to_stop()?).await?;
+    serve_until(listener, Arc::clone(&app), stop).await?;
 
     tracing::info!("stopping: what was begun is finished");
     reloading.abort();
