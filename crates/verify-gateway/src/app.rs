@@ -106,6 +106,11 @@ impl Desk {
         self.caller.service.clone()
     }
 
+    /// The caller's name.
+    pub fn caller_name(&self) -> &str {
+        &self.caller.name
+    }
+
     /// What all requests share.
     pub fn app(&self) -> &App {
         &self.app

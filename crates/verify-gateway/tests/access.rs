@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Request};
 use serde_json::{Value, json};
 use support::Gateway;
-use verify_twilio::double::Double;
+use verify_twilio::double::{Answer, Double};
 
 const TO: &str = "+12025550143";
 
@@ -389,4 +389,27 @@ async fn every_refusal_of_the_engine_stands_in_the_document() {
             assert!(responses[status].is_object(), "{status} {verb} {path}");
         }
     }
+}
+
+#[tokio::test]
+async fn i29_an_idempotency_key_is_its_callers_own() {
+    let twilio = Double::start().await.unwrap();
+    for n in ["1", "2"] {
+        let sent = json!({ "sid": format!("VE{}", n.repeat(32)), "status": "pending" });
+        twilio.then(Answer::json(201, sent.to_string()));
+    }
+    let gateway = Gateway::live(&twilio.base_url(), &[]);
+    let send = async |caller: &str, to: &str| {
+        let caller = key(caller);
+        let headers = [("authorization", caller.as_str()), ("idempotency-key", "1")];
+        gateway
+            .post_with("/verify/send", &headers, json!({ "to": to }))
+            .await
+    };
+    send("shop-key", TO).await.accepts(201);
+    send("ops-key", "+12025550144").await.accepts(201);
+    send("shop-key", TO).await.accepts(200);
+    send("shop-key", "+12025550145")
+        .await
+        .refuses(422, "idempotency_mismatch");
 }

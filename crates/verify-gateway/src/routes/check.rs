@@ -90,7 +90,7 @@ pub(super) async fn check(
             device_token: body.device_token,
             ..Caller::default()
         },
-        idempotency_key: key.0,
+        idempotency_key: key.of(&desk),
     };
     match desk.run(Command::Check(request)).await? {
         Answer::Approved(approval) => Ok(Json(ApprovalView::from(*approval)).into_response()),

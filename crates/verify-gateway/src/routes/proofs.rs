@@ -77,7 +77,7 @@ pub(super) async fn redeem(
         subject: body.user_id,
         amount: body.amount,
         payee: body.payee,
-        idempotency_key: key.0,
+        idempotency_key: key.of(&desk),
     };
     match desk.run(Command::Redeem(request)).await? {
         Answer::Redeemed(redemption) => Ok(Json(redemption.into())),
