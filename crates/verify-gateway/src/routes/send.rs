@@ -147,7 +147,7 @@ impl SendBody {
             human_check: self.human_check,
             proof: self.proof,
             decoy: self.decoy,
-            idempotency_key: key.0,
+            idempotency_key: key.of(desk),
         })
     }
 
