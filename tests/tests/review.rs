@@ -262,3 +262,18 @@ fn a_view_counts_what_its_own_standing_has_left() {
     };
     assert_eq!(seen.sends_left, 2, "the known caller sent once");
 }
+
+#[test]
+fn i29_a_check_of_another_subject_or_amount_is_another_request() {
+    let mut world = world(Kinds::Own);
+    sent(world.run(Command::Send(of("ann"))).0.answer);
+    let check = |subject: &str, code: &str| CheckRequest {
+        subject: Some(subject.into()),
+        idempotency_key: Some("k".into()),
+        ..CheckRequest::to(TO, code)
+    };
+    let right = code(&world);
+    approved(world.run(Command::Check(check("ann", &right))).0.answer);
+    let other = refused(world.run(Command::Check(check("eve", &right))).0.answer);
+    assert_eq!(other.code, RefusalCode::IdempotencyMismatch);
+}

@@ -124,7 +124,14 @@ fn nobody_can_compare(ctx: &Context) -> bool {
 }
 
 fn idempotency(ctx: &Context, key: &str, who: &Who, guess: &Code) -> IdempotencyKey {
-    let fields = [who.to.canonical(), who.purpose().as_str(), guess.expose()].map(Some);
+    let fields = [
+        Some(who.to.canonical()),
+        Some(who.purpose().as_str()),
+        who.spelled.subject.as_deref(),
+        who.spelled.amount.as_deref(),
+        who.spelled.payee.as_deref(),
+        Some(guess.expose()),
+    ];
     IdempotencyKey::new(ctx, ClaimKind::Check, key, &fields)
 }
 
