@@ -1,5 +1,8 @@
 //! What the workspace-level tests share: worlds, commands by name, and short ways to look at outcomes.
 
+#[cfg(doctest)]
+mod manual;
+
 use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest, VerificationRequest};
 use verify_core::event::EventKind;
 use verify_core::limit::Counter;

@@ -12,10 +12,14 @@ pub(crate) struct Source {
     pub(crate) text: String,
 }
 
-/// The root of the workspace: the parent of this package.
+/// The root of the workspace: the parent of this package, as cargo says while it runs it. What was true when it was
+/// compiled need not be: several checkouts may share a target folder.
 pub(crate) fn root() -> PathBuf {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    package.parent().unwrap_or(package).to_path_buf()
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let package = PathBuf::from(package);
+    package
+        .parent()
+        .map_or_else(|| package.clone(), Path::to_path_buf)
 }
 
 /// Every `.rs` file below these folders of the root, sorted by path. Build output and hidden folders are left out.

@@ -7,6 +7,7 @@ use crate::keys::{Print, PrintKind};
 use crate::limit::{Backoff, Counter, Rule, Window};
 use crate::outcome::RefusalCode;
 use crate::policy::{Counts, Limit, Max, Policy, Then};
+use crate::record::Entry;
 use crate::store::{Charge, CounterKey, CounterSeen, Mode, RecordKey};
 use crate::time::{Timestamp, Until};
 use crate::vocabulary::{Channel, Dimension, Standing};
@@ -99,6 +100,29 @@ fn used(counter: &Counter, rule: &Rule, now: Timestamp) -> u64 {
     }
 }
 
+/// The instants before which lockouts have closed what was issued. The destination's closes whatever is pending there,
+/// the subject's only what is the subject's own: whoever locks one subject out must not end the codes of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Closed {
+    destination: Timestamp,
+    subject: Timestamp,
+}
+
+impl Closed {
+    /// For verifications of the command's own identity.
+    pub(super) fn of_own(self) -> Timestamp {
+        self.destination.max(self.subject)
+    }
+
+    /// For any verification of the destination.
+    pub(super) fn of(self, who: &Who, entry: &Entry) -> Timestamp {
+        match who.is_of_subject(entry) {
+            true => self.of_own(),
+            false => self.destination,
+        }
+    }
+}
+
 /// All rules of a command.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Board {
@@ -142,8 +166,7 @@ impl Board {
                     let price = ctx.policy.prices.of(who.to.country(), channel);
                     board.limit(ctx, who, limit, price, Mode::Charge);
                 }
-                Counts::Checks => board.limit(ctx, who, limit, 1, Mode::Probe),
-                Counts::Failures => {}
+                Counts::Checks | Counts::Failures => board.limit(ctx, who, limit, 1, Mode::Probe),
             }
         }
         board.lockouts(ctx, who, Mode::Probe, &[]);
@@ -276,22 +299,25 @@ impl Board {
         });
     }
 
-    /// The instant before which the lockouts, as they were, have closed what was issued.
-    pub(super) fn closed_before(&self, now: Timestamp) -> Timestamp {
-        closing(
-            self.of(Kind::Lockout)
-                .map(|line| (&line.before, &line.charge.rule)),
-            now,
-        )
+    /// What the lockouts, as they were, have closed.
+    pub(super) fn closed_before(&self, now: Timestamp) -> Closed {
+        self.closed(|line| &line.before, now)
     }
 
     /// The same, as the lockouts are after the charge.
-    pub(super) fn closes_before(&self, now: Timestamp) -> Timestamp {
-        closing(
-            self.of(Kind::Lockout)
-                .map(|line| (&line.after, &line.charge.rule)),
-            now,
-        )
+    pub(super) fn closes_before(&self, now: Timestamp) -> Closed {
+        self.closed(|line| &line.after, now)
+    }
+
+    fn closed(&self, state: impl Fn(&Line) -> &Counter, now: Timestamp) -> Closed {
+        let by = |rule: &str| {
+            let lines = self.of(Kind::Lockout).filter(|line| &*line.rule == rule);
+            closing(lines.map(|line| (state(line), &line.charge.rule)), now)
+        };
+        Closed {
+            destination: by(LOCKOUT_DESTINATION),
+            subject: by(LOCKOUT_SUBJECT),
+        }
     }
 
     /// Sends left for this person, waiting out the gap in between.

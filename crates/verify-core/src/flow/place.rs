@@ -42,6 +42,11 @@ impl Place {
             .collect();
     }
 
+    /// Back to having seen nothing.
+    pub(super) fn forget(&mut self) {
+        self.versions.fill(None);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.versions.iter().all(Option::is_none)
     }
@@ -107,21 +112,16 @@ impl Place {
 }
 
 /// Ends in the record what time and the lockouts have ended: `expired`, and `exhausted` for what was issued before
-/// `closed` and belongs to `may_close`. Returns the nonces of those that were closed.
+/// the instant that `closed` says of it. Returns the nonces of those that were closed.
 pub(super) fn write_down_ends(
     record: &mut Record,
-    closed: Timestamp,
     now: Timestamp,
-    may_close: impl Fn(&Entry) -> bool,
+    closed: impl Fn(&Entry) -> Timestamp,
 ) -> Vec<[u8; 16]> {
     use crate::record::Status;
     let mut exhausted = Vec::new();
     for entry in &mut record.entries {
-        if entry.is_pending(now)
-            && entry.issued < closed
-            && may_close(entry)
-            && entry.advance(Status::Exhausted)
-        {
+        if entry.is_pending(now) && entry.issued < closed(entry) && entry.advance(Status::Exhausted) {
             exhausted.push(entry.nonce);
         } else if entry.status_at(now) == Status::Expired {
             entry.advance(Status::Expired);

@@ -32,8 +32,12 @@ impl Look {
         let clock = now.max(record.newest());
         let closed = self.named.board.closed_before(clock);
         // A closing that a crash kept from being written holds all the same.
-        super::place::write_down_ends(&mut record, closed, clock, |entry| {
-            entry.identity.standing == self.named.who.standing
+        let who = &self.named.who;
+        super::place::write_down_ends(&mut record, clock, |entry| {
+            match entry.identity.standing == who.standing {
+                true => closed.of(who, entry),
+                false => Timestamp::ZERO,
+            }
         });
         match self.named.view(&record, now) {
             Some(seen) => self.named.ctx.done(Answer::Status(Box::new(seen))),

@@ -120,6 +120,12 @@ impl Who {
             && self.nonce.is_none_or(|nonce| nonce == entry.nonce)
     }
 
+    /// True when a verification is of the subject that the request names.
+    pub(super) fn is_of_subject(&self, entry: &Entry) -> bool {
+        let prints = self.subject.as_ref().zip(entry.identity.subject.as_ref());
+        prints.is_some_and(|(prints, print)| prints.contains(print))
+    }
+
     /// The raw value of a dimension, `None` when the request does not have it.
     pub(super) fn value(&self, dimension: Dimension) -> Option<Vec<u8>> {
         match dimension {

@@ -36,77 +36,30 @@ pub struct Evaluation {
 /// Decides a changeset on what a store holds. `version` is what a record becomes that is written; the store never
 /// gives the same number twice.
 pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evaluation {
-    let now = changeset.at;
     let mut counters = Touched {
         view,
-        now,
+        now: changeset.at,
         entries: Vec::new(),
     };
-    let mut claims_written = Vec::new();
-
-    for takeback in &changeset.takebacks {
-        if view
-            .claim(&takeback.once)
-            .is_none_or(|claim| claim.expires_at <= now)
-        {
-            counters.take_back(takeback);
-            let marker = Claim {
-                key: takeback.once,
-                value: Vec::new(),
-                expires_at: takeback.expires_at,
-            };
-            claims_written.push((takeback.once, Some(marker)));
-        }
-    }
+    let mut claims = take_back(changeset, view, &mut counters);
     for key in &changeset.resets {
         counters.reset(key);
     }
-    let live = |key: &RecordKey| {
-        view.record(key)
-            .is_some_and(|row| !row.is_outlived(now) && row.is_live(now))
+    let mut seen = Seen {
+        counters: charge(changeset, view, &mut counters),
+        ..Seen::default()
     };
-    let mut seen = Seen::default();
-    for charge in &changeset.charges {
-        let counts =
-            charge.mode != Mode::Probe && (charge.when_live.is_empty() || charge.when_live.iter().any(live));
-        seen.counters.push(counters.charge(charge, counts));
-    }
-
-    for change in &changeset.records {
-        let row = view.record(&change.key).filter(|row| !row.is_outlived(now));
-        seen.conflict |= match change.expect {
-            Expect::Absent => row.is_some(),
-            Expect::At(version) => row.as_ref().is_none_or(|row| row.version != version),
-        };
-        seen.records.push((change.key, row));
-    }
-    for key in &changeset.reads {
-        seen.records
-            .push((*key, view.record(key).filter(|row| !row.is_outlived(now))));
-    }
+    look_at_records(changeset, view, &mut seen);
     for claim in &changeset.claims {
-        seen.claims.extend(
-            view.claim(&claim.key)
-                .filter(|existing| existing.expires_at > now),
-        );
-        claims_written.push((claim.key, Some(claim.clone())));
+        seen.claims.extend(existing(view, &claim.key, changeset.at));
+        claims.push((claim.key, Some(claim.clone())));
     }
 
     let denied = seen.counters.iter().any(|counter| counter.denied.is_some());
     if denied || seen.conflict || !seen.claims.is_empty() {
-        for counter in &mut seen.counters {
-            counter.after = counter.before.clone();
-            counter.charged = false;
-        }
-        return Evaluation {
-            applied: false,
-            seen,
-            counters: Vec::new(),
-            records: Vec::new(),
-            claims: Vec::new(),
-        };
+        return refused(seen);
     }
-    claims_written.extend(changeset.unclaim.iter().map(|key| (*key, None)));
+    claims.extend(changeset.unclaim.iter().map(|key| (*key, None)));
     let records = written_records(changeset, version);
     for (key, row) in &records {
         for (named, seen) in &mut seen.records {
@@ -120,7 +73,79 @@ pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evalua
         seen,
         counters: counters.written(),
         records,
-        claims: claims_written,
+        claims,
+    }
+}
+
+/// Undoes what was not undone before, and returns the markers that say so.
+fn take_back<V: View>(
+    changeset: &Changeset,
+    view: &V,
+    counters: &mut Touched<'_, V>,
+) -> Vec<(ClaimKey, Option<Claim>)> {
+    let mut markers = Vec::new();
+    for takeback in &changeset.takebacks {
+        if existing(view, &takeback.once, changeset.at).is_none() {
+            counters.take_back(takeback);
+            let marker = Claim {
+                key: takeback.once,
+                value: Vec::new(),
+                expires_at: takeback.expires_at,
+            };
+            markers.push((takeback.once, Some(marker)));
+        }
+    }
+    markers
+}
+
+/// Decides every charge on what results from those before it, and counts it where it counts.
+fn charge<V: View>(changeset: &Changeset, view: &V, counters: &mut Touched<'_, V>) -> Vec<CounterSeen> {
+    let now = changeset.at;
+    let live = |key: &RecordKey| {
+        view.record(key)
+            .is_some_and(|row| !row.is_outlived(now) && row.is_live(now))
+    };
+    let counts = |charge: &Charge| {
+        charge.mode != Mode::Probe && (charge.when_live.is_empty() || charge.when_live.iter().any(live))
+    };
+    let charges = changeset.charges.iter();
+    charges
+        .map(|charge| counters.charge(charge, counts(charge)))
+        .collect()
+}
+
+/// The records that are named, and whether one is not what it was expected to be.
+fn look_at_records(changeset: &Changeset, view: &impl View, seen: &mut Seen) {
+    let found = |key: &RecordKey| view.record(key).filter(|row| !row.is_outlived(changeset.at));
+    for change in &changeset.records {
+        let row = found(&change.key);
+        seen.conflict |= match change.expect {
+            Expect::Absent => row.is_some(),
+            Expect::At(version) => row.as_ref().is_none_or(|row| row.version != version),
+        };
+        seen.records.push((change.key, row));
+    }
+    seen.records
+        .extend(changeset.reads.iter().map(|key| (*key, found(key))));
+}
+
+/// A claim that still holds.
+fn existing(view: &impl View, key: &ClaimKey, now: Timestamp) -> Option<Claim> {
+    view.claim(key).filter(|claim| claim.expires_at > now)
+}
+
+/// Nothing is written, and nothing counted as charged.
+fn refused(mut seen: Seen) -> Evaluation {
+    for counter in &mut seen.counters {
+        counter.after = counter.before.clone();
+        counter.charged = false;
+    }
+    Evaluation {
+        applied: false,
+        seen,
+        counters: Vec::new(),
+        records: Vec::new(),
+        claims: Vec::new(),
     }
 }
 

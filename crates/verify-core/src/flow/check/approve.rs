@@ -3,7 +3,7 @@
 use crate::event::{Event, EventKind};
 use crate::outcome::{Answer, Approval, Fault};
 use crate::policy::Disclosure;
-use crate::record::{ApprovalMark, CodeOf, Entry, Record, Status};
+use crate::record::{ApprovalMark, CodeOf, Delivery, Entry, Record, Status};
 use crate::seed::Seed;
 use crate::store::StoreAnswer;
 use crate::time::Timestamp;
@@ -67,8 +67,11 @@ impl Approve {
         let check = &self.check;
         // The reset forgets what the lockout had closed, so that is written down first.
         let closed = check.board.closed_before(self.clock);
-        write_down_ends(&mut record, closed, self.clock, |entry| {
-            entry.identity.standing == check.who.standing
+        write_down_ends(&mut record, self.clock, |entry| {
+            match entry.identity.standing == check.who.standing {
+                true => closed.of(&check.who, entry),
+                false => Timestamp::ZERO,
+            }
         });
         let Ok(row) = record.encode() else {
             return self.check.ctx.fault(store_fault());
@@ -84,7 +87,7 @@ impl Approve {
             verification: Some(print_of(self.nonce)),
             channel: record
                 .entry(&self.nonce)
-                .and_then(|entry| entry.deliveries.last())
+                .and_then(carried_by)
                 .map(|last| last.channel),
             ..check.event(EventKind::Approved, now)
         }];
@@ -148,9 +151,15 @@ impl Approve {
     }
 }
 
+/// The delivery that an approval names: the last that may have carried the code, not one that surely did not.
+fn carried_by(entry: &Entry) -> Option<&Delivery> {
+    let sent = |delivery: &&Delivery| delivery.status().may_have_sent();
+    entry.deliveries.iter().rfind(sent).or(entry.deliveries.last())
+}
+
 /// The approval of a verification, made from what its record says: the same whenever it is made again.
 pub(in crate::flow) fn approval(ctx: &Context, who: &Who, entry: &Entry) -> Answer {
-    let Some((mark, last)) = entry.approval.as_ref().zip(entry.deliveries.last()) else {
+    let Some((mark, last)) = entry.approval.as_ref().zip(carried_by(entry)) else {
         return Answer::Fault(store_fault());
     };
     let test = entry.code == CodeOf::Test;

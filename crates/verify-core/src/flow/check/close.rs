@@ -10,7 +10,7 @@ use crate::time::{SKEW, Timestamp};
 use crate::vocabulary::Standing;
 
 use super::Check;
-use crate::flow::board::{Board, Kind, run_of, window_of};
+use crate::flow::board::{Board, Closed, Kind, run_of, window_of};
 use crate::flow::cancel::{announce, conclude_request};
 use crate::flow::context::Context;
 use crate::flow::place::write_down_ends;
@@ -23,8 +23,8 @@ use crate::flow::view::print_of;
 pub(in crate::flow) struct Close {
     check: Check,
     record: Record,
-    /// What was issued before this is closed.
-    closed: Timestamp,
+    /// What the lockouts close.
+    closed: Closed,
     answer: Answer,
     takebacks: Vec<Takeback>,
     conclude: Option<ConcludeRequest>,
@@ -38,7 +38,7 @@ pub(in crate::flow) struct Told {
 }
 
 impl Close {
-    pub(super) fn new(check: Check, record: Record, closed: Timestamp, answer: Answer) -> Self {
+    pub(super) fn new(check: Check, record: Record, closed: Closed, answer: Answer) -> Self {
         Self {
             check,
             record,
@@ -58,8 +58,11 @@ impl Close {
         let check = &self.check;
         let mut record = self.record.clone();
         let clock = now.max(record.newest()).max(check.board.newest());
-        let exhausted = write_down_ends(&mut record, self.closed, clock, |entry| {
-            check.who.may_meet(entry) || entry.identity.standing == check.who.standing
+        let exhausted = write_down_ends(&mut record, clock, |entry| {
+            match check.who.may_meet(entry) || entry.identity.standing == check.who.standing {
+                true => self.closed.of(&check.who, entry),
+                false => Timestamp::ZERO,
+            }
         });
         // Closing ends what is pending, so it has the room of known callers.
         let mut changeset = check.ctx.changeset(now, Standing::Known);

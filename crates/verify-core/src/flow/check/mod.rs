@@ -19,7 +19,7 @@ use crate::store::{Claim, ClaimKey, ClaimKind, RecordKind, Seen, StoreAnswer};
 use crate::time::{Timestamp, Until};
 
 use super::FLOW_BUDGET;
-use super::board::{Board, Kind, fixpoint};
+use super::board::{Board, Closed, Kind, fixpoint};
 use super::carrier::own_code;
 use super::context::Context;
 use super::place::Place;
@@ -196,8 +196,9 @@ impl Check {
     fn decide(mut self, record: Record, now: Timestamp) -> Step {
         let clock = now.max(record.newest()).max(self.board.newest());
         let closed = self.board.closed_before(clock);
-        let open =
-            |entry: &&Entry| self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued >= closed;
+        let open = |entry: &&Entry| {
+            self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued >= closed.of_own()
+        };
         let mine: Vec<Entry> = record.entries.iter().rev().filter(open).cloned().collect();
         if mine.is_empty() {
             return self.nothing_pending(record, closed, clock, now);
@@ -229,15 +230,15 @@ impl Check {
         !over && own_code(&self.ctx, &self.who, entry).is_some_and(|code| code.matches(&self.guess))
     }
 
-    fn nothing_pending(self, record: Record, closed: Timestamp, clock: Timestamp, now: Timestamp) -> Step {
+    fn nothing_pending(self, record: Record, closed: Closed, clock: Timestamp, now: Timestamp) -> Step {
         let live = record
             .entries
             .iter()
-            .any(|entry| entry.is_pending(clock) && entry.issued >= closed);
+            .any(|entry| entry.is_pending(clock) && entry.issued >= closed.of(&self.who, entry));
         let lags = record
             .entries
             .iter()
-            .any(|entry| entry.is_pending(clock) && entry.issued < closed);
+            .any(|entry| entry.is_pending(clock) && entry.issued < closed.of(&self.who, entry));
         let answer = Answer::Refused(not_found());
         if lags && !live {
             // A crash kept the closing from being written, so that this guess was counted though nothing is pending.
@@ -293,7 +294,7 @@ impl Check {
     /// No provider was asked, so nobody guessed: the failure goes back (I-67).
     fn not_asked(self, record: Record, now: Timestamp) -> Step {
         let back = self.failures_back();
-        Close::new(self, record, Timestamp::ZERO, Answer::Refused(unavailable()))
+        Close::new(self, record, Closed::default(), Answer::Refused(unavailable()))
             .taking_back(back)
             .write(now)
     }
@@ -301,8 +302,9 @@ impl Check {
     fn wrong(self, record: Record, now: Timestamp) -> Step {
         let clock = now.max(record.newest()).max(self.board.newest());
         let closes = self.board.closes_before(clock);
-        let ends =
-            |entry: &Entry| self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued < closes;
+        let ends = |entry: &Entry| {
+            self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued < closes.of_own()
+        };
         let exhausted = record.entries.iter().any(ends);
         let answer = Answer::WrongCode(WrongCode {
             status: if exhausted {

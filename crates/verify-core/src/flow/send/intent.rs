@@ -1,6 +1,7 @@
 //! The intent: one changeset that charges everything and records which provider is about to be called.
 
 use crate::event::{Event, EventKind};
+use crate::keys::{Print, PrintKind};
 use crate::outcome::{Answer, Refusal, RefusalCode};
 use crate::policy::{Resend, Then};
 use crate::record::{CodeOf, Delivery, Entry, RETENTION, Record, Status};
@@ -11,6 +12,8 @@ use crate::vocabulary::Channel;
 use super::judge::{Found, Go, Verdict};
 use super::{Attempt, Carrier, Send};
 use crate::flow::board::Kind;
+use crate::flow::carrier::{Carried, carriers};
+use crate::flow::context::Context;
 use crate::flow::place::{Place, write_down_ends};
 use crate::flow::step::{Step, StoreStep, StoreThen};
 use crate::flow::view::{contention, print_of, store_fault, view};
@@ -37,6 +40,13 @@ impl Send {
             waive_gap: false,
         };
         self.intend(nothing, &go, now)
+    }
+
+    /// From the top, as if nothing had been seen. What was seen before somebody else was asked is stale, and an intent
+    /// on nothing that expected those versions would put nothing in the place of what is pending.
+    pub(super) fn begin_again(mut self, now: Timestamp) -> Step {
+        self.place.forget();
+        self.intend_on_nothing(now)
     }
 
     pub(super) fn intend(mut self, found: Found, go: &Go, now: Timestamp) -> Step {
@@ -91,8 +101,12 @@ impl Send {
             return None;
         }
         let carrier = rest.remove(0);
-        write_down_ends(&mut record, self.board.closed_before(clock), clock, |entry| {
-            entry.identity.standing == self.who.standing
+        let closed = self.board.closed_before(clock);
+        write_down_ends(&mut record, clock, |entry| {
+            match entry.identity.standing == self.who.standing {
+                true => closed.of(&self.who, entry),
+                false => Timestamp::ZERO,
+            }
         });
         let nonce = match go.entry {
             Some(nonce) => nonce,
@@ -146,6 +160,8 @@ impl Send {
     /// A resend: the same code, or under `resend = "new"` and for decoys a new one with a life of its own.
     pub(super) fn renew(&self, entry: &mut Entry, carrier: &Carrier, keeps: bool, clock: Timestamp) {
         let rules = self.ctx.policy.code_for(self.who.purpose());
+        // Nobody may tell a decoy by a life that a resend extends.
+        let lives_on = entry.code == CodeOf::Decoy && self.keeps_life();
         match &mut entry.code {
             CodeOf::Own { key, generation, .. } if keeps && rules.resend == Resend::New => {
                 *generation = generation.wrapping_add(1);
@@ -156,15 +172,23 @@ impl Send {
                 entry.code = carrier.fresh_code(&self.ctx, &self.who);
             }
         }
-        entry.issued = clock;
-        entry.expires = clock + rules.ttl;
+        if !lives_on {
+            entry.issued = clock;
+            entry.expires = clock + rules.ttl;
+        }
+    }
+
+    /// True when a resend by this channel would leave the life of a real code as it is.
+    fn keeps_life(&self) -> bool {
+        let same = self.ctx.policy.code_for(self.who.purpose()).resend == Resend::Same;
+        let (real, _) = carriers(&self.ctx, &self.who, self.channel);
+        same || real
+            .first()
+            .is_some_and(|carrier| matches!(carrier.code, Carried::Managed { .. }))
     }
 
     fn claim(&self, attempt: &Attempt, expires: Timestamp) -> Option<Claim> {
-        let idempotency = self
-            .idempotency
-            .as_ref()
-            .filter(|idempotency| !idempotency.taken_over)?;
+        let idempotency = self.idempotency.as_ref()?;
         let value = ClaimValue {
             body: *idempotency.body.as_bytes(),
             nonce: attempt.nonce,
@@ -287,12 +311,26 @@ impl Intent {
             match claimed(claim, idempotency, &found, now) {
                 Claimed::Answer(nonce) => return send.repeated(nonce, &found, now),
                 Claimed::Refuse(refusal) => return send.ctx.refuse(refusal),
-                // Its send reached nobody and its flow is gone: the key is this flow's now.
-                Claimed::Free => idempotency.taken_over = true,
+                // Its send reached nobody and its flow is gone. The claim stays, so the next one stands for the key.
+                Claimed::Free => {
+                    idempotency.key.print = next_claim(&send.ctx, claim);
+                    return match send.ctx.try_again() && !send.ctx.is_late(now) {
+                        true => send.begin_again(now),
+                        false => send.ctx.refuse(contention()),
+                    };
+                }
             }
         }
         send.judged(found, now)
     }
+}
+
+/// What stands for an idempotency key after the claim of a send that reached nobody: always the same.
+fn next_claim(ctx: &Context, claim: &Claim) -> Print {
+    let dead = [claim.key.print.as_bytes().as_slice(), &claim.value].concat();
+    ctx.keys
+        .prints(PrintKind::IdempotencyKey, &ctx.service, &dead)
+        .newest()
 }
 
 enum Claimed {

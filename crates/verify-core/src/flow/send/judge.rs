@@ -77,7 +77,7 @@ impl Send {
             entry.identity.standing == self.who.standing
                 && self.who.may_meet(entry)
                 && entry.is_pending(at)
-                && entry.issued >= closed
+                && entry.issued >= closed.of_own()
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod intent;
 mod judge;
+mod request;
 mod settle;
 
 pub(super) use intent::Intent;
@@ -14,23 +15,24 @@ pub(super) use settle::Settle;
 use crate::command::SendRequest;
 use crate::keys::{Print, PrintKind};
 use crate::outcome::{Refusal, RefusalCode};
-use crate::policy::{CountryAction, Disclosure, RiskAction, RiskRules};
+use crate::policy::{Disclosure, RiskAction, RiskRules};
 use crate::port::{
     AssessRequest, Assessment, Detail, DispatchRequest, Dispatched, Rejection, RejectionKind, RiskLevel,
 };
 use crate::record::{Delivery, DeliveryStatus, Entry, Notes, Record};
-use crate::store::{ClaimKey, ClaimKind, RecordKind};
+use crate::store::{ClaimKey, RecordKind};
 use crate::time::Timestamp;
-use crate::token::{DeliveryToken, ProofToken, StepUpToken};
+use crate::token::{DeliveryToken, StepUpToken};
 use crate::vocabulary::Channel;
 
 use super::board::Board;
-use super::carrier::{Carrier, carriers, own_code};
+use super::carrier::{Carrier, own_code};
 use super::context::Context;
 use super::place::Place;
 use super::step::{AssessAnswer, AssessStep, AssessThen, DispatchStep, DispatchThen, Question, Step};
 use super::view::{fallback, with_fallback};
-use super::who::{Spelled, Who};
+use super::who::Who;
+use request::Parts;
 
 /// A send on its way.
 #[derive(Debug, Clone)]
@@ -59,8 +61,6 @@ pub(super) struct Send {
 struct Idempotency {
     key: ClaimKey,
     body: Print,
-    /// The claim is there already, left by a flow that died.
-    taken_over: bool,
 }
 
 /// The delivery that this flow recorded, in the record as it was written.
@@ -120,56 +120,6 @@ pub(super) fn start(mut ctx: Context, request: &SendRequest, now: Timestamp) -> 
         send.ask_for_a_human(None, now)
     } else {
         send.intend_on_nothing(now)
-    }
-}
-
-/// What the request alone decides.
-struct Parts {
-    who: Who,
-    channel: Channel,
-    carriers: Vec<Carrier>,
-    idempotency: Option<Idempotency>,
-    step_up_answered: bool,
-    human_wanted: bool,
-}
-
-impl Parts {
-    /// All that can be refused from the request alone, without a store call and without a charge.
-    fn of(ctx: &mut Context, request: &SendRequest, now: Timestamp) -> Result<Self, Refusal> {
-        let spelled = Spelled {
-            subject: request.subject.clone(),
-            purpose: request.purpose,
-            amount: request.amount.clone(),
-            payee: request.payee.clone(),
-        };
-        check_request(request)?;
-        let who = Who::of(ctx, &request.target, spelled, &request.caller, now)?;
-        let channel = channel_of(ctx, request, &who)?;
-        let screened = screen(ctx, &who, channel, now)?;
-        let private = ctx.policy.privacy.disclosure == Disclosure::Private;
-        let carriers = if screened.decoy || (request.decoy && private) {
-            vec![Carrier::decoy()]
-        } else if screened.test {
-            vec![Carrier::test()]
-        } else {
-            routed(ctx, &who, channel)?
-        };
-        let idempotency = request
-            .idempotency_key
-            .as_ref()
-            .map(|key| idempotency(ctx, key, request, &who, channel));
-        let step_up_answered = request
-            .proof
-            .as_ref()
-            .is_some_and(|proof| answers_step_up(ctx, &who, proof, now));
-        Ok(Self {
-            who,
-            channel,
-            carriers,
-            idempotency,
-            step_up_answered,
-            human_wanted: screened.human,
-        })
     }
 }
 
@@ -246,10 +196,8 @@ impl Send {
     /// The intent is recorded: the scorer first, then the provider.
     fn go(self, attempt: Attempt, now: Timestamp) -> Step {
         let risk = self.ctx.policy.risk_for(self.who.purpose());
-        if attempt.carrier.is_silent() {
-            return self.settle(attempt, Came::Accepted { upstream: None }, now);
-        }
-        if !risk.enabled {
+        // The scorer judges a decoy as it would the real thing: its answers must not tell who exists.
+        if !risk.enabled || attempt.carrier == Carrier::test() {
             return self.dispatch(attempt, now);
         }
         let question = Question::Risk(AssessRequest {
@@ -308,7 +256,7 @@ impl Send {
         };
         match attempt {
             Some(attempt) => self.act_on_risk(attempt, action, now),
-            None => self.intend_on_nothing(now),
+            None => self.begin_again(now),
         }
     }
 
@@ -379,6 +327,9 @@ impl Send {
     }
 
     fn dispatch(self, attempt: Attempt, now: Timestamp) -> Step {
+        if attempt.carrier.is_silent() {
+            return self.settle(attempt, Came::Accepted { upstream: None }, now);
+        }
         let late = Came::Rejected(Rejection {
             kind: RejectionKind::Down,
             retry_after: None,
@@ -455,187 +406,4 @@ impl Send {
         });
         with_fallback(&self.ctx, &self.who, refusal, channels)
     }
-}
-
-fn check_request(request: &SendRequest) -> Result<(), Refusal> {
-    let too_long = |field| Err(Refusal::new(RefusalCode::InvalidRequest, "is too long").field(field));
-    match request {
-        SendRequest {
-            locale: Some(locale), ..
-        } if locale.is_empty() || locale.len() > 35 => too_long("locale"),
-        SendRequest {
-            idempotency_key: Some(key),
-            ..
-        } if key.is_empty() || key.len() > 255 => too_long("Idempotency-Key"),
-        SendRequest {
-            human_check: Some(token),
-            ..
-        } if token.len() > 4096 => too_long("human_check"),
-        SendRequest { .. } => Ok(()),
-    }
-}
-
-fn channel_of(ctx: &Context, request: &SendRequest, who: &Who) -> Result<Channel, Refusal> {
-    let rules = ctx.policy.channels_for(who.purpose());
-    let channel = request.channel.unwrap_or(match who.to.fits(Channel::Email) {
-        true => Channel::Email,
-        false => rules.default,
-    });
-    if !who.to.fits(channel) {
-        return Err(Refusal::new(
-            RefusalCode::InvalidRequest,
-            "this channel does not reach such a destination: sms, call and whatsapp need a number, email a mailbox",
-        )
-        .field("channel"));
-    }
-    if !rules.enabled.contains(&channel) {
-        let refusal =
-            Refusal::new(RefusalCode::ChannelUnavailable, "this channel is not in use here").field("channel");
-        let channels = fallback(ctx, who, &Notes::default(), ctx.explanation.at, |tried| {
-            tried == channel
-        });
-        return Err(with_fallback(ctx, who, refusal, channels));
-    }
-    Ok(channel)
-}
-
-/// What the country and the kind of destination say.
-#[derive(Default)]
-struct Screened {
-    human: bool,
-    decoy: bool,
-    test: bool,
-}
-
-fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Result<Screened, Refusal> {
-    let policy = std::sync::Arc::clone(&ctx.policy);
-    if let Some(test) = policy.tests.iter().find(|test| test.to == who.to.canonical()) {
-        ctx.hit("test_destination", 0, None, None);
-        // After its date it is neither sent to nor approved.
-        let over = Refusal::new(RefusalCode::Blocked, "this cannot be sent to");
-        return if now < test.until {
-            Ok(Screened {
-                test: true,
-                ..Screened::default()
-            })
-        } else {
-            Err(over)
-        };
-    }
-    let country = who.to.country();
-    let action = country.map_or(CountryAction::Allow, |country| {
-        policy
-            .countries
-            .listed
-            .get(&country)
-            .copied()
-            .unwrap_or(policy.countries.default)
-    });
-    let premium = who.to.is_premium() && !policy.numbers.premium_rate_allowed;
-    let disposable = who.to.is_disposable() && !policy.email.disposable_allowed;
-    let rule = if premium {
-        "premium_rate"
-    } else if disposable {
-        "disposable"
-    } else {
-        "country"
-    };
-    if premium || disposable || action == CountryAction::Block {
-        ctx.hit(rule, 0, None, None);
-        if policy.privacy.disclosure == Disclosure::Private {
-            return Ok(Screened {
-                decoy: true,
-                ..Screened::default()
-            });
-        }
-        return Err(Refusal::new(RefusalCode::Blocked, "this cannot be sent to"));
-    }
-    let limited = country.and_then(|country| policy.countries.channels.get(&country));
-    if limited.is_some_and(|channels| !channels.contains(&channel)) {
-        ctx.hit("country_channels", 0, None, None);
-        let refusal = Refusal::new(
-            RefusalCode::ChannelUnavailable,
-            "this channel does not reach this country",
-        );
-        let channels = fallback(ctx, who, &Notes::default(), now, |tried| tried == channel);
-        return Err(with_fallback(ctx, who, refusal, channels));
-    }
-    if action == CountryAction::Monitor {
-        ctx.hit("country_monitor", 0, None, None);
-    }
-    Ok(Screened {
-        human: action == CountryAction::HumanCheck,
-        ..Screened::default()
-    })
-}
-
-fn routed(ctx: &mut Context, who: &Who, channel: Channel) -> Result<Vec<Carrier>, Refusal> {
-    let (found, configured) = carriers(ctx, who, channel);
-    if !found.is_empty() {
-        return Ok(found);
-    }
-    let now = ctx.explanation.at;
-    let channels = fallback(ctx, who, &Notes::default(), now, |tried| tried == channel);
-    let refusal = match configured {
-        true => {
-            ctx.hit("breaker", 0, None, None);
-            Refusal::new(
-                RefusalCode::ProviderUnavailable,
-                "nobody can carry this just now; try again in a while",
-            )
-        }
-        false => Refusal::new(
-            RefusalCode::ChannelUnavailable,
-            "nobody carries this channel here",
-        )
-        .field("channel"),
-    };
-    Err(with_fallback(ctx, who, refusal, channels))
-}
-
-fn idempotency(ctx: &Context, key: &str, request: &SendRequest, who: &Who, channel: Channel) -> Idempotency {
-    let key = ctx
-        .keys
-        .prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes())
-        .newest();
-    let mut body = Vec::new();
-    let fields = [
-        Some(who.to.canonical()),
-        Some(channel.as_str()),
-        Some(who.purpose().as_str()),
-        who.spelled.subject.as_deref(),
-        who.spelled.amount.as_deref(),
-        who.spelled.payee.as_deref(),
-        request.locale.as_deref(),
-        Some(who.standing.as_str()),
-    ];
-    for field in fields {
-        let text = field.unwrap_or_default();
-        body.push(u8::from(field.is_some()));
-        body.extend_from_slice(&(text.len() as u64).to_be_bytes());
-        body.extend_from_slice(text.as_bytes());
-    }
-    let body = ctx.keys.prints(PrintKind::Request, &ctx.service, &body).newest();
-    Idempotency {
-        key: ClaimKey {
-            kind: ClaimKind::Send,
-            print: key,
-        },
-        body,
-        taken_over: false,
-    }
-}
-
-/// A proof answers a step-up when it is of this subject and was given by a factor stronger than what it steps up from.
-/// No such factor exists yet, so today no proof does; the comparison is what a factor will have to pass.
-fn answers_step_up(ctx: &Context, who: &Who, proof: &str, now: Timestamp) -> bool {
-    use crate::token::Assurance;
-    let proof: Option<ProofToken> = ctx.keys.open_token(&ctx.service, now, proof).ok();
-    proof.is_some_and(|proof| {
-        let same = match (&who.subject, &proof.subject) {
-            (Some(prints), Some(print)) => prints.contains(print),
-            (None, _) | (_, None) => false,
-        };
-        same && proof.assurance > Assurance::PhoneRestricted
-    })
 }

@@ -138,11 +138,7 @@ impl Settle {
         if !keeps && !carrier.can_carry(&entry.code) {
             self.send.renew(entry, &carrier, false, clock);
         }
-        let id = self
-            .send
-            .ctx
-            .seed
-            .bytes(&format!("delivery {}", entry.deliveries.len()));
+        let id = self.send.ctx.seed.bytes(&format!("failover {}", rest.len()));
         let provider: ProviderName = carrier.provider.clone();
         entry.add_delivery(Delivery::dispatching(
             id,
