@@ -15,9 +15,5 @@ fn every_row_has_a_figure() {
 #[test]
 fn the_rows_about_memory_follow_what_a_send_keeps() {
     let rows = verify_bench::rows::memory::memory(10, || 0).unwrap();
-    assert!(
-        rows[1].made_of.starts_with("4.0 counters and 1.0 records"),
-        "{}",
-        rows[1]
-    );
+    assert!(rows[1].made_of.contains(" 1.0 records each"), "{}", rows[1]);
 }

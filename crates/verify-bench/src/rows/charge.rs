@@ -37,7 +37,7 @@ pub fn charge(effort: Effort) -> Measured<Vec<Row>> {
 fn row(effort: Effort, keys: u64) -> Measured<Row> {
     let mut ours = Charges::on(keys);
     let mut floor = Governed::on(keys);
-    let batch = effort.batch * 5;
+    let batch = effort.batch * 20;
     let compared = compare(effort.rounds, || ours.sample(batch), || floor.sample(batch))?;
     Ok(Row {
         work: format!("one window charge, {keys} keys"),

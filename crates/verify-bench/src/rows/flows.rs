@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use verify_core::command::Command;
+use verify_core::destination::Destination;
 use verify_core::keys::{Keys, Print};
 use verify_core::outcome::Answer;
 use verify_core::port::{DispatchRequest, Dispatched};
@@ -30,6 +30,38 @@ const CODE: usize = 1;
 /// A code that nobody was sent, but for one person in a million.
 const WRONG: &str = "000000";
 
+/// The row that everything else is read against: what reading a number costs.
+fn read_a_number(effort: Effort) -> Measured<Row> {
+    let rules = &policy().default.email;
+    let mut bare = Bare::new(
+        Needs {
+            prepared: 1,
+            fresh: 0,
+            keys: 0,
+        },
+        false,
+    );
+    let batch = effort.batch;
+    let numbers: Vec<String> = (0..batch as u64).map(number).collect();
+    let ours = || {
+        timed(batch, || {
+            let read = |text: &String| Destination::parse(text, None, rules).is_ok();
+            match numbers.iter().all(read) {
+                true => Ok(()),
+                false => Err(BenchError::OtherOutcome("number")),
+            }
+        })
+    };
+    let compared = compare(effort.rounds, ours, || bare.sample(batch))?;
+    Ok(Row {
+        work: "reading a phone number (libphonenumber), in each of the rows above".to_owned(),
+        figure: compared.product,
+        unit: "ns",
+        target: Target::None,
+        made_of: format!("one HMAC takes {:.0} ns", compared.floor.median),
+    })
+}
+
 /// The rows: a wrong check, a refused send, and a refused send through the engine.
 ///
 /// # Errors
@@ -39,24 +71,27 @@ pub fn flows(effort: Effort) -> Measured<Vec<Row>> {
         wrong_check(effort)?,
         refused_send(effort)?,
         refused_send_through_the_engine(effort)?,
+        read_a_number(effort)?,
     ])
 }
 
 fn wrong_check(effort: Effort) -> Measured<Row> {
     let (mut scene, store) = (Scene::new(), MemStore::new().without_outbox());
-    let mut person = 0_u64;
-    scene.send_to(person, |changeset| store.apply_now(changeset))?;
-    let needs = Needs::of(&mut scene, &store, check(person, WRONG), CODE);
+    scene.send_to(0, |changeset| store.apply_now(changeset))?;
+    let needs = Needs::of(&mut scene, &store, check(0, WRONG), CODE);
     let mut bare = Bare::new(needs, true);
     let batch = effort.batch;
+    let mut person = 0;
     let ours = || {
-        let first = person + 1;
-        for _ in 0..batch {
-            person += 1;
-            scene.send_to(person, |changeset| store.apply_now(changeset))?;
+        // A store of its own for each sample, so that it does not grow while it is measured.
+        let store = MemStore::new().without_outbox();
+        let people = person..person + batch as u64;
+        person = people.end;
+        for n in people.clone() {
+            scene.send_to(n, |changeset| store.apply_now(changeset))?;
         }
-        let checks: Vec<_> = (first..=person).map(|n| check(n, WRONG)).collect();
-        let sample = timed(batch, || {
+        let checks: Vec<_> = people.map(|n| check(n, WRONG)).collect();
+        timed(batch, || {
             for command in checks {
                 let outcome = scene.run(command, |changeset| store.apply_now(changeset));
                 if !matches!(outcome.answer, Answer::WrongCode(_) | Answer::Approved(_)) {
@@ -64,10 +99,7 @@ fn wrong_check(effort: Effort) -> Measured<Row> {
                 }
             }
             Ok(())
-        });
-        // What was sent a while ago goes, so that the store does not grow while it is measured.
-        scene.advance(Duration::from_secs(120));
-        sample
+        })
     };
     let compared = compare(effort.rounds, ours, || bare.sample(batch))?;
     Ok(row(

@@ -18,7 +18,7 @@ pub fn growth(effort: Effort) -> Measured<Vec<Row>> {
     let few = 1_000.min(effort.most_keys);
     let (mut small, mut large) = (Charges::on(few), Charges::on(effort.most_keys));
     let (mut small_map, mut large_map) = (Map::on(few), Map::on(effort.most_keys));
-    let batch = effort.batch * 5;
+    let batch = effort.batch * 20;
     let (mut ratios, mut ours, mut maps) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..effort.rounds {
         let store = (small.sample(batch)?.nanos(), large.sample(batch)?.nanos());

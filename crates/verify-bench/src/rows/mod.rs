@@ -26,7 +26,7 @@ impl Effort {
     /// What a published figure takes: some minutes.
     pub const FULL: Self = Self {
         rounds: 31,
-        batch: 4_000,
+        batch: 1_000,
         most_keys: 1_000_000,
     };
     /// Enough to see that every row still runs. Its figures mean nothing.
