@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use foldhash::fast::RandomState;
 use verify_core::limit::Counter;
 use verify_core::store::{Claim, ClaimKey, CounterKey, RecordKey, Room, Row};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
 use crate::capacity::ShardCaps;
-use crate::expiring_map::{ExpiringMap, Transient};
+use crate::expiring_map::{ExpiringMap, Hashed, Transient};
 
 /// With every newcomer that many others are looked at, so that what is outlived goes faster than what is new comes.
 /// What is there already is changed without that: it takes no memory, and a look at others costs cache misses.
@@ -57,55 +58,60 @@ pub(crate) struct Newcomers {
 }
 
 /// The part of a store that one lock covers.
-#[derive(Default)]
 pub(crate) struct Shard {
     pub(crate) counters: ExpiringMap<CounterKey, KeptCounter>,
     pub(crate) records: ExpiringMap<RecordKey, Row>,
     pub(crate) claims: ExpiringMap<ClaimKey, KeptClaim>,
-    due: BTreeSet<(Timestamp, ServiceId, RecordKey)>,
+    /// When records are due, and their hashes: a third of the memory that their keys would take. Should two records
+    /// that are due in the same millisecond share all 64 bits, the next command repairs what no tick does.
+    due: BTreeSet<(Timestamp, u64)>,
 }
 
 impl Shard {
-    pub(crate) fn put_counter(
-        &mut self,
-        service: &ServiceId,
-        key: CounterKey,
-        counter: KeptCounter,
-        at: Timestamp,
-    ) {
-        if self.counters.put(service, key, counter).is_none() {
+    /// An empty shard. All shards of a store have the same hasher: see [`Hashed`].
+    pub(crate) fn new(hasher: RandomState) -> Self {
+        Self {
+            counters: ExpiringMap::new(hasher.clone()),
+            records: ExpiringMap::new(hasher.clone()),
+            claims: ExpiringMap::new(hasher),
+            due: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn put_counter(&mut self, key: &Hashed<'_, CounterKey>, counter: KeptCounter, at: Timestamp) {
+        if self.counters.put(key, counter).is_none() {
             self.counters.sweep(at, SWEPT_BY_A_NEWCOMER, |_, _| {});
         }
     }
 
-    pub(crate) fn put_claim(&mut self, service: &ServiceId, claim: Claim, at: Timestamp) {
+    pub(crate) fn put_claim(&mut self, key: &Hashed<'_, ClaimKey>, claim: Claim, at: Timestamp) {
         let kept = KeptClaim {
             value: claim.value,
             expires_at: claim.expires_at,
         };
-        if self.claims.put(service, claim.key, kept).is_none() {
+        if self.claims.put(key, kept).is_none() {
             self.claims.sweep(at, SWEPT_BY_A_NEWCOMER, |_, _| {});
         }
     }
 
-    pub(crate) fn put_record(&mut self, service: &ServiceId, key: RecordKey, row: Row, at: Timestamp) {
+    pub(crate) fn put_record(&mut self, key: &Hashed<'_, RecordKey>, row: Row, at: Timestamp) {
         let due = row.due;
-        let before = self.records.put(service, key, row);
+        let before = self.records.put(key, row);
         let is_new = before.is_none();
         if let Some(before) = before.and_then(|row| row.due) {
-            self.due.remove(&(before, service.clone(), key));
+            self.due.remove(&(before, key.hash));
         }
         if let Some(due) = due {
-            self.due.insert((due, service.clone(), key));
+            self.due.insert((due, key.hash));
         }
         if is_new {
             self.sweep_records(at, SWEPT_BY_A_NEWCOMER);
         }
     }
 
-    pub(crate) fn delete_record(&mut self, service: &ServiceId, key: RecordKey) {
-        if let Some(due) = self.records.remove(service, &key).and_then(|row| row.due) {
-            self.due.remove(&(due, service.clone(), key));
+    pub(crate) fn delete_record(&mut self, key: &Hashed<'_, RecordKey>) {
+        if let Some(due) = self.records.remove(key).and_then(|row| row.due) {
+            self.due.remove(&(due, key.hash));
         }
     }
 
@@ -114,17 +120,15 @@ impl Shard {
         self.counters.sweep(now, SWEPT_BY_A_TICK, |_, _| {});
         self.claims.sweep(now, SWEPT_BY_A_TICK, |_, _| {});
         self.sweep_records(now, SWEPT_BY_A_TICK);
-        let is_there = |service: &ServiceId, key: &RecordKey| {
-            self.records
-                .get(service, key)
-                .is_some_and(|row| !row.is_outlived(now))
+        let there = |(due, hash): &(Timestamp, u64)| {
+            let (scoped, row) = self.records.of_hash(*hash)?;
+            (!row.is_outlived(now)).then(|| (*due, scoped.service.clone(), scoped.key))
         };
         self.due
             .iter()
-            .take_while(|(due, _, _)| *due <= now)
-            .filter(|(_, service, key)| is_there(service, key))
+            .take_while(|(due, _)| *due <= now)
+            .filter_map(there)
             .take(most)
-            .cloned()
             .collect()
     }
 
@@ -144,9 +148,9 @@ impl Shard {
 
     fn sweep_records(&mut self, at: Timestamp, most: usize) {
         let due_index = &mut self.due;
-        self.records.sweep(at, most, |scoped, row| {
+        self.records.sweep(at, most, |hash, row| {
             if let Some(due) = row.due {
-                due_index.remove(&(due, scoped.service, scoped.key));
+                due_index.remove(&(due, hash));
             }
         });
     }

@@ -44,10 +44,13 @@ impl MemStore {
     /// An empty store that holds at most this. Nothing is allocated ahead.
     pub fn with_capacity(capacity: Capacity) -> Self {
         let shards = capacity.shards();
+        let placement = Placement::over(shards);
         let events = Cap::new(capacity.events, capacity.reserved_for_known_percent);
         Self {
-            shards: (0..shards).map(|_| Mutex::new(Shard::default())).collect(),
-            placement: Placement::over(shards),
+            shards: (0..shards)
+                .map(|_| Mutex::new(Shard::new(placement.hasher())))
+                .collect(),
+            placement,
             caps: capacity.of_one_shard(),
             outbox: Some(Mutex::new(Outbox::new(events))),
             versions: AtomicU64::new(0),
