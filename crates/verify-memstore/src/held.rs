@@ -11,7 +11,7 @@ use verify_core::vocabulary::ServiceId;
 
 use crate::capacity::ShardCaps;
 use crate::expiring_map::{Hashed, Transient};
-use crate::shard::{KeptCounter, Newcomers, Shard};
+use crate::shard::{KeptCounter, KeptRow, Newcomers, Shard};
 
 /// Where a key lives.
 pub(crate) struct Placement {
@@ -233,7 +233,7 @@ impl View for Held<'_> {
 
     fn record(&self, key: &RecordKey) -> Option<Row> {
         let hashed = self.hashed(key);
-        self.shard(&hashed)?.records.get(&hashed).cloned()
+        self.shard(&hashed)?.records.get(&hashed).map(KeptRow::row)
     }
 
     fn claim(&self, key: &ClaimKey) -> Option<Claim> {

@@ -116,8 +116,8 @@ impl MemStore {
             for (scoped, kept) in shard.counters.iter() {
                 out = postcard::to_extend(&(&scoped.service, scoped.key, &kept.state, kept.expires_at), out)?;
             }
-            for (scoped, row) in shard.records.iter() {
-                out = postcard::to_extend(&(&scoped.service, scoped.key, row), out)?;
+            for (scoped, kept) in shard.records.iter() {
+                out = postcard::to_extend(&(&scoped.service, scoped.key, kept.row()), out)?;
             }
             for (scoped, kept) in shard.claims.iter() {
                 out = postcard::to_extend(&(&scoped.service, scoped.key, &kept.value, kept.expires_at), out)?;
