@@ -19,7 +19,8 @@ install() { # package, command that it brings
 
 # reqwest's TLS builds a little C; the page's test drives a real browser.
 command -v cc >/dev/null || install gcc cc || { echo "a C compiler is needed: apt-get install gcc" >&2; exit 1; }
-install chromium chromium || skipped+=("the page in a browser: chromium cannot be installed here")
+{ install chromium chromium && install chromium-driver chromedriver; } ||
+  skipped+=("the page in a browser: chromium and chromium-driver cannot be installed here")
 
 if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; else skipped+=("formatting: no rustfmt"); fi
 if cargo clippy --version >/dev/null 2>&1; then

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use verify_core::command::{CheckRequest, Command, SendRequest, TickRequest};
 use verify_core::flow::Step;
+use verify_core::keys::Keys;
 use verify_core::outcome::{Answer, RefusalCode};
 use verify_core::port::{Inquired, RejectionKind, RiskLevel};
 use verify_core::vocabulary::{Channel, ServiceId};
 use verify_testkit::explore::{Kinds, World};
-use verify_tests::{BOTH, TO, approved, check, code, policy, record, refused, send, sent, status, wrong};
+use verify_tests::{
+    BOTH, TO, approved, check, code, policy, record, redeem, refused, send, sent, status, world, wrong,
+};
 
 const PRIVATE: &str = "version = 1\n[privacy]\ndisclosure = \"private\"\n";
 
@@ -198,4 +201,79 @@ fn i53_a_used_up_limit_on_failures_holds_a_send_back() {
     world.run(check(&bad));
     world.advance(Duration::from_secs(31));
     assert_eq!(refused(world.run(send()).0.answer).code, RefusalCode::RateLimited);
+}
+
+#[test]
+fn i29_an_idempotency_key_outlives_a_rotation_of_keys() {
+    let mut world = world(Kinds::Own);
+    let keyed = || {
+        Command::Send(SendRequest {
+            idempotency_key: Some("k".into()),
+            ..SendRequest::to(TO)
+        })
+    };
+    let id = sent(world.run(keyed()).0.answer).id;
+    world.use_keys(Keys::generate(&[7; 32]).rotated(&[9; 32]));
+    world.advance(Duration::from_secs(31));
+    assert!(matches!(world.run(keyed()).0.answer, Answer::Repeated(_)));
+    assert_eq!(world.dispatches, 1);
+    let check = CheckRequest {
+        idempotency_key: Some("c".into()),
+        ..CheckRequest::of(id, code(&world))
+    };
+    let first = approved(world.run(Command::Check(check.clone())).0.answer);
+    world.use_keys(Keys::generate(&[7; 32]).rotated(&[9; 32]).rotated(&[11; 32]));
+    let again = approved(world.run(Command::Check(check)).0.answer);
+    let id_of = |proof: &str| world.clone().run(Command::Redeem(redeem(proof))).0.answer;
+    assert_eq!(id_of(&first.proof), id_of(&again.proof));
+}
+
+#[test]
+fn i40_an_opt_out_is_not_told_under_private_disclosure() {
+    let mut world = World::new(
+        policy("version = 1\n[privacy]\ndisclosure = \"private\"\n"),
+        Kinds::Own,
+    );
+    world
+        .rejecting
+        .insert("own".into(), verify_core::port::RejectionKind::OptedOut);
+    let first = sent(world.run(send()).0.answer);
+    world.advance(Duration::from_secs(31));
+    assert_eq!(sent(world.run(send()).0.answer).id, first.id);
+    assert_eq!(
+        (world.dispatches, world.sent.len()),
+        (1, 0),
+        "remembered, and never sent"
+    );
+}
+
+#[test]
+fn a_view_counts_what_its_own_standing_has_left() {
+    let mut world = world(Kinds::Own);
+    sent(world.run(send()).0.answer);
+    let device = approved(world.run(check(&code(&world))).0.answer).device_token;
+    let mut known = SendRequest::to(TO);
+    known.caller.device_token = Some(device);
+    let id = sent(world.run(Command::Send(known)).0.answer).id;
+    world.advance(Duration::from_secs(31));
+    sent(world.run(send()).0.answer);
+    let Answer::Status(seen) = world.run(status(&id)).0.answer else {
+        panic!()
+    };
+    assert_eq!(seen.sends_left, 2, "the known caller sent once");
+}
+
+#[test]
+fn i29_a_check_of_another_subject_or_amount_is_another_request() {
+    let mut world = world(Kinds::Own);
+    sent(world.run(Command::Send(of("ann"))).0.answer);
+    let check = |subject: &str, code: &str| CheckRequest {
+        subject: Some(subject.into()),
+        idempotency_key: Some("k".into()),
+        ..CheckRequest::to(TO, code)
+    };
+    let right = code(&world);
+    approved(world.run(Command::Check(check("ann", &right))).0.answer);
+    let other = refused(world.run(Command::Check(check("eve", &right))).0.answer);
+    assert_eq!(other.code, RefusalCode::IdempotencyMismatch);
 }

@@ -237,8 +237,6 @@ refusal_codes! {
     StepUpRequired = "step_up_required",
     /// A human check is asked for.
     HumanCheckRequired = "human_check_required",
-    /// The next channel needs the person's consent.
-    ConsentRequired = "consent_required",
     /// Expired, used, canceled, exhausted, foreign or never there: all alike.
     NotFound = "not_found",
     /// This destination cannot be reached by this channel.

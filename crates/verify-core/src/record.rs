@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{KeyId, Print};
@@ -419,10 +420,7 @@ impl Record {
     /// # Errors
     /// [`StoreFault::Corrupt`] when it is none, or of a format that this version does not know.
     pub fn decode(row: &Row) -> Result<Self, StoreFault> {
-        match row.bytes.split_first() {
-            Some((&FORMAT, body)) => postcard::from_bytes(body).map_err(|_| StoreFault::Corrupt),
-            Some(_) | None => Err(StoreFault::Corrupt),
-        }
+        decoded(row)
     }
 
     /// The row that holds it, with its header.
@@ -430,13 +428,10 @@ impl Record {
     /// # Errors
     /// [`StoreFault::Corrupt`] when it cannot be written; there is no such record.
     pub fn encode(&self) -> Result<Row, StoreFault> {
-        let bytes = postcard::to_extend(self, vec![FORMAT]).map_err(|_| StoreFault::Corrupt)?;
-        let last = self
-            .entries
-            .iter()
-            .map(|entry| entry.expires)
-            .max()
-            .unwrap_or(Timestamp::ZERO);
+        let bytes = encoded(self)?;
+        let announced = self.concluding.iter().map(|concluding| concluding.until);
+        let expiries = self.entries.iter().map(|entry| entry.expires);
+        let last = expiries.chain(announced).max().unwrap_or(Timestamp::ZERO);
         let pending = || {
             self.entries
                 .iter()
@@ -515,10 +510,7 @@ impl Notes {
     /// # Errors
     /// As [`Record::decode`].
     pub fn decode(row: &Row) -> Result<Self, StoreFault> {
-        match row.bytes.split_first() {
-            Some((&FORMAT, body)) => postcard::from_bytes(body).map_err(|_| StoreFault::Corrupt),
-            Some(_) | None => Err(StoreFault::Corrupt),
-        }
+        decoded(row)
     }
 
     /// The row that holds them: durable when one of them is.
@@ -526,7 +518,7 @@ impl Notes {
     /// # Errors
     /// As [`Record::encode`].
     pub fn encode(&self) -> Result<Row, StoreFault> {
-        let bytes = postcard::to_extend(self, vec![FORMAT]).map_err(|_| StoreFault::Corrupt)?;
+        let bytes = encoded(self)?;
         let ends: Option<Vec<Timestamp>> = self.notes.iter().map(|note| note.until).collect();
         let lifetime = ends.map_or(Lifetime::Durable, |ends| {
             Lifetime::Until(ends.into_iter().max().unwrap_or(Timestamp::ZERO) + SKEW)
@@ -560,5 +552,18 @@ impl Notes {
             self.notes.retain(|note| note.channel != new.channel);
             self.notes.push(new);
         }
+    }
+}
+
+/// The version of the format, and the body behind it.
+fn encoded(body: &impl Serialize) -> Result<Vec<u8>, StoreFault> {
+    postcard::to_extend(body, vec![FORMAT]).map_err(|_| StoreFault::Corrupt)
+}
+
+/// The body, when the version is this one.
+fn decoded<T: DeserializeOwned>(row: &Row) -> Result<T, StoreFault> {
+    match row.bytes.split_first() {
+        Some((&FORMAT, body)) => postcard::from_bytes(body).map_err(|_| StoreFault::Corrupt),
+        Some(_) | None => Err(StoreFault::Corrupt),
     }
 }

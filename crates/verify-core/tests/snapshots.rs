@@ -180,6 +180,17 @@ fn record_format() {
 }
 
 #[test]
+fn an_announced_conclusion_keeps_its_record_even_without_a_verification() {
+    let record = Record {
+        entries: Vec::new(),
+        ..sample()
+    };
+    let until = record.concluding.as_ref().unwrap().until;
+    let row = record.encode().unwrap();
+    assert!(!row.is_outlived(until), "{:?}", row.lifetime);
+}
+
+#[test]
 fn a_record_of_another_format_is_refused_and_not_guessed_at() {
     let mut row = sample().encode().unwrap();
     if let Some(version) = row.bytes.first_mut() {

@@ -82,10 +82,9 @@ fn refused(engine: &Engine, refusal: &Refusal) -> Response {
         }
         RefusalCode::NotFound => StatusCode::NOT_FOUND,
         RefusalCode::ProviderUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        RefusalCode::Blocked
-        | RefusalCode::StepUpRequired
-        | RefusalCode::HumanCheckRequired
-        | RefusalCode::ConsentRequired => StatusCode::FORBIDDEN,
+        RefusalCode::Blocked | RefusalCode::StepUpRequired | RefusalCode::HumanCheckRequired => {
+            StatusCode::FORBIDDEN
+        }
         RefusalCode::Conflict | RefusalCode::InProgress => StatusCode::CONFLICT,
         RefusalCode::InvalidRequest
         | RefusalCode::InvalidDestination

@@ -117,34 +117,63 @@ struct Endless;
 
 async fn drive(outside: &Outside, machine: &Machine, mut step: Step) -> Result<(Outcome, usize), Endless> {
     let policies = Arc::clone(machine.policies());
+    let mut clock = FlowClock::start(outside);
     for taken in 0..=MOST_STEPS {
         step = match step {
             Step::Store(it) => {
                 let answer = outside.apply(it.changeset(), it.not_after()).await;
-                it.resume(outside.now(), answer)
+                it.resume(clock.now(), answer)
             }
             Step::Assess(it) => {
                 let answer = outside.assess(it.question(), &policies, it.not_after()).await;
-                it.resume(outside.now(), answer)
+                it.resume(clock.now(), answer)
             }
             Step::Dispatch(it) => {
                 let answer = outside.dispatch(it.request(), it.not_after()).await;
-                it.resume(outside.now(), answer)
+                it.resume(clock.now(), answer)
             }
             Step::Compare(it) => {
                 let answer = outside.compare(it.request(), it.not_after()).await;
-                it.resume(outside.now(), answer)
+                it.resume(clock.now(), answer)
             }
             Step::Inquire(it) => {
                 let answer = outside.inquire(it.request(), it.not_after()).await;
-                it.resume(outside.now(), answer)
+                it.resume(clock.now(), answer)
             }
             Step::Conclude(it) => {
                 let answer = outside.conclude(it.request(), it.not_after()).await;
-                it.resume(outside.now(), answer)
+                it.resume(clock.now(), answer)
             }
             Step::Done(outcome) => return Ok((*outcome, taken)),
         };
     }
     Err(Endless)
+}
+
+/// The time as a flow sees it. It does not run back while the flow is under way: a clock that jumps back would give it a
+/// longer life than its deadline, and a repair that began meanwhile could meet a message that leaves late.
+struct FlowClock<'a> {
+    outside: &'a Outside,
+    newest: Timestamp,
+    since: Instant,
+}
+
+impl<'a> FlowClock<'a> {
+    fn start(outside: &'a Outside) -> Self {
+        Self {
+            newest: outside.now(),
+            outside,
+            since: Instant::now(),
+        }
+    }
+
+    fn now(&mut self) -> Timestamp {
+        let read = self.outside.now();
+        if read < self.newest {
+            return self.newest + self.since.elapsed();
+        }
+        self.newest = read;
+        self.since = Instant::now();
+        read
+    }
 }

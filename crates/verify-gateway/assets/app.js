@@ -39,7 +39,6 @@ function inWords(problem) {
     case "blocked": return "We can’t send a code there. Please contact support.";
     case "step_up_required": return "For this sign-in, another way to confirm it’s you is needed, such as an authenticator app.";
     case "human_check_required": return "Please show first that you’re a person.";
-    case "consent_required": return "Please agree first to being reached another way.";
     case "provider_unavailable": return `We can’t send codes just now.${wait || " Please try again shortly."}${offer}`;
     case "store_unavailable":
     case "overloaded": return "We’re having trouble just now. Please try again in a moment.";
@@ -194,7 +193,8 @@ function bubble(message) {
   const time = new Date(message.at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   head.append(span(kind), span(time));
   const text = document.createElement("div");
-  text.textContent = message.channel === "call" ? `“${message.body}”` : message.body;
+  // Spoken digits stay on one line.
+  text.textContent = message.channel === "call" ? `“${message.body.replace(/(\d) (?=\d)/g, "$1\u00a0")}”` : message.body;
   item.append(head, text);
   if (message.code) {
     const button = document.createElement("button");
@@ -239,7 +239,7 @@ function paintVerification(verification) {
   const expires = Math.max(0, verification.expires_in - since());
   const resend = verification.resend_in === null ? null : Math.max(0, Math.ceil(verification.resend_in - since()));
   const wait = Math.max(0, Math.ceil((state.checkFrom - now()) / 1000));
-  $("expires").textContent = pending && expires > 0 ? countdown(expires) : "Over";
+  $("expires").textContent = pending && expires > 0 ? countdown(expires) : "None";
   $("resend-in").textContent = resend === null ? "Not now" : resend > 0 ? countdown(resend) : "Now";
   $("tries").textContent = pending ? verification.checks_left : "None";
   $("check").disabled = state.busy || wait > 0 || !pending || expires <= 0;

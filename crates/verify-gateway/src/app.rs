@@ -106,6 +106,11 @@ impl Desk {
         self.caller.service.clone()
     }
 
+    /// The caller's name.
+    pub fn caller_name(&self) -> &str {
+        &self.caller.name
+    }
+
     /// What all requests share.
     pub fn app(&self) -> &App {
         &self.app
@@ -181,8 +186,8 @@ impl FromRequestParts<Arc<App>> for OperatorOrLocal {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let local = peer(parts).is_some_and(|peer| peer.to_canonical().is_loopback());
-        if local && !was_forwarded(&parts.headers) {
+        let straight = |peer: &IpAddr| peer.to_canonical().is_loopback() && !app.proxies.trusts(*peer);
+        if peer(parts).as_ref().is_some_and(straight) && !was_forwarded(&parts.headers) {
             return Ok(Self);
         }
         OperatorDesk::from_request_parts(parts, app).await.map(|_| Self)

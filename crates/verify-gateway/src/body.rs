@@ -1,10 +1,13 @@
 //! Bodies: read up to a bound, and strictly.
 
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use tokio::time::timeout;
 
 use crate::problem::{Problem, ProblemCode};
 
@@ -12,6 +15,8 @@ use crate::problem::{Problem, ProblemCode};
 pub const MAX_JSON: usize = 16 * 1024;
 /// The longest body of a webhook.
 pub const MAX_WEBHOOK: usize = 256 * 1024;
+/// A body that takes longer to arrive is not waited for.
+const MOST_ARRIVING: Duration = Duration::from_secs(10);
 
 /// A JSON object of this type and nothing else: unknown fields, other types and trailing text are refused with a
 /// pointer to what is wrong.
@@ -40,7 +45,7 @@ where
 /// Reads a body of at most `most` bytes.
 ///
 /// # Errors
-/// `too_large`, told before the rest is read, or `invalid_request` when the connection broke.
+/// `too_large`, told before the rest is read, or `invalid_request` when the connection broke or the rest stays away.
 pub async fn read(request: Request, most: usize) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
@@ -55,13 +60,14 @@ pub async fn read(request: Request, most: usize) -> Result<Bytes, Problem> {
     if announced.is_some_and(|length: u64| length > most as u64) {
         return Err(too_large());
     }
-    read_all(request.into_body(), most).await.map_err(|error| {
-        if is_over_limit(&error) {
-            too_large()
-        } else {
-            Problem::new(ProblemCode::InvalidRequest, "the body did not arrive as a whole")
-        }
-    })
+    match timeout(MOST_ARRIVING, read_all(request.into_body(), most)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_over_limit(&error) => Err(too_large()),
+        Ok(Err(_)) | Err(_) => Err(Problem::new(
+            ProblemCode::InvalidRequest,
+            "the body did not arrive as a whole",
+        )),
+    }
 }
 
 async fn read_all(body: Body, most: usize) -> Result<Bytes, axum::Error> {
@@ -125,10 +131,12 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
 }
 
 fn explain_data(path: &str, said: &str) -> (String, String) {
-    let said = said.split(" at line ").next().unwrap_or_default();
+    // Names and values of the sender stand in front of serde's own words, and may hold the same ones: only what
+    // follows the last of them is serde's.
+    let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
     if said.starts_with("unknown field") {
         let known = said
-            .split_once("expected ")
+            .rsplit_once("`, expected ")
             .map_or("", |(_, known)| known)
             .replace("one of ", "")
             .replace('`', "");

@@ -7,6 +7,17 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// Headers of proxies, besides all whose names begin with `x-forwarded-`.
+const ADDED_BY_PROXIES: [&str; 7] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-envoy-external-address",
+];
+
 /// Networks whose forwarding headers are believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
@@ -40,7 +51,9 @@ impl TrustedProxies {
         }
     }
 
-    fn trusts(&self, ip: IpAddr) -> bool {
+    /// True when this peer is a proxy that is believed.
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
         self.0.iter().any(|network| network.contains(&ip))
     }
 
@@ -58,24 +71,36 @@ impl TrustedProxies {
     }
 }
 
-/// True when some proxy, trusted or not, has handled the request.
+/// True when some proxy, trusted or not, has handled the request: when it says so in any header that proxies add.
 pub fn was_forwarded(headers: &HeaderMap) -> bool {
-    headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED)
+    headers
+        .keys()
+        .map(HeaderName::as_str)
+        .any(|name| name.starts_with("x-forwarded-") || ADDED_BY_PROXIES.contains(&name))
+}
+
+/// All values of a header, cut at commas. A proxy appends to what its client sent, whatever bytes that has: they spoil
+/// their own element, and no other.
+fn elements(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
+    headers
+        .get_all(name)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|element| String::from_utf8_lossy(element).into_owned())
+        .collect()
 }
 
 fn listed_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let values = headers.get_all(X_FORWARDED_FOR).iter();
-    values
-        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
-        .map(address)
+    elements(headers, X_FORWARDED_FOR)
+        .iter()
+        .map(|element| address(element))
         .collect()
 }
 
 /// `Forwarded: for=192.0.2.60;proto=http, for="[2001:db8::1]:4711"` (RFC 7239).
 fn tagged_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let values = headers.get_all(header::FORWARDED).iter();
-    values
-        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+    elements(headers, header::FORWARDED)
+        .iter()
         .map(|element| {
             element.split(';').find_map(|pair| {
                 let (name, value) = pair.split_once('=')?;

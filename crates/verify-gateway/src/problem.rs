@@ -59,8 +59,6 @@ problem_codes! {
     StepUpRequired = "step_up_required", FORBIDDEN, "A stronger factor is needed";
     /// A human check is asked for.
     HumanCheckRequired = "human_check_required", FORBIDDEN, "A human check is needed";
-    /// The next channel needs the person's consent.
-    ConsentRequired = "consent_required", FORBIDDEN, "Consent is needed";
     /// Expired, used, canceled, exhausted, foreign, or never there: all alike.
     NotFound = "not_found", NOT_FOUND, "There is nothing here";
     /// The route exists, the method does not.
@@ -102,7 +100,6 @@ impl From<RefusalCode> for ProblemCode {
             RefusalCode::Blocked => Self::Blocked,
             RefusalCode::StepUpRequired => Self::StepUpRequired,
             RefusalCode::HumanCheckRequired => Self::HumanCheckRequired,
-            RefusalCode::ConsentRequired => Self::ConsentRequired,
             RefusalCode::NotFound => Self::NotFound,
             RefusalCode::ChannelUnavailable => Self::ChannelUnavailable,
             RefusalCode::Conflict => Self::Conflict,

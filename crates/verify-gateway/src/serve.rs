@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError as RecorderError, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
 use verify_core::keys::Keys;
 use verify_core::policy::VerifyServices;
 use verify_core::port::{Entropy, Scopes};
@@ -25,6 +28,10 @@ use crate::explain::Explanations;
 use crate::logs;
 use crate::routes::router;
 use crate::webhook::Webhooks;
+
+/// How long connections may take to end once it stops: longer than any flow, and shorter than the thirty seconds after
+/// which a supervisor commonly kills, so that events that are left can still be handed over.
+const MOST_PARTING: Duration = Duration::from_secs(25);
 
 /// Why it does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -87,18 +94,18 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         tracing::warn!(note, "start");
     }
     let address = listener.local_addr()?;
+    // Before anybody is told that it listens: until a signal is taken, it ends the process on the spot.
+    let reloading = reload_on_hangup(app.engine.clone(), reload)?;
+    let stop = told_to_stop()?;
     announce(&app, address);
 
     let background = app.engine.spawn_background();
-    let reloading = tokio::spawn(reload_on_hangup(app.engine.clone(), reload)?);
+    let reloading = tokio::spawn(reloading);
     let pumping = app
         .demo
         .clone()
         .map(|demo| tokio::spawn(demo.run(app.engine.clone())));
-    let service = router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(told_to_stop()?)
-        .await?;
+    serve_until(listener, Arc::clone(&app), stop).await?;
 
     tracing::info!("stopping: what was begun is finished");
     reloading.abort();
@@ -107,6 +114,37 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     }
     background.shutdown().await;
     Ok(())
+}
+
+/// Serves until `stop` is over: then nothing new is accepted, and requests that are under way are answered. A client
+/// that does not take its answer, or does not end its request, is not waited for longer than 25 seconds.
+///
+/// # Errors
+/// When the listener broke.
+pub async fn serve_until(
+    listener: TcpListener,
+    app: Arc<App>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let (tell, told) = oneshot::channel();
+    let stopping = async move {
+        stop.await;
+        // Nobody listens any more when the server broke, and that is fine.
+        tell.send(()).ok();
+    };
+    let serving = axum::serve(listener, service).with_graceful_shutdown(stopping);
+    let patience = async {
+        told.await.ok();
+        sleep(MOST_PARTING).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => served,
+        () = patience => {
+            tracing::warn!("stopping: some clients do not end what they began; they are left");
+            Ok(())
+        }
+    }
 }
 
 /// Builds what requests share; nothing listens yet.

@@ -3,8 +3,14 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Request};
 use serde_json::{Value, json};
 use support::Gateway;
+use verify_twilio::double::{Answer, Double};
 
 const TO: &str = "+12025550143";
 
@@ -257,4 +263,153 @@ async fn the_page_loads_nothing_from_elsewhere() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn metrics_stay_closed_behind_a_proxy_that_names_the_client_in_another_header() {
+    for header in [
+        ("x-real-ip", "192.0.2.1"),
+        ("via", "1.1 edge"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "verify.example.com"),
+        ("cf-connecting-ip", "192.0.2.1"),
+    ] {
+        live()
+            .get_with("/metrics", &[header])
+            .await
+            .refuses(401, "unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_for_operators_where_a_proxy_on_this_machine_is_trusted() {
+    // Such a proxy need not add a header to every request.
+    let proxies = [("VERIFY_TRUSTED_PROXIES", "127.0.0.0/8")];
+    Gateway::live("http://127.0.0.1:9", &proxies)
+        .get("/metrics")
+        .await
+        .refuses(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn i63_an_unreadable_hop_does_not_hide_the_one_that_the_proxy_added() {
+    let behind = Gateway::with(&[("VERIFY_TRUSTED_PROXIES", "192.0.2.0/24")]).from("192.0.2.1");
+    let send = async |n: usize, forwarded: &[u8]| {
+        let request = Request::post("/verify/send")
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", HeaderValue::from_bytes(forwarded).unwrap());
+        let body = json!({ "to": format!("+1202555{n:04}") }).to_string();
+        behind.ask(request.body(Body::from(body)).unwrap()).await
+    };
+    for n in 150..155 {
+        send(n, b"198.51.100.1").await.accepts(201);
+    }
+    send(155, b"\xff, 198.51.100.1")
+        .await
+        .refuses(429, "rate_limited");
+}
+
+#[tokio::test]
+async fn anonymous_questions_about_readiness_do_not_multiply_into_calls_of_the_provider() {
+    let twilio = Double::start().await.unwrap();
+    let gateway = Gateway::live(&twilio.base_url(), &[]).from("192.0.2.1");
+    gateway.get("/readyz").await;
+    tokio::time::pause();
+    for _ in 0..20 {
+        gateway.get("/readyz").await;
+    }
+    assert_eq!(twilio.recorded().len(), 1);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    tokio::time::resume();
+    gateway.get("/readyz").await;
+    assert_eq!(twilio.recorded().len(), 2, "an answer is not kept for ever");
+}
+
+/// What clients do wrong, on every route; whatever is answered, and with which status, stands in the document.
+#[tokio::test]
+async fn every_answer_stands_in_the_document() {
+    let vars = [
+        ("TWILIO_AUTH_TOKEN", "token"),
+        ("VERIFY_PUBLIC_URL", "https://verify.example.com"),
+    ];
+    let gateway = Gateway::live("http://127.0.0.1:9", &vars).from("192.0.2.1");
+    let ops = key("ops-key");
+    let shop = key("shop-key");
+    let document = gateway
+        .get_with("/openapi.json", &[("authorization", &ops)])
+        .await
+        .accepts(200);
+    let large = format!("{{\"to\":\"{}\"}}", "x".repeat(300 * 1024));
+    let bodies = ["", "{}", "{\"to\":\"+12025550143\"}", &large];
+    let mut missing = BTreeSet::new();
+    for (template, verbs) in document["paths"].as_object().unwrap() {
+        for (verb, operation) in verbs.as_object().unwrap() {
+            let path = template.replace("{id}", "x");
+            for (authorization, media, body) in ["", &shop, &ops]
+                .into_iter()
+                .flat_map(|key| ["text/plain", "application/json"].map(|media| (key, media)))
+                .flat_map(|(key, media)| bodies.map(|body| (key, media, body)))
+            {
+                let request = Request::builder()
+                    .method(verb.to_uppercase().as_str())
+                    .uri(&path)
+                    .header("content-type", media)
+                    .header("authorization", authorization);
+                let answer = gateway
+                    .ask(request.body(Body::from(body.to_owned())).unwrap())
+                    .await;
+                let status = answer.status.as_str();
+                if !operation["responses"][status].is_object() {
+                    missing.insert(format!("{status} {verb} {template}"));
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// What the engine may refuse besides, by the command of a route.
+#[tokio::test]
+async fn every_refusal_of_the_engine_stands_in_the_document() {
+    let document = Gateway::demo().get("/openapi.json").await.accepts(200);
+    for (path, verb, statuses) in [
+        ("/verify/check", "post", &["409", "422", "429", "503"][..]),
+        ("/verify/{id}/cancel", "post", &["404", "409", "503"]),
+        ("/proofs/redeem", "post", &["400", "404", "503"]),
+        ("/operator/unlock", "post", &["400", "503"]),
+        ("/operator/erase", "post", &["400", "409", "503"]),
+        ("/webhooks/verify-events", "post", &["400", "403", "413", "503"]),
+        ("/webhooks/sms-status", "post", &["400", "403", "413", "503"]),
+        ("/webhooks/voice-status", "post", &["400", "403", "413", "503"]),
+        ("/metrics", "get", &["401", "403", "404"]),
+        ("/demo/clock", "post", &["400", "413", "415"]),
+    ] {
+        for status in statuses {
+            let responses = &document["paths"][path][verb]["responses"];
+            assert!(responses[status].is_object(), "{status} {verb} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn i29_an_idempotency_key_is_its_callers_own() {
+    let twilio = Double::start().await.unwrap();
+    for n in ["1", "2"] {
+        let sent = json!({ "sid": format!("VE{}", n.repeat(32)), "status": "pending" });
+        twilio.then(Answer::json(201, sent.to_string()));
+    }
+    let gateway = Gateway::live(&twilio.base_url(), &[]);
+    let send = async |caller: &str, to: &str| {
+        let caller = key(caller);
+        let headers = [("authorization", caller.as_str()), ("idempotency-key", "1")];
+        gateway
+            .post_with("/verify/send", &headers, json!({ "to": to }))
+            .await
+    };
+    send("shop-key", TO).await.accepts(201);
+    send("ops-key", "+12025550144").await.accepts(201);
+    send("shop-key", TO).await.accepts(200);
+    send("shop-key", "+12025550145")
+        .await
+        .refuses(422, "idempotency_mismatch");
 }

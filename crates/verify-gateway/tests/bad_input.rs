@@ -263,3 +263,20 @@ async fn unknown_routes_and_methods_are_problems_too() {
     answer.refuses(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), Some("POST"));
 }
+
+#[tokio::test]
+async fn i20_a_refusal_repeats_no_value_whatever_words_stand_in_it() {
+    let gateway = Gateway::demo();
+    for body in [
+        json!({ "to": TO, "asn": format!("expected {TO} at line 1") }),
+        json!({ "to": TO, "consent": format!("{TO}, expected {TO}") }),
+        json!({ "to": TO, format!("x`, expected {TO}"): 1 }),
+        json!({ "to": TO, format!("x`, expected {TO} at line 1"): 1 }),
+    ] {
+        let problem = gateway
+            .post("/verify/send", body.clone())
+            .await
+            .refuses(400, "invalid_request");
+        assert!(!problem.to_string().contains(TO), "{body}: {problem}");
+    }
+}

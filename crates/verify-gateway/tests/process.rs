@@ -6,8 +6,16 @@ mod program;
 
 use std::io::Read;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use program::{Serving, TempFile, err, out, run};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use verify_gateway::cli::ServeArgs;
+use verify_gateway::config::{Environment, Goal, resolve};
+use verify_gateway::serve::{assemble, serve_until};
 
 #[test]
 fn demo_mode_says_so_and_stops_when_told() {
@@ -158,4 +166,50 @@ fn a_webhook_can_be_looked_into() {
     assert_eq!(not.status.code(), Some(1));
     assert!(out(&not).contains("tried: "), "{}", out(&not));
     assert_eq!(check(url, "x", &[]).status.code(), Some(2));
+}
+
+/// Such a client must not keep the process, and the events that are left, for ever.
+#[tokio::test]
+async fn a_client_that_takes_no_answer_does_not_keep_it_from_stopping() {
+    let (serving, mut client, stop) = in_this_process().await;
+    // More pages than the buffers of two sockets hold.
+    let pages = "GET /docs HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000);
+    client.write_all(pages.as_bytes()).await.unwrap();
+    let mut first = [0; 15];
+    client.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    stop.send(()).unwrap();
+    // From here on, time goes on only when nothing else can happen.
+    tokio::time::pause();
+    let ended = tokio::time::timeout(Duration::from_secs(3_600), serving).await;
+    ended.expect("it still waits for the client").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_stays_away_is_not_waited_for() {
+    let (_serving, mut client, _stop) = in_this_process().await;
+    let begun = "POST /verify/send HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                 content-length: 100\r\n\r\n{";
+    client.write_all(begun.as_bytes()).await.unwrap();
+    tokio::time::pause();
+    let mut first = [0; 12];
+    let answered = client.read_exact(&mut first);
+    tokio::time::timeout(Duration::from_secs(3_600), answered)
+        .await
+        .expect("it still waits for the body")
+        .unwrap();
+    assert_eq!(&first, b"HTTP/1.1 400");
+}
+
+/// A gateway in demo mode that serves until told to stop, and a client of it.
+async fn in_this_process() -> (JoinHandle<std::io::Result<()>>, TcpStream, oneshot::Sender<()>) {
+    let nothing = |_: &str| None;
+    let settings = resolve(&ServeArgs::default(), &Environment::new(&nothing), Goal::Serve).unwrap();
+    let app = assemble(settings, None).unwrap().app;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let stopped = async { stopped.await.unwrap_or_default() };
+    let serving = tokio::spawn(serve_until(listener, app, stopped));
+    (serving, TcpStream::connect(address).await.unwrap(), stop)
 }

@@ -1,26 +1,22 @@
 //! Cancel: the end is written first, together with the announcement that its provider will be told; sends of that
 //! scope wait for it, so that it cannot end a code that was sent after it.
 
-use std::time::Duration;
-
 use crate::command::{Caller, Target, VerificationRequest};
 use crate::event::{Event, EventKind};
 use crate::outcome::Answer;
 use crate::port::{ConcludeRequest, Concluded, Conclusion};
-use crate::record::{Concluding, Notes, Record, Status};
+use crate::record::{Notes, Record, Status};
 use crate::store::{RecordKind, StoreAnswer};
 use crate::time::Timestamp;
 use crate::vocabulary::{Purpose, Standing};
 
 use super::board::Board;
+use super::conclude::{announce, conclude_request};
 use super::context::Context;
 use super::place::Place;
 use super::step::{ConcludeStep, ConcludeThen, Step, StoreStep, StoreThen};
 use super::view::{contention, print_of, store_fault, view};
 use super::who::{Spelled, Who, not_found};
-
-/// How long a provider may take to hear of an end.
-const TELL: Duration = Duration::from_secs(6);
 
 /// A verification named by its id, with what a view of it needs.
 #[derive(Debug, Clone)]
@@ -29,6 +25,8 @@ pub(super) struct Named {
     pub(super) who: Who,
     pub(super) nonce: [u8; 16],
     pub(super) board: Board,
+    /// The same for a known caller: whose verification it is shows only when the record is read.
+    known: Board,
     pub(super) place: Place,
 }
 
@@ -51,11 +49,17 @@ pub(super) fn named(
             ctx.explanation.verification = Some(print_of(nonce));
             let place = Place::of(RecordKind::Verifications, &who.destination);
             let board = Board::for_view(&ctx, &who);
+            let as_known = Who {
+                standing: Standing::Known,
+                ..who.clone()
+            };
+            let known = Board::for_view(&ctx, &as_known);
             Ok(Named {
                 ctx,
                 who,
                 nonce,
                 board,
+                known,
                 place,
             })
         }
@@ -68,6 +72,7 @@ impl Named {
     pub(super) fn look(&self, now: Timestamp, then: StoreThen) -> Step {
         let mut changeset = self.ctx.changeset(now, self.who.standing);
         changeset.charges = self.board.charges();
+        changeset.charges.extend(self.known.charges());
         changeset.reads = self.place.keys().to_vec();
         Step::Store(StoreStep {
             changeset,
@@ -81,9 +86,20 @@ impl Named {
         let (StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen)) = answer else {
             return None;
         };
-        self.board.take(&seen.counters);
+        let (own, known) = seen
+            .counters
+            .split_at_checked(self.board.lines.len())
+            .unwrap_or_default();
+        self.board.take(own);
+        self.known.take(known);
         self.place.take(&seen);
-        self.place.record(&seen).ok()
+        let record = self.place.record(&seen).ok()?;
+        let standing = record.entry(&self.nonce).map(|entry| entry.identity.standing);
+        if standing == Some(Standing::Known) {
+            self.who.standing = Standing::Known;
+            self.board = self.known.clone();
+        }
+        Some(record)
     }
 
     pub(super) fn view(&self, record: &Record, now: Timestamp) -> Option<crate::outcome::Verification> {
@@ -280,68 +296,4 @@ fn canceled(named: Named, record: &Record, now: Timestamp) -> Step {
         Some(seen) => named.ctx.done(Answer::Canceled(Box::new(seen))),
         None => named.ctx.refuse(not_found()),
     }
-}
-
-/// Writes into the record that the provider of a verification will be told its end. Not while another verification of
-/// the scope is pending (the code is its code too), while another conclusion runs, or where the provider does not care.
-pub(super) fn announce(
-    ctx: &Context,
-    record: &mut Record,
-    nonce: &[u8; 16],
-    conclusion: Conclusion,
-    now: Timestamp,
-) -> bool {
-    let clock = now.max(record.newest());
-    let Some((provider, scope)) = record.entry(nonce).and_then(|entry| entry.scope()) else {
-        return false;
-    };
-    let (provider, scope) = (provider.clone(), scope.clone());
-    let cares = ctx
-        .routes
-        .providers
-        .get(&provider)
-        .is_some_and(|capabilities| capabilities.can_conclude);
-    let shared = record.entries.iter().any(|entry| {
-        entry.nonce != *nonce && entry.is_pending(clock) && entry.scope() == Some((&provider, &scope))
-    });
-    let running = record
-        .concluding
-        .as_ref()
-        .is_some_and(|concluding| now < concluding.until);
-    if !cares || shared || running || ctx.open_breakers.contains(&provider) {
-        return false;
-    }
-    let by = ctx.seed.bytes("concluding");
-    record.concluding = Some(Concluding {
-        provider,
-        scope,
-        conclusion,
-        by,
-        until: ctx.call_until(now, TELL),
-    });
-    true
-}
-
-/// What the provider is told.
-pub(super) fn conclude_request(
-    ctx: &Context,
-    record: &Record,
-    nonce: &[u8; 16],
-    to: &str,
-) -> Option<ConcludeRequest> {
-    let concluding = record.concluding.as_ref()?;
-    let entry = record.entry(nonce)?;
-    Some(ConcludeRequest {
-        provider: concluding.provider.clone(),
-        service: ctx.service.clone(),
-        scope: concluding.scope.clone(),
-        to: to.to_owned(),
-        upstream: entry
-            .deliveries
-            .iter()
-            .rev()
-            .find_map(|delivery| delivery.upstream.clone()),
-        conclusion: concluding.conclusion,
-        not_after: concluding.until,
-    })
 }

@@ -3,7 +3,7 @@
 
 use crate::command::RedeemRequest;
 use crate::event::{Event, EventKind};
-use crate::keys::{Print, PrintKind};
+use crate::keys::{Print, PrintKind, Prints};
 use crate::outcome::{Answer, Redemption, Refusal, RefusalCode};
 use crate::store::{Changeset, Claim, ClaimKey, ClaimKind, StoreAnswer};
 use crate::time::{SKEW, Timestamp};
@@ -11,6 +11,7 @@ use crate::token::ProofToken;
 use crate::vocabulary::Standing;
 
 use super::context::Context;
+use super::idempotency::check_key;
 use super::step::{Step, StoreStep, StoreThen};
 use super::view::{print_of, store_fault};
 use super::who::parsed;
@@ -22,11 +23,14 @@ pub(super) struct Spend {
     token: ProofToken,
     /// Who spends it: this flow, and whoever comes again with the same idempotency key.
     by: [u8; 16],
-    key: Option<Print>,
+    key: Option<Prints>,
     changeset: Changeset,
 }
 
 pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -> Step {
+    if let Err(refusal) = check_key(request.idempotency_key.as_ref()) {
+        return ctx.refuse(refusal);
+    }
     let Ok(to) = parsed(&ctx, &request.to, request.country) else {
         return ctx.refuse(spent());
     };
@@ -38,11 +42,10 @@ pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -
     let key = request.idempotency_key.as_ref().map(|key| {
         ctx.keys
             .prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes())
-            .newest()
     });
     let by: [u8; 16] = ctx.seed.bytes("redeem");
     let mut value = by.to_vec();
-    value.extend(key.iter().flat_map(|key| *key.as_bytes()));
+    value.extend(key.iter().flat_map(|key| *key.newest().as_bytes()));
     let claim = ClaimKey {
         kind: ClaimKind::Proof,
         print: print_of(token.id),
@@ -119,7 +122,12 @@ impl Spend {
                     .unwrap_or_default();
                 let (by, key) = value.split_at_checked(16).unwrap_or_default();
                 // This very flow, whose answer was lost, or the same request again.
-                let again = self.key.is_some_and(|own| own.as_bytes() == key);
+                let key: Option<[u8; 16]> = key.try_into().ok();
+                let again = self
+                    .key
+                    .as_ref()
+                    .zip(key)
+                    .is_some_and(|(own, key)| own.contains(&Print::from_bytes(key)));
                 if by == self.by || again {
                     self.redeemed()
                 } else {

@@ -144,7 +144,7 @@ impl Look {
         record
             .entries
             .retain(|entry| entry.may_have_sent() || entry.status() != Status::Pending);
-        let row = match record.entries.is_empty() {
+        let row = match record.entries.is_empty() && record.concluding.is_none() {
             true => None,
             false => match record.encode() {
                 Ok(row) => Some(row),

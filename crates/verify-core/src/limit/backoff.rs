@@ -74,11 +74,9 @@ impl Backoff {
         if self.run != charged.run || self.count == 0 {
             return *self;
         }
-        let last = if self.last == charged.last {
-            before.last
-        } else {
-            self.last
-        };
+        // The wait goes back only while nothing was counted since: another failure may share the instant.
+        let undone = self.last == charged.last && self.count == charged.count;
+        let last = if undone { before.last } else { self.last };
         Self {
             count: self.count.saturating_sub(1),
             last,
@@ -190,6 +188,16 @@ mod tests {
         let next_failure = after_success.counted(MONTH, at(6));
         assert_eq!(next_failure.taken_back(&before, &charged), next_failure);
         assert_eq!(charged.taken_back(&before, &charged), before);
+    }
+
+    #[test]
+    fn i06_a_takeback_leaves_another_failure_of_the_same_instant() {
+        let before = Backoff::default();
+        let mine = before.counted(MONTH, at(5));
+        let theirs = mine.counted(MONTH, at(5));
+        let left = theirs.taken_back(&before, &mine);
+        assert_eq!((left.failures(MONTH, at(5)), left.last), (1, at(5)));
+        assert_eq!(left.taken_back(&mine, &theirs).failures(MONTH, at(5)), 0);
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub(super) struct CheckBody {
         (status = 401, description = "`wrong_code`, `unauthenticated`", body = ProblemBody),
         (status = 404, description = "`not_found`: nothing to check; ask for a new code", body = ProblemBody),
         (status = 409, description = "`conflict`, `in_progress`", body = ProblemBody),
+        (status = 413, description = "`too_large`", body = ProblemBody),
+        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
+        (status = 422, description = "`idempotency_mismatch`", body = ProblemBody),
         (status = 429, description = "`rate_limited`, `cooldown`, `locked`", body = ProblemBody),
         (status = 503, description = "`provider_unavailable`, `store_unavailable`, `overloaded`", body = ProblemBody),
     )
@@ -87,7 +90,7 @@ pub(super) async fn check(
             device_token: body.device_token,
             ..Caller::default()
         },
-        idempotency_key: key.0,
+        idempotency_key: key.of(&desk),
     };
     match desk.run(Command::Check(request)).await? {
         Answer::Approved(approval) => Ok(Json(ApprovalView::from(*approval)).into_response()),

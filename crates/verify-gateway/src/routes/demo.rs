@@ -156,6 +156,8 @@ async fn read_clock(State(app): State<Arc<App>>) -> Result<Json<ClockView>, Prob
     responses(
         (status = 200, body = ClockView),
         (status = 400, description = "`invalid_request`", body = ProblemBody),
+        (status = 413, description = "`too_large`", body = ProblemBody),
+        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
     )
 )]
 async fn advance_clock(

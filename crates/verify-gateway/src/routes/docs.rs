@@ -9,13 +9,17 @@ use axum::{Extension, Router};
 use crate::app::{App, Desk};
 use crate::openapi::Document;
 use crate::page;
+use crate::problem::ProblemBody;
 
 /// The OpenAPI 3.1 document of these routes.
 #[utoipa::path(
     get,
     path = "/openapi.json",
     tag = "host",
-    responses((status = 200, description = "The document.", content_type = "application/json"))
+    responses(
+        (status = 200, description = "The document.", content_type = "application/json"),
+        (status = 401, description = "`unauthenticated`", body = ProblemBody),
+    )
 )]
 pub(super) async fn openapi(_: Desk, Extension(document): Extension<Document>) -> Response {
     document.into_response()
@@ -26,7 +30,10 @@ pub(super) async fn openapi(_: Desk, Extension(document): Extension<Document>) -
     get,
     path = "/docs",
     tag = "host",
-    responses((status = 200, description = "The page.", content_type = "text/html"))
+    responses(
+        (status = 200, description = "The page.", content_type = "text/html"),
+        (status = 401, description = "`unauthenticated`", body = ProblemBody),
+    )
 )]
 pub(super) async fn docs(_: Desk, Extension(document): Extension<Document>) -> Response {
     page::html(&document.page())

@@ -1,16 +1,23 @@
 //! `/healthz`, `/readyz`, `/metrics`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use utoipa::ToSchema;
+use verify_engine::Engine;
 
-use crate::app::{App, OperatorOrLocal};
+use crate::app::{App, OperatorOrLocal, internal};
 use crate::problem::{Problem, ProblemBody, ProblemCode};
+
+/// How long an answer about readiness is given again. Probes come every few seconds.
+const GLANCE_HOLDS: Duration = Duration::from_secs(2);
 
 /// How the process is.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -58,8 +65,47 @@ pub(super) async fn healthz() -> Json<Health> {
         (status = 503, description = "Not ready.", body = Ready),
     )
 )]
-pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
-    let readiness = app.engine.readiness().await;
+pub(super) async fn readyz(
+    State(app): State<Arc<App>>,
+    Extension(glance): Extension<Glance>,
+) -> Result<Response, Problem> {
+    let ready = glance.at(&app.engine).await?;
+    let status = if ready.ok {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    Ok((status, Json(ready)).into_response())
+}
+
+/// What readiness was a moment ago.
+///
+/// Nobody needs a key to ask, and to answer costs a call of every provider: however many ask, they are asked once
+/// in a while.
+#[derive(Clone, Default)]
+pub(super) struct Glance(Arc<Mutex<Option<(Instant, Ready)>>>);
+
+impl Glance {
+    async fn at(&self, engine: &Engine) -> Result<Ready, Problem> {
+        let mut seen = Arc::clone(&self.0).lock_owned().await;
+        if let Some((at, ready)) = &*seen
+            && at.elapsed() < GLANCE_HOLDS
+        {
+            return Ok(ready.clone());
+        }
+        let engine = engine.clone();
+        // A task of its own: whoever asks and hangs up must not make the next one ask the providers again.
+        let looking = tokio::spawn(async move {
+            let ready = look(&engine).await;
+            *seen = Some((Instant::now(), ready.clone()));
+            ready
+        });
+        looking.await.map_err(|_| internal())
+    }
+}
+
+async fn look(engine: &Engine) -> Ready {
+    let readiness = engine.readiness().await;
     let providers = readiness.providers.iter().map(|(name, provider)| {
         let state = match &provider.health {
             Ok(()) | Err(_) if provider.operator_fault => "misconfigured",
@@ -76,7 +122,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
             state,
         }
     });
-    let ready = Ready {
+    Ready {
         ok: readiness.is_ready(),
         store: if readiness.store.is_ok() {
             "ok"
@@ -84,13 +130,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
             "unavailable"
         },
         providers: providers.collect(),
-    };
-    let status = if ready.ok {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, Json(ready)).into_response()
+    }
 }
 
 /// Metrics in the text format of Prometheus. For operators, and for requests that come straight from this machine.
@@ -102,6 +142,7 @@ pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
         (status = 200, body = String, content_type = "text/plain"),
         (status = 401, description = "`unauthenticated`", body = ProblemBody),
         (status = 403, description = "`forbidden`", body = ProblemBody),
+        (status = 404, description = "`not_found`: this process records none", body = ProblemBody),
     )
 )]
 pub(super) async fn metrics(_: OperatorOrLocal, State(app): State<Arc<App>>) -> Result<Response, Problem> {

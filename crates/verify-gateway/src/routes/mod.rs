@@ -18,11 +18,12 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderName;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::{App, internal};
+use crate::app::{App, Desk, internal};
 use crate::observe::observe;
 use crate::openapi;
 use crate::problem::{Problem, ProblemCode};
@@ -59,6 +60,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
         .layer(axum::Extension(openapi::Document::new(&document)))
+        .layer(axum::Extension(health::Glance::default()))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(axum::middleware::from_fn(observe))
         .with_state(app)
@@ -90,6 +92,17 @@ const MAX_KEY: usize = 255;
 
 /// The header `Idempotency-Key`, where there is one.
 struct IdempotencyKey(Option<String>);
+
+impl IdempotencyKey {
+    /// As the engine knows it: callers of one service choose their keys without knowing of each other, so that each
+    /// has keys of its own. Hashed, since the engine bounds the length of a key.
+    fn of(self, desk: &Desk) -> Option<String> {
+        // A name has no colon, so that no two pairs read alike.
+        let own = format!("{}:{}", desk.caller_name(), self.0?);
+        let hash = Sha256::digest(own.as_bytes());
+        Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;

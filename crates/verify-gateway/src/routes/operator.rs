@@ -64,8 +64,13 @@ pub(super) struct Explained {
     request_body = PersonBody,
     responses(
         (status = 200, description = "The run of failures is over.", body = Done),
+        (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
         (status = 401, description = "`unauthenticated`", body = ProblemBody),
         (status = 403, description = "`forbidden`", body = ProblemBody),
+        (status = 409, description = "`conflict`", body = ProblemBody),
+        (status = 413, description = "`too_large`", body = ProblemBody),
+        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
+        (status = 503, description = "`store_unavailable`", body = ProblemBody),
     )
 )]
 pub(super) async fn unlock(
@@ -83,8 +88,13 @@ pub(super) async fn unlock(
     request_body = PersonBody,
     responses(
         (status = 200, description = "The records are gone.", body = Done),
+        (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
         (status = 401, description = "`unauthenticated`", body = ProblemBody),
         (status = 403, description = "`forbidden`", body = ProblemBody),
+        (status = 409, description = "`conflict`", body = ProblemBody),
+        (status = 413, description = "`too_large`", body = ProblemBody),
+        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
+        (status = 503, description = "`store_unavailable`", body = ProblemBody),
     )
 )]
 pub(super) async fn erase(

@@ -50,6 +50,8 @@ pub(super) struct RedeemBody {
         (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
         (status = 401, description = "`unauthenticated`", body = ProblemBody),
         (status = 404, description = "`not_found`: spent, expired, foreign, or not for this", body = ProblemBody),
+        (status = 413, description = "`too_large`", body = ProblemBody),
+        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
         (status = 503, description = "`store_unavailable`, `overloaded`", body = ProblemBody),
     )
 )]
@@ -75,7 +77,7 @@ pub(super) async fn redeem(
         subject: body.user_id,
         amount: body.amount,
         payee: body.payee,
-        idempotency_key: key.0,
+        idempotency_key: key.of(&desk),
     };
     match desk.run(Command::Redeem(request)).await? {
         Answer::Redeemed(redemption) => Ok(Json(redemption.into())),

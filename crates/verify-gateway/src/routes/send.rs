@@ -80,7 +80,7 @@ pub(super) struct SendBody {
         (status = 200, description = "A repeat: nothing was sent, nothing counted.", body = VerificationView),
         (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
         (status = 401, description = "`unauthenticated`", body = ProblemBody),
-        (status = 403, description = "`blocked`, `step_up_required`, `human_check_required`, `consent_required`", body = ProblemBody),
+        (status = 403, description = "`blocked`, `step_up_required`, `human_check_required`", body = ProblemBody),
         (status = 404, description = "`not_found`: the verification that is named", body = ProblemBody),
         (status = 409, description = "`conflict`, `in_progress`", body = ProblemBody),
         (status = 413, description = "`too_large`", body = ProblemBody),
@@ -147,7 +147,7 @@ impl SendBody {
             human_check: self.human_check,
             proof: self.proof,
             decoy: self.decoy,
-            idempotency_key: key.0,
+            idempotency_key: key.of(desk),
         })
     }
 

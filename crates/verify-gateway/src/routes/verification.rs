@@ -36,6 +36,7 @@ pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<Verifica
         (status = 200, description = "It is canceled.", body = VerificationView),
         (status = 401, description = "`unauthenticated`", body = ProblemBody),
         (status = 404, description = "`not_found`", body = ProblemBody),
+        (status = 409, description = "`conflict`", body = ProblemBody),
         (status = 503, description = "`store_unavailable`, `overloaded`", body = ProblemBody),
     )
 )]

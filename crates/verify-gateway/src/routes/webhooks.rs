@@ -35,7 +35,9 @@ pub(super) struct Taken {
     request_body(content = String, content_type = "application/json"),
     responses(
         (status = 200, description = "Taken; a duplicate changes nothing.", body = Taken),
+        (status = 400, description = "`invalid_request`: it is signed, and not what this route expects", body = ProblemBody),
         (status = 403, description = "`forbidden`: the signature is missing or does not fit", body = ProblemBody),
+        (status = 413, description = "`too_large`", body = ProblemBody),
         (status = 503, description = "`store_unavailable`: send it again", body = ProblemBody),
     )
 )]
@@ -57,7 +59,9 @@ pub(super) async fn verify_events(
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Taken; a duplicate changes nothing.", body = Taken),
+        (status = 400, description = "`invalid_request`: it is signed, and not what this route expects", body = ProblemBody),
         (status = 403, description = "`forbidden`: the signature is missing or does not fit", body = ProblemBody),
+        (status = 413, description = "`too_large`", body = ProblemBody),
         (status = 503, description = "`store_unavailable`: send it again", body = ProblemBody),
     )
 )]
@@ -79,7 +83,9 @@ pub(super) async fn sms_status(
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Taken; a duplicate changes nothing.", body = Taken),
+        (status = 400, description = "`invalid_request`: it is signed, and not what this route expects", body = ProblemBody),
         (status = 403, description = "`forbidden`: the signature is missing or does not fit", body = ProblemBody),
+        (status = 413, description = "`too_large`", body = ProblemBody),
         (status = 503, description = "`store_unavailable`: send it again", body = ProblemBody),
     )
 )]

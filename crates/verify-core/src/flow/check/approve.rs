@@ -101,7 +101,12 @@ impl Approve {
     }
 
     fn mark(&self) -> ApprovalMark {
-        let by_key = self.check.key.as_ref().map(|key| key.claim.print);
+        let by_key = self
+            .check
+            .key
+            .as_ref()
+            .and_then(|key| key.claims.first())
+            .map(|claim| claim.print);
         ApprovalMark {
             id: self.check.ctx.seed.bytes("approval"),
             by_key,

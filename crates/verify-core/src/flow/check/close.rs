@@ -11,7 +11,7 @@ use crate::vocabulary::Standing;
 
 use super::Check;
 use crate::flow::board::{Board, Closed, Kind, run_of, window_of};
-use crate::flow::cancel::{announce, conclude_request};
+use crate::flow::conclude::{announce, conclude_request};
 use crate::flow::context::Context;
 use crate::flow::place::write_down_ends;
 use crate::flow::step::{ConcludeStep, ConcludeThen, Step, StoreStep, StoreThen};

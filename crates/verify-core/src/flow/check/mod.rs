@@ -10,18 +10,18 @@ pub(super) use close::{Close, Told};
 use crate::code::{Code, CodeLength};
 use crate::command::CheckRequest;
 use crate::event::{Event, EventKind};
-use crate::keys::{Print, PrintKind};
 use crate::outcome::{Answer, Refusal, RefusalCode, WrongCode};
 use crate::policy::Then;
 use crate::port::{CompareRequest, Compared, Maker};
 use crate::record::{CodeOf, Entry, RETENTION, Record, Status};
-use crate::store::{Claim, ClaimKey, ClaimKind, RecordKind, Seen, StoreAnswer};
-use crate::time::{Timestamp, Until};
+use crate::store::{Claim, ClaimKind, RecordKind, Seen, StoreAnswer};
+use crate::time::Timestamp;
 
 use super::FLOW_BUDGET;
 use super::board::{Board, Closed, Kind, fixpoint};
 use super::carrier::own_code;
 use super::context::Context;
+use super::idempotency::{IdempotencyKey, check_key};
 use super::place::Place;
 use super::step::{CompareStep, Step, StoreStep, StoreThen};
 use super::view::{print_of, store_fault};
@@ -33,16 +33,9 @@ pub(super) struct Check {
     ctx: Context,
     who: Who,
     guess: Code,
-    key: Option<Key>,
+    key: Option<IdempotencyKey>,
     board: Board,
     place: Place,
-}
-
-/// An idempotency key of a check, and what it was used for.
-#[derive(Debug, Clone)]
-struct Key {
-    claim: ClaimKey,
-    body: Print,
 }
 
 /// The count on its way to the store.
@@ -98,14 +91,7 @@ pub(super) fn start(mut ctx: Context, request: &CheckRequest, now: Timestamp) ->
 /// Exactly as many ASCII digits as a code has, before anything else (RFC 4226, INVARIANT I-15). A managed provider may
 /// have codes of another length than the policy's, which only it knows.
 fn guess(ctx: &Context, request: &CheckRequest) -> Result<Code, Refusal> {
-    if request
-        .idempotency_key
-        .as_ref()
-        .is_some_and(|key| key.is_empty() || key.len() > 255)
-    {
-        let refusal = Refusal::new(RefusalCode::InvalidRequest, "must have 1 to 255 characters");
-        return Err(refusal.field("Idempotency-Key"));
-    }
+    check_key(request.idempotency_key.as_ref())?;
     let managed = ctx
         .routes
         .providers
@@ -137,24 +123,16 @@ fn nobody_can_compare(ctx: &Context) -> bool {
             .all(|provider| provider.maker == Maker::Managed && ctx.open_breakers.contains(&provider.name))
 }
 
-fn idempotency(ctx: &Context, key: &str, who: &Who, guess: &Code) -> Key {
-    let print = ctx
-        .keys
-        .prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes())
-        .newest();
-    let mut body = Vec::new();
-    for text in [who.to.canonical(), who.purpose().as_str(), guess.expose()] {
-        body.extend_from_slice(&(text.len() as u64).to_be_bytes());
-        body.extend_from_slice(text.as_bytes());
-    }
-    let body = ctx.keys.prints(PrintKind::Request, &ctx.service, &body).newest();
-    Key {
-        claim: ClaimKey {
-            kind: ClaimKind::Check,
-            print,
-        },
-        body,
-    }
+fn idempotency(ctx: &Context, key: &str, who: &Who, guess: &Code) -> IdempotencyKey {
+    let fields = [
+        Some(who.to.canonical()),
+        Some(who.purpose().as_str()),
+        who.spelled.subject.as_deref(),
+        who.spelled.amount.as_deref(),
+        who.spelled.payee.as_deref(),
+        Some(guess.expose()),
+    ];
+    IdempotencyKey::new(ctx, ClaimKind::Check, key, &fields)
 }
 
 pub(super) fn unavailable() -> Refusal {
@@ -169,11 +147,12 @@ impl Check {
         let mut changeset = self.ctx.changeset(now, self.who.standing);
         changeset.charges = self.board.charges();
         changeset.reads = self.place.keys().to_vec();
+        let life = self.ctx.policy.code_for(self.who.purpose()).ttl + RETENTION;
+        let began = now.as_millis().to_be_bytes();
         changeset.claims = self
             .key
-            .iter()
-            .map(|key| key.claim(&self.ctx, &self.who, now))
-            .collect();
+            .as_ref()
+            .map_or(Vec::new(), |key| key.claimed(&began, now + life));
         changeset.events.push(self.event(EventKind::CheckTaken, now));
         let not_after = self.ctx.not_after;
         Step::Store(StoreStep {
@@ -357,12 +336,12 @@ impl Check {
     fn refused(mut self, seen: &Seen, now: Timestamp) -> Step {
         self.board.take(&seen.counters);
         if let Some(key) = &self.key
-            && let Some(claim) = seen.claim(&key.claim)
+            && let Some(claim) = key.found(seen)
         {
             let Ok(record) = self.place.record(seen) else {
                 return self.ctx.fault(store_fault());
             };
-            let answer = key.claimed(&self.ctx, &self.who, claim, &record, now);
+            let answer = self.used(key, claim, &record, now);
             return self.ctx.done(answer);
         }
         let clock = now.max(self.board.newest());
@@ -428,39 +407,20 @@ impl Comparing {
     }
 }
 
-impl Key {
-    fn claim(&self, ctx: &Context, who: &Who, now: Timestamp) -> Claim {
-        let mut value = self.body.as_bytes().to_vec();
-        value.extend_from_slice(&now.as_millis().to_be_bytes());
-        let life = ctx.policy.code_for(who.purpose()).ttl + RETENTION;
-        Claim {
-            key: self.claim,
-            value,
-            expires_at: now + life,
-        }
-    }
-
+impl Check {
     /// The key was used before: approved by it, still running, or over without an approval.
-    fn claimed(&self, ctx: &Context, who: &Who, claim: &Claim, record: &Record, now: Timestamp) -> Answer {
-        let (body, at) = claim.value.split_at_checked(16).unwrap_or_default();
-        if body != self.body.as_bytes() {
-            let text = "this idempotency key was used with another request; use a new one";
-            return Answer::Refused(Refusal::new(RefusalCode::IdempotencyMismatch, text));
-        }
-        let own = |entry: &&Entry| {
-            entry
-                .approval
-                .as_ref()
-                .is_some_and(|mark| mark.by_key == Some(self.claim.print))
-                && who.may_meet(entry)
+    fn used(&self, key: &IdempotencyKey, claim: &Claim, record: &Record, now: Timestamp) -> Answer {
+        let began = match key.own(claim) {
+            Ok(own) => own.try_into().map_or(0, u64::from_be_bytes),
+            Err(refusal) => return Answer::Refused(refusal),
         };
-        if let Some(entry) = record.entries.iter().find(own) {
-            return approval(ctx, who, entry);
+        let approved = |entry: &&Entry| {
+            entry.approval.as_ref().is_some_and(|mark| key.is(mark.by_key)) && self.who.may_meet(entry)
+        };
+        if let Some(entry) = record.entries.iter().find(approved) {
+            return approval(&self.ctx, &self.who, entry);
         }
-        let began = at.try_into().map_or(Timestamp::ZERO, |bytes| {
-            Timestamp::from_millis(u64::from_be_bytes(bytes))
-        });
-        let (code, text) = match now < began + FLOW_BUDGET {
+        let (code, text) = match now < Timestamp::from_millis(began) + FLOW_BUDGET {
             true => (
                 RefusalCode::InProgress,
                 "the first request with this idempotency key still runs; try again shortly",
@@ -470,6 +430,6 @@ impl Key {
                 "the first request with this idempotency key is over; use a new one",
             ),
         };
-        Answer::Refused(Refusal::new(code, text).until(Until::At(now)))
+        Answer::Refused(Refusal::new(code, text))
     }
 }

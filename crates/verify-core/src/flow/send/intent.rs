@@ -14,6 +14,7 @@ use super::{Attempt, Carrier, Send};
 use crate::flow::board::Kind;
 use crate::flow::carrier::{Carried, carriers};
 use crate::flow::context::Context;
+use crate::flow::idempotency::IdempotencyKey;
 use crate::flow::place::{Place, write_down_ends};
 use crate::flow::step::{Step, StoreStep, StoreThen};
 use crate::flow::view::{contention, print_of, store_fault, view};
@@ -71,7 +72,9 @@ impl Send {
         changeset
             .records
             .extend(self.prefix_notes.iter().flat_map(Place::stays));
-        changeset.claims = self.claim(&attempt, entry.expires).into_iter().collect();
+        let expires_at = entry.expires + RETENTION + SKEW;
+        let key = self.idempotency.as_ref();
+        changeset.claims = key.map_or(Vec::new(), |key| key.claimed(&attempt.nonce, expires_at));
         changeset.events = self.events(&attempt, now, EventKind::SendIntended);
         self.ctx.explanation.verification = Some(print_of(attempt.nonce));
         Intent {
@@ -187,19 +190,6 @@ impl Send {
             .is_some_and(|carrier| matches!(carrier.code, Carried::Managed { .. }))
     }
 
-    fn claim(&self, attempt: &Attempt, expires: Timestamp) -> Option<Claim> {
-        let idempotency = self.idempotency.as_ref()?;
-        let value = ClaimValue {
-            body: *idempotency.body.as_bytes(),
-            nonce: attempt.nonce,
-        };
-        Some(Claim {
-            key: idempotency.key,
-            value: value.encode(),
-            expires_at: expires + RETENTION + SKEW,
-        })
-    }
-
     pub(super) fn event(&self, attempt: &Attempt, now: Timestamp, kind: EventKind) -> Event {
         Event {
             destination: Some(self.who.destination.newest()),
@@ -305,15 +295,18 @@ impl Intent {
                 send.settle(attempt, super::Came::Unknown, now)
             };
         }
-        if let Some(idempotency) = &mut send.idempotency
-            && let Some(claim) = seen.claim(&idempotency.key)
+        if let Some(key) = &mut send.idempotency
+            && let Some(claim) = key.found(seen)
         {
-            match claimed(claim, idempotency, &found, now) {
+            match claimed(claim, key, &found, now) {
                 Claimed::Answer(nonce) => return send.repeated(nonce, &found, now),
                 Claimed::Refuse(refusal) => return send.ctx.refuse(refusal),
                 // Its send reached nobody and its flow is gone. The claim stays, so the next one stands for the key.
                 Claimed::Free => {
-                    idempotency.key.print = next_claim(&send.ctx, claim);
+                    let next = next_claim(&send.ctx, claim);
+                    for own in key.claims.iter_mut().filter(|own| **own == claim.key) {
+                        own.print = next;
+                    }
                     return match send.ctx.try_again() && !send.ctx.is_late(now) {
                         true => send.begin_again(now),
                         false => send.ctx.refuse(contention()),
@@ -339,15 +332,12 @@ enum Claimed {
     Free,
 }
 
-fn claimed(claim: &Claim, own: &super::Idempotency, found: &Found, now: Timestamp) -> Claimed {
-    let Some(value) = ClaimValue::decode(&claim.value) else {
-        return Claimed::Free;
+fn claimed(claim: &Claim, key: &IdempotencyKey, found: &Found, now: Timestamp) -> Claimed {
+    let nonce: Option<[u8; 16]> = match key.own(claim) {
+        Ok(own) => own.try_into().ok(),
+        Err(refusal) => return Claimed::Refuse(refusal),
     };
-    if value.body != *own.body.as_bytes() {
-        let text = "this idempotency key was used with another request; use a new one";
-        return Claimed::Refuse(Refusal::new(RefusalCode::IdempotencyMismatch, text));
-    }
-    let Some(entry) = found.record.entry(&value.nonce) else {
+    let Some((nonce, entry)) = nonce.and_then(|nonce| Some((nonce, found.record.entry(&nonce)?))) else {
         return Claimed::Free;
     };
     let running = entry.status() == Status::Pending
@@ -358,28 +348,7 @@ fn claimed(claim: &Claim, own: &super::Idempotency, found: &Found, now: Timestam
         let text = "the first request with this idempotency key still runs; try again shortly";
         return Claimed::Refuse(Refusal::new(RefusalCode::InProgress, text));
     }
-    Claimed::Answer(value.nonce)
-}
-
-/// What an idempotency key remembers.
-struct ClaimValue {
-    body: [u8; 16],
-    nonce: [u8; 16],
-}
-
-impl ClaimValue {
-    fn encode(&self) -> Vec<u8> {
-        [self.body, self.nonce].concat()
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let (body, rest) = bytes.split_first_chunk()?;
-        let (nonce, _) = rest.split_first_chunk()?;
-        Some(Self {
-            body: *body,
-            nonce: *nonce,
-        })
-    }
+    Claimed::Answer(nonce)
 }
 
 impl Send {

@@ -280,7 +280,6 @@ fn text(code: RefusalCode) -> &'static str {
         | RefusalCode::InvalidCode
         | RefusalCode::Blocked
         | RefusalCode::StepUpRequired
-        | RefusalCode::ConsentRequired
         | RefusalCode::NotFound
         | RefusalCode::Conflict
         | RefusalCode::InProgress

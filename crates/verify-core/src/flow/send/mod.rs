@@ -13,14 +13,14 @@ pub(super) use intent::Intent;
 pub(super) use settle::Settle;
 
 use crate::command::SendRequest;
-use crate::keys::{Print, PrintKind};
+use crate::keys::PrintKind;
 use crate::outcome::{Refusal, RefusalCode};
 use crate::policy::{Disclosure, RiskAction, RiskRules};
 use crate::port::{
     AssessRequest, Assessment, Detail, DispatchRequest, Dispatched, Rejection, RejectionKind, RiskLevel,
 };
 use crate::record::{Delivery, DeliveryStatus, Entry, Notes, Record};
-use crate::store::{ClaimKey, RecordKind};
+use crate::store::RecordKind;
 use crate::time::Timestamp;
 use crate::token::{DeliveryToken, StepUpToken};
 use crate::vocabulary::Channel;
@@ -28,6 +28,7 @@ use crate::vocabulary::Channel;
 use super::board::Board;
 use super::carrier::{Carrier, own_code};
 use super::context::Context;
+use super::idempotency::IdempotencyKey;
 use super::place::Place;
 use super::step::{AssessAnswer, AssessStep, AssessThen, DispatchStep, DispatchThen, Question, Step};
 use super::view::{fallback, with_fallback};
@@ -45,7 +46,7 @@ pub(super) struct Send {
     human_token: Option<String>,
     human_passed: bool,
     step_up_answered: bool,
-    idempotency: Option<Idempotency>,
+    idempotency: Option<IdempotencyKey>,
     board: Board,
     place: Place,
     notes: Place,
@@ -54,13 +55,6 @@ pub(super) struct Send {
     noted: Notes,
     /// Providers in order.
     carriers: Vec<Carrier>,
-}
-
-/// An idempotency key, and what it was used for.
-#[derive(Debug, Clone)]
-struct Idempotency {
-    key: ClaimKey,
-    body: Print,
 }
 
 /// The delivery that this flow recorded, in the record as it was written.
@@ -105,6 +99,8 @@ pub(super) enum Came {
     },
     Rejected(Rejection),
     Unknown,
+    /// Rejected, and under private disclosure not to be told: it goes on as a decoy.
+    Hidden(Rejection),
     /// Stopped before the provider was asked.
     Stopped(Refusal),
 }
@@ -380,11 +376,16 @@ impl Send {
 
     pub(super) fn dispatched(mut self, attempt: Attempt, now: Timestamp, answer: Dispatched) -> Step {
         let provider = attempt.carrier.provider.clone();
+        let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
         let came = match answer {
             Dispatched::Accepted { upstream } => Came::Accepted { upstream },
             Dispatched::Rejected(rejection) => {
                 self.ctx
                     .said(&provider, rejection.kind.as_str(), rejection.detail.clone());
+                if private && rejection.kind == RejectionKind::OptedOut {
+                    let carrier = Carrier::decoy();
+                    return self.settle(Attempt { carrier, ..attempt }, Came::Hidden(rejection), now);
+                }
                 Came::Rejected(rejection)
             }
             Dispatched::Unknown(detail) => {

@@ -2,18 +2,17 @@
 //! All of it is refused without a store call and without a charge.
 
 use crate::command::SendRequest;
-use crate::keys::PrintKind;
 use crate::outcome::{Refusal, RefusalCode};
 use crate::policy::{CountryAction, Disclosure};
 use crate::record::Notes;
-use crate::store::{ClaimKey, ClaimKind};
+use crate::store::ClaimKind;
 use crate::time::Timestamp;
 use crate::token::ProofToken;
 use crate::vocabulary::Channel;
 
-use super::Idempotency;
 use crate::flow::carrier::{Carrier, carriers};
 use crate::flow::context::Context;
+use crate::flow::idempotency::{IdempotencyKey, check_key};
 use crate::flow::view::{fallback, with_fallback};
 use crate::flow::who::{Spelled, Who};
 
@@ -22,7 +21,7 @@ pub(super) struct Parts {
     pub(super) who: Who,
     pub(super) channel: Channel,
     pub(super) carriers: Vec<Carrier>,
-    pub(super) idempotency: Option<Idempotency>,
+    pub(super) idempotency: Option<IdempotencyKey>,
     pub(super) step_up_answered: bool,
     pub(super) human_wanted: bool,
 }
@@ -74,19 +73,16 @@ impl Parts {
 }
 
 fn check_request(request: &SendRequest) -> Result<(), Refusal> {
-    let too_long = |field| Err(Refusal::new(RefusalCode::InvalidRequest, "is too long").field(field));
+    let unfit = |field, text: &'static str| Err(Refusal::new(RefusalCode::InvalidRequest, text).field(field));
+    check_key(request.idempotency_key.as_ref())?;
     match request {
         SendRequest {
             locale: Some(locale), ..
-        } if locale.is_empty() || locale.len() > 35 => too_long("locale"),
-        SendRequest {
-            idempotency_key: Some(key),
-            ..
-        } if key.is_empty() || key.len() > 255 => too_long("Idempotency-Key"),
+        } if locale.is_empty() || locale.len() > 35 => unfit("locale", "must have 1 to 35 characters"),
         SendRequest {
             human_check: Some(token),
             ..
-        } if token.len() > 4096 => too_long("human_check"),
+        } if token.len() > 4096 => unfit("human_check", "must have at most 4096 characters"),
         SendRequest { .. } => Ok(()),
     }
 }
@@ -209,12 +205,13 @@ fn routed(ctx: &mut Context, who: &Who, channel: Channel) -> Result<Vec<Carrier>
     Err(with_fallback(ctx, who, refusal, channels))
 }
 
-fn idempotency(ctx: &Context, key: &str, request: &SendRequest, who: &Who, channel: Channel) -> Idempotency {
-    let key = ctx
-        .keys
-        .prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes())
-        .newest();
-    let mut body = Vec::new();
+fn idempotency(
+    ctx: &Context,
+    key: &str,
+    request: &SendRequest,
+    who: &Who,
+    channel: Channel,
+) -> IdempotencyKey {
     let fields = [
         Some(who.to.canonical()),
         Some(channel.as_str()),
@@ -225,20 +222,7 @@ fn idempotency(ctx: &Context, key: &str, request: &SendRequest, who: &Who, chann
         request.locale.as_deref(),
         Some(who.standing.as_str()),
     ];
-    for field in fields {
-        let text = field.unwrap_or_default();
-        body.push(u8::from(field.is_some()));
-        body.extend_from_slice(&(text.len() as u64).to_be_bytes());
-        body.extend_from_slice(text.as_bytes());
-    }
-    let body = ctx.keys.prints(PrintKind::Request, &ctx.service, &body).newest();
-    Idempotency {
-        key: ClaimKey {
-            kind: ClaimKind::Send,
-            print: key,
-        },
-        body,
-    }
+    IdempotencyKey::new(ctx, ClaimKind::Send, key, &fields)
 }
 
 /// A proof answers a step-up when it is of this subject and was given by a factor stronger than what it steps up from.

@@ -102,6 +102,7 @@ impl Settle {
                 DeliveryStatus::Rejected
             }
             Came::Stopped(_) => DeliveryStatus::Rejected,
+            Came::Hidden(_) => DeliveryStatus::Accepted,
         };
         let advanced = delivery.advance(to);
         if advanced
@@ -166,7 +167,7 @@ impl Settle {
         };
         changeset.records = send.place.becomes(row);
         changeset.events.push(send.event(attempt, now, self.event_kind()));
-        if let Came::Rejected(rejection) = &self.came {
+        if let Came::Rejected(rejection) | Came::Hidden(rejection) = &self.came {
             if let Some((change, event)) = self.note(rejection, now) {
                 changeset.records.extend(change);
                 changeset.events.push(event);
@@ -175,12 +176,13 @@ impl Settle {
                 event.code = rejection.detail.code;
             }
         }
-        if self.next.is_none() && matches!(self.came, Came::Rejected(_) | Came::Stopped(_)) {
+        if self.next.is_none() && matches!(self.came, Came::Rejected(_) | Came::Hidden(_) | Came::Stopped(_))
+        {
             changeset.takebacks = self.takebacks(nothing_sent);
             if nothing_sent {
                 changeset
                     .unclaim
-                    .extend(send.idempotency.as_ref().map(|idempotency| idempotency.key));
+                    .extend(send.idempotency.iter().flat_map(|key| key.claims.clone()));
             }
         }
         for rule in send.board.alerts(now).into_iter().filter(|_| self.next.is_none()) {
@@ -196,7 +198,7 @@ impl Settle {
     fn event_kind(&self) -> EventKind {
         match self.came {
             Came::Accepted { .. } => EventKind::SendAccepted,
-            Came::Rejected(_) => EventKind::SendRejected,
+            Came::Rejected(_) | Came::Hidden(_) => EventKind::SendRejected,
             Came::Unknown => EventKind::SendUnknown,
             Came::Stopped(_) => EventKind::RiskStopped,
         }
@@ -328,7 +330,7 @@ impl Settle {
                 let refusal = refusal(&mut send, &rejection, now);
                 send.ctx.refuse(refusal)
             }
-            Came::Accepted { .. } | Came::Unknown => {
+            Came::Accepted { .. } | Came::Hidden(_) | Came::Unknown => {
                 let entry = record.entry(&attempt.nonce).or(attempt.entry());
                 let Some(entry) = entry else {
                     // Erased, or found unsent by a repair, while the provider was asked.
