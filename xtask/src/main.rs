@@ -1,9 +1,10 @@
 //! What people run: `cargo xtask <command>`.
 //!
 //! Each command is a file of its own: [`promises`], [`purity`] and [`sizes`] read the tree and say all that is wrong
-//! with it at once; [`ci`] runs them with everything else that a change has to pass. Their tests run the same checks,
+//! with it at once; [`bench`] measures; [`ci`] runs them with everything else that a change has to pass. Their tests run the same checks,
 //! so `cargo test --workspace` fails where `cargo xtask` would.
 
+mod bench;
 mod ci;
 mod promises;
 mod purity;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
+  bench     what the hot paths cost, as ratios against floors measured in the same run
   ci        everything that a change has to pass
   promises  each promise of docs/promises.md has a test, and each test that is named there exists
   purity    verify-core depends on nothing that has a clock, randomness, a runtime or a network
@@ -22,6 +24,7 @@ const USAGE: &str = "usage: cargo xtask <command>
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     let found = match command.as_str() {
+        "bench" => bench::run(std::env::args().skip(2)),
         "ci" => ci::run(),
         "promises" => promises::check(&tree::root()),
         "purity" => purity::check(&tree::root()),

@@ -1,6 +1,6 @@
 //! The shards that a changeset touches, all locked: what it is decided on and written to.
 
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, MutexGuard};
@@ -10,8 +10,8 @@ use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
 use crate::capacity::ShardCaps;
-use crate::expiring_map::{ScopedRef, Transient};
-use crate::shard::{KeptCounter, Newcomers, Shard};
+use crate::expiring_map::{Hashed, Transient};
+use crate::shard::{KeptCounter, KeptRow, Newcomers, Shard};
 
 /// Where a key lives.
 pub(crate) struct Placement {
@@ -28,10 +28,18 @@ impl Placement {
         }
     }
 
-    fn of<K: Hash>(&self, service: &ServiceId, key: &K) -> usize {
-        let hash = self.hasher.hash_one(ScopedRef { service, key });
+    pub(crate) fn hasher(&self) -> RandomState {
+        self.hasher.clone()
+    }
+
+    fn of<K: Eq + Hash>(&self, service: &ServiceId, key: &K) -> usize {
+        self.shard_of(&Hashed::new(&self.hasher, service, key))
+    }
+
+    /// By bits that a map inside a shard does not place an entry by.
+    fn shard_of<K>(&self, key: &Hashed<'_, K>) -> usize {
         // The mask keeps less than 32 bits of it, so nothing is lost in a narrow usize.
-        (hash >> 32) as usize & (self.shards - 1)
+        (key.hash >> 32) as usize & (self.shards - 1)
     }
 
     /// The shards of all that a changeset names, in the order in which they are locked.
@@ -102,6 +110,19 @@ impl<'a> Held<'a> {
 
     /// Makes sure that all that is new fits; drops outlived entries where it does not. False: something does not.
     pub(crate) fn make_room(&mut self, caps: &ShardCaps, room: Room, decided: &Evaluation) -> bool {
+        // The usual case, without looking for what is new: there is room even if all of it were, in any one shard.
+        let most = Newcomers {
+            counters: decided.counters.len(),
+            records: decided.records.len(),
+            claims: decided.claims.len(),
+        };
+        if self
+            .guards
+            .iter()
+            .all(|(_, shard)| shard.has_room(caps, room, most))
+        {
+            return true;
+        }
         let short: Vec<usize> = self.shards_without_room(caps, room, decided);
         for (index, shard) in &mut self.guards {
             if short.contains(index) {
@@ -115,23 +136,26 @@ impl<'a> Held<'a> {
     pub(crate) fn write(&mut self, decided: Evaluation) -> verify_core::store::Seen {
         let (service, at) = (self.service, self.at);
         for (key, state, expires_at) in decided.counters {
+            let key = Hashed::new(&self.placement.hasher, service, &key);
             if let Some(shard) = self.shard_mut(&key) {
-                shard.put_counter(service, key, KeptCounter { state, expires_at }, at);
+                shard.put_counter(&key, KeptCounter { state, expires_at }, at);
             }
         }
         for (key, row) in decided.records {
+            let key = Hashed::new(&self.placement.hasher, service, &key);
             if let Some(shard) = self.shard_mut(&key) {
                 match row {
-                    Some(row) => shard.put_record(service, key, row, at),
-                    None => shard.delete_record(service, key),
+                    Some(row) => shard.put_record(&key, row, at),
+                    None => shard.delete_record(&key),
                 }
             }
         }
         for (key, claim) in decided.claims {
+            let key = Hashed::new(&self.placement.hasher, service, &key);
             if let Some(shard) = self.shard_mut(&key) {
                 match claim {
-                    Some(claim) => shard.put_claim(service, claim, at),
-                    None => drop(shard.claims.remove(service, &key)),
+                    Some(claim) => shard.put_claim(&key, claim, at),
+                    None => drop(shard.claims.remove(&key)),
                 }
             }
         }
@@ -146,29 +170,30 @@ impl<'a> Held<'a> {
             }
         };
         for (key, _, _) in &decided.counters {
+            let key = self.hashed(key);
             if self
-                .shard(key)
-                .is_some_and(|shard| shard.counters.get(self.service, key).is_none())
+                .shard(&key)
+                .is_some_and(|shard| shard.counters.get(&key).is_none())
             {
-                count(self.position(key), |new| new.counters += 1);
+                count(self.position(&key), |new| new.counters += 1);
             }
         }
-        for (key, row) in &decided.records {
-            if row.is_some()
-                && self
-                    .shard(key)
-                    .is_some_and(|shard| shard.records.get(self.service, key).is_none())
+        for (key, _) in decided.records.iter().filter(|(_, row)| row.is_some()) {
+            let key = self.hashed(key);
+            if self
+                .shard(&key)
+                .is_some_and(|shard| shard.records.get(&key).is_none())
             {
-                count(self.position(key), |new| new.records += 1);
+                count(self.position(&key), |new| new.records += 1);
             }
         }
-        for (key, claim) in &decided.claims {
-            if claim.is_some()
-                && self
-                    .shard(key)
-                    .is_some_and(|shard| shard.claims.get(self.service, key).is_none())
+        for (key, _) in decided.claims.iter().filter(|(_, claim)| claim.is_some()) {
+            let key = self.hashed(key);
+            if self
+                .shard(&key)
+                .is_some_and(|shard| shard.claims.get(&key).is_none())
             {
-                count(self.position(key), |new| new.claims += 1);
+                count(self.position(&key), |new| new.claims += 1);
             }
         }
         let full = self
@@ -179,16 +204,20 @@ impl<'a> Held<'a> {
         full.map(|((index, _), _)| *index).collect()
     }
 
-    fn position<K: Hash>(&self, key: &K) -> Option<usize> {
-        let index = self.placement.of(self.service, key);
+    fn hashed<'k, K: Eq + Hash>(&'k self, key: &'k K) -> Hashed<'k, K> {
+        Hashed::new(&self.placement.hasher, self.service, key)
+    }
+
+    fn position<K>(&self, key: &Hashed<'_, K>) -> Option<usize> {
+        let index = self.placement.shard_of(key);
         self.guards.binary_search_by_key(&index, |(held, _)| *held).ok()
     }
 
-    fn shard<K: Hash>(&self, key: &K) -> Option<&Shard> {
+    fn shard<K>(&self, key: &Hashed<'_, K>) -> Option<&Shard> {
         self.guards.get(self.position(key)?).map(|(_, guard)| &**guard)
     }
 
-    fn shard_mut<K: Hash>(&mut self, key: &K) -> Option<&mut Shard> {
+    fn shard_mut<K>(&mut self, key: &Hashed<'_, K>) -> Option<&mut Shard> {
         let position = self.position(key)?;
         self.guards.get_mut(position).map(|(_, guard)| &mut **guard)
     }
@@ -197,16 +226,19 @@ impl<'a> Held<'a> {
 /// Every key that a changeset names is in a held shard, so a key that is not found is not there.
 impl View for Held<'_> {
     fn counter(&self, key: &CounterKey) -> Option<Counter> {
-        let kept = self.shard(key)?.counters.get(self.service, key)?;
+        let hashed = self.hashed(key);
+        let kept = self.shard(&hashed)?.counters.get(&hashed)?;
         (!kept.is_outlived(self.at)).then(|| kept.state.clone())
     }
 
     fn record(&self, key: &RecordKey) -> Option<Row> {
-        self.shard(key)?.records.get(self.service, key).cloned()
+        let hashed = self.hashed(key);
+        self.shard(&hashed)?.records.get(&hashed).map(KeptRow::row)
     }
 
     fn claim(&self, key: &ClaimKey) -> Option<Claim> {
-        let kept = self.shard(key)?.claims.get(self.service, key)?;
+        let hashed = self.hashed(key);
+        let kept = self.shard(&hashed)?.claims.get(&hashed)?;
         Some(Claim {
             key: *key,
             value: kept.value.clone(),

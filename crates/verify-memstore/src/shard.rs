@@ -1,14 +1,16 @@
 //! One shard: entries by key, and its records by when they are due.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 
+use foldhash::fast::RandomState;
 use verify_core::limit::Counter;
-use verify_core::store::{Claim, ClaimKey, CounterKey, RecordKey, Room, Row};
+use verify_core::store::{Claim, ClaimKey, CounterKey, Lifetime, RecordKey, Room, Row};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
 use crate::capacity::ShardCaps;
-use crate::expiring_map::{ExpiringMap, Transient};
+use crate::expiring_map::{ExpiringMap, Hashed, Transient};
 
 /// With every newcomer that many others are looked at, so that what is outlived goes faster than what is new comes.
 /// What is there already is changed without that: it takes no memory, and a look at others costs cache misses.
@@ -30,6 +32,62 @@ pub(crate) struct KeptClaim {
     pub(crate) expires_at: Timestamp,
 }
 
+/// A record without its key, in 48 bytes and its own.
+pub(crate) struct KeptRow {
+    version: u64,
+    /// None: durable.
+    ends: Packed,
+    live_until: Packed,
+    due: Packed,
+    bytes: Box<[u8]>,
+}
+
+/// An instant or none, in eight bytes: one more than its milliseconds. The last instant that a number can say is
+/// kept as the one before it.
+#[derive(Clone, Copy)]
+struct Packed(Option<NonZeroU64>);
+
+impl From<Option<Timestamp>> for Packed {
+    fn from(at: Option<Timestamp>) -> Self {
+        Self(at.and_then(|at| NonZeroU64::new(at.as_millis().saturating_add(1))))
+    }
+}
+
+impl Packed {
+    fn get(self) -> Option<Timestamp> {
+        self.0.map(|more| Timestamp::from_millis(more.get() - 1))
+    }
+}
+
+impl From<Row> for KeptRow {
+    fn from(row: Row) -> Self {
+        let ends = match row.lifetime {
+            Lifetime::Until(end) => Some(end),
+            Lifetime::Durable => None,
+        };
+        Self {
+            version: row.version,
+            ends: ends.into(),
+            live_until: row.live_until.into(),
+            due: row.due.into(),
+            bytes: row.bytes.into(),
+        }
+    }
+}
+
+impl KeptRow {
+    /// The record as it was put.
+    pub(crate) fn row(&self) -> Row {
+        Row {
+            version: self.version,
+            lifetime: self.ends.get().map_or(Lifetime::Durable, Lifetime::Until),
+            live_until: self.live_until.get(),
+            due: self.due.get(),
+            bytes: self.bytes.to_vec(),
+        }
+    }
+}
+
 impl Transient for KeptCounter {
     fn is_outlived(&self, at: Timestamp) -> bool {
         self.expires_at <= at
@@ -42,9 +100,9 @@ impl Transient for KeptClaim {
     }
 }
 
-impl Transient for Row {
+impl Transient for KeptRow {
     fn is_outlived(&self, at: Timestamp) -> bool {
-        Self::is_outlived(self, at)
+        self.ends.get().is_some_and(|end| end <= at)
     }
 }
 
@@ -57,55 +115,60 @@ pub(crate) struct Newcomers {
 }
 
 /// The part of a store that one lock covers.
-#[derive(Default)]
 pub(crate) struct Shard {
     pub(crate) counters: ExpiringMap<CounterKey, KeptCounter>,
-    pub(crate) records: ExpiringMap<RecordKey, Row>,
+    pub(crate) records: ExpiringMap<RecordKey, KeptRow>,
     pub(crate) claims: ExpiringMap<ClaimKey, KeptClaim>,
-    due: BTreeSet<(Timestamp, ServiceId, RecordKey)>,
+    /// When records are due, and their hashes: a third of the memory that their keys would take. Should two records
+    /// that are due in the same millisecond share all 64 bits, the next command repairs what no tick does.
+    due: BTreeSet<(Timestamp, u64)>,
 }
 
 impl Shard {
-    pub(crate) fn put_counter(
-        &mut self,
-        service: &ServiceId,
-        key: CounterKey,
-        counter: KeptCounter,
-        at: Timestamp,
-    ) {
-        if self.counters.put(service, key, counter).is_none() {
+    /// An empty shard. All shards of a store have the same hasher: see [`Hashed`].
+    pub(crate) fn new(hasher: RandomState) -> Self {
+        Self {
+            counters: ExpiringMap::new(hasher.clone()),
+            records: ExpiringMap::new(hasher.clone()),
+            claims: ExpiringMap::new(hasher),
+            due: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn put_counter(&mut self, key: &Hashed<'_, CounterKey>, counter: KeptCounter, at: Timestamp) {
+        if self.counters.put(key, counter).is_none() {
             self.counters.sweep(at, SWEPT_BY_A_NEWCOMER, |_, _| {});
         }
     }
 
-    pub(crate) fn put_claim(&mut self, service: &ServiceId, claim: Claim, at: Timestamp) {
+    pub(crate) fn put_claim(&mut self, key: &Hashed<'_, ClaimKey>, claim: Claim, at: Timestamp) {
         let kept = KeptClaim {
             value: claim.value,
             expires_at: claim.expires_at,
         };
-        if self.claims.put(service, claim.key, kept).is_none() {
+        if self.claims.put(key, kept).is_none() {
             self.claims.sweep(at, SWEPT_BY_A_NEWCOMER, |_, _| {});
         }
     }
 
-    pub(crate) fn put_record(&mut self, service: &ServiceId, key: RecordKey, row: Row, at: Timestamp) {
+    pub(crate) fn put_record(&mut self, key: &Hashed<'_, RecordKey>, row: Row, at: Timestamp) {
         let due = row.due;
-        let before = self.records.put(service, key, row);
+        let before = self.records.put(key, row.into());
         let is_new = before.is_none();
-        if let Some(before) = before.and_then(|row| row.due) {
-            self.due.remove(&(before, service.clone(), key));
+        if let Some(before) = before.and_then(|row| row.due.get()) {
+            self.due.remove(&(before, key.hash));
         }
         if let Some(due) = due {
-            self.due.insert((due, service.clone(), key));
+            self.due.insert((due, key.hash));
         }
         if is_new {
             self.sweep_records(at, SWEPT_BY_A_NEWCOMER);
         }
     }
 
-    pub(crate) fn delete_record(&mut self, service: &ServiceId, key: RecordKey) {
-        if let Some(due) = self.records.remove(service, &key).and_then(|row| row.due) {
-            self.due.remove(&(due, service.clone(), key));
+    pub(crate) fn delete_record(&mut self, key: &Hashed<'_, RecordKey>) {
+        if let Some(due) = self.records.remove(key).and_then(|row| row.due.get()) {
+            self.due.remove(&(due, key.hash));
         }
     }
 
@@ -114,17 +177,15 @@ impl Shard {
         self.counters.sweep(now, SWEPT_BY_A_TICK, |_, _| {});
         self.claims.sweep(now, SWEPT_BY_A_TICK, |_, _| {});
         self.sweep_records(now, SWEPT_BY_A_TICK);
-        let is_there = |service: &ServiceId, key: &RecordKey| {
-            self.records
-                .get(service, key)
-                .is_some_and(|row| !row.is_outlived(now))
+        let there = |(due, hash): &(Timestamp, u64)| {
+            let (scoped, row) = self.records.of_hash(*hash)?;
+            (!row.is_outlived(now)).then(|| (*due, scoped.service.clone(), scoped.key))
         };
         self.due
             .iter()
-            .take_while(|(due, _, _)| *due <= now)
-            .filter(|(_, service, key)| is_there(service, key))
+            .take_while(|(due, _)| *due <= now)
+            .filter_map(there)
             .take(most)
-            .cloned()
             .collect()
     }
 
@@ -144,10 +205,39 @@ impl Shard {
 
     fn sweep_records(&mut self, at: Timestamp, most: usize) {
         let due_index = &mut self.due;
-        self.records.sweep(at, most, |scoped, row| {
-            if let Some(due) = row.due {
-                due_index.remove(&(due, scoped.service, scoped.key));
+        self.records.sweep(at, most, |hash, row| {
+            if let Some(due) = row.due.get() {
+                due_index.remove(&(due, hash));
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_as_it_was_put() {
+        let at = |millis: Option<u64>| millis.map(Timestamp::from_millis);
+        for (lifetime, live_until, due) in [
+            (Lifetime::Durable, None, None),
+            (Lifetime::Durable, at(Some(0)), at(Some(1))),
+            (
+                Lifetime::Until(Timestamp::ZERO),
+                at(Some(u64::MAX - 1)),
+                at(Some(0)),
+            ),
+            (Lifetime::Until(Timestamp::from_millis(7)), None, at(Some(9))),
+        ] {
+            let row = Row {
+                version: 3,
+                lifetime,
+                live_until,
+                due,
+                bytes: vec![1, 2],
+            };
+            assert_eq!(KeptRow::from(row.clone()).row(), row);
+        }
     }
 }

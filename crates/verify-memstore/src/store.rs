@@ -44,10 +44,13 @@ impl MemStore {
     /// An empty store that holds at most this. Nothing is allocated ahead.
     pub fn with_capacity(capacity: Capacity) -> Self {
         let shards = capacity.shards();
+        let placement = Placement::over(shards);
         let events = Cap::new(capacity.events, capacity.reserved_for_known_percent);
         Self {
-            shards: (0..shards).map(|_| Mutex::new(Shard::default())).collect(),
-            placement: Placement::over(shards),
+            shards: (0..shards)
+                .map(|_| Mutex::new(Shard::new(placement.hasher())))
+                .collect(),
+            placement,
             caps: capacity.of_one_shard(),
             outbox: Some(Mutex::new(Outbox::new(events))),
             versions: AtomicU64::new(0),
@@ -113,8 +116,8 @@ impl MemStore {
             for (scoped, kept) in shard.counters.iter() {
                 out = postcard::to_extend(&(&scoped.service, scoped.key, &kept.state, kept.expires_at), out)?;
             }
-            for (scoped, row) in shard.records.iter() {
-                out = postcard::to_extend(&(&scoped.service, scoped.key, row), out)?;
+            for (scoped, kept) in shard.records.iter() {
+                out = postcard::to_extend(&(&scoped.service, scoped.key, kept.row()), out)?;
             }
             for (scoped, kept) in shard.claims.iter() {
                 out = postcard::to_extend(&(&scoped.service, scoped.key, &kept.value, kept.expires_at), out)?;

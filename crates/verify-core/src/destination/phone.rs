@@ -43,7 +43,8 @@ impl Phone {
         }
         check_characters(text)?;
         let number = read(text, country)?;
-        check_plan(&number)?;
+        let kind = PHONE_NUMBER_UTIL.get_number_type(&number);
+        check_plan(&number, kind)?;
         let e164 = Zeroizing::new(
             PHONE_NUMBER_UTIL
                 .format(&number, PhoneNumberFormat::E164)
@@ -55,7 +56,6 @@ impl Phone {
         check_stable(text, &e164)?;
 
         let region = PHONE_NUMBER_UTIL.get_region_for_number(&number);
-        let kind = PHONE_NUMBER_UTIL.get_number_type(&number);
         Ok(Self {
             e164,
             country: region.and_then(|region| Country::new(&region.as_region_str())),
@@ -159,9 +159,10 @@ fn region_of(country: Option<Country>) -> Result<Region, DestinationError> {
         .ok_or(DestinationError::UnknownCountry)
 }
 
-/// Refuses numbers that the numbering plan does not have.
-fn check_plan(number: &PhoneNumber) -> Result<(), DestinationError> {
-    if PHONE_NUMBER_UTIL.is_valid_number(number) {
+/// Refuses numbers that the numbering plan does not have. To libphonenumber a number is valid when the plan of its
+/// region has a type for it; as the type is needed anyway, the plan is searched once.
+fn check_plan(number: &PhoneNumber, kind: PhoneNumberType) -> Result<(), DestinationError> {
+    if kind != PhoneNumberType::Unknown {
         return Ok(());
     }
     Err(match PHONE_NUMBER_UTIL.is_possible_number_with_reason(number) {

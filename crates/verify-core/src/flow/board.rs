@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broken::Broken;
-use crate::keys::{Print, PrintKind};
+use crate::keys::{Print, PrintKind, Prints};
 use crate::limit::{Backoff, Counter, Rule, Window};
 use crate::outcome::RefusalCode;
 use crate::policy::{Counts, Limit, Max, Policy, Then, limit_names};
@@ -160,14 +160,15 @@ impl Board {
     /// Charges for sends and spend of a message by `channel`, and probes of what a check of its code will need.
     pub(super) fn for_send(ctx: &Context, who: &Who, channel: Channel) -> Self {
         let mut board = Self::default();
+        let mut prints = Fingerprints::new(ctx, who);
         for limit in &ctx.policy.limits {
             match limit.counts {
-                Counts::Sends => board.limit(ctx, who, limit, 1, Mode::Charge),
+                Counts::Sends => board.limit(&mut prints, limit, 1, Mode::Charge),
                 Counts::Spend => {
                     let price = ctx.policy.prices.of(who.to.country(), channel);
-                    board.limit(ctx, who, limit, price, Mode::Charge);
+                    board.limit(&mut prints, limit, price, Mode::Charge);
                 }
-                Counts::Checks | Counts::Failures => board.limit(ctx, who, limit, 1, Mode::Probe),
+                Counts::Checks | Counts::Failures => board.limit(&mut prints, limit, 1, Mode::Probe),
             }
         }
         board.lockouts(ctx, who, Mode::Probe, &[]);
@@ -180,12 +181,13 @@ impl Board {
     /// Charges for a check; failures count only while one of `records` is live.
     pub(super) fn for_check(ctx: &Context, who: &Who, records: &[RecordKey]) -> Self {
         let mut board = Self::default();
+        let mut prints = Fingerprints::new(ctx, who);
         for limit in &ctx.policy.limits {
             match limit.counts {
-                Counts::Checks => board.limit(ctx, who, limit, 1, Mode::Charge),
+                Counts::Checks => board.limit(&mut prints, limit, 1, Mode::Charge),
                 Counts::Failures => {
                     let from = board.lines.len();
-                    board.limit(ctx, who, limit, 1, Mode::Charge);
+                    board.limit(&mut prints, limit, 1, Mode::Charge);
                     for line in board.lines.iter_mut().skip(from) {
                         line.charge.when_live = records.to_vec();
                     }
@@ -200,9 +202,10 @@ impl Board {
     /// Probes of everything that a view tells: sends, checks and lockout of this person.
     pub(super) fn for_view(ctx: &Context, who: &Who) -> Self {
         let mut board = Self::default();
+        let mut prints = Fingerprints::new(ctx, who);
         for limit in &ctx.policy.limits {
             match limit.counts {
-                Counts::Sends | Counts::Checks => board.limit(ctx, who, limit, 1, Mode::Probe),
+                Counts::Sends | Counts::Checks => board.limit(&mut prints, limit, 1, Mode::Probe),
                 Counts::Spend | Counts::Failures => {}
             }
         }
@@ -214,19 +217,19 @@ impl Board {
     }
 
     /// One line for each fingerprint of the limit's key: while keys are rotated, all are charged.
-    fn limit(&mut self, ctx: &Context, who: &Who, limit: &Limit, cost: u64, mode: Mode) {
+    fn limit<'a>(&mut self, prints: &mut Fingerprints<'a>, limit: &'a Limit, cost: u64, mode: Mode) {
+        let Fingerprints { ctx, who, .. } = *prints;
         let Max::Units(max) = network_max(&ctx.policy, who, limit).unwrap_or(limit.max) else {
             return;
         };
         if ctx.is_broken(Broken::SkipOneLimit) && &*limit.name == limit_names::SENDS_PER_DESTINATION {
             return;
         }
-        let by = match limit.by.iter().any(|dimension| who.value(*dimension).is_none()) {
-            false => limit.by.clone(),
-            true => match limit.or_by {
-                Some(dimension) if who.value(dimension).is_some() => vec![dimension],
-                Some(_) | None => return,
-            },
+        let has_all = |by: &[Dimension]| by.iter().all(|dimension| who.has(*dimension));
+        let by = match has_all(&limit.by) {
+            true => limit.by.as_slice(),
+            false if limit.or_by.is_some() && has_all(limit.or_by.as_slice()) => limit.or_by.as_slice(),
+            false => return,
         };
         let personal = by
             .iter()
@@ -262,7 +265,7 @@ impl Board {
         } else {
             mode
         };
-        for print in prints(ctx, who, &by) {
+        for print in prints.of(by).iter() {
             let charge = Charge {
                 key: CounterKey { scope, print },
                 rule: rule.clone(),
@@ -426,30 +429,53 @@ pub(super) fn lockout_keys(who: &Who, standing: Standing) -> Vec<(&'static str, 
     destinations.chain(subjects).collect()
 }
 
-/// The fingerprints of a key, newest first.
-fn prints(ctx: &Context, who: &Who, by: &[Dimension]) -> Vec<Print> {
-    match (by, &who.subject) {
-        ([Dimension::Destination], _) => who.destination.iter().collect(),
-        ([Dimension::Subject], Some(subject)) => subject.iter().collect(),
-        ([dimension], _) => {
-            let value = who.value(*dimension).unwrap_or_default();
-            ctx.keys
-                .prints(PrintKind::from(*dimension), &ctx.service, &value)
-                .iter()
-                .collect()
+/// The fingerprints that the limits of a command are keyed by. Several limits have the same key, and each is computed
+/// once.
+struct Fingerprints<'a> {
+    ctx: &'a Context,
+    who: &'a Who,
+    known: Vec<(&'a [Dimension], Prints)>,
+}
+
+impl<'a> Fingerprints<'a> {
+    fn new(ctx: &'a Context, who: &'a Who) -> Self {
+        Self {
+            ctx,
+            who,
+            known: Vec::with_capacity(Dimension::ALL.len()),
         }
-        (several, _) => {
-            // Each value with its length in front: no two keys share their bytes.
-            let mut joined = Vec::new();
-            for dimension in several {
+    }
+
+    /// Of these dimensions together, newest first.
+    fn of(&mut self, by: &'a [Dimension]) -> Prints {
+        let known = self.known.iter().find(|(known, _)| *known == by);
+        if let Some((_, prints)) = known {
+            return prints.clone();
+        }
+        let prints = self.computed(by);
+        self.known.push((by, prints.clone()));
+        prints
+    }
+
+    fn computed(&self, by: &[Dimension]) -> Prints {
+        let Self { ctx, who, .. } = self;
+        match (by, &who.subject) {
+            ([Dimension::Destination], _) => who.destination.clone(),
+            ([Dimension::Subject], Some(subject)) => subject.clone(),
+            ([dimension], _) => {
                 let value = who.value(*dimension).unwrap_or_default();
-                joined.extend_from_slice(&(value.len() as u64).to_be_bytes());
-                joined.extend_from_slice(&value);
+                ctx.keys.prints(PrintKind::from(*dimension), &ctx.service, &value)
             }
-            ctx.keys
-                .prints(PrintKind::Identity, &ctx.service, &joined)
-                .iter()
-                .collect()
+            (several, _) => {
+                // Each value with its length in front: no two keys share their bytes.
+                let mut joined = Vec::new();
+                for dimension in several {
+                    let value = who.value(*dimension).unwrap_or_default();
+                    joined.extend_from_slice(&(value.len() as u64).to_be_bytes());
+                    joined.extend_from_slice(&value);
+                }
+                ctx.keys.prints(PrintKind::Identity, &ctx.service, &joined)
+            }
         }
     }
 }

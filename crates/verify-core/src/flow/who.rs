@@ -127,6 +127,19 @@ impl Who {
         prints.is_some_and(|(prints, print)| prints.contains(print))
     }
 
+    /// True when the request has the dimension.
+    pub(super) fn has(&self, dimension: Dimension) -> bool {
+        match dimension {
+            Dimension::Ip => self.caller.ip.is_some(),
+            Dimension::Subject => self.spelled.subject.is_some(),
+            Dimension::Device => self.caller.device.is_some(),
+            Dimension::Country => self.to.country().is_some(),
+            Dimension::Prefix => self.to.prefix().is_some(),
+            Dimension::Asn => self.caller.asn.is_some(),
+            Dimension::Destination | Dimension::Service => true,
+        }
+    }
+
     /// The raw value of a dimension, `None` when the request does not have it.
     pub(super) fn value(&self, dimension: Dimension) -> Option<Vec<u8>> {
         match dimension {

@@ -4,6 +4,7 @@
 //! that cannot run Rust carries the same and is held to them by tests.
 
 mod backoff;
+mod stamps;
 mod window;
 
 pub use backoff::Backoff;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::stamps::Stamps;
 use crate::time::{Timestamp, Until, millis};
 
 /// The most stamps that a window keeps.
@@ -31,7 +32,7 @@ pub struct Window {
     /// must not serve as one.
     newest: Timestamp,
     /// Oldest first.
-    stamps: Vec<Stamp>,
+    stamps: Stamps,
 }
 
 impl Window {
@@ -70,39 +71,45 @@ impl Window {
         } else {
             rounded_up(now, per)
         };
-        let mut next = Self {
-            newest: now,
-            stamps: self.live(per, now).copied().collect(),
+        let live = self.live_stamps(per, now);
+        let new = Stamp { at, units: cost };
+        if cost == 0 {
+            let stamps = live.into();
+            return Self { newest: now, stamps };
+        }
+        let stamps = match live.split_last() {
+            None => Stamps::One(new),
+            Some((last, _)) if last.at < at && live.len() < MAX_STAMPS => Stamps::with_last(live, new),
+            Some((last, before)) if last.at == at && live.len() <= MAX_STAMPS => {
+                Stamps::with_last(before, last.and(cost))
+            }
+            Some(_) => inserted(live.to_vec(), new, per).as_slice().into(),
         };
-        if cost > 0 {
-            next.insert(Stamp { at, units: cost });
-        }
-        if next.stamps.len() > MAX_STAMPS {
-            next.regrid(per);
-        }
-        next
+        Self { newest: now, stamps }
     }
 
     /// Undoes `units` that were counted at `at`. What cannot be found any more stays counted.
     #[must_use]
     pub fn taken_back(&self, per: Duration, units: u64, at: Timestamp) -> Self {
-        let mut next = self.clone();
+        let mut stamps = self.stamps.as_slice().to_vec();
         let grid = rounded_up(at, per);
-        let found = next
-            .stamps
+        let found = stamps
             .iter()
             .position(|stamp| stamp.at == at)
-            .or_else(|| next.stamps.iter().position(|stamp| stamp.at == grid));
-        if let Some(stamp) = found.and_then(|index| next.stamps.get_mut(index)) {
+            .or_else(|| stamps.iter().position(|stamp| stamp.at == grid));
+        if let Some(stamp) = found.and_then(|index| stamps.get_mut(index)) {
             stamp.units = stamp.units.saturating_sub(units);
         }
-        next.stamps.retain(|stamp| stamp.units > 0);
-        next
+        stamps.retain(|stamp| stamp.units > 0);
+        Self {
+            newest: self.newest,
+            stamps: stamps.as_slice().into(),
+        }
     }
 
     /// The instant after which nothing in it counts.
     pub fn outlived(&self, per: Duration) -> Timestamp {
-        self.stamps
+        self.stamps()
             .last()
             .map_or(self.newest, |stamp| stamp.at + per)
             .max(self.newest)
@@ -115,30 +122,50 @@ impl Window {
 
     /// The stamps, oldest first.
     pub fn stamps(&self) -> &[Stamp] {
-        &self.stamps
+        self.stamps.as_slice()
     }
 
     fn live(&self, per: Duration, now: Timestamp) -> impl Iterator<Item = &Stamp> {
-        self.stamps.iter().filter(move |stamp| stamp.at + per > now)
+        self.live_stamps(per, now).iter()
     }
 
-    fn insert(&mut self, new: Stamp) {
-        let index = self.stamps.partition_point(|stamp| stamp.at < new.at);
-        match self.stamps.get_mut(index) {
-            Some(stamp) if stamp.at == new.at => stamp.units = stamp.units.saturating_add(new.units),
-            Some(_) | None => self.stamps.insert(index, new),
+    /// What counts at `now`: stamps are in order, so it is the end of them.
+    fn live_stamps(&self, per: Duration, now: Timestamp) -> &[Stamp] {
+        let stamps = self.stamps();
+        let over = stamps.iter().take_while(|stamp| stamp.at + per <= now).count();
+        stamps.get(over..).unwrap_or_default()
+    }
+}
+
+impl Stamp {
+    fn and(self, units: u64) -> Self {
+        Self {
+            units: self.units.saturating_add(units),
+            ..self
         }
     }
+}
 
-    /// Rounds every stamp up to the grid: after a rule changed, or when units were forced in above a small `max`.
-    fn regrid(&mut self, per: Duration) {
-        let stamps = std::mem::take(&mut self.stamps);
-        for stamp in stamps {
-            self.insert(Stamp {
-                at: rounded_up(stamp.at, per),
-                ..stamp
-            });
-        }
+/// `stamps` with a new one in its place; on the grid where they become too many, as happens after a rule changed, or
+/// when units were forced in above a small `max`.
+fn inserted(mut stamps: Vec<Stamp>, new: Stamp, per: Duration) -> Vec<Stamp> {
+    insert(&mut stamps, new);
+    if stamps.len() <= MAX_STAMPS {
+        return stamps;
+    }
+    let mut gridded = Vec::with_capacity(MAX_STAMPS);
+    for stamp in stamps {
+        let at = rounded_up(stamp.at, per);
+        insert(&mut gridded, Stamp { at, ..stamp });
+    }
+    gridded
+}
+
+fn insert(stamps: &mut Vec<Stamp>, new: Stamp) {
+    let index = stamps.partition_point(|stamp| stamp.at < new.at);
+    match stamps.get_mut(index) {
+        Some(stamp) if stamp.at == new.at => *stamp = stamp.and(new.units),
+        Some(_) | None => stamps.insert(index, new),
     }
 }
 

@@ -39,7 +39,9 @@ pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evalua
     let mut counters = Touched {
         view,
         now: changeset.at,
-        entries: Vec::new(),
+        entries: Vec::with_capacity(
+            changeset.takebacks.len() + changeset.resets.len() + changeset.charges.len(),
+        ),
     };
     let mut claims = take_back(changeset, view, &mut counters);
     for key in &changeset.resets {
@@ -200,10 +202,7 @@ impl<V: View> Touched<'_, V> {
     fn charge(&mut self, charge: &Charge, counts: bool) -> CounterSeen {
         let now = self.now;
         let entry = self.entry(&charge.key);
-        let before = entry
-            .state
-            .clone()
-            .unwrap_or_else(|| Counter::empty(&charge.rule));
+        let before = entry.state.take().unwrap_or_else(|| Counter::empty(&charge.rule));
         let denied = match charge.mode {
             Mode::Force => None,
             Mode::Charge | Mode::Probe => before.denied(&charge.rule, charge.cost, now),
@@ -215,9 +214,9 @@ impl<V: View> Touched<'_, V> {
         };
         if counts {
             entry.expires_at = entry.expires_at.max(after.outlived(&charge.rule));
-            entry.state = Some(after.clone());
             entry.changed = true;
         }
+        entry.state = Some(after.clone());
         CounterSeen {
             key: charge.key,
             before,

@@ -1,0 +1,56 @@
+//! `verify-bench`: prints the table of all rows about time.
+//!
+//! `--smoke` runs every row once over next to nothing; `--keys N` measures up to that many keys; `--only PART` leaves
+//! out the other parts.
+
+use std::process::ExitCode;
+
+use verify_bench::measure::Measured;
+use verify_bench::report::{HEAD, Row};
+use verify_bench::rows::{Effort, attack, charge, flows, growth};
+
+const USAGE: &str = "usage: verify-bench [--smoke] [--keys N] [--only charge|flows|growth|attack]";
+
+type Part = fn(Effort) -> Measured<Vec<Row>>;
+
+const PARTS: [(&str, Part); 4] = [
+    ("charge", charge),
+    ("flows", flows),
+    ("growth", growth),
+    ("attack", attack),
+];
+
+fn main() -> ExitCode {
+    let Some((effort, parts)) = wanted(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    println!("{HEAD}");
+    for (_, part) in parts {
+        match part(effort) {
+            Ok(rows) => rows.iter().for_each(|row| println!("{row}")),
+            Err(error) => {
+                eprintln!("verify-bench: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn wanted(mut arguments: impl Iterator<Item = String>) -> Option<(Effort, Vec<(&'static str, Part)>)> {
+    let mut effort = Effort::FULL;
+    let mut parts = PARTS.to_vec();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--smoke" => effort = Effort::SMOKE,
+            "--keys" => effort.most_keys = arguments.next()?.parse().ok().filter(|keys| *keys >= 1_000)?,
+            "--only" => {
+                let only = arguments.next()?;
+                parts.retain(|(name, _)| *name == only);
+            }
+            _ => return None,
+        }
+    }
+    (!parts.is_empty()).then_some((effort, parts))
+}
