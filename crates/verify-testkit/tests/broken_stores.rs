@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use verify_core::event::Event;
-use verify_core::store::{Changeset, EventSeq, RecordKey, Store, StoreAnswer, StoreFault};
+use verify_core::store::{Changeset, EventSeq, Expect, Mode, RecordKey, Store, StoreAnswer, StoreFault};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 use verify_testkit::ModelState;
@@ -24,6 +24,46 @@ enum Broken {
     Forgets,
     /// Decides by its own clock, which stands still.
     OwnClock,
+    /// Admits whatever it is charged.
+    AdmitsAll,
+    /// Counts what it is only asked about.
+    CountsProbes,
+    /// Counts also where nothing is live.
+    IgnoresConditions,
+    /// Takes whatever is there for what was expected.
+    IgnoresExpectations,
+    /// Ends every run when one is to end.
+    ResetsAll,
+}
+
+impl Broken {
+    /// What the store takes the changeset for.
+    fn understands(self, changeset: &Changeset, state: &ModelState) -> Changeset {
+        let mut asked = changeset.clone();
+        let here = |service: &ServiceId| *service == changeset.service;
+        for charge in &mut asked.charges {
+            match (self, charge.mode) {
+                (Self::AdmitsAll, Mode::Charge) => charge.mode = Mode::Force,
+                (Self::CountsProbes, Mode::Probe) => charge.mode = Mode::Charge,
+                (Self::IgnoresConditions, _) => charge.when_live.clear(),
+                _ => {}
+            }
+        }
+        if self == Self::OwnClock {
+            asked.at = Timestamp::from_millis(1_700_000_000_000);
+        }
+        if self == Self::IgnoresExpectations {
+            for change in &mut asked.records {
+                let row = state.records().get(&(changeset.service.clone(), change.key));
+                change.expect = row.map_or(Expect::Absent, |row| Expect::At(row.version));
+            }
+        }
+        if self == Self::ResetsAll && !asked.resets.is_empty() {
+            let keys = state.counters().keys().filter(|(service, _)| here(service));
+            asked.resets = keys.map(|(_, key)| *key).collect();
+        }
+        asked
+    }
 }
 
 struct BrokenStore {
@@ -42,10 +82,7 @@ impl Store for BrokenStore {
             return answer;
         }
         let mut state = self.state.lock();
-        let mut asked = changeset.clone();
-        if self.how == Broken::OwnClock {
-            asked.at = Timestamp::from_millis(1_700_000_000_000);
-        }
+        let asked = self.how.understands(changeset, &state);
         let answer = state.apply_now(&asked);
         let mut consequence = Changeset::new(changeset.service.clone(), changeset.at, changeset.room);
         match (self.how, &answer) {
@@ -55,7 +92,7 @@ impl Store for BrokenStore {
             _ => {}
         }
         for charge in &mut consequence.charges {
-            charge.mode = verify_core::store::Mode::Force;
+            charge.mode = Mode::Force;
         }
         state.apply_now(&consequence);
         answer
@@ -102,5 +139,15 @@ finds! {
     i43_a_window_denies_until_the_instant_that_it_says: CountsRefusals,
     i43_a_lockout_denies_until_the_instant_that_it_says: OwnClock,
     i11_claims_end_and_not_before_their_time: OwnClock,
+    i11_counters_end_and_not_before_their_time: OwnClock,
+    i11_transient_rows_end_and_not_before_their_time: OwnClock,
+    i12_the_edge_of_a_rounded_window_admits_no_more: AdmitsAll,
+    charges_of_one_changeset_see_each_other: AdmitsAll,
+    a_probe_refuses_and_counts_nothing: CountsProbes,
+    i14_a_conditional_charge_is_decided_always_and_counted_only_while_live: IgnoresConditions,
+    expectations_hold_or_refuse: IgnoresExpectations,
+    i49_a_failed_expectation_changes_nothing: IgnoresExpectations,
+    i32_parallel_money_never_exceeds_its_cap: NotAtomic,
+    i39_a_reset_ends_the_run_that_it_names_and_no_other: ResetsAll,
     a_claim_is_created_once_and_returned: Forgets,
 }
