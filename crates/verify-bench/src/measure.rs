@@ -96,7 +96,8 @@ pub fn compare(
     mut product: impl FnMut() -> Measured<Sample>,
     mut floor: impl FnMut() -> Measured<Sample>,
 ) -> Measured<Comparison> {
-    (product()?, floor()?);
+    product()?;
+    floor()?;
     let (mut products, mut floors, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         let (ours, least) = (product()?.nanos(), floor()?.nanos());

@@ -10,10 +10,11 @@ use super::Stamp;
 /// one stamp: that one lies in the state itself, and more of them are shared between the copies.
 ///
 /// One stamp is always [`Stamps::One`], so that equal stamps compare and hash alike.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) enum Stamps {
     One(Stamp),
     Other(Arc<[Stamp]>),
+    #[default]
     None,
 }
 
@@ -32,12 +33,6 @@ impl Stamps {
             Self::One(stamp) => std::slice::from_ref(stamp),
             Self::Other(stamps) => stamps,
         }
-    }
-}
-
-impl Default for Stamps {
-    fn default() -> Self {
-        Self::None
     }
 }
 
