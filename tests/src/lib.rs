@@ -6,7 +6,7 @@ mod manual;
 use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest, VerificationRequest};
 use verify_core::event::EventKind;
 use verify_core::limit::Counter;
-use verify_core::outcome::{Answer, Approval, Refusal, Verification};
+use verify_core::outcome::{Answer, Approval, Outcome, Refusal, Verification};
 use verify_core::policy::PolicySet;
 use verify_core::record::Record;
 use verify_core::store::{RecordKey, RecordKind};
@@ -17,6 +17,10 @@ use verify_testkit::explore::{Kinds, World};
 pub const TO: &str = "+12025550123";
 /// Both makers of codes.
 pub const BOTH: [Kinds; 2] = [Kinds::Own, Kinds::Managed];
+
+/// A policy whose first wait is off, so that guesses follow one another.
+pub const NO_FIRST_WAIT: &str =
+    "version = 1\n[lockout]\nwaits = { 5 = \"15m\", 10 = \"1h\", 100 = \"never\" }\n";
 
 /// A policy from a file's text over the defaults.
 pub fn policy(text: &str) -> PolicySet {
@@ -131,6 +135,30 @@ pub fn events(world: &World, kind: EventKind) -> usize {
         .values()
         .filter(|event| event.kind == kind)
         .count()
+}
+
+/// How many flows were answered with an approval.
+pub fn approvals(outcomes: &[Option<Outcome>]) -> usize {
+    let approved = |outcome: &&Outcome| matches!(outcome.answer, Answer::Approved(_));
+    outcomes.iter().flatten().filter(approved).count()
+}
+
+/// What holds in every state of every run of flows about one verification. The text begins with the promise.
+pub fn always(world: &World, outcomes: &[Option<Outcome>]) -> Result<(), String> {
+    let intents = events(world, EventKind::SendIntended);
+    if world.dispatches as usize > intents {
+        return Err(format!(
+            "i48: {} dispatches for {intents} charged intents",
+            world.dispatches
+        ));
+    }
+    if events(world, EventKind::Approved) > 1 || approvals(outcomes) > 1 {
+        return Err("i02: approved twice".into());
+    }
+    if approvals(outcomes) > events(world, EventKind::Approved) {
+        return Err("an approval was told that is not recorded".into());
+    }
+    Ok(())
 }
 
 /// The record of the only destination that there is.

@@ -12,11 +12,9 @@ use verify_core::store::{Lifetime, RecordKind, StoreAnswer, StoreFault};
 use verify_core::vocabulary::{Channel, Purpose};
 use verify_testkit::explore::{Kinds, World};
 use verify_tests::{
-    BOTH, TO, approved, cancel, check, code, failures, policy, refused, send, sent, world, wrong,
+    BOTH, NO_FIRST_WAIT, TO, approved, cancel, check, code, failures, policy, refused, send, sent, world,
+    wrong,
 };
-
-/// The first wait is off, so that guesses follow one another.
-const NO_FIRST_WAIT: &str = "version = 1\n[lockout]\nwaits = { 5 = \"15m\", 10 = \"1h\", 100 = \"never\" }\n";
 
 #[test]
 fn i01_exactly_five_guesses_without_the_first_wait() {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::broken::Broken;
 use crate::keys::{Print, PrintKind, Prints};
 use crate::limit::{Backoff, Counter, Rule, Window};
 use crate::outcome::RefusalCode;
-use crate::policy::{Counts, Limit, Max, Policy, Then};
+use crate::policy::{Counts, Limit, Max, Policy, Then, limit_names};
 use crate::record::Entry;
 use crate::store::{Charge, CounterKey, CounterSeen, Mode, RecordKey};
 use crate::time::{Timestamp, Until};
@@ -221,6 +222,9 @@ impl Board {
         let Max::Units(max) = network_max(&ctx.policy, who, limit).unwrap_or(limit.max) else {
             return;
         };
+        if ctx.is_broken(Broken::SkipOneLimit) && &*limit.name == limit_names::SENDS_PER_DESTINATION {
+            return;
+        }
         let has_all = |by: &[Dimension]| by.iter().all(|dimension| who.has(*dimension));
         let by = match has_all(&limit.by) {
             true => limit.by.as_slice(),
@@ -247,7 +251,8 @@ impl Board {
             max: max - kept,
             per: limit.per,
         };
-        let scope = scope(&limit.name, personal.then_some(who.standing));
+        let own = personal && !ctx.is_broken(Broken::ShareBetweenStandings);
+        let scope = scope(&limit.name, own.then_some(who.standing));
         let kind = match limit.counts {
             Counts::Sends if &*limit.name == RESEND_GAP => Kind::Gap,
             Counts::Sends => Kind::Sends,

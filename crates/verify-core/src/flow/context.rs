@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::broken::Broken;
 use crate::keys::Keys;
 use crate::outcome::{Answer, Explanation, Fault, Outcome, ProviderSaid, Refusal, RuleHit};
 use crate::policy::Policy;
@@ -31,6 +32,8 @@ pub(super) struct Context {
     pub(super) not_after: Timestamp,
     pub(super) explanation: Explanation,
     tries: u8,
+    #[cfg(feature = "broken")]
+    broken: Option<Broken>,
 }
 
 impl Context {
@@ -51,7 +54,21 @@ impl Context {
                 ..Explanation::default()
             },
             tries: 0,
+            #[cfg(feature = "broken")]
+            broken: machine.broken,
         }
+    }
+
+    /// True when this rule is switched off, which only a test of the tests can ask for.
+    #[cfg(feature = "broken")]
+    pub(super) fn is_broken(&self, rule: Broken) -> bool {
+        self.broken == Some(rule)
+    }
+
+    /// No rule can be switched off.
+    #[cfg(not(feature = "broken"))]
+    pub(super) const fn is_broken(&self, _: Broken) -> bool {
+        false
     }
 
     /// A changeset of this service at `now`.

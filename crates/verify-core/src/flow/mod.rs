@@ -85,6 +85,8 @@ impl Routes {
 pub struct Machine {
     policies: Arc<PolicySet>,
     routes: Arc<Routes>,
+    #[cfg(feature = "broken")]
+    broken: Option<crate::broken::Broken>,
 }
 
 /// What a command starts with besides itself.
@@ -105,7 +107,22 @@ pub struct Start {
 impl Machine {
     /// A machine for these policies and routes.
     pub fn new(policies: Arc<PolicySet>, routes: Arc<Routes>) -> Self {
-        Self { policies, routes }
+        Self {
+            policies,
+            routes,
+            #[cfg(feature = "broken")]
+            broken: None,
+        }
+    }
+
+    /// The same machine with one rule switched off: for tests of the tests only.
+    #[cfg(feature = "broken")]
+    #[must_use]
+    pub fn broken(self, how: crate::broken::Broken) -> Self {
+        Self {
+            broken: Some(how),
+            ..self
+        }
     }
 
     /// The policies in force.

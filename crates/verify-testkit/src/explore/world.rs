@@ -80,6 +80,8 @@ pub struct World {
     managed: BTreeMap<(String, String), ManagedCode>,
     made: u32,
     seeds: u64,
+    #[cfg(feature = "broken")]
+    broken: Option<verify_core::broken::Broken>,
 }
 
 impl World {
@@ -127,7 +129,18 @@ impl World {
             managed: BTreeMap::new(),
             made: 0,
             seeds: 0,
+            #[cfg(feature = "broken")]
+            broken: None,
         }
+    }
+
+    /// The same world, its machine with one rule switched off: for tests of the tests only.
+    #[cfg(feature = "broken")]
+    #[must_use]
+    pub fn broken(mut self, how: verify_core::broken::Broken) -> Self {
+        self.machine = self.machine.broken(how);
+        self.broken = Some(how);
+        self
     }
 
     /// Moves the clock forward.
@@ -143,6 +156,10 @@ impl World {
     /// Uses these policies from now on.
     pub fn use_policies(&mut self, policies: PolicySet) {
         self.machine = Machine::new(Arc::new(policies), Arc::clone(self.machine.routes()));
+        #[cfg(feature = "broken")]
+        if let Some(how) = self.broken {
+            self.machine = self.machine.clone().broken(how);
+        }
     }
 
     /// Opens a flow.

@@ -1,5 +1,6 @@
 //! Writing down what a failure, or its end without an answer, means for the record.
 
+use crate::broken::Broken;
 use crate::event::{Event, EventKind};
 use crate::limit::Rule;
 use crate::outcome::Answer;
@@ -67,6 +68,9 @@ impl Close {
         // Closing ends what is pending, so it has the room of known callers.
         let mut changeset = check.ctx.changeset(now, Standing::Known);
         changeset.takebacks.clone_from(&self.takebacks);
+        if check.ctx.is_broken(Broken::CountAfterCompare) {
+            changeset.charges = check.board.charges();
+        }
         changeset.events = exhausted
             .iter()
             .map(|nonce| Event {

@@ -7,6 +7,7 @@ mod close;
 pub(super) use approve::{Approve, approval};
 pub(super) use close::{Close, Told};
 
+use crate::broken::Broken;
 use crate::code::{Code, CodeLength};
 use crate::command::CheckRequest;
 use crate::event::{Event, EventKind};
@@ -14,7 +15,7 @@ use crate::outcome::{Answer, Refusal, RefusalCode, WrongCode};
 use crate::policy::Then;
 use crate::port::{CompareRequest, Compared, Maker};
 use crate::record::{CodeOf, Entry, RETENTION, Record, Status};
-use crate::store::{Claim, ClaimKind, RecordKind, Seen, StoreAnswer};
+use crate::store::{Claim, ClaimKind, Mode, RecordKind, Seen, StoreAnswer};
 use crate::time::Timestamp;
 
 use super::FLOW_BUDGET;
@@ -146,6 +147,11 @@ impl Check {
     fn count(self, now: Timestamp) -> Step {
         let mut changeset = self.ctx.changeset(now, self.who.standing);
         changeset.charges = self.board.charges();
+        for charge in &mut changeset.charges {
+            if self.ctx.is_broken(Broken::CountAfterCompare) {
+                charge.mode = Mode::Probe;
+            }
+        }
         changeset.reads = self.place.keys().to_vec();
         let life = self.ctx.policy.code_for(self.who.purpose()).ttl + RETENTION;
         let began = now.as_millis().to_be_bytes();
@@ -299,7 +305,7 @@ impl Check {
             retry_at: self.board.personal_wait(&[Kind::Checks, Kind::Lockout], clock),
         });
         let alerts = !self.board.alerts(clock).is_empty();
-        if exhausted || alerts {
+        if exhausted || alerts || self.ctx.is_broken(Broken::CountAfterCompare) {
             return Close::new(self, record, closes, answer).write(now);
         }
         self.ctx.done(answer)
@@ -401,6 +407,9 @@ impl Comparing {
             }
             Compared::Unknown(detail) => {
                 said("unknown", detail);
+                if check.ctx.is_broken(Broken::ResetOnUnknown) {
+                    return check.not_asked(record, now);
+                }
                 check.ctx.refuse(unavailable())
             }
         }

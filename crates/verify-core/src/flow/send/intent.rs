@@ -1,5 +1,6 @@
 //! The intent: one changeset that charges everything and records which provider is about to be called.
 
+use crate::broken::Broken;
 use crate::event::{Event, EventKind};
 use crate::keys::{Print, PrintKind};
 use crate::outcome::{Answer, Refusal, RefusalCode};
@@ -11,7 +12,7 @@ use crate::vocabulary::Channel;
 
 use super::judge::{Found, Go, Verdict};
 use super::{Attempt, Carrier, Send};
-use crate::flow::board::Kind;
+use crate::flow::board::{Kind, lockout_keys};
 use crate::flow::carrier::{Carried, carriers};
 use crate::flow::context::Context;
 use crate::flow::idempotency::IdempotencyKey;
@@ -66,7 +67,13 @@ impl Send {
                 line.charge.mode = if forced { Mode::Force } else { Mode::Charge };
             }
         }
-        changeset.charges = self.board.charges();
+        if !self.ctx.is_broken(Broken::ChargeAfterDispatch) {
+            changeset.charges = self.board.charges();
+        }
+        if self.ctx.is_broken(Broken::ResetFailuresOnResend) {
+            let runs = lockout_keys(&self.who, self.who.standing);
+            changeset.resets = runs.into_iter().map(|(_, key)| key).collect();
+        }
         changeset.records = self.place.becomes(Some(row));
         changeset.records.extend(self.notes.stays());
         changeset
@@ -165,6 +172,9 @@ impl Send {
         let rules = self.ctx.policy.code_for(self.who.purpose());
         // Nobody may tell a decoy by a life that a resend extends.
         let lives_on = entry.code == CodeOf::Decoy && self.keeps_life();
+        if self.ctx.is_broken(Broken::ExtendExpiryOnResend) {
+            entry.expires = clock + rules.ttl;
+        }
         match &mut entry.code {
             CodeOf::Own { key, generation, .. } if keeps && rules.resend == Resend::New => {
                 *generation = generation.wrapping_add(1);

@@ -1,6 +1,7 @@
 //! The settlement: one changeset that says what became of a delivery. When surely nothing was sent it names the next
 //! provider, or takes the whole send back.
 
+use crate::broken::Broken;
 use crate::event::{Event, EventKind};
 use crate::limit::Rule;
 use crate::outcome::{Answer, Refusal, RefusalCode};
@@ -105,10 +106,12 @@ impl Settle {
             Came::Hidden(_) => DeliveryStatus::Accepted,
         };
         let advanced = delivery.advance(to);
-        if advanced
-            && let Came::Rejected(rejection) = &self.came
-            && rejection.kind.helps() == Helps::AnotherProvider
-        {
+        let goes_on = match &self.came {
+            Came::Rejected(rejection) => rejection.kind.helps() == Helps::AnotherProvider,
+            Came::Unknown => self.send.ctx.is_broken(Broken::ResendAfterUnknown),
+            Came::Accepted { .. } | Came::Stopped(_) | Came::Hidden(_) => false,
+        };
+        if advanced && goes_on {
             self.name_next(now);
         }
         advanced
@@ -166,6 +169,9 @@ impl Settle {
             false => Some(self.record.encode().ok()?),
         };
         changeset.records = send.place.becomes(row);
+        if send.ctx.is_broken(Broken::ChargeAfterDispatch) {
+            changeset.charges = send.board.charges();
+        }
         changeset.events.push(send.event(attempt, now, self.event_kind()));
         if let Came::Rejected(rejection) | Came::Hidden(rejection) = &self.came {
             if let Some((change, event)) = self.note(rejection, now) {
@@ -302,7 +308,9 @@ impl Settle {
                 false => Self::new(self.send, next, Came::Unknown).finish(now),
             };
         }
-        self.attempt.record = record;
+        if !self.send.ctx.is_broken(Broken::IgnoreExpectedVersion) {
+            self.attempt.record = record;
+        }
         if self.send.ctx.try_again() {
             self.write(now)
         } else {

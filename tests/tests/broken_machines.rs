@@ -1,0 +1,271 @@
+//! The tests notice when a rule of the core is switched off. Each check here is one of those that show a promise; it
+//! passes on the whole machine, and on the machine that lacks the rule it names the promise.
+#![allow(missing_docs, reason = "tests")]
+
+use std::time::Duration;
+
+use verify_core::broken::Broken;
+use verify_core::command::{Caller, Command, SendRequest};
+use verify_core::event::EventKind;
+use verify_core::flow::Step;
+use verify_core::keys::Print;
+use verify_core::limit::Counter;
+use verify_core::outcome::{Answer, Outcome};
+use verify_core::port::{Compared, Detail};
+use verify_core::record::Status;
+use verify_testkit::explore::{Budget, Kinds, Search, World};
+use verify_tests::{
+    NO_FIRST_WAIT, TO, always, approved, check, code, events, failures, policy, record, send, sent, world,
+    wrong,
+};
+
+/// What a check finds on a machine: nothing, or the promise that does not hold and why.
+type Finding = Result<(), String>;
+
+fn finding(holds: bool, what: &str) -> Finding {
+    if holds { Ok(()) } else { Err(what.to_owned()) }
+}
+
+/// The check passes on the whole machine and finds the promise of its name on the broken one.
+fn notices(test: &str, how: Broken, check: fn(World) -> Finding, kinds: Kinds) {
+    assert_eq!(check(world(kinds)), Ok(()), "the whole machine");
+    let found = check(world(kinds).broken(how));
+    let promise = test.split('_').next().unwrap_or_default();
+    let named = |what: &String| what.starts_with(&format!("{promise}:"));
+    assert!(found.as_ref().is_err_and(named), "{how:?}: {found:?}");
+}
+
+macro_rules! notices {
+    ($($test:ident: $how:ident by $check:ident on $kinds:ident),+ $(,)?) => {
+        /// Every test, and what it breaks.
+        const TESTS: &[(&str, Broken)] = &[$((stringify!($test), Broken::$how)),+];
+        $(
+            #[test]
+            fn $test() {
+                notices(stringify!($test), Broken::$how, $check, Kinds::$kinds);
+            }
+        )+
+    };
+}
+
+notices! {
+    i01_count_after_compare_is_noticed: CountAfterCompare by i01_two_wrong_checks_one_comparison on Managed,
+    i02_approve_without_compare_and_swap_is_noticed:
+        ApproveWithoutCompareAndSwap by i02_two_right_checks_one_approval on Own,
+    i03_reset_failures_on_resend_is_noticed: ResetFailuresOnResend by i03_a_send_does_not_lower_failures on Own,
+    i06_count_after_compare_is_noticed: CountAfterCompare by i06_counted_before_compared on Managed,
+    i07_reset_on_unknown_is_noticed: ResetOnUnknown by i07_every_verdict_leaves_the_failure on Managed,
+    i10_reset_failures_on_resend_is_noticed: ResetFailuresOnResend by i10_a_send_writes_no_run on Own,
+    i22_extend_expiry_on_resend_is_noticed: ExtendExpiryOnResend by i22_a_resend_extends_no_life on Own,
+    i24_ignore_expected_version_is_noticed: IgnoreExpectedVersion by i24_ends_are_final on Own,
+    i31_skip_one_limit_is_noticed: SkipOneLimit by i31_three_sends_from_wherever on Own,
+    i36_share_between_standings_is_noticed: ShareBetweenStandings by i36_strangers_do_not_keep_a_known_caller_out on Own,
+    i48_charge_after_dispatch_is_noticed: ChargeAfterDispatch by i48_all_is_charged_before_a_dispatch on Own,
+    i48_skip_one_limit_is_noticed: SkipOneLimit by i48_all_is_charged_before_a_dispatch on Own,
+    i51_resend_after_unknown_is_noticed: ResendAfterUnknown by i51_one_message_for_a_charge on TwoOwn,
+    i55_accept_token_of_another_kind_is_noticed:
+        AcceptTokenOfAnotherKind by i55_a_proof_is_no_device_token on Own,
+}
+
+#[test]
+fn every_switch_has_a_test_for_each_promise_that_it_breaks() {
+    let mut wanted: Vec<String> = Broken::ALL
+        .iter()
+        .flat_map(|how| {
+            let name = how.as_str();
+            how.promises()
+                .iter()
+                .map(move |id| format!("i{id:02}_{name}_is_noticed"))
+        })
+        .collect();
+    wanted.sort();
+    let names: Vec<&str> = TESTS.iter().map(|(test, _)| *test).collect();
+    assert_eq!(names, wanted);
+    assert!(TESTS.iter().all(|(test, how)| test.contains(how.as_str())));
+}
+
+/// All interleavings of these commands, with one fault and one jump of time.
+fn explore(
+    world: World,
+    jump: u64,
+    commands: Vec<Command>,
+    invariant: impl Fn(&World, &[Option<Outcome>]) -> Finding,
+) -> Finding {
+    let search = Search {
+        jumps: vec![Duration::from_secs(jump)],
+        budget: Budget {
+            crashes: 0,
+            faults: 1,
+            time_jumps: 1,
+        },
+        invariant: &invariant,
+        at_end: &|_, _| Ok(()),
+    };
+    search.run(world, commands).map(drop).map_err(|found| found.what)
+}
+
+fn i01_two_wrong_checks_one_comparison(mut world: World) -> Finding {
+    sent(world.run(send()).0.answer);
+    explore(world, 15, vec![check("000000"), check("000001")], |world, _| {
+        finding(world.compared <= 1, "i01: two guesses inside the wait")
+    })
+}
+
+fn i02_two_right_checks_one_approval(mut world: World) -> Finding {
+    world.use_policies(policy(NO_FIRST_WAIT));
+    sent(world.run(send()).0.answer);
+    let right = check(&code(&world));
+    explore(world, 61, vec![right.clone(), right], always)
+}
+
+/// A wrong guess, and after its wait a send that goes out.
+fn sent_again_after_a_failure(world: &mut World) {
+    world.run(check(&wrong(&code(world))));
+    world.advance(Duration::from_secs(61));
+    sent(world.run(send()).0.answer);
+}
+
+fn i03_a_send_does_not_lower_failures(mut world: World) -> Finding {
+    sent(world.run(send()).0.answer);
+    sent_again_after_a_failure(&mut world);
+    finding(failures(&world) == 1, "i03: a send lowered the failures")
+}
+
+fn i06_counted_before_compared(mut world: World) -> Finding {
+    sent(world.run(send()).0.answer);
+    let mut step = world.start(check("000000"));
+    while !matches!(step, Step::Compare(_)) {
+        step = world.perform(step);
+    }
+    finding(failures(&world) == 1, "i06: compared before it was counted")
+}
+
+fn i07_every_verdict_leaves_the_failure(mut world: World) -> Finding {
+    sent(world.run(send()).0.answer);
+    for verdict in [
+        Compared::NoMatch,
+        Compared::Gone,
+        Compared::Unknown(Detail::default()),
+    ] {
+        let mut world = world.clone();
+        let step = world.start(check("000000"));
+        let Step::Compare(asked) = world.perform(step) else {
+            return Err("the provider was not asked".into());
+        };
+        let mut step = asked.resume(world.now, verdict.clone());
+        while !matches!(step, Step::Done(_)) {
+            step = world.perform(step);
+        }
+        finding(failures(&world) == 1, &format!("i07: {verdict:?} gave it back"))?;
+    }
+    Ok(())
+}
+
+fn i10_a_send_writes_no_run(mut world: World) -> Finding {
+    let runs = |world: &World| -> Vec<Counter> {
+        let states = world.store.counters().values().map(|kept| kept.state.clone());
+        states
+            .filter(|state| matches!(state, Counter::Backoff(_)))
+            .collect()
+    };
+    sent(world.run(send()).0.answer);
+    world.run(check(&wrong(&code(&world))));
+    let before = runs(&world);
+    world.advance(Duration::from_secs(61));
+    sent(world.run(send()).0.answer);
+    finding(runs(&world) == before, "i10: a send wrote a run of failures")
+}
+
+fn i22_a_resend_extends_no_life(mut world: World) -> Finding {
+    let first = sent(world.run(send()).0.answer);
+    world.advance(Duration::from_secs(300));
+    let second = sent(world.run(send()).0.answer);
+    finding(
+        first.expires_at == second.expires_at,
+        "i22: a resend gave a new life",
+    )
+}
+
+/// A check and a resend of the same code: what is approved is never pending again.
+fn i24_ends_are_final(mut world: World) -> Finding {
+    sent(world.run(send()).0.answer);
+    let right = code(&world);
+    world.advance(Duration::from_secs(31));
+    explore(world, 61, vec![check(&right), send()], |world, _| {
+        let ended = |nonce| {
+            let events = world.store.events();
+            events.values().any(|event| {
+                event.kind == EventKind::Approved && event.verification == Some(Print::from_bytes(nonce))
+            })
+        };
+        let entries = record(world).map_or(Vec::new(), |(_, record)| record.entries);
+        let again = entries
+            .iter()
+            .any(|entry| entry.status() == Status::Pending && ended(entry.nonce));
+        finding(!again, "i24: approved, and pending again")
+    })
+}
+
+fn i31_three_sends_from_wherever(mut world: World) -> Finding {
+    for host in 0..20 {
+        let ip = std::net::Ipv4Addr::new(198, 51, 100, host);
+        world.run(Command::Send(SendRequest::to(TO).ip(ip.into())));
+        world.advance(Duration::from_secs(29));
+    }
+    finding(world.sent.len() <= 3, "i31: more than three in ten minutes")
+}
+
+fn from_device(token: String) -> Command {
+    let caller = Caller {
+        device_token: Some(token),
+        ..Caller::default()
+    };
+    Command::Send(SendRequest {
+        caller,
+        ..SendRequest::to(TO)
+    })
+}
+
+fn i36_strangers_do_not_keep_a_known_caller_out(mut world: World) -> Finding {
+    sent(world.run(send()).0.answer);
+    let device = approved(world.run(check(&code(&world))).0.answer).device_token;
+    for _ in 0..20 {
+        world.advance(Duration::from_secs(61));
+        world.run(send());
+    }
+    let answer = world.run(from_device(device)).0.answer;
+    finding(
+        matches!(answer, Answer::Sent(_)),
+        "i36: strangers kept a known caller out",
+    )
+}
+
+/// By ip, destination (ten minutes, a day, the gap), subject, prefix, service.
+fn i48_all_is_charged_before_a_dispatch(mut world: World) -> Finding {
+    let ip = std::net::Ipv4Addr::LOCALHOST.into();
+    let mut step = world.start(Command::Send(SendRequest::to(TO).subject("ann").ip(ip)));
+    while !matches!(step, Step::Dispatch(_)) {
+        step = world.perform(step);
+    }
+    let charged = world.store.counters().len();
+    finding(charged == 7, &format!("i48: {charged} limits of 7 were charged"))
+}
+
+fn i51_one_message_for_a_charge(world: World) -> Finding {
+    explore(world, 31, vec![send()], |world, _| {
+        let charged = events(world, EventKind::SendIntended);
+        finding(world.sent.len() <= charged, "i51: sent twice for one charge")
+    })
+}
+
+/// Just after an approval strangers wait for the gap, and a known caller does not.
+fn i55_a_proof_is_no_device_token(mut world: World) -> Finding {
+    sent(world.run(send()).0.answer);
+    let approval = approved(world.run(check(&code(&world))).0.answer);
+    sent(world.clone().run(from_device(approval.device_token)).0.answer);
+    let answer = world.run(from_device(approval.proof)).0.answer;
+    finding(
+        matches!(answer, Answer::Refused(_)),
+        "i55: a proof made a known caller",
+    )
+}
