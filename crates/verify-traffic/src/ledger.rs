@@ -23,13 +23,18 @@ pub struct Sent {
     pub at: Timestamp,
     /// The digits of the number; zero for a mailbox.
     pub to: u64,
-    /// What it cost, in micro-dollars.
-    pub price: u32,
+    /// Where that is; `None` for a mailbox.
+    pub market: Option<&'static Market>,
     /// The place of its sender in [`Ledger::accounts`].
     pub account: u16,
 }
 
 impl Sent {
+    /// What it cost, in micro-dollars. A mail costs nothing.
+    pub fn price(&self) -> u64 {
+        self.market.map_or(0, |market| u64::from(market.price))
+    }
+
     /// The number without its last four digits.
     pub fn prefix(&self) -> u64 {
         self.to / 10_000
@@ -52,7 +57,7 @@ pub struct Account {
     /// What they cost the operator, in micro-dollars.
     pub money_micros: u64,
     /// Messages by price in micro-dollars.
-    pub by_price: BTreeMap<u32, u64>,
+    pub by_price: BTreeMap<u64, u64>,
     /// Checks that it asked for.
     pub checks: u64,
     /// Guesses that were compared with a code.
@@ -173,15 +178,15 @@ impl Ledger {
         &self.series
     }
 
-    /// The most that was counted in any interval shorter than `per`, for any one key: recounted from what left, with
+    /// The most that was counted in any interval of length `per`, its end left out, for any one key: recounted from what left, with
     /// nothing of the core's arithmetic. Messages without a key are left out.
-    pub fn most(
+    pub fn most<K: Ord>(
         &self,
         per: Duration,
-        key: impl Fn(&Sent) -> Option<u64>,
+        key: impl Fn(&Sent) -> Option<K>,
         cost: impl Fn(&Sent) -> u64,
     ) -> u64 {
-        let mut windows: BTreeMap<u64, (VecDeque<(Timestamp, u64)>, u64)> = BTreeMap::new();
+        let mut windows: BTreeMap<K, (VecDeque<(Timestamp, u64)>, u64)> = BTreeMap::new();
         let mut most = 0;
         for sent in &self.sent {
             let Some(key) = key(sent) else { continue };
@@ -246,20 +251,20 @@ impl Ledger {
             }
         }
         for (to, _) in &ran.left_for {
-            let price = Market::of_number(to).map_or(0, |market| market.price);
-            account.messages += 1;
-            account.money_micros += u64::from(price);
-            *account.by_price.entry(price).or_default() += 1;
-            mark(&mut self.series.money, account.name, column, u64::from(price));
-            self.sent.push(Sent {
+            let sent = Sent {
                 at: now,
                 to: to
                     .strip_prefix('+')
                     .and_then(|digits| digits.parse().ok())
                     .unwrap_or(0),
-                price,
+                market: Market::of_number(to),
                 account: u16::try_from(place).unwrap_or(u16::MAX),
-            });
+            };
+            account.messages += 1;
+            account.money_micros += sent.price();
+            *account.by_price.entry(sent.price()).or_default() += 1;
+            mark(&mut self.series.money, account.name, column, sent.price());
+            self.sent.push(sent);
         }
         for event in &ran.events {
             *self.events.entry(event.kind.as_str()).or_default() += 1;
@@ -297,7 +302,12 @@ impl Ledger {
             Leaving::NoMessage => people.no_message += 1,
             Leaving::TurnedAway(reply) => {
                 people.turned_away += 1;
-                let rule = reply.rule.clone().unwrap_or_else(|| "fault".into());
+                let unnamed = if matches!(reply.answer, Answer::WrongCode(_)) {
+                    "wrong_code"
+                } else {
+                    "fault"
+                };
+                let rule = reply.rule.clone().unwrap_or_else(|| unnamed.into());
                 count(&mut people.turned_away_by, &rule);
             }
         }
@@ -362,16 +372,13 @@ mod tests {
             ledger.sent.push(Sent {
                 at: Timestamp::from_millis(second * 1_000),
                 to,
-                price: 7,
+                market: Some(crate::market("US")),
                 account: 0,
             });
         }
         let per = Duration::from_secs(10);
         assert_eq!(ledger.most(per, |_| Some(0), |_| 1), 4, "seconds 5 to 11");
-        assert_eq!(
-            ledger.most(per, |sent| Some(sent.prefix()), |sent| sent.price.into()),
-            21
-        );
-        assert_eq!(ledger.most(per, |_| None, |_| 1), 0);
+        assert_eq!(ledger.most(per, |sent| Some(sent.prefix()), Sent::price), 21_000);
+        assert_eq!(ledger.most(per, |_| None::<u64>, |_| 1), 0);
     }
 }

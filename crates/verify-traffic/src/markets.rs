@@ -16,7 +16,7 @@ pub struct Market {
 /// The countries of the simulator. Prices are a published list of one vendor; another vendor's may differ twentyfold.
 pub const MARKETS: &[Market] = &[
     of("US", "+1917NXXXXXX", 7_000, -5),
-    of("GB", "+4474XXXXXXXX", 50_000, 0),
+    of("GB", "+44777XXXXXXX", 50_000, 0),
     of("DE", "+49151XXXXXXXX", 90_000, 1),
     of("FR", "+3361XXXXXXX", 70_000, 1),
     of("TR", "+9053XXXXXXXX", 8_000, 3),
@@ -124,7 +124,7 @@ mod tests {
         let rules = Policy::default().email;
         let mut chance = Chance::of(3);
         for market in MARKETS {
-            for _ in 0..200 {
+            for _ in 0..2_000 {
                 let number = market.number(chance.below(market.size()));
                 let parsed = Destination::parse(&number, None, &rules)
                     .unwrap_or_else(|error| panic!("{} {number}: {error}", market.country));

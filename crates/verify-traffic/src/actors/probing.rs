@@ -20,8 +20,10 @@ pub type Seen = Rc<RefCell<BTreeMap<String, (u64, u64)>>>;
 /// The application says `decoy` where it knows nobody, as it has to under private disclosure.
 #[derive(Debug, Clone)]
 pub struct Enumerate {
-    /// Where the numbers are.
-    pub market: &'static Market,
+    /// Where the numbers with an account are.
+    pub known: &'static Market,
+    /// Where those without one are.
+    pub unknown: &'static Market,
     /// Numbers tried each second.
     pub per_second: f64,
     /// What was seen.
@@ -31,9 +33,10 @@ pub struct Enumerate {
 
 impl Enumerate {
     /// Tries so many numbers a second, every other one without an account.
-    pub fn new(market: &'static Market, per_second: f64, seen: Seen) -> Self {
+    pub fn new(known: &'static Market, unknown: &'static Market, per_second: f64, seen: Seen) -> Self {
         Self {
-            market,
+            known,
+            unknown,
             per_second,
             seen,
             tried: 0,
@@ -53,7 +56,8 @@ impl Actor for Enumerate {
     fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
         self.tried += 1;
         let known = self.tried.is_multiple_of(2);
-        let to = self.market.number(desk.chance().below(self.market.size()));
+        let market = if known { self.known } else { self.unknown };
+        let to = market.number(desk.chance().below(market.size()));
         let mut request = SendRequest::to(to).ip(desk.any_address());
         request.decoy = !known;
         let first = desk.send(request.clone());

@@ -57,7 +57,10 @@ fn section(out: &mut String, report: &Report) -> Result {
         report.commands
     )?;
     cards(out, report)?;
-    let when = |share: f64| time((report.span_millis as f64 * share) as u64);
+    let when = |share: f64| match share > 0.0 {
+        true => time((report.span_millis as f64 * share) as u64),
+        false => "0".to_owned(),
+    };
 
     writeln!(out, "<h2>Money, by who caused it</h2>")?;
     let money_rows: Vec<Row<'_>> = report
