@@ -1,0 +1,366 @@
+//! Honest people: they mistype, their messages get lost or come late, they try again, wait a little, and go.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use verify_core::command::{Caller, CheckRequest, SendRequest};
+use verify_core::outcome::{Answer, RefusalCode};
+use verify_core::time::{Timestamp, Until};
+
+use crate::{Actor, Desk, Leaving, Market, Reply, Side};
+
+/// How people behave. Sources of the defaults are in `docs/simulator.md`.
+#[derive(Debug, Clone, Copy)]
+pub struct Habits {
+    /// How likely a message is lost.
+    pub lost: f64,
+    /// How long half of the messages take at most.
+    pub latency: Duration,
+    /// How far latencies spread: the sigma of a log-normal.
+    pub spread: f64,
+    /// How likely the first typing of a code is wrong.
+    pub typing_error: f64,
+    /// How long somebody waits for a message.
+    pub patience_for_message: Duration,
+    /// How long somebody waits when told to.
+    pub patience_for_limit: Duration,
+    /// How likely somebody tries again after no message came: the first time, the second time, and never after.
+    pub tries_again: [f64; 2],
+    /// How likely somebody passes a human check.
+    pub passes_human_check: f64,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self {
+            lost: 0.03,
+            latency: Duration::from_secs(4),
+            spread: 0.7,
+            typing_error: 0.04,
+            patience_for_message: Duration::from_secs(45),
+            patience_for_limit: Duration::from_secs(120),
+            tries_again: [0.37, 0.08],
+            passes_human_check: 0.97,
+        }
+    }
+}
+
+/// What a person does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Come,
+    Ask,
+    Type,
+    Despair,
+}
+
+/// One person with one number.
+#[derive(Debug, Clone)]
+pub struct Person {
+    name: &'static str,
+    habits: Habits,
+    to: String,
+    ip: IpAddr,
+    keeps_device: bool,
+    device_token: Option<String>,
+    visits_left: u32,
+    every: Duration,
+    next: Next,
+    /// The verification of this visit.
+    id: String,
+    asked: usize,
+    mistyped: bool,
+    human: bool,
+    waited: Duration,
+}
+
+impl Person {
+    /// Somebody who comes once.
+    pub fn once(name: &'static str, habits: Habits, to: String, ip: IpAddr) -> Self {
+        Self {
+            name,
+            habits,
+            to,
+            ip,
+            keeps_device: false,
+            device_token: None,
+            visits_left: 1,
+            every: Duration::ZERO,
+            next: Next::Come,
+            id: String::new(),
+            asked: 0,
+            mistyped: false,
+            human: false,
+            waited: Duration::ZERO,
+        }
+    }
+
+    /// Comes so many times, with this much time between two visits.
+    #[must_use]
+    pub fn again(mut self, visits: u32, every: Duration) -> Self {
+        (self.visits_left, self.every) = (visits, every);
+        self
+    }
+
+    /// Keeps the device token of an approval and shows it from then on.
+    #[must_use]
+    pub fn on_one_device(mut self) -> Self {
+        self.keeps_device = true;
+        self
+    }
+
+    fn ask(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        let mut request = SendRequest::to(self.to.clone());
+        request.caller = self.caller();
+        request.human_check = self.human.then(|| desk.human_token());
+        let reply = desk.send(request);
+        let Some(verification) = reply.sent() else {
+            return self.refused(Next::Ask, reply, desk);
+        };
+        self.id.clone_from(&verification.id);
+        self.asked += 1;
+        Some(self.message_comes(desk))
+    }
+
+    /// When it is read and typed, or when the person has waited enough.
+    fn message_comes(&mut self, desk: &mut Desk<'_>) -> Timestamp {
+        let now = desk.now();
+        let habits = self.habits;
+        let latency = desk.chance().around(habits.latency, habits.spread);
+        if desk.chance().happens(habits.lost) || latency > habits.patience_for_message {
+            self.next = Next::Despair;
+            return now + habits.patience_for_message;
+        }
+        self.next = Next::Type;
+        let typing = desk
+            .chance()
+            .between(Duration::from_secs(4), Duration::from_secs(20));
+        now + latency + typing
+    }
+
+    fn despair(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        let again = self
+            .asked
+            .checked_sub(1)
+            .and_then(|tries| self.habits.tries_again.get(tries));
+        if again.is_some_and(|probability| desk.chance().happens(*probability)) {
+            return self.ask(desk);
+        }
+        self.leaves(Leaving::NoMessage, desk)
+    }
+
+    fn types(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        let Some(right) = desk.received(&self.to) else {
+            return self.leaves(Leaving::NoMessage, desk);
+        };
+        let wrong = !self.mistyped && desk.chance().happens(self.habits.typing_error);
+        self.mistyped |= wrong;
+        let typed = if wrong { off_by_one(&right) } else { right };
+        let mut request = CheckRequest::of(self.id.clone(), typed);
+        request.caller = self.caller();
+        let reply = desk.check(request);
+        if let Answer::Approved(approval) = &reply.answer {
+            if self.keeps_device {
+                self.device_token = Some(approval.device_token.clone());
+            }
+            return self.leaves(Leaving::Verified { waited: self.waited }, desk);
+        }
+        if let Answer::WrongCode(wrong) = &reply.answer {
+            // The wait after an own error is not charged to the policy.
+            return match wrong.retry_at {
+                Until::At(at) if at.since(desk.now()) <= self.habits.patience_for_limit => {
+                    Some(at.max(desk.now() + Duration::from_secs(6)))
+                }
+                Until::At(_) | Until::Never => self.leaves(Leaving::TurnedAway(reply), desk),
+            };
+        }
+        let gone = reply
+            .refusal()
+            .is_some_and(|refusal| refusal.code == RefusalCode::NotFound);
+        if gone && self.asked < 3 {
+            self.ask(desk)
+        } else {
+            self.refused(Next::Type, reply, desk)
+        }
+    }
+
+    /// Passes a human check, waits, or goes.
+    fn refused(&mut self, next: Next, reply: Reply, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        self.next = next;
+        let now = desk.now();
+        if reply.asks_for_human() && !self.human && desk.chance().happens(self.habits.passes_human_check) {
+            self.human = true;
+            return Some(self.waits(now, now + Duration::from_secs(10)));
+        }
+        match reply.refusal().and_then(|refusal| refusal.retry_at) {
+            Some(Until::At(at))
+                if !reply.asks_for_human() && at.since(now) <= self.habits.patience_for_limit =>
+            {
+                Some(self.waits(now, at))
+            }
+            Some(Until::At(_) | Until::Never) | None => self.leaves(Leaving::TurnedAway(reply), desk),
+        }
+    }
+
+    fn waits(&mut self, now: Timestamp, until: Timestamp) -> Timestamp {
+        let until = until.max(now + Duration::from_millis(1));
+        // A wait that the person's own typing error caused is no delay of the policy's making.
+        if !self.mistyped {
+            self.waited += until.since(now);
+        }
+        until
+    }
+
+    fn leaves(&mut self, how: Leaving, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        desk.leaves(&how);
+        self.visits_left = self.visits_left.saturating_sub(1);
+        self.next = Next::Come;
+        (self.visits_left > 0).then(|| desk.now() + self.every)
+    }
+
+    fn caller(&self) -> Caller {
+        Caller {
+            ip: Some(self.ip),
+            device_token: self.device_token.clone(),
+            ..Caller::default()
+        }
+    }
+}
+
+impl Actor for Person {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn defeats(&self) -> &'static str {
+        ""
+    }
+
+    fn side(&self) -> Side {
+        Side::Honest
+    }
+
+    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        match self.next {
+            Next::Come => {
+                (self.asked, self.mistyped, self.human, self.waited) = (0, false, false, Duration::ZERO);
+                desk.arrives();
+                self.ask(desk)
+            }
+            Next::Ask => self.ask(desk),
+            Next::Type => self.types(desk),
+            Next::Despair => self.despair(desk),
+        }
+    }
+}
+
+/// A code of the same length that is not this one.
+fn off_by_one(code: &str) -> String {
+    let last = match code.bytes().last() {
+        Some(b'0') => '1',
+        Some(_) | None => '0',
+    };
+    let head = code.get(..code.len().saturating_sub(1)).unwrap_or_default();
+    format!("{head}{last}")
+}
+
+/// Where people come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    /// Each from an own address.
+    Own,
+    /// All from this one: an office, a school, a mobile carrier.
+    One(IpAddr),
+}
+
+/// People who come now and then, each once, as a Poisson process.
+#[derive(Debug, Clone)]
+pub struct Crowd {
+    /// Under which name.
+    pub name: &'static str,
+    /// Their countries, each as likely as its weight.
+    pub mix: Vec<(&'static Market, u64)>,
+    /// How many a second, on average over a day.
+    pub per_second: f64,
+    /// Whether nights are quiet.
+    pub daily_rhythm: bool,
+    /// Where they come from.
+    pub addresses: Addresses,
+    /// How they behave.
+    pub habits: Habits,
+    /// How many may still come.
+    pub most: u64,
+}
+
+impl Crowd {
+    fn arrival(&self, desk: &mut Desk<'_>) -> Option<Person> {
+        let total = self.mix.iter().map(|(_, weight)| weight).sum();
+        let mut drawn = desk.chance().below(total);
+        let market = self
+            .mix
+            .iter()
+            .find_map(|(market, weight)| match drawn.checked_sub(*weight) {
+                Some(rest) => {
+                    drawn = rest;
+                    None
+                }
+                None => Some(*market),
+            })?;
+        let busy = market.busyness(desk.now().as_millis()) / BUSIEST;
+        if self.daily_rhythm && !desk.chance().happens(busy) {
+            return None;
+        }
+        let to = market.number(desk.chance().below(market.size()));
+        let ip = match self.addresses {
+            Addresses::Own => desk.any_address(),
+            Addresses::One(ip) => ip,
+        };
+        Some(Person::once(self.name, self.habits, to, ip))
+    }
+}
+
+/// The most that [`Market::busyness`] says.
+const BUSIEST: f64 = 1.6;
+
+impl Actor for Crowd {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn defeats(&self) -> &'static str {
+        ""
+    }
+
+    fn side(&self) -> Side {
+        Side::Honest
+    }
+
+    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        if let Some(person) = self.arrival(desk) {
+            self.most = self.most.checked_sub(1)?;
+            desk.spawn(desk.now(), person);
+        }
+        // As many candidates as at the busiest hour; of those of a quiet hour most stay at home.
+        let rate = if self.daily_rhythm {
+            self.per_second * BUSIEST
+        } else {
+            self.per_second
+        };
+        let gap = desk.chance().gap(rate);
+        Some(desk.now() + gap)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_code_is_another_of_the_same_length() {
+        for code in ["000000", "123456", "99999999"] {
+            let typed = off_by_one(code);
+            assert_ne!(typed, code);
+            assert_eq!(typed.len(), code.len());
+        }
+    }
+}

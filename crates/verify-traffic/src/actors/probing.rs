@@ -1,0 +1,118 @@
+//! Knowledge: who has an account here?
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use verify_core::command::{CheckRequest, SendRequest};
+use verify_core::outcome::{Answer, Verification};
+use verify_core::time::{Timestamp, Until};
+
+use crate::{Actor, Desk, Market, Reply};
+
+/// What an observer saw: how often each look came from numbers with an account and from numbers without.
+pub type Seen = Rc<RefCell<BTreeMap<String, (u64, u64)>>>;
+
+/// Asks for messages to numbers with and without an account, guesses at both, and compares all that can be seen:
+/// status, counts, waits and the trips to the store that an answer takes.
+///
+/// The application says `decoy` where it knows nobody, as it has to under private disclosure.
+#[derive(Debug, Clone)]
+pub struct Enumerate {
+    /// Where the numbers with an account are.
+    pub known: &'static Market,
+    /// Where those without one are.
+    pub unknown: &'static Market,
+    /// Numbers tried each second.
+    pub per_second: f64,
+    /// What was seen.
+    pub seen: Seen,
+    tried: u64,
+}
+
+impl Enumerate {
+    /// Tries so many numbers a second, every other one without an account.
+    pub fn new(known: &'static Market, unknown: &'static Market, per_second: f64, seen: Seen) -> Self {
+        Self {
+            known,
+            unknown,
+            per_second,
+            seen,
+            tried: 0,
+        }
+    }
+}
+
+impl Actor for Enumerate {
+    fn name(&self) -> &'static str {
+        "enumerate"
+    }
+
+    fn defeats(&self) -> &'static str {
+        "same text for known and unknown"
+    }
+
+    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        self.tried += 1;
+        let known = self.tried.is_multiple_of(2);
+        let market = if known { self.known } else { self.unknown };
+        let to = market.number(desk.chance().below(market.size()));
+        let mut request = SendRequest::to(to).ip(desk.any_address());
+        request.decoy = !known;
+        let first = desk.send(request.clone());
+        let mut looks = vec![look(&first, desk.now())];
+        if let Some(verification) = first.sent() {
+            looks.push(look(&desk.send(request), desk.now()));
+            let check = CheckRequest::of(verification.id.clone(), "000000").ip(desk.any_address());
+            for _ in 0..2 {
+                looks.push(look(&desk.check(check.clone()), desk.now()));
+            }
+        }
+        let mut seen = self.seen.borrow_mut();
+        for (step, look) in looks.into_iter().enumerate() {
+            let (of_known, of_unknown) = seen.entry(format!("{step}: {look}")).or_default();
+            *(if known { of_known } else { of_unknown }) += 1;
+        }
+        let gap = desk.chance().gap(self.per_second);
+        Some(desk.now() + Duration::max(gap, Duration::from_millis(1)))
+    }
+}
+
+/// All that a caller can tell of an answer, but for ids and the number's own digits.
+fn look(reply: &Reply, now: Timestamp) -> String {
+    let wait = |until: Until| until.wait_from(now);
+    let of = |v: &Verification| {
+        let (ends, again) = (v.expires_at.since(now), wait(v.resend_at));
+        let (sid, deliveries, fallback) = (v.sid.is_some(), &v.deliveries, &v.fallback);
+        format!(
+            "{:?} {:?} {deliveries:?} {fallback:?} {ends:?} {again:?} {} {} {} {sid} {}",
+            v.status,
+            v.channel,
+            v.sends_left,
+            v.checks_left,
+            v.code_length,
+            v.id.len()
+        )
+    };
+    let text = if let Some(verification) = reply.sent() {
+        of(verification)
+    } else if let Answer::WrongCode(wrong) = &reply.answer {
+        format!(
+            "wrong {:?} {} {:?}",
+            wrong.status,
+            wrong.checks_left,
+            wait(wrong.retry_at)
+        )
+    } else if let Some(no) = reply.refusal() {
+        format!(
+            "refused {} {:?} {:?}",
+            no.code.as_str(),
+            no.retry_at.map(wait),
+            no.checks_left
+        )
+    } else {
+        format!("{:?}", reply.answer)
+    };
+    format!("{text}, {} trips", reply.trips)
+}
