@@ -1,5 +1,11 @@
 //! How many guesses are compared, and whose accounts are taken.
 #![allow(missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails says so"
+)]
 
 mod common;
 

@@ -1,5 +1,11 @@
 //! What pumping can cost: caps recounted from what left, at prices that the policy does not decide.
 #![allow(missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails says so"
+)]
 
 mod common;
 

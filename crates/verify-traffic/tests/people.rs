@@ -1,5 +1,11 @@
 //! What honest people suffer: under attack, in a crowd, behind one address.
 #![allow(missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails says so"
+)]
 
 mod common;
 

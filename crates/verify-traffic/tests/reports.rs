@@ -1,5 +1,11 @@
 //! The same seed, the same bytes; another seed, others.
 #![allow(missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails says so"
+)]
 
 mod common;
 
