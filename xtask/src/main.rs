@@ -1,7 +1,7 @@
 //! What people run: `cargo xtask <command>`.
 //!
 //! Each command is a file of its own: [`promises`], [`purity`] and [`sizes`] read the tree and say all that is wrong
-//! with it at once; [`bench`] measures; [`simulate`] runs attack traffic; [`ci`] runs the checks with everything else
+//! with it at once; [`mod@bench`] measures; [`simulate`] runs attack traffic; [`ci`] runs the checks with everything else
 //! that a change has to pass. Their tests run the same checks, so `cargo test --workspace` fails where `cargo xtask`
 //! would.
 
