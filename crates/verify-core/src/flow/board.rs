@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use crate::broken::Broken;
 use crate::keys::{Print, PrintKind, Prints};
-use crate::limit::{Backoff, Counter, Rule, Window};
+use crate::limit::{Counter, Rule};
 use crate::outcome::RefusalCode;
 use crate::policy::{Counts, Limit, Max, Policy, Then, limit_names};
 use crate::record::Entry;
-use crate::store::{Charge, CounterKey, CounterSeen, Mode, RecordKey};
-use crate::time::{Timestamp, Until};
+use crate::store::{
+    Charge, ClaimKey, ClaimKind, Counted, CounterKey, CounterSeen, Mode, RecordKey, Takeback,
+};
+use crate::time::{SKEW, Timestamp, Until};
 use crate::vocabulary::{Channel, Dimension, Standing};
 
 use super::context::Context;
@@ -75,6 +77,29 @@ impl Line {
             (Kind::Sends | Kind::Spend | Kind::Checks | Kind::Failures | Kind::Lockout, _, _, _) => {
                 RefusalCode::RateLimited
             }
+        }
+    }
+
+    /// What was charged, as a takeback names it, and for how long its marker is kept besides the flow's own time.
+    fn counted(&self) -> Option<(Counted, Duration)> {
+        match (&self.charge.rule, &self.before, &self.after) {
+            (Rule::Window { per, .. }, _, Counter::Window(after)) => {
+                let (units, at) = (self.charge.cost, after.newest());
+                Some((Counted::Units { per: *per, units, at }, *per))
+            }
+            (Rule::Backoff { forget_after, .. }, Counter::Backoff(before), Counter::Backoff(charged)) => {
+                let (before, charged) = (*before, *charged);
+                let forget_after = *forget_after;
+                Some((
+                    Counted::Failure {
+                        before,
+                        charged,
+                        forget_after,
+                    },
+                    SKEW,
+                ))
+            }
+            (Rule::Window { .. } | Rule::Backoff { .. }, _, _) => None,
         }
     }
 
@@ -328,6 +353,27 @@ impl Board {
         }
     }
 
+    /// Gives back, once, what the lines of these kinds were charged.
+    pub(super) fn takebacks(&self, ctx: &Context, wanted: impl Fn(Kind) -> bool) -> Vec<Takeback> {
+        let back = |(index, line): (usize, &Line)| {
+            if !wanted(line.kind) || line.before == line.after {
+                return None;
+            }
+            let (counted, life) = line.counted()?;
+            let once: [u8; 16] = ctx.seed.bytes(&format!("takeback {index}"));
+            Some(Takeback {
+                key: line.charge.key,
+                counted,
+                once: ClaimKey {
+                    kind: ClaimKind::Takeback,
+                    print: Print::from_bytes(once),
+                },
+                expires_at: ctx.not_after + life + SKEW,
+            })
+        };
+        self.lines.iter().enumerate().filter_map(back).collect()
+    }
+
     /// Sends left for this person, waiting out the gap in between.
     pub(super) fn sends_left(&self, now: Timestamp) -> u32 {
         let lines = self
@@ -501,22 +547,6 @@ fn scope(rule: &str, standing: Option<Standing>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
-}
-
-/// A window as it came back, for a takeback.
-pub(super) fn window_of(counter: &Counter) -> Option<&Window> {
-    match counter {
-        Counter::Window(window) => Some(window),
-        Counter::Backoff(_) => None,
-    }
-}
-
-/// A run as it came back, for a takeback.
-pub(super) fn run_of(counter: &Counter) -> Option<&Backoff> {
-    match counter {
-        Counter::Backoff(run) => Some(run),
-        Counter::Window(_) => None,
-    }
 }
 
 /// The gap's length, where there is one.

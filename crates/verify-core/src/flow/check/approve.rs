@@ -12,7 +12,6 @@ use crate::token::{Assurance, DeviceToken, ProofToken};
 use crate::vocabulary::Standing;
 
 use super::Check;
-use super::close::takebacks;
 use crate::flow::board::{Kind, lockout_keys};
 use crate::flow::context::Context;
 use crate::flow::place::write_down_ends;
@@ -78,7 +77,7 @@ impl Approve {
             return self.check.ctx.fault(store_fault());
         };
         let mut changeset = check.ctx.changeset(now, Standing::Known);
-        changeset.takebacks = takebacks(&check.ctx, &check.board, |kind| kind == Kind::Failures);
+        changeset.takebacks = check.board.takebacks(&check.ctx, |kind| kind == Kind::Failures);
         changeset.resets = lockout_keys(&check.who, check.who.standing)
             .into_iter()
             .map(|(_, key)| key)

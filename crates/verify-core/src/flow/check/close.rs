@@ -2,18 +2,16 @@
 
 use crate::broken::Broken;
 use crate::event::{Event, EventKind};
-use crate::limit::Rule;
 use crate::outcome::Answer;
 use crate::port::{ConcludeRequest, Concluded, Conclusion};
 use crate::record::Record;
-use crate::store::{ClaimKey, ClaimKind, Counted, StoreAnswer, Takeback};
-use crate::time::{SKEW, Timestamp};
+use crate::store::{StoreAnswer, Takeback};
+use crate::time::Timestamp;
 use crate::vocabulary::Standing;
 
 use super::Check;
-use crate::flow::board::{Board, Closed, Kind, run_of, window_of};
+use crate::flow::board::Closed;
 use crate::flow::conclude::{announce, conclude_request};
-use crate::flow::context::Context;
 use crate::flow::place::write_down_ends;
 use crate::flow::step::{ConcludeStep, ConcludeThen, Step, StoreStep, StoreThen};
 use crate::flow::view::print_of;
@@ -140,34 +138,4 @@ impl Told {
         }
         self.check.ctx.done(self.answer)
     }
-}
-
-/// Gives back what lines of these kinds were charged.
-pub(super) fn takebacks(ctx: &Context, board: &Board, wanted: impl Fn(Kind) -> bool) -> Vec<Takeback> {
-    let back = |(index, line): (usize, &crate::flow::board::Line)| {
-        let counted = match (&line.charge.rule, wanted(line.kind) && line.before != line.after) {
-            (Rule::Window { per, .. }, true) => Counted::Units {
-                per: *per,
-                units: line.charge.cost,
-                at: window_of(&line.after)?.newest(),
-            },
-            (Rule::Backoff { forget_after, .. }, true) => Counted::Failure {
-                before: *run_of(&line.before)?,
-                charged: *run_of(&line.after)?,
-                forget_after: *forget_after,
-            },
-            (Rule::Window { .. } | Rule::Backoff { .. }, false) => return None,
-        };
-        let once = ctx.seed.bytes(&format!("takeback {index}"));
-        Some(Takeback {
-            key: line.charge.key,
-            counted,
-            once: ClaimKey {
-                kind: ClaimKind::Takeback,
-                print: print_of(once),
-            },
-            expires_at: ctx.not_after + SKEW + SKEW,
-        })
-    };
-    board.lines.iter().enumerate().filter_map(back).collect()
 }

@@ -313,9 +313,8 @@ impl Check {
 
     /// What a guess that is not counted after all gives back.
     fn failures_back(&self) -> Vec<crate::store::Takeback> {
-        close::takebacks(&self.ctx, &self.board, |kind| {
-            matches!(kind, Kind::Lockout | Kind::Failures)
-        })
+        self.board
+            .takebacks(&self.ctx, |kind| matches!(kind, Kind::Lockout | Kind::Failures))
     }
 }
 

@@ -8,7 +8,6 @@ use crate::policy::{Resend, Then};
 use crate::record::{CodeOf, Delivery, Entry, RETENTION, Record, Status};
 use crate::store::{Changeset, Claim, Mode, Seen, StoreAnswer};
 use crate::time::{SKEW, Timestamp};
-use crate::vocabulary::Channel;
 
 use super::judge::{Found, Go, Verdict};
 use super::{Attempt, Carrier, Send};
@@ -388,9 +387,5 @@ impl Send {
 
     pub(super) fn is_decoy(&self) -> bool {
         self.carriers.iter().all(|carrier| *carrier == Carrier::decoy())
-    }
-
-    pub(super) fn by(&self) -> Channel {
-        self.channel
     }
 }

@@ -93,7 +93,7 @@ impl Send {
         let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
         let opted_out = self
             .noted
-            .of(self.by(), clock)
+            .of(self.channel, clock)
             .is_some_and(|note| note.kind == RejectionKind::OptedOut);
         if private && opted_out && !self.is_decoy() {
             self.ctx.hit("note", 0, None, None);
@@ -128,7 +128,7 @@ impl Send {
             return false;
         };
         let gap = gap(&self.ctx.policy).unwrap_or(Duration::ZERO);
-        last.channel == self.by() && !last.status().has_failed() && clock < last.at + gap
+        last.channel == self.channel && !last.status().has_failed() && clock < last.at + gap
     }
 
     /// From when on a send may come inside the gap: at once when the last delivery failed; by another channel when it
@@ -141,7 +141,7 @@ impl Send {
             return Some(at);
         }
         let from = last.at + after;
-        (last.channel != self.by() && from < entry.expires).then_some(from)
+        (last.channel != self.channel && from < entry.expires).then_some(from)
     }
 
     fn waives_gap(&self, record: &Record, at: Timestamp) -> bool {
@@ -159,7 +159,7 @@ impl Send {
             human: false,
         };
         let mut stops = Vec::new();
-        if let Some(note) = self.noted.of(self.by(), at).filter(|_| !self.is_decoy()) {
+        if let Some(note) = self.noted.of(self.channel, at).filter(|_| !self.is_decoy()) {
             let until = note.until.map_or(Until::Never, Until::At);
             stops.push(plain(RefusalCode::ChannelUnavailable, note.kind.as_str(), until));
         }

@@ -3,16 +3,15 @@
 
 use crate::broken::Broken;
 use crate::event::{Event, EventKind};
-use crate::limit::Rule;
 use crate::outcome::{Answer, Refusal, RefusalCode};
 use crate::port::{Helps, ProviderName, Rejection, RejectionKind, Remember};
 use crate::record::{CodeOf, Delivery, DeliveryStatus, Note, Record, Status};
-use crate::store::{Changeset, ClaimKey, ClaimKind, Counted, RecordChange, Seen, StoreAnswer, Takeback};
-use crate::time::{SKEW, Timestamp, Until};
+use crate::store::{Changeset, RecordChange, Seen, StoreAnswer, Takeback};
+use crate::time::{Timestamp, Until};
 
 use super::judge::Found;
 use super::{Attempt, Came, Carrier, Send};
-use crate::flow::board::{Kind, Line, window_of};
+use crate::flow::board::Kind;
 use crate::flow::step::{Step, StoreStep, StoreThen};
 use crate::flow::view::{store_fault, view};
 
@@ -146,7 +145,7 @@ impl Settle {
         let provider: ProviderName = carrier.provider.clone();
         entry.add_delivery(Delivery::dispatching(
             id,
-            self.send.by(),
+            self.send.channel,
             provider,
             clock,
             self.send.ctx.not_after,
@@ -215,35 +214,10 @@ impl Settle {
         if !self.attempt.counted {
             return Vec::new();
         }
-        let back = |(index, line): (usize, &Line)| {
-            let due = line.kind == Kind::Spend || (line.kind == Kind::Gap && nothing_sent);
-            let (Rule::Window { per, .. }, Some(window), true) =
-                (&line.charge.rule, window_of(&line.after), due)
-            else {
-                return None;
-            };
-            let once = self.send.ctx.seed.bytes(&format!("takeback {index}"));
-            Some(Takeback {
-                key: line.charge.key,
-                counted: Counted::Units {
-                    per: *per,
-                    units: line.charge.cost,
-                    at: window.newest(),
-                },
-                once: ClaimKey {
-                    kind: ClaimKind::Takeback,
-                    print: crate::flow::view::print_of(once),
-                },
-                expires_at: self.send.ctx.not_after + *per + SKEW,
-            })
-        };
-        self.send
-            .board
-            .lines
-            .iter()
-            .enumerate()
-            .filter_map(back)
-            .collect()
+        let send = &self.send;
+        send.board.takebacks(&send.ctx, |kind| {
+            kind == Kind::Spend || (kind == Kind::Gap && nothing_sent)
+        })
     }
 
     /// A verdict worth remembering, on the destination or on its prefix.
@@ -258,7 +232,7 @@ impl Settle {
         let mut notes = send.noted.clone();
         notes.take(
             Note {
-                channel: send.by(),
+                channel: send.channel,
                 kind: rejection.kind,
                 until,
             },
@@ -274,7 +248,7 @@ impl Settle {
                 self.send.place.take(&seen);
                 let record = self.record.clone();
                 match self.next.take() {
-                    Some(next) => self.send.dispatch_next(Attempt { record, ..next }, now),
+                    Some(next) => self.send.dispatch(Attempt { record, ..next }, now),
                     None => self.finish(now),
                 }
             }
@@ -304,7 +278,7 @@ impl Settle {
                 ..next.clone()
             };
             return match dispatching {
-                true => self.send.dispatch_next(next, now),
+                true => self.send.dispatch(next, now),
                 false => Self::new(self.send, next, Came::Unknown).finish(now),
             };
         }
@@ -356,11 +330,6 @@ impl Settle {
 }
 
 impl Send {
-    /// The next provider has been named in the record; the risk was judged already.
-    fn dispatch_next(self, attempt: Attempt, now: Timestamp) -> Step {
-        self.dispatch(attempt, now)
-    }
-
     /// As [`Send::look`], but the board stays what the intent was charged.
     fn look_again(&mut self, seen: &Seen, now: Timestamp) -> Result<Found, crate::store::StoreFault> {
         let board = self.board.clone();
