@@ -1,5 +1,6 @@
 //! What the workspace-level tests share: worlds, commands by name, and short ways to look at outcomes.
 
+pub mod explored;
 #[cfg(doctest)]
 mod manual;
 

@@ -44,7 +44,7 @@ pub enum Question {
 }
 
 /// The answer to a [`Question`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AssessAnswer {
     /// The scorer's word.
     Assessed(Assessment),

@@ -1,0 +1,104 @@
+//! Sends that race with sends, with a check of their code, and with a repair.
+
+use std::time::Duration;
+
+use verify_core::command::{Command, SendRequest};
+use verify_core::outcome::{Answer, Outcome};
+use verify_core::policy::PolicySet;
+use verify_core::port::RejectionKind;
+use verify_core::vocabulary::Channel;
+use verify_testkit::explore::{Kinds, World};
+
+use super::{Finding, Scenario, finding, sent_once, tick};
+use crate::{TO, check, code, send};
+
+pub(super) fn send_send(kinds: Kinds) -> Scenario {
+    let world = World::new(PolicySet::default(), kinds);
+    Scenario::new(world, [send(), send()])
+        .holds(|world, _| one_message_inside_the_gap(world))
+        .at_end(|world, _| the_last_code_works(world))
+}
+
+/// A send that surely reached nobody gives the gap back, so that two may be asked for; two may not arrive.
+fn one_message_inside_the_gap(world: &World) -> Finding {
+    let gap = Duration::from_secs(30);
+    let close = |pair: &[verify_testkit::explore::Delivered]| match pair {
+        [one, other] => other.at.since(one.at) < gap,
+        _ => false,
+    };
+    finding(
+        !world.sent.windows(2).any(close),
+        "i26: two messages inside the gap",
+    )
+}
+
+/// Whoever got a message can use its code.
+pub(super) fn the_last_code_works(world: &World) -> Finding {
+    let mut world = world.clone();
+    if world.sent.is_empty() {
+        return Ok(());
+    }
+    let right = code(&world);
+    match world.run(check(&right)).0.answer {
+        Answer::Approved(_) => Ok(()),
+        other => Err(format!(
+            "i53: the code that was sent last cannot be checked: {other:?}"
+        )),
+    }
+}
+
+/// Nobody's send ends the code of another.
+pub(super) fn two_identities(kinds: Kinds) -> Scenario {
+    let (mut world, _, right) = sent_once(kinds);
+    world.advance(Duration::from_secs(31));
+    let call = Command::Send(SendRequest::to(TO).by(Channel::Call));
+    let stranger = Command::Send(SendRequest::to(TO).subject("another"));
+    Scenario::new(world, [call, stranger]).at_end(move |world, _| {
+        match world.clone().run(check(&right)).0.answer {
+            Answer::Approved(_) => Ok(()),
+            other => Err(format!("i37: the first code is dead: {other:?}")),
+        }
+    })
+}
+
+/// The first of two providers refuses: the second is asked, and each at most once for a charge.
+pub(super) fn failover(_: Kinds) -> Scenario {
+    let mut world = World::new(PolicySet::default(), Kinds::TwoOwn);
+    world.rejecting.insert("own".into(), RejectionKind::Down);
+    Scenario {
+        always: false,
+        ..Scenario::new(world, [send(), send()])
+    }
+    .holds(|world, _| {
+        finding(
+            world.sent.iter().all(|sent| sent.provider == "second"),
+            "i51: through whom",
+        )?;
+        one_message_inside_the_gap(world)
+    })
+}
+
+/// A send, and a check of the code that it is about to make.
+pub(super) fn send_check(kinds: Kinds) -> Scenario {
+    let world = World::new(PolicySet::default(), kinds);
+    let mut later = world.clone();
+    later.run(send());
+    Scenario::new(world, [send(), check(&code(&later))]).holds(|world, outcomes| {
+        let told = |outcome: &Outcome| matches!(outcome.answer, Answer::Approved(_));
+        let approved = outcomes.iter().flatten().any(told);
+        finding(
+            !approved || world.dispatches > 0 || !world.sent.is_empty(),
+            "i06: approved before it was sent",
+        )
+    })
+}
+
+/// A resend, and a repair of its record.
+pub(super) fn send_tick(kinds: Kinds) -> Scenario {
+    let (mut world, _, _) = sent_once(kinds);
+    let tick = tick(&world);
+    world.advance(Duration::from_secs(31));
+    Scenario::new(world, [send(), tick])
+        .jumps(&[35, 700])
+        .holds(|world, _| one_message_inside_the_gap(world))
+}
