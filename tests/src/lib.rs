@@ -23,6 +23,10 @@ pub const BOTH: [Kinds; 2] = [Kinds::Own, Kinds::Managed];
 pub const NO_FIRST_WAIT: &str =
     "version = 1\n[lockout]\nwaits = { 5 = \"15m\", 10 = \"1h\", 100 = \"never\" }\n";
 
+/// The same without a limit on checks, so that only the lockout stands against guesses.
+pub const ONLY_THE_LOCKOUT: &str = "version = 1\n[lockout]\nwaits = { 5 = \"15m\", 10 = \"1h\", 100 = \"never\" }\n\
+    [[limit]]\nname = \"checks_per_identity\"\nmax = \"unlimited\"\n";
+
 /// A policy from a file's text over the defaults.
 pub fn policy(text: &str) -> PolicySet {
     match PolicySet::from_toml(text) {

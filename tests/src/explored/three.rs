@@ -44,7 +44,10 @@ pub(super) fn check_check_send(kinds: Kinds) -> Scenario {
     let (mut world, _, code) = sent_before(kinds);
     world.use_policies(policy(NO_FIRST_WAIT));
     let guess = check(&wrong(&code));
-    of_three(world, [check(&code), guess, call()])
+    Scenario {
+        tests: super::ONE_OF_EACH,
+        ..of_three(world, [check(&code), guess, call()])
+    }
 }
 
 pub(super) fn check_cancel_send(kinds: Kinds) -> Scenario {
