@@ -3,6 +3,7 @@
 pub mod explored;
 #[cfg(doctest)]
 mod manual;
+pub mod promises;
 
 use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest, VerificationRequest};
 use verify_core::event::EventKind;

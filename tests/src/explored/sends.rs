@@ -62,8 +62,8 @@ pub(super) fn two_identities(kinds: Kinds) -> Scenario {
 }
 
 /// The first of two providers refuses: the second is asked, and each at most once for a charge.
-pub(super) fn failover(_: Kinds) -> Scenario {
-    let mut world = World::new(PolicySet::default(), Kinds::TwoOwn);
+pub(super) fn failover(kinds: Kinds) -> Scenario {
+    let mut world = World::new(PolicySet::default(), kinds);
     world.rejecting.insert("own".into(), RejectionKind::Down);
     Scenario {
         always: false,

@@ -149,7 +149,7 @@ impl Delayed {
     /// False when it is too late to arrive.
     pub(super) fn arrive(&self, world: &mut World) -> bool {
         match self {
-            Self::Store(changeset) => drop(world.store.apply_now(changeset)),
+            Self::Store(changeset) => drop(world.apply(changeset)),
             Self::Dispatch(request) if world.now < request.not_after => drop(world.dispatch(request)),
             Self::Conclude(request) if world.now < request.not_after => drop(world.conclude(request)),
             Self::Dispatch(_) | Self::Conclude(_) => return false,
@@ -173,7 +173,7 @@ pub(super) fn take(world: &mut World, step: Step, way: Way, heard: u128) -> (Ste
         Step::Store(step) => {
             let changeset = step.changeset().clone();
             let failed = StoreAnswer::NotApplied(StoreFault::Unavailable);
-            let effect = |world: &mut World| world.store.apply_now(&changeset);
+            let effect = |world: &mut World| world.apply(&changeset);
             resumed!(step, effect, [StoreAnswer::Unknown, failed])
         }
         Step::Assess(step) => {

@@ -15,12 +15,14 @@ use verify_core::port::{
     Dispatched, InquireRequest, Inquired, Maker, Rejection, RejectionKind, RiskLevel, Scopes,
 };
 use verify_core::seed::Seed;
+use verify_core::store::{Changeset, StoreAnswer};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::Channel;
 
 use super::digest::digest;
 use super::moves::{self, Way};
 use crate::ModelState;
+use crate::flawed_store::{Condition, Flaw};
 
 /// Which makers carry which channels in a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,7 @@ pub struct World {
     managed: BTreeMap<(String, String), ManagedCode>,
     made: u32,
     seeds: u64,
+    condition: Condition,
     #[cfg(feature = "broken")]
     broken: Option<verify_core::broken::Broken>,
 }
@@ -143,6 +146,7 @@ impl World {
             managed: BTreeMap::new(),
             made: 0,
             seeds: 0,
+            condition: Condition::default(),
             #[cfg(feature = "broken")]
             broken: None,
         }
@@ -155,6 +159,28 @@ impl World {
         self.machine = self.machine.broken(how);
         self.broken = Some(how);
         self
+    }
+
+    /// The same world, its store with a flaw: for tests of the tests only.
+    #[must_use]
+    pub fn flawed(mut self, flaw: Flaw) -> Self {
+        self.condition = Condition::of(flaw);
+        self
+    }
+
+    /// From now on the store can or cannot be reached.
+    pub fn set_store_down(&mut self, down: bool) {
+        self.condition.down = down;
+    }
+
+    /// The store's process dies and starts again.
+    pub fn restart_store(&mut self) {
+        self.condition.restart(&mut self.store);
+    }
+
+    /// What the store makes of a changeset.
+    pub fn apply(&mut self, changeset: &Changeset) -> StoreAnswer {
+        self.condition.apply(&mut self.store, changeset)
     }
 
     /// Moves the clock forward.
@@ -364,10 +390,11 @@ impl World {
             managed,
             made,
             seeds,
+            condition,
             #[cfg(feature = "broken")]
                 broken: _,
         } = self;
-        let said = (risk, rejecting, managed, made, seeds);
+        let said = (risk, rejecting, managed, made, seeds, condition);
         digest(&(store, now, sent, dispatches, compared, said))
     }
 }
