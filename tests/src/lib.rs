@@ -10,7 +10,7 @@ use verify_core::event::EventKind;
 use verify_core::limit::Counter;
 use verify_core::outcome::{Answer, Approval, Outcome, Refusal, Verification};
 use verify_core::policy::PolicySet;
-use verify_core::record::Record;
+use verify_core::record::{DeliveryStatus, Record};
 use verify_core::store::{RecordKey, RecordKind};
 use verify_core::vocabulary::{Purpose, ServiceId};
 use verify_testkit::explore::{Kinds, World};
@@ -164,7 +164,21 @@ pub fn always(world: &World, outcomes: &[Option<Outcome>]) -> Result<(), String>
     if approvals(outcomes) > events(world, EventKind::Approved) {
         return Err("an approval was told that is not recorded".into());
     }
-    Ok(())
+    if world.compared as usize > events(world, EventKind::CheckTaken) {
+        return Err("i06: compared before it was counted".into());
+    }
+    rejected_is_true(world)
+}
+
+/// What is recorded as surely not sent was not.
+fn rejected_is_true(world: &World) -> Result<(), String> {
+    let entries = record(world).map_or(Vec::new(), |(_, record)| record.entries);
+    let mut deliveries = entries.iter().flat_map(|entry| &entry.deliveries);
+    let sent = |id: &[u8; 16]| world.sent.iter().any(|sent| sent.dispatch_id == *id);
+    match deliveries.any(|it| it.status() == DeliveryStatus::Rejected && sent(&it.id)) {
+        true => Err("i51: recorded as surely not sent, and it was".into()),
+        false => Ok(()),
+    }
 }
 
 /// The record of the only destination that there is.

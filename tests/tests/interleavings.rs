@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+use verify_core::broken::Broken;
 use verify_core::record::{DeliveryStatus, Status};
-use verify_testkit::explore::{Explored, Transitions};
+use verify_testkit::explore::{Explored, Kinds, Transitions};
 use verify_tests::explored::{SCENARIOS, Size};
 
 /// What the searches of one name came to. Each search runs once, whoever asks for it first.
@@ -37,6 +38,11 @@ fn ran(name: &str) -> Vec<&'static Explored> {
 #[test]
 fn i26_two_sends_one_message() {
     ran("send/send");
+}
+
+#[test]
+fn i29_two_sends_under_one_key() {
+    ran("send/send, one key");
 }
 
 #[test]
@@ -112,7 +118,9 @@ fn i53_a_cancel_and_a_new_send() {
 
 #[test]
 fn i54_two_redeems_one_redemption() {
-    ran("redeem/redeem");
+    for name in ["redeem/redeem", "redeem/redeem, one key"] {
+        ran(name);
+    }
 }
 
 #[test]
@@ -153,4 +161,46 @@ fn every_transition_of_both_tables_is_taken_and_no_other() {
     let never: Vec<_> = deliveries.difference(&taken.deliveries).collect();
     assert!(never.is_empty(), "never taken: {never:?}");
     assert_eq!((taken.statuses, taken.deliveries), (statuses, deliveries));
+}
+
+/// A machine without a rule is found by the search that is about it, under the promise of that rule.
+#[test]
+fn searches_find_broken_machines() {
+    use Broken::{
+        ApproveWithoutCompareAndSwap, ChargeAfterDispatch, CountAfterCompare, IgnoreExpectedVersion,
+        ResetFailuresOnResend, SkipOneLimit,
+    };
+    for (how, name, kinds, promise) in [
+        (
+            ApproveWithoutCompareAndSwap,
+            "check/check, right",
+            Kinds::Own,
+            "i02",
+        ),
+        (ChargeAfterDispatch, "send/send", Kinds::Own, "i12"),
+        (CountAfterCompare, "check/check, wrong", Kinds::Managed, "i06"),
+        (IgnoreExpectedVersion, "check/resend", Kinds::Own, "i24"),
+        (ResetFailuresOnResend, "check/resend, wrong", Kinds::Own, "i03"),
+        (SkipOneLimit, "send/send", Kinds::Managed, "i12"),
+    ] {
+        let named = SCENARIOS.iter().find(|named| named.name == name);
+        let mut scenario = (named.unwrap().make)(kinds);
+        scenario.world = scenario.world.broken(how);
+        let found = scenario.explore(Size::Tests).unwrap_err();
+        assert!(found.what.starts_with(promise), "{how:?}: {found}");
+    }
+}
+
+#[test]
+fn states_that_are_taken_for_one_go_on_alike() {
+    for name in ["check/cancel", "send/tick", "send/undelivered", "cancel/send"] {
+        for named in SCENARIOS.iter().filter(|named| named.name == name) {
+            for kinds in named.kinds {
+                match (named.make)(*kinds).merges_are_sound() {
+                    Ok(states) => assert!(states > 1_000, "{name}: {states}"),
+                    Err(found) => panic!("{name}: {found}"),
+                }
+            }
+        }
+    }
 }

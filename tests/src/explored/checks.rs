@@ -32,6 +32,22 @@ pub(super) fn both_wrong(kinds: Kinds) -> Scenario {
             let compared = wrong_answers(outcomes).max(world.compared as usize);
             finding(compared <= 1, "i01: two guesses inside the wait")
         })
+        .at_end(five_guesses)
+}
+
+/// Whoever goes on guessing, waiting as long as is told, gets five guesses of a code.
+fn five_guesses(world: &World, outcomes: &[Option<Outcome>]) -> Finding {
+    let mut world = world.clone();
+    let mut answered = wrong_answers(outcomes);
+    for _ in 0..8 {
+        world.advance(Duration::from_secs(60));
+        let outcome = world.run(check("000000")).0;
+        answered += wrong_answers(&[Some(outcome)]);
+    }
+    finding(
+        answered.max(world.compared as usize) <= 5,
+        "i01: more than five guesses of a code",
+    )
 }
 
 pub(super) fn both_right(kinds: Kinds) -> Scenario {

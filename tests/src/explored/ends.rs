@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use verify_core::command::{CheckRequest, Command, PersonRequest};
+use verify_core::command::{CheckRequest, Command, PersonRequest, RedeemRequest};
 use verify_core::event::EventKind;
 use verify_core::outcome::{Answer, Outcome};
 use verify_core::record::{DeliveryStatus, Status};
@@ -71,6 +71,26 @@ pub(super) fn redeem_redeem(kinds: Kinds) -> Scenario {
         let told = outcomes.iter().flatten().filter(redeemed).count();
         let recorded = events(world, EventKind::ProofRedeemed);
         finding(told <= 1 && recorded <= 1, "i54: redeemed twice")
+    })
+}
+
+/// The same request twice: both may be told, and it is redeemed once.
+pub(super) fn redeem_one_key(kinds: Kinds) -> Scenario {
+    let (mut world, id, code) = sent_once(kinds);
+    let check = Command::Check(CheckRequest::of(id, code));
+    let proof = approved(world.run(check).0.answer).proof;
+    let redeem = Command::Redeem(RedeemRequest {
+        idempotency_key: Some("once".into()),
+        ..redeem(&proof)
+    });
+    Scenario::new(world, [redeem.clone(), redeem]).holds(|world, outcomes| {
+        let recorded = events(world, EventKind::ProofRedeemed);
+        finding(recorded <= 1, "i54: redeemed twice")?;
+        let refused = |outcome: &Outcome| matches!(outcome.answer, Answer::Refused(_));
+        finding(
+            !outcomes.iter().flatten().any(refused),
+            "i54: the same request is refused what it got",
+        )
     })
 }
 

@@ -7,7 +7,7 @@ use verify_core::outcome::Answer;
 use verify_core::policy::PolicySet;
 use verify_core::port::RejectionKind;
 use verify_core::vocabulary::Channel;
-use verify_testkit::explore::{Kinds, World};
+use verify_testkit::explore::{Delivered, Kinds, World};
 
 use super::{Finding, Scenario, finding, sent_once, tick};
 use crate::{TO, check, code, send};
@@ -16,13 +16,27 @@ pub(super) fn send_send(kinds: Kinds) -> Scenario {
     let world = World::new(PolicySet::default(), kinds);
     Scenario::new(world, [send(), send()])
         .holds(|world, _| one_message_inside_the_gap(world))
-        .at_end(|world, _| the_last_code_works(world))
+        .at_end(|world, _| {
+            the_last_code_works(world)?;
+            three_in_ten_minutes(world)
+        })
+}
+
+/// The same request twice: one message, however late the second comes.
+pub(super) fn one_key(kinds: Kinds) -> Scenario {
+    let world = World::new(PolicySet::default(), kinds);
+    let send = Command::Send(SendRequest {
+        idempotency_key: Some("once".into()),
+        ..SendRequest::to(TO)
+    });
+    Scenario::new(world, [send.clone(), send])
+        .holds(|world, _| finding(world.sent.len() <= 1, "i29: two messages for one key"))
 }
 
 /// A send that surely reached nobody gives the gap back, so that two may be asked for; two may not arrive.
 fn one_message_inside_the_gap(world: &World) -> Finding {
     let gap = Duration::from_secs(30);
-    let close = |pair: &[verify_testkit::explore::Delivered]| match pair {
+    let close = |pair: &[Delivered]| match pair {
         [one, other] => other.at.since(one.at) < gap,
         _ => false,
     };
@@ -32,10 +46,23 @@ fn one_message_inside_the_gap(world: &World) -> Finding {
     )
 }
 
-/// Whoever got a message can use its code.
-pub(super) fn the_last_code_works(world: &World) -> Finding {
+/// Whatever went wrong, nobody gets a fourth message.
+fn three_in_ten_minutes(world: &World) -> Finding {
     let mut world = world.clone();
-    if world.sent.is_empty() {
+    for _ in 0..4 {
+        world.advance(Duration::from_secs(31));
+        world.run(send());
+    }
+    let recent = |sent: &&Delivered| world.now.since(sent.at) < Duration::from_secs(600);
+    let count = world.sent.iter().filter(recent).count();
+    finding(count <= 3, "i12: more than three messages in ten minutes")
+}
+
+/// Whoever got a message can use its code, unless it is about to die.
+fn the_last_code_works(world: &World) -> Finding {
+    let mut world = world.clone();
+    let young = |sent: &&Delivered| world.now.since(sent.at) < Duration::from_secs(500);
+    if world.sent.last().filter(young).is_none() {
         return Ok(());
     }
     let right = code(&world);
@@ -94,4 +121,8 @@ pub(super) fn send_tick(kinds: Kinds) -> Scenario {
     Scenario::new(world, [send(), tick])
         .jumps(&[35, 700])
         .holds(|world, _| one_message_inside_the_gap(world))
+        .at_end(|world, _| {
+            the_last_code_works(world)?;
+            three_in_ten_minutes(world)
+        })
 }

@@ -7,7 +7,7 @@ use verify_core::vocabulary::Channel;
 use verify_testkit::explore::{Budget, Kinds, World};
 
 use super::ends::one_end;
-use super::{Scenario, sent_once};
+use super::{ONE_OF_EACH, Scenario, sent_once};
 use crate::{NO_FIRST_WAIT, TO, cancel, check, policy, wrong};
 
 fn sent_before(kinds: Kinds) -> (World, String, String) {
@@ -26,16 +26,10 @@ const A_FAULT: Budget = Budget {
     time_jumps: 0,
 };
 
-const A_FAULT_AND_A_CRASH: Budget = Budget {
-    crashes: 1,
-    faults: 1,
-    time_jumps: 0,
-};
-
 fn of_three(world: World, flows: [Command; 3]) -> Scenario {
     Scenario {
         tests: A_FAULT,
-        large: A_FAULT_AND_A_CRASH,
+        large: ONE_OF_EACH,
         ..Scenario::new(world, flows)
     }
 }
@@ -45,9 +39,14 @@ pub(super) fn check_check_send(kinds: Kinds) -> Scenario {
     world.use_policies(policy(NO_FIRST_WAIT));
     let guess = check(&wrong(&code));
     Scenario {
-        tests: super::ONE_OF_EACH,
+        tests: ONE_OF_EACH,
+        large: Budget {
+            crashes: 2,
+            ..ONE_OF_EACH
+        },
         ..of_three(world, [check(&code), guess, call()])
     }
+    .jumps(&[15, 31, 700])
 }
 
 pub(super) fn check_cancel_send(kinds: Kinds) -> Scenario {

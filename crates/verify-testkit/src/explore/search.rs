@@ -1,6 +1,6 @@
 //! The search: every order of the steps of several flows, with a crash, a fault or a jump of time anywhere.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
@@ -178,12 +178,46 @@ impl Search<'_> {
     /// [`Found`] with the moves that lead there.
     pub fn run(
         &self,
-        mut world: World,
+        world: World,
         flows: impl IntoIterator<Item = impl Into<Opening>>,
     ) -> Result<Explored, Box<Found>> {
+        let start = self.start(world, flows);
+        self.walk(start.clone(), Order::Deep).map_err(|found| {
+            let shorter = Order::Wide(found.trace.len().saturating_sub(1));
+            self.walk(start, shorter).err().unwrap_or(found)
+        })
+    }
+
+    /// Explores the same and looks at every state that was seen before once more: that it goes on exactly as the one that
+    /// was taken for the same. Then nothing was missed by not visiting it again.
+    ///
+    /// # Errors
+    /// [`Found`] when two states that were taken for one go on differently.
+    pub fn merges_are_sound(
+        &self,
+        world: World,
+        flows: impl IntoIterator<Item = impl Into<Opening>>,
+    ) -> Result<usize, Box<Found>> {
+        let mut open = vec![self.start(world, flows)];
+        let mut futures: HashMap<u128, u128> = HashMap::new();
+        while let Some(state) = open.pop() {
+            let happens = state.all_that_may_happen(&self.jumps);
+            let next: Vec<Option<State>> = happens.iter().map(|happens| state.after(*happens)).collect();
+            let digests: Vec<_> = next.iter().map(|next| next.as_ref().map(State::digest)).collect();
+            let future = digest(&digests);
+            match futures.insert(state.digest(), future) {
+                None => open.extend(next.into_iter().flatten()),
+                Some(before) if before == future => {}
+                Some(_) => return Err(found("two states were taken for one".to_owned(), &None)),
+            }
+        }
+        Ok(futures.len())
+    }
+
+    fn start(&self, mut world: World, flows: impl IntoIterator<Item = impl Into<Opening>>) -> State {
         let openings: Vec<Opening> = flows.into_iter().map(Into::into).collect();
         let first = world.reserve_seeds(openings.len() as u64) + 1;
-        let start = State {
+        State {
             world,
             outcomes: Rc::new(vec![None; openings.len()]),
             flows: openings
@@ -193,11 +227,7 @@ impl Search<'_> {
                 .collect(),
             delayed: Vec::new(),
             left: self.budget,
-        };
-        self.walk(start.clone(), Order::Deep).map_err(|found| {
-            let shorter = Order::Wide(found.trace.len().saturating_sub(1));
-            self.walk(start, shorter).err().unwrap_or(found)
-        })
+        }
     }
 
     fn walk(&self, start: State, order: Order) -> Result<Explored, Box<Found>> {
