@@ -1,14 +1,16 @@
 //! What the workspace-level tests share: worlds, commands by name, and short ways to look at outcomes.
 
+pub mod explored;
 #[cfg(doctest)]
 mod manual;
+pub mod promises;
 
 use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest, VerificationRequest};
 use verify_core::event::EventKind;
 use verify_core::limit::Counter;
 use verify_core::outcome::{Answer, Approval, Outcome, Refusal, Verification};
 use verify_core::policy::PolicySet;
-use verify_core::record::Record;
+use verify_core::record::{DeliveryStatus, Record};
 use verify_core::store::{RecordKey, RecordKind};
 use verify_core::vocabulary::{Purpose, ServiceId};
 use verify_testkit::explore::{Kinds, World};
@@ -21,6 +23,10 @@ pub const BOTH: [Kinds; 2] = [Kinds::Own, Kinds::Managed];
 /// A policy whose first wait is off, so that guesses follow one another.
 pub const NO_FIRST_WAIT: &str =
     "version = 1\n[lockout]\nwaits = { 5 = \"15m\", 10 = \"1h\", 100 = \"never\" }\n";
+
+/// The same without a limit on checks, so that only the lockout stands against guesses.
+pub const ONLY_THE_LOCKOUT: &str = "version = 1\n[lockout]\nwaits = { 5 = \"15m\", 10 = \"1h\", 100 = \"never\" }\n\
+    [[limit]]\nname = \"checks_per_identity\"\nmax = \"unlimited\"\n";
 
 /// A policy from a file's text over the defaults.
 pub fn policy(text: &str) -> PolicySet {
@@ -158,7 +164,21 @@ pub fn always(world: &World, outcomes: &[Option<Outcome>]) -> Result<(), String>
     if approvals(outcomes) > events(world, EventKind::Approved) {
         return Err("an approval was told that is not recorded".into());
     }
-    Ok(())
+    if world.compared as usize > events(world, EventKind::CheckTaken) {
+        return Err("i06: compared before it was counted".into());
+    }
+    rejected_is_true(world)
+}
+
+/// What is recorded as surely not sent was not.
+fn rejected_is_true(world: &World) -> Result<(), String> {
+    let entries = record(world).map_or(Vec::new(), |(_, record)| record.entries);
+    let mut deliveries = entries.iter().flat_map(|entry| &entry.deliveries);
+    let sent = |id: &[u8; 16]| world.sent.iter().any(|sent| sent.dispatch_id == *id);
+    match deliveries.any(|it| it.status() == DeliveryStatus::Rejected && sent(&it.id)) {
+        true => Err("i51: recorded as surely not sent, and it was".into()),
+        false => Ok(()),
+    }
 }
 
 /// The record of the only destination that there is.

@@ -9,22 +9,16 @@ use verify_core::command::{Caller, Command, SendRequest};
 use verify_core::event::EventKind;
 use verify_core::flow::Step;
 use verify_core::keys::Print;
-use verify_core::limit::Counter;
-use verify_core::outcome::{Answer, Outcome};
+use verify_core::outcome::Answer;
 use verify_core::port::{Compared, Detail};
 use verify_core::record::Status;
-use verify_testkit::explore::{Budget, Kinds, Search, World};
-use verify_tests::{
-    NO_FIRST_WAIT, TO, always, approved, check, code, events, failures, policy, record, send, sent, world,
-    wrong,
+use verify_testkit::explore::{Kinds, World};
+use verify_tests::explored::{Finding, finding};
+use verify_tests::promises::{
+    explore, i01_two_wrong_checks_one_comparison, i02_two_right_checks_one_approval,
+    i03_a_send_does_not_lower_failures, i06_counted_before_compared, i10_a_send_writes_no_run,
 };
-
-/// What a check finds on a machine: nothing, or the promise that does not hold and why.
-type Finding = Result<(), String>;
-
-fn finding(holds: bool, what: &str) -> Finding {
-    if holds { Ok(()) } else { Err(what.to_owned()) }
-}
+use verify_tests::{TO, approved, check, code, events, failures, record, send, sent, world};
 
 /// The check passes on the whole machine and finds the promise of its name on the broken one.
 fn notices(test: &str, how: Broken, check: fn(World) -> Finding, kinds: Kinds) {
@@ -84,62 +78,6 @@ fn every_switch_has_a_test_for_each_promise_that_it_breaks() {
     assert!(TESTS.iter().all(|(test, how)| test.contains(how.as_str())));
 }
 
-/// All interleavings of these commands, with one fault and one jump of time.
-fn explore(
-    world: World,
-    jump: u64,
-    commands: Vec<Command>,
-    invariant: impl Fn(&World, &[Option<Outcome>]) -> Finding,
-) -> Finding {
-    let search = Search {
-        jumps: vec![Duration::from_secs(jump)],
-        budget: Budget {
-            crashes: 0,
-            faults: 1,
-            time_jumps: 1,
-        },
-        invariant: &invariant,
-        at_end: &|_, _| Ok(()),
-    };
-    search.run(world, commands).map(drop).map_err(|found| found.what)
-}
-
-fn i01_two_wrong_checks_one_comparison(mut world: World) -> Finding {
-    sent(world.run(send()).0.answer);
-    explore(world, 15, vec![check("000000"), check("000001")], |world, _| {
-        finding(world.compared <= 1, "i01: two guesses inside the wait")
-    })
-}
-
-fn i02_two_right_checks_one_approval(mut world: World) -> Finding {
-    world.use_policies(policy(NO_FIRST_WAIT));
-    sent(world.run(send()).0.answer);
-    let right = check(&code(&world));
-    explore(world, 61, vec![right.clone(), right], always)
-}
-
-/// A wrong guess, and after its wait a send that goes out.
-fn sent_again_after_a_failure(world: &mut World) {
-    world.run(check(&wrong(&code(world))));
-    world.advance(Duration::from_secs(61));
-    sent(world.run(send()).0.answer);
-}
-
-fn i03_a_send_does_not_lower_failures(mut world: World) -> Finding {
-    sent(world.run(send()).0.answer);
-    sent_again_after_a_failure(&mut world);
-    finding(failures(&world) == 1, "i03: a send lowered the failures")
-}
-
-fn i06_counted_before_compared(mut world: World) -> Finding {
-    sent(world.run(send()).0.answer);
-    let mut step = world.start(check("000000"));
-    while !matches!(step, Step::Compare(_)) {
-        step = world.perform(step);
-    }
-    finding(failures(&world) == 1, "i06: compared before it was counted")
-}
-
 fn i07_every_verdict_leaves_the_failure(mut world: World) -> Finding {
     sent(world.run(send()).0.answer);
     for verdict in [
@@ -159,21 +97,6 @@ fn i07_every_verdict_leaves_the_failure(mut world: World) -> Finding {
         finding(failures(&world) == 1, &format!("i07: {verdict:?} gave it back"))?;
     }
     Ok(())
-}
-
-fn i10_a_send_writes_no_run(mut world: World) -> Finding {
-    let runs = |world: &World| -> Vec<Counter> {
-        let states = world.store.counters().values().map(|kept| kept.state.clone());
-        states
-            .filter(|state| matches!(state, Counter::Backoff(_)))
-            .collect()
-    };
-    sent(world.run(send()).0.answer);
-    world.run(check(&wrong(&code(&world))));
-    let before = runs(&world);
-    world.advance(Duration::from_secs(61));
-    sent(world.run(send()).0.answer);
-    finding(runs(&world) == before, "i10: a send wrote a run of failures")
 }
 
 fn i22_a_resend_extends_no_life(mut world: World) -> Finding {

@@ -1,371 +1,206 @@
-//! Two flows at once, in every order, with a crash or a lost answer at every step. Each test is complete: every state
-//! that two flows can reach within its budget is visited once.
+//! Flows that race, in every order, with a crash, a fault and a jump of time anywhere. Each search is complete: every
+//! state that its flows can reach within its budget is visited once. What is explored is in `verify_tests::explored`.
 #![allow(missing_docs, reason = "tests")]
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
-use verify_core::command::{
-    CheckRequest, Command, RedeemRequest, SendRequest, TickRequest, VerificationRequest,
-};
-use verify_core::event::EventKind;
-use verify_core::outcome::{Answer, Outcome};
-use verify_core::policy::PolicySet;
+use verify_core::broken::Broken;
 use verify_core::record::{DeliveryStatus, Status};
-use verify_core::vocabulary::{Channel, Purpose, ServiceId};
-use verify_testkit::explore::{Budget, Kinds, Search, World};
-use verify_tests::{BOTH, NO_FIRST_WAIT, TO, always, approvals, check, events, policy, record, send};
+use verify_testkit::explore::{Explored, Kinds, Transitions};
+use verify_tests::explored::{SCENARIOS, Size};
 
-const ONE_OF_EACH: Budget = Budget {
-    crashes: 1,
-    faults: 1,
-    time_jumps: 1,
-};
-
-/// When all is over, ticks repair: nothing is left between states.
-fn repaired(world: &World, _outcomes: &[Option<Outcome>]) -> Result<(), String> {
-    let mut world = world.clone();
-    for _ in 0..4 {
-        world.advance(Duration::from_secs(120));
-        let Some((key, _)) = record(&world) else {
-            return Ok(());
-        };
-        world.run(Command::Tick(TickRequest {
-            service: ServiceId::default(),
-            record: key,
-        }));
-    }
-    let Some((_, record)) = record(&world) else {
-        return Ok(());
+/// What the searches of one name came to. Each search runs once, whoever asks for it first.
+fn ran(name: &str) -> Vec<&'static Explored> {
+    static RAN: OnceLock<Vec<Vec<OnceLock<Explored>>>> = OnceLock::new();
+    let places = RAN.get_or_init(|| {
+        let places = |kinds: usize| (0..kinds).map(|_| OnceLock::new()).collect();
+        SCENARIOS.iter().map(|named| places(named.kinds.len())).collect()
+    });
+    let Some(index) = SCENARIOS.iter().position(|named| named.name == name) else {
+        panic!("nothing is called {name}")
     };
-    let stuck = record
-        .entries
-        .iter()
-        .flat_map(|entry| &entry.deliveries)
-        .any(|delivery| matches!(delivery.status(), DeliveryStatus::Dispatching));
-    if stuck {
-        Err("i28: a delivery is never settled".into())
-    } else {
-        Ok(())
-    }
-}
-
-fn explore(
-    world: &World,
-    budget: Budget,
-    jumps: &[u64],
-    commands: &[Command],
-    invariant: impl Fn(&World, &[Option<Outcome>]) -> Result<(), String>,
-) -> usize {
-    let search = Search {
-        jumps: jumps.iter().map(|secs| Duration::from_secs(*secs)).collect(),
-        budget,
-        invariant: &|world, outcomes| always(world, outcomes).and_then(|()| invariant(world, outcomes)),
-        at_end: &repaired,
-    };
-    match search.run(world.clone(), commands.to_vec()) {
-        Ok(states) => states,
-        Err(found) => panic!("{}\n{}", found.what, found.trace.join("\n")),
-    }
-}
-
-fn nothing_more(_: &World, _: &[Option<Outcome>]) -> Result<(), String> {
-    Ok(())
-}
-
-fn sent_once(kinds: Kinds) -> (World, String, String) {
-    let mut world = World::new(PolicySet::default(), kinds);
-    let Answer::Sent(verification) = world.run(send()).0.answer else {
-        panic!("not sent")
-    };
-    let code = world.code_for(TO).unwrap().expose().to_owned();
-    (world, verification.id, code)
+    let named = &SCENARIOS[index];
+    let searches = named.kinds.iter().zip(&places[index]);
+    searches
+        .map(|(kinds, place)| {
+            place.get_or_init(|| match (named.make)(*kinds).explore(Size::Tests) {
+                Ok(explored) => {
+                    println!("{name}, {}: {} states", kinds.as_str(), explored.states);
+                    explored
+                }
+                Err(found) => panic!("{name}, {}: {found}", kinds.as_str()),
+            })
+        })
+        .collect()
 }
 
 #[test]
 fn i26_two_sends_one_message() {
-    for kinds in BOTH {
-        let world = World::new(PolicySet::default(), kinds);
-        let states = explore(
-            &world,
-            Budget {
-                time_jumps: 0,
-                ..ONE_OF_EACH
-            },
-            &[],
-            &[send(), send()],
-            |world, _| {
-                // A send that surely reached nobody gives the gap back, so that two may be asked for; two may not arrive.
-                if world.sent.len() > 1 {
-                    Err("i26: two messages inside the gap".into())
-                } else {
-                    Ok(())
-                }
-            },
-        );
-        println!("send/send {kinds:?}: {states} states");
-        let states = explore(&world, ONE_OF_EACH, &[31], &[send(), send()], nothing_more);
-        println!("send/send {kinds:?} with a jump: {states} states");
+    ran("send/send");
+}
+
+#[test]
+fn i29_two_sends_under_one_key() {
+    ran("send/send, one key");
+}
+
+#[test]
+fn i37_a_resend_never_ends_a_pending_code() {
+    ran("send/send, two identities");
+}
+
+#[test]
+fn i51_failover_asks_each_provider_once() {
+    ran("send/send, a provider is down");
+}
+
+#[test]
+fn i48_a_send_and_a_check_of_its_code() {
+    ran("send/check");
+}
+
+#[test]
+fn i28_a_send_and_a_repair() {
+    ran("send/tick");
+}
+
+#[test]
+fn i35_a_send_and_reports_of_it() {
+    for name in ["send/delivered", "send/undelivered", "send/report/report"] {
+        ran(name);
+    }
+}
+
+#[test]
+fn i35_reports_repeated_and_out_of_order() {
+    for name in ["report/report, the same", "report/report, out of order"] {
+        ran(name);
     }
 }
 
 #[test]
 fn i01_two_wrong_checks_one_comparison() {
-    for kinds in BOTH {
-        let (world, _, _) = sent_once(kinds);
-        let checks = [check("000000"), check("000001")];
-        let states = explore(&world, ONE_OF_EACH, &[15], &checks, |world, outcomes| {
-            let wrong = outcomes
-                .iter()
-                .flatten()
-                .filter(|o| matches!(o.answer, Answer::WrongCode(_)))
-                .count();
-            if wrong > 1 || world.compared > 1 {
-                Err("i01: two guesses inside the wait".into())
-            } else {
-                Ok(())
-            }
-        });
-        println!("check/check wrong {kinds:?}: {states} states");
-    }
+    ran("check/check, wrong");
 }
 
 #[test]
 fn i02_two_right_checks_one_approval() {
-    for kinds in BOTH {
-        let (mut world, _, code) = sent_once(kinds);
-        // Under the default policy the second check would wait, and the two would never meet.
-        world.use_policies(policy(NO_FIRST_WAIT));
-        let states = explore(
-            &world,
-            ONE_OF_EACH,
-            &[61],
-            &[check(&code), check(&code)],
-            nothing_more,
-        );
-        println!("check/check right {kinds:?}: {states} states");
+    ran("check/check, right");
+}
+
+#[test]
+fn i06_a_right_and_a_wrong_check() {
+    ran("check/check, one right");
+}
+
+#[test]
+fn i29_two_checks_under_one_key() {
+    ran("check/check, one key");
+}
+
+#[test]
+fn i03_a_check_and_a_resend() {
+    for name in ["check/resend", "check/resend, wrong"] {
+        ran(name);
     }
 }
 
 #[test]
-fn i03_send_and_check() {
-    for kinds in BOTH {
-        let (mut world, _, code) = sent_once(kinds);
-        world.advance(Duration::from_secs(31));
-        for guess in [code.as_str(), "000000"] {
-            let states = explore(&world, ONE_OF_EACH, &[61], &[send(), check(guess)], nothing_more);
-            println!("send/check {guess} {kinds:?}: {states} states");
-        }
-    }
+fn i24_a_check_and_a_cancel() {
+    ran("check/cancel");
 }
 
 #[test]
-fn i24_check_and_cancel() {
-    for kinds in BOTH {
-        let (world, id, code) = sent_once(kinds);
-        let cancel = Command::Cancel(VerificationRequest {
-            service: ServiceId::default(),
-            verification_id: id,
-        });
-        let states = explore(
-            &world,
-            ONE_OF_EACH,
-            &[31],
-            &[check(&code), cancel],
-            |world, outcomes| {
-                let canceled = outcomes
-                    .iter()
-                    .flatten()
-                    .any(|o| matches!(o.answer, Answer::Canceled(_)));
-                if canceled && approvals(outcomes) > 0 {
-                    return Err("i24: canceled and approved".into());
-                }
-                let both = events(world, EventKind::Canceled) + events(world, EventKind::Approved);
-                if both > 1 {
-                    Err("i24: two ends".into())
-                } else {
-                    Ok(())
-                }
-            },
-        );
-        println!("check/cancel {kinds:?}: {states} states");
-    }
-}
-
-#[test]
-fn a_conclusion_never_ends_a_code_that_was_sent_after_it() {
-    let (mut world, id, _) = sent_once(Kinds::Managed);
-    world.advance(Duration::from_secs(31));
-    let cancel = Command::Cancel(VerificationRequest {
-        service: ServiceId::default(),
-        verification_id: id,
-    });
-    let states = explore(
-        &world,
-        ONE_OF_EACH,
-        &[31],
-        &[cancel, send()],
-        |world, outcomes| {
-            let Some(Answer::Sent(sent)) = outcomes.get(1).and_then(|o| o.as_ref()).map(|o| &o.answer) else {
-                return Ok(());
-            };
-            if outcomes.first().is_none_or(Option::is_none) || sent.status != Status::Pending {
-                return Ok(());
-            }
-            let mut later = world.clone();
-            later.advance(Duration::from_secs(1));
-            let Some(code) = later.code_for(TO).map(|code| code.expose().to_owned()) else {
-                return Ok(());
-            };
-            let pending = record(&later)
-                .is_some_and(|(_, record)| record.entries.iter().any(|e| e.is_pending(later.now)));
-            let accepted = sent
-                .deliveries
-                .last()
-                .is_some_and(|(_, status)| *status == DeliveryStatus::Accepted);
-            if !(pending && accepted) {
-                return Ok(());
-            }
-            match later.run(check(&code)).0.answer {
-                Answer::Approved(_) => Ok(()),
-                other => Err(format!("the code that was sent last is dead: {other:?}")),
-            }
-        },
-    );
-    println!("cancel/send managed: {states} states");
-}
-
-#[test]
-fn i28_send_and_tick() {
-    for kinds in BOTH {
-        let (mut world, _, _) = sent_once(kinds);
-        let (key, _) = record(&world).unwrap();
-        world.advance(Duration::from_secs(31));
-        let tick = Command::Tick(TickRequest {
-            service: ServiceId::default(),
-            record: key,
-        });
-        let states = explore(&world, ONE_OF_EACH, &[35, 60], &[send(), tick], nothing_more);
-        println!("send/tick {kinds:?}: {states} states");
-    }
+fn i53_a_cancel_and_a_new_send() {
+    ran("cancel/send");
 }
 
 #[test]
 fn i54_two_redeems_one_redemption() {
-    let (mut world, id, code) = sent_once(Kinds::Own);
-    let Answer::Approved(approval) = world.run(Command::Check(CheckRequest::of(id, code))).0.answer else {
-        panic!()
-    };
-    let redeem = Command::Redeem(RedeemRequest {
-        service: ServiceId::default(),
-        proof: approval.proof,
-        purpose: Purpose::SignIn,
-        to: TO.into(),
-        country: None,
-        subject: None,
-        amount: None,
-        payee: None,
-        idempotency_key: None,
-    });
-    let states = explore(
-        &world,
-        ONE_OF_EACH,
-        &[31],
-        &[redeem.clone(), redeem],
-        |_, outcomes| {
-            let redeemed = outcomes
-                .iter()
-                .flatten()
-                .filter(|o| matches!(o.answer, Answer::Redeemed(_)))
-                .count();
-            if redeemed > 1 {
-                Err("i54: redeemed twice".into())
-            } else {
-                Ok(())
-            }
-        },
-    );
-    println!("redeem/redeem: {states} states");
-}
-
-#[test]
-fn i37_a_resend_never_ends_a_pending_code() {
-    for kinds in BOTH {
-        let (mut world, _, code) = sent_once(kinds);
-        world.advance(Duration::from_secs(31));
-        let call = Command::Send(SendRequest::to(TO).by(Channel::Call));
-        let stranger = Command::Send(SendRequest::to(TO).subject("another"));
-        let states = explore(&world, ONE_OF_EACH, &[], &[call, stranger], |world, outcomes| {
-            if outcomes.iter().any(Option::is_none) {
-                return Ok(());
-            }
-            match world.clone().run(check(&code)).0.answer {
-                Answer::Approved(_) => Ok(()),
-                other => Err(format!("i37: the first code is dead: {other:?}")),
-            }
-        });
-        println!("send/send of two identities {kinds:?}: {states} states");
+    for name in ["redeem/redeem", "redeem/redeem, one key"] {
+        ran(name);
     }
 }
 
 #[test]
-fn i51_failover_asks_each_provider_once() {
-    let mut world = World::new(PolicySet::default(), Kinds::TwoOwn);
-    world
-        .rejecting
-        .insert("own".into(), verify_core::port::RejectionKind::Down);
-    let search = Search {
-        jumps: Vec::new(),
-        budget: Budget {
-            crashes: 1,
-            faults: 1,
-            time_jumps: 0,
-        },
-        invariant: &|world, _| {
-            if world.sent.len() > 1 {
-                Err("i51: two messages".into())
-            } else {
-                Ok(())
-            }
-        },
-        at_end: &repaired,
-    };
-    match search.run(world, vec![send(), send()]) {
-        Ok(states) => println!("send/send with failover: {states} states"),
-        Err(found) => panic!("{}\n{}", found.what, found.trace.join("\n")),
+fn i38_an_unlock_and_a_check() {
+    for name in ["unlock/check, right", "unlock/check, wrong"] {
+        ran(name);
     }
 }
 
 #[test]
-fn i06_three_flows_with_a_fault() {
-    for kinds in BOTH {
-        let (mut world, id, code) = sent_once(kinds);
-        world.advance(Duration::from_secs(31));
-        let cancel = verify_tests::cancel(&id);
-        let budget = Budget {
-            crashes: 0,
-            faults: 1,
-            time_jumps: 0,
-        };
-        let call = Command::Send(SendRequest::to(TO).by(Channel::Call));
-        for commands in [
-            [check(&code), check("000000"), call.clone()],
-            [check(&code), cancel.clone(), call.clone()],
-            [
-                check(&code),
-                Command::Send(SendRequest::to(TO).subject("another")),
-                cancel,
-            ],
-        ] {
-            let states = explore(&world, budget, &[], &commands, |world, outcomes| {
-                let ends = events(world, EventKind::Canceled) + events(world, EventKind::Approved);
-                let both = approvals(outcomes) > 0 && events(world, EventKind::Canceled) > 0;
-                if ends > 1 && both {
-                    Err("i24: two ends".into())
-                } else {
-                    Ok(())
+fn i02_two_checks_and_a_send() {
+    let most = ran("check/check/send")
+        .iter()
+        .map(|explored| explored.states)
+        .max();
+    assert!(most >= Some(1_000_000), "{most:?}");
+}
+
+#[test]
+fn i24_a_check_a_cancel_and_a_send() {
+    for name in ["check/cancel/send", "check/send/cancel, two identities"] {
+        ran(name);
+    }
+}
+
+#[test]
+fn every_transition_of_both_tables_is_taken_and_no_other() {
+    let mut taken = Transitions::default();
+    for named in SCENARIOS {
+        ran(named.name)
+            .iter()
+            .for_each(|explored| taken.extend(&explored.transitions));
+    }
+    let statuses: BTreeSet<_> = Status::TRANSITIONS.iter().copied().collect();
+    let deliveries: BTreeSet<_> = DeliveryStatus::TRANSITIONS.iter().copied().collect();
+    let never: Vec<_> = statuses.difference(&taken.statuses).collect();
+    assert!(never.is_empty(), "never taken: {never:?}");
+    let never: Vec<_> = deliveries.difference(&taken.deliveries).collect();
+    assert!(never.is_empty(), "never taken: {never:?}");
+    assert_eq!((taken.statuses, taken.deliveries), (statuses, deliveries));
+}
+
+/// A machine without a rule is found by the search that is about it, under the promise of that rule.
+#[test]
+fn searches_find_broken_machines() {
+    use Broken::{
+        ApproveWithoutCompareAndSwap, ChargeAfterDispatch, CountAfterCompare, IgnoreExpectedVersion,
+        ResetFailuresOnResend, SkipOneLimit,
+    };
+    for (how, name, kinds, promise) in [
+        (
+            ApproveWithoutCompareAndSwap,
+            "check/check, right",
+            Kinds::Own,
+            "i02",
+        ),
+        (ChargeAfterDispatch, "send/send", Kinds::Own, "i12"),
+        (CountAfterCompare, "check/check, wrong", Kinds::Managed, "i06"),
+        (IgnoreExpectedVersion, "check/resend", Kinds::Own, "i24"),
+        (ResetFailuresOnResend, "check/resend, wrong", Kinds::Own, "i03"),
+        (SkipOneLimit, "send/send", Kinds::Managed, "i12"),
+    ] {
+        let named = SCENARIOS.iter().find(|named| named.name == name);
+        let mut scenario = (named.unwrap().make)(kinds);
+        scenario.world = scenario.world.broken(how);
+        let found = scenario.explore(Size::Tests).unwrap_err();
+        assert!(found.what.starts_with(promise), "{how:?}: {found}");
+    }
+}
+
+#[test]
+fn states_that_are_taken_for_one_go_on_alike() {
+    for name in ["check/cancel", "send/tick", "send/undelivered", "cancel/send"] {
+        for named in SCENARIOS.iter().filter(|named| named.name == name) {
+            for kinds in named.kinds {
+                match (named.make)(*kinds).merges_are_sound() {
+                    Ok(states) => assert!(states > 1_000, "{name}: {states}"),
+                    Err(found) => panic!("{name}: {found}"),
                 }
-            });
-            println!("three flows {kinds:?}: {states} states");
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::token::Assurance;
 use crate::vocabulary::{Channel, Purpose, ServiceId};
 
 /// What a command came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Outcome {
     /// For the caller.
     pub answer: Answer,
@@ -29,7 +29,7 @@ pub struct Outcome {
 }
 
 /// What the caller may see.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// A challenge is on its way.
     Sent(Box<Verification>),
@@ -69,7 +69,7 @@ pub enum Answer {
 }
 
 /// A verification as its caller may see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Verification {
     /// The sealed id: enough, with a code, to check.
     pub id: String,
@@ -100,7 +100,7 @@ pub struct Verification {
 }
 
 /// The code was right.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Approval {
     /// The provider's id where there is one.
     pub sid: Option<String>,
@@ -128,7 +128,7 @@ impl std::fmt::Debug for Approval {
 }
 
 /// The code was wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WrongCode {
     /// `Pending`, or `Exhausted` when this failure closed it.
     pub status: Status,
@@ -139,7 +139,7 @@ pub struct WrongCode {
 }
 
 /// What a spent proof proves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Redemption {
     /// Why it was asked for.
     pub purpose: Purpose,
@@ -154,7 +154,7 @@ pub struct Redemption {
 }
 
 /// A refusal as its caller may see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Refusal {
     /// The stable code.
     pub code: RefusalCode,
@@ -269,7 +269,7 @@ pub enum Fault {
 }
 
 /// What decided, for operators. It has fingerprints, rule names and figures, and no personal data.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
 pub struct Explanation {
     /// The service.
     pub service: Option<ServiceId>,
@@ -290,7 +290,7 @@ pub struct Explanation {
 }
 
 /// A rule that took part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct RuleHit {
     /// Its name: a limit's, `lockout_destination`, `country`, `risk`, `note`, `repeat`, …
     pub rule: Arc<str>,
@@ -303,7 +303,7 @@ pub struct RuleHit {
 }
 
 /// What a provider said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct ProviderSaid {
     /// Which one.
     pub provider: Arc<str>,

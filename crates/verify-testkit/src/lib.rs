@@ -1,7 +1,8 @@
 //! What tests of verification need, for this project and for applications.
 //!
 //! - Time and chance in hand: [`ManualClock`], [`SeededEntropy`].
-//! - Stores: [`ModelStore`], the simplest there is; [`CountingStore`] and [`FaultyStore`] around any other.
+//! - Stores: [`ModelStore`], the simplest there is; [`CountingStore`] and [`FaultyStore`] around any other; a
+//!   [`FlawedStore`] that tests of the tests must find out.
 //! - A provider, a risk scorer and a human check that do as they are told: [`ScriptedProvider`],
 //!   [`ScriptedRiskScorer`], [`ScriptedHumanCheck`].
 //! - A phone network without phones: [`PhoneNetwork`], with [`SimulatedProvider`] and [`SimulatedRiskScorer`] over
@@ -16,6 +17,7 @@ mod counting_store;
 mod demo;
 pub mod explore;
 mod faulty_store;
+mod flawed_store;
 mod managed_codes;
 mod model_store;
 mod phone_network;
@@ -27,6 +29,7 @@ pub mod suite;
 pub use clock::{ManualClock, SeededEntropy};
 pub use counting_store::CountingStore;
 pub use faulty_store::{Fault, FaultyStore};
+pub use flawed_store::{Flaw, FlawedStore};
 pub use model_store::{KeptCounter, ModelState, ModelStore};
 pub use phone_network::{Behaviour, Fate, Message, PhoneNetwork};
 pub use scripted_provider::{Asked, ScriptedProvider, Sent, Turn, Verb};

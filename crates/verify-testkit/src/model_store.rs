@@ -23,13 +23,16 @@ pub struct KeptCounter {
     pub expires_at: Timestamp,
 }
 
+/// Every state of a limit or lockout.
+pub(crate) type Counters = BTreeMap<(ServiceId, CounterKey), KeptCounter>;
+
 /// All that a store holds, as a value: cloned, compared and hashed by whoever explores what can happen.
 ///
 /// It is unbounded, and forgets only with [`ModelState::purge`]; entries past their expiry count as absent all the
 /// same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ModelState {
-    counters: BTreeMap<(ServiceId, CounterKey), KeptCounter>,
+    counters: Counters,
     records: BTreeMap<(ServiceId, RecordKey), Row>,
     claims: BTreeMap<(ServiceId, ClaimKey), Claim>,
     events: BTreeMap<u64, Event>,
@@ -101,6 +104,16 @@ impl ModelState {
         self.counters.retain(|_, kept| kept.expires_at > at);
         self.records.retain(|_, row| !row.is_outlived(at));
         self.claims.retain(|_, claim| claim.expires_at > at);
+    }
+
+    /// Drops counters, as no sound store does.
+    pub(crate) fn forget_counters(&mut self, gone: impl Fn(&CounterKey, &Counter) -> bool) {
+        self.counters.retain(|(_, key), kept| !gone(key, &kept.state));
+    }
+
+    /// Puts other counters in the place of these, as no sound store does.
+    pub(crate) fn swap_counters(&mut self, other: &mut Counters) {
+        std::mem::swap(&mut self.counters, other);
     }
 
     /// Every state of a limit or lockout, outlived or not.

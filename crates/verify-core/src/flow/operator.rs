@@ -1,32 +1,36 @@
-//! Operators' commands: unlock ends a person's lockout and forgets what providers said of the destination; erase
-//! removes a person's verifications. Limits stay counted either way.
+//! Operators' commands: unlock ends a person's lockout and forgets what providers said of the destination, and opens
+//! nothing that the lockout had closed; erase removes a person's verifications. Limits stay counted either way.
 
 use crate::command::{Caller, PersonRequest, Target};
 use crate::event::{Event, EventKind};
 use crate::outcome::{Answer, Refusal};
+use crate::record::Record;
 use crate::store::{RecordKind, StoreAnswer};
 use crate::time::Timestamp;
 use crate::vocabulary::{Purpose, Standing};
 
-use super::board::lockout_keys;
+use super::board::{Board, lockout_keys};
 use super::context::Context;
-use super::place::Place;
+use super::place::{Place, write_down_ends};
 use super::step::{Step, StoreStep, StoreThen};
-use super::view::{contention, store_fault};
+use super::view::{contention, print_of, store_fault};
 use super::who::{Spelled, Who};
 
-/// The resets on their way to the store.
+/// The look before an unlock.
 #[derive(Debug, Clone)]
-pub(super) struct Unlock {
+pub(super) struct UnlockLook {
     ctx: Context,
+    /// The person as each standing: their lockouts are counted apart.
+    people: [(Who, Board); 2],
+    place: Place,
     notes: Place,
     event: Event,
 }
 
-/// The notes of an unlocked person on their way out.
+/// The resets on their way to the store.
 #[derive(Debug, Clone)]
-pub(super) struct Forget {
-    ctx: Context,
+pub(super) struct UnlockWrite {
+    look: UnlockLook,
 }
 
 /// The look before an erasure.
@@ -70,54 +74,115 @@ pub(super) fn unlock(mut ctx: Context, request: &PersonRequest, now: Timestamp) 
         Ok(who) => who,
         Err(refusal) => return ctx.refuse(refusal),
     };
-    let notes = Place::of(RecordKind::Notes, &who.destination);
-    let mut changeset = ctx.changeset(now, Standing::Known);
-    changeset.resets = Standing::ALL
-        .iter()
-        .flat_map(|standing| lockout_keys(&who, *standing))
-        .map(|(_, key)| key)
-        .collect();
-    changeset.reads = notes.keys().to_vec();
-    let event = event(&ctx, &who, EventKind::Unlocked, now);
-    changeset.events.push(event.clone());
-    let not_after = ctx.not_after;
-    Step::Store(StoreStep {
-        changeset,
-        not_after,
-        then: Box::new(StoreThen::Unlock(Unlock { ctx, notes, event })),
-    })
+    let people = [Standing::Stranger, Standing::Known].map(|standing| {
+        let who = Who {
+            standing,
+            ..who.clone()
+        };
+        let board = Board::for_view(&ctx, &who);
+        (who, board)
+    });
+    UnlockLook {
+        people,
+        place: Place::of(RecordKind::Verifications, &who.destination),
+        notes: Place::of(RecordKind::Notes, &who.destination),
+        event: event(&ctx, &who, EventKind::Unlocked, now),
+        ctx,
+    }
+    .look(now)
 }
 
-impl Unlock {
-    pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
-        let StoreAnswer::Applied(seen) = answer else {
-            return self.ctx.fault(store_fault());
-        };
-        self.notes.take(&seen);
-        if self.notes.is_empty() {
-            return self.ctx.done(Answer::Unlocked);
-        }
+impl UnlockLook {
+    /// Probes the lockouts. A probe that denies refuses the changeset and shows all the same.
+    fn look(self, now: Timestamp) -> Step {
         let mut changeset = self.ctx.changeset(now, Standing::Known);
-        changeset.records = self.notes.becomes(None);
-        changeset.events.push(Event {
-            rules: vec!["note".into()],
-            ..self.event
-        });
+        changeset.charges = self
+            .people
+            .iter()
+            .flat_map(|(_, board)| board.charges())
+            .collect();
+        changeset.reads = [self.place.keys(), self.notes.keys()].concat();
         let not_after = self.ctx.not_after;
         Step::Store(StoreStep {
             changeset,
             not_after,
-            then: Box::new(StoreThen::Forget(Forget { ctx: self.ctx })),
+            then: Box::new(StoreThen::UnlockLook(self)),
+        })
+    }
+
+    pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
+        let (StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen)) = answer else {
+            return self.ctx.fault(store_fault());
+        };
+        let mut counters = seen.counters.as_slice();
+        for (_, board) in &mut self.people {
+            let (own, rest) = counters.split_at_checked(board.lines.len()).unwrap_or_default();
+            board.take(own);
+            counters = rest;
+        }
+        self.place.take(&seen);
+        self.notes.take(&seen);
+        match self.place.record(&seen) {
+            Ok(record) => self.write(record, now),
+            Err(_) => self.ctx.fault(store_fault()),
+        }
+    }
+
+    /// The reset forgets what the lockouts had closed, so that is written down with it.
+    fn write(self, mut record: Record, now: Timestamp) -> Step {
+        let boards = || self.people.iter().map(|(_, board)| board.newest());
+        let clock = boards().fold(now.max(record.newest()), Timestamp::max);
+        let exhausted = write_down_ends(&mut record, clock, |entry| {
+            let own = |(who, _): &&(Who, Board)| who.standing == entry.identity.standing;
+            let person = self.people.iter().find(own);
+            person.map_or(Timestamp::ZERO, |(who, board)| {
+                board.closed_before(clock).of(who, entry)
+            })
+        });
+        let mut changeset = self.ctx.changeset(now, Standing::Known);
+        changeset.resets = self
+            .people
+            .iter()
+            .flat_map(|(who, _)| lockout_keys(who, who.standing))
+            .map(|(_, key)| key)
+            .collect();
+        changeset.records = self.notes.becomes(None);
+        if !exhausted.is_empty() {
+            let Ok(row) = record.encode() else {
+                return self.ctx.fault(store_fault());
+            };
+            changeset.records.extend(self.place.becomes(Some(row)));
+        }
+        let rules = match self.notes.is_empty() {
+            true => Vec::new(),
+            false => vec!["note".into()],
+        };
+        changeset.events.push(Event {
+            rules,
+            ..self.event.clone()
+        });
+        changeset.events.extend(exhausted.iter().map(|nonce| Event {
+            kind: EventKind::Exhausted,
+            verification: Some(print_of(*nonce)),
+            ..self.event.clone()
+        }));
+        let not_after = self.ctx.not_after;
+        Step::Store(StoreStep {
+            changeset,
+            not_after,
+            then: Box::new(StoreThen::UnlockWrite(UnlockWrite { look: self })),
         })
     }
 }
 
-impl Forget {
-    pub(super) fn resume(self, _now: Timestamp, answer: StoreAnswer) -> Step {
+impl UnlockWrite {
+    pub(super) fn resume(self, now: Timestamp, answer: StoreAnswer) -> Step {
+        let mut look = self.look;
         match answer {
-            StoreAnswer::Applied(_) => self.ctx.done(Answer::Unlocked),
-            StoreAnswer::Refused(_) => self.ctx.refuse(contention()),
-            StoreAnswer::Unknown | StoreAnswer::NotApplied(_) => self.ctx.fault(store_fault()),
+            StoreAnswer::Applied(_) => look.ctx.done(Answer::Unlocked),
+            StoreAnswer::Refused(_) if look.ctx.try_again() => look.look(now),
+            StoreAnswer::Refused(_) => look.ctx.refuse(contention()),
+            StoreAnswer::Unknown | StoreAnswer::NotApplied(_) => look.ctx.fault(store_fault()),
         }
     }
 }

@@ -44,7 +44,7 @@ pub enum Question {
 }
 
 /// The answer to a [`Question`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AssessAnswer {
     /// The scorer's word.
     Assessed(Assessment),
@@ -115,8 +115,8 @@ pub(super) enum StoreThen {
     TickLook(tick::Look),
     TickWrite(tick::Write),
     Redeem(redeem::Spend),
-    Unlock(operator::Unlock),
-    Forget(operator::Forget),
+    UnlockLook(operator::UnlockLook),
+    UnlockWrite(operator::UnlockWrite),
     EraseLook(operator::EraseLook),
     EraseWrite(operator::EraseWrite),
 }
@@ -138,8 +138,8 @@ impl StoreThen {
             Self::TickLook(stage) => stage.resume(now, answer),
             Self::TickWrite(stage) => stage.resume(now, answer),
             Self::Redeem(stage) => stage.resume(now, answer),
-            Self::Unlock(stage) => stage.resume(now, answer),
-            Self::Forget(stage) => stage.resume(now, answer),
+            Self::UnlockLook(stage) => stage.resume(now, answer),
+            Self::UnlockWrite(stage) => stage.resume(now, answer),
             Self::EraseLook(stage) => stage.resume(now, answer),
             Self::EraseWrite(stage) => stage.resume(now, answer),
         }

@@ -268,7 +268,7 @@ impl Changeset {
 }
 
 /// What a store saw while it decided: the same for an applied and a refused changeset.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Seen {
     /// Every record that was named, as it is afterwards.
     pub records: Vec<(RecordKey, Option<Row>)>,
@@ -296,7 +296,7 @@ impl Seen {
 }
 
 /// What became of a charge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CounterSeen {
     /// The key.
     pub key: CounterKey,
@@ -311,7 +311,7 @@ pub struct CounterSeen {
 }
 
 /// A store's answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StoreAnswer {
     /// All of it happened.
     Applied(Seen),

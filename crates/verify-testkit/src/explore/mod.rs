@@ -1,10 +1,14 @@
 //! Exploration: several flows over one world, every interleaving, with faults at every step.
 //!
 //! The [`World`] is everything outside the core as plain data: a store, providers, an inbox, a clock. It can be cloned,
-//! so that a search goes back to any state, and digested, so that no state is visited twice.
+//! so that a [`Search`] goes back to any state, and digested, so that no state is visited twice.
 
+mod digest;
+mod moves;
 mod search;
+mod transitions;
 mod world;
 
-pub use search::{Budget, Found, Invariant, Search};
+pub use search::{Budget, Explored, Found, Invariant, Opening, Search};
+pub use transitions::Transitions;
 pub use world::{Delivered, Kinds, World};

@@ -1,26 +1,86 @@
-//! The search: every order of the steps of several flows, with a crash, a lost answer or a jump of time anywhere.
+//! The search: every order of the steps of several flows, with a crash, a fault or a jump of time anywhere.
 
-use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
 
-use verify_core::command::Command;
+use verify_core::command::{Command, Report, ReportRequest};
 use verify_core::flow::Step;
 use verify_core::outcome::Outcome;
-use verify_core::port::{Compared, Concluded, Detail, Dispatched, Inquired};
-use verify_core::store::{StoreAnswer, StoreFault};
+use verify_core::vocabulary::ServiceId;
 
-use super::World;
+use super::digest::digest;
+use super::moves::{Delayed, Way, deadline, take};
+use super::{Transitions, World};
+
+/// Of how many states the search for a shorter way stops looking.
+const MOST_LOOKED_AT_AGAIN: usize = 200_000;
 
 /// What may go wrong during one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Flows that stop dead, at any step.
     pub crashes: u8,
-    /// Answers that are lost, with or without their effect, of the store or of a provider.
+    /// Steps that go wrong. The store or a provider does it and the answer is lost, or does not and nobody knows, or
+    /// does it when the flow has given it up, or surely does not, or does it twice.
     pub faults: u8,
-    /// Jumps of the clock, each by one of `jumps`.
+    /// Jumps of the clock, each by one of `jumps`: between steps, or while a step is done.
     pub time_jumps: u8,
+}
+
+/// A flow of a search. It begins at any time, in any order with the others.
+#[derive(Debug, Clone)]
+pub enum Opening {
+    /// This command.
+    Command(Box<Command>),
+    /// A report about the message that left as this one, counted from 0. It begins when the message has left.
+    Report {
+        /// Which message.
+        message: usize,
+        /// What became of it.
+        report: Report,
+        /// What tells this report from others.
+        dedupe: String,
+    },
+}
+
+impl From<Command> for Opening {
+    fn from(command: Command) -> Self {
+        Self::Command(Box::new(command))
+    }
+}
+
+impl Opening {
+    fn command(&self, world: &World) -> Option<Command> {
+        match self {
+            Self::Command(command) => Some((**command).clone()),
+            Self::Report {
+                message,
+                report,
+                dedupe,
+            } => {
+                let reference = world.sent.get(*message)?.reference.clone();
+                Some(Command::Report(ReportRequest {
+                    service: ServiceId::default(),
+                    reference,
+                    report: report.clone(),
+                    dedupe: dedupe.clone(),
+                }))
+            }
+        }
+    }
+}
+
+/// A complete search that found nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Explored {
+    /// Distinct states.
+    pub states: usize,
+    /// Of these, how many in which every flow is over.
+    pub ends: usize,
+    /// What stored records went through.
+    pub transitions: Transitions,
 }
 
 /// A state in which something does not hold.
@@ -28,8 +88,14 @@ pub struct Budget {
 pub struct Found {
     /// What does not.
     pub what: String,
-    /// The moves that lead there.
+    /// The moves that lead there, few where a shorter way is quickly found.
     pub trace: Vec<String>,
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.what, self.trace.join("\n"))
+    }
 }
 
 /// A search over the interleavings of some flows.
@@ -48,211 +114,317 @@ pub struct Search<'a> {
 pub type Invariant<'a> = dyn Fn(&World, &[Option<Outcome>]) -> Result<(), String> + 'a;
 
 #[derive(Clone)]
-struct Flow {
-    step: Option<Step>,
-    outcome: Option<Outcome>,
-    history: u64,
-}
-
-#[derive(Clone)]
 struct State {
     world: World,
-    flows: Vec<Flow>,
+    flows: Vec<Rc<Flow>>,
+    outcomes: Rc<Vec<Option<Outcome>>>,
+    /// Calls on their way, each with the number of its flow and of what that had heard when it made it.
+    delayed: Vec<(u128, Rc<Delayed>)>,
     left: Budget,
 }
 
-/// What happens to a flow's next step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Move {
-    Go,
-    Crash,
-    /// It happens, and the answer is lost.
-    LoseAnswer,
-    /// It does not happen, and nobody knows.
-    LoseCall,
-    /// It surely does not happen.
-    Fail,
+enum Flow {
+    /// It has not begun; its seed.
+    Waiting(Opening, u64),
+    /// Its next step. A flow is a function of its beginning and of all that it heard, when, and what: the number stands
+    /// for these.
+    Running(Step, u128),
+    /// It stopped, with an outcome or dead.
+    Over,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy)]
+enum Happens {
+    Begins(usize),
+    Crashes(usize),
+    Steps(usize, &'static str, Way),
+    Arrives(usize, &'static str),
+    Passes(Duration),
+}
+
+impl fmt::Display for Happens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begins(flow) => write!(f, "flow {flow}: begins"),
+            Self::Crashes(flow) => write!(f, "flow {flow}: crashes"),
+            Self::Steps(flow, kind, way) => write!(f, "flow {flow}: {kind} {way:?}"),
+            Self::Arrives(place, kind) => write!(f, "delayed {kind} arrives ({place})"),
+            Self::Passes(span) => write!(f, "time +{} s", span.as_secs()),
+        }
+    }
+}
+
+/// The way to a state, last thing first.
+struct Trail {
+    last: Happens,
+    before: Option<Rc<Self>>,
+}
+
+/// What is taken next of the states that were seen and not looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// The newest: few wait at a time.
+    Deep,
+    /// The oldest, up to so many moves from the start: the first that is found has the shortest trace.
+    Wide(usize),
 }
 
 impl Search<'_> {
-    /// Explores everything that the commands can do in this world. The number of distinct states, or the first one in
+    /// Explores everything that the flows can do in this world: how much there is, or the first state that was found in
     /// which something does not hold.
     ///
     /// # Errors
     /// [`Found`] with the moves that lead there.
-    pub fn run(&self, mut world: World, commands: Vec<Command>) -> Result<usize, Box<Found>> {
-        let flows = commands
-            .into_iter()
-            .map(|command| Flow {
-                step: Some(world.start(command)),
-                outcome: None,
-                history: 0,
-            })
-            .collect();
-        let mut seen = HashSet::new();
-        let mut trace = Vec::new();
-        self.visit(
-            State {
-                world,
-                flows,
-                left: self.budget,
-            },
-            &mut seen,
-            &mut trace,
-        )?;
-        Ok(seen.len())
+    pub fn run(
+        &self,
+        world: World,
+        flows: impl IntoIterator<Item = impl Into<Opening>>,
+    ) -> Result<Explored, Box<Found>> {
+        let start = self.start(world, flows);
+        self.walk(start.clone(), Order::Deep).map_err(|found| {
+            let shorter = Order::Wide(found.trace.len().saturating_sub(1));
+            self.walk(start, shorter).err().unwrap_or(found)
+        })
     }
 
-    fn visit(
+    /// Explores the same and looks at every state that was seen before once more: that it goes on exactly as the one that
+    /// was taken for the same. Then nothing was missed by not visiting it again.
+    ///
+    /// # Errors
+    /// [`Found`] when two states that were taken for one go on differently.
+    pub fn merges_are_sound(
         &self,
-        state: State,
-        seen: &mut HashSet<u64>,
-        trace: &mut Vec<String>,
-    ) -> Result<(), Box<Found>> {
-        if !seen.insert(state.digest()) {
-            return Ok(());
-        }
-        let outcomes: Vec<Option<Outcome>> = state.flows.iter().map(|flow| flow.outcome.clone()).collect();
-        let over = state.flows.iter().all(|flow| flow.step.is_none());
-        let held = (self.invariant)(&state.world, &outcomes).and_then(|()| {
-            if over {
-                (self.at_end)(&state.world, &outcomes)
-            } else {
-                Ok(())
-            }
-        });
-        if let Err(what) = held {
-            return Err(Box::new(Found {
-                what,
-                trace: trace.clone(),
-            }));
-        }
-        for index in 0..state.flows.len() {
-            for way in state.moves(index) {
-                let (next, said) = state.clone().moved(index, way);
-                trace.push(said);
-                self.visit(next, seen, trace)?;
-                trace.pop();
+        world: World,
+        flows: impl IntoIterator<Item = impl Into<Opening>>,
+    ) -> Result<usize, Box<Found>> {
+        let mut open = vec![self.start(world, flows)];
+        let mut futures: HashMap<u128, u128> = HashMap::new();
+        while let Some(state) = open.pop() {
+            let happens = state.all_that_may_happen(&self.jumps);
+            let next: Vec<Option<State>> = happens.iter().map(|happens| state.after(*happens)).collect();
+            let digests: Vec<_> = next.iter().map(|next| next.as_ref().map(State::digest)).collect();
+            let future = digest(&digests);
+            match futures.insert(state.digest(), future) {
+                None => open.extend(next.into_iter().flatten()),
+                Some(before) if before == future => {}
+                Some(_) => return Err(found("two states were taken for one".to_owned(), &None)),
             }
         }
-        if state.left.time_jumps > 0 && !over {
-            for jump in &self.jumps {
-                let mut next = state.clone();
-                next.left.time_jumps -= 1;
-                next.world.advance(*jump);
-                trace.push(format!("time +{} s", jump.as_secs()));
-                self.visit(next, seen, trace)?;
-                trace.pop();
+        Ok(futures.len())
+    }
+
+    fn start(&self, mut world: World, flows: impl IntoIterator<Item = impl Into<Opening>>) -> State {
+        let openings: Vec<Opening> = flows.into_iter().map(Into::into).collect();
+        let first = world.reserve_seeds(openings.len() as u64) + 1;
+        State {
+            world,
+            outcomes: Rc::new(vec![None; openings.len()]),
+            flows: openings
+                .into_iter()
+                .zip(first..)
+                .map(|(opening, seed)| Rc::new(Flow::Waiting(opening, seed)))
+                .collect(),
+            delayed: Vec::new(),
+            left: self.budget,
+        }
+    }
+
+    fn walk(&self, start: State, order: Order) -> Result<Explored, Box<Found>> {
+        let mut explored = Explored::default();
+        let mut seen = HashSet::from([start.digest()]);
+        let mut open = VecDeque::from([(start, None::<Rc<Trail>>, 0)]);
+        loop {
+            let next = match order {
+                Order::Deep => open.pop_back(),
+                Order::Wide(_) => open.pop_front().filter(|_| seen.len() < MOST_LOOKED_AT_AGAIN),
+            };
+            let Some((state, trail, depth)) = next else {
+                explored.states = seen.len();
+                return Ok(explored);
+            };
+            let over = state.is_over();
+            explored.ends += usize::from(over);
+            self.holds(&state, over).map_err(|what| found(what, &trail))?;
+            if matches!(order, Order::Wide(most) if depth >= most) {
+                continue;
             }
+            for happens in state.all_that_may_happen(&self.jumps) {
+                let Some(next) = state.after(happens) else {
+                    continue;
+                };
+                let trail = Rc::new(Trail {
+                    last: happens,
+                    before: trail.clone(),
+                });
+                let noted = explored.transitions.note(&state.world, &next.world);
+                let trail = Some(trail);
+                noted.map_err(|what| found(what, &trail))?;
+                if seen.insert(next.digest()) {
+                    open.push_back((next, trail, depth + 1));
+                }
+            }
+        }
+    }
+
+    fn holds(&self, state: &State, over: bool) -> Result<(), String> {
+        (self.invariant)(&state.world, &state.outcomes)?;
+        if over {
+            (self.at_end)(&state.world, &state.outcomes)?;
         }
         Ok(())
     }
 }
 
+fn found(what: String, trail: &Option<Rc<Trail>>) -> Box<Found> {
+    let mut trace = Vec::new();
+    let mut at = trail.as_ref();
+    while let Some(trail) = at {
+        trace.push(trail.last.to_string());
+        at = trail.before.as_ref();
+    }
+    trace.reverse();
+    Box::new(Found { what, trace })
+}
+
 impl State {
-    fn digest(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.world.digest().hash(&mut hasher);
-        for flow in &self.flows {
-            (flow.history, flow.step.is_some()).hash(&mut hasher);
-        }
-        (self.left.crashes, self.left.faults, self.left.time_jumps).hash(&mut hasher);
-        hasher.finish()
+    /// Of everything that can make a difference later.
+    fn digest(&self) -> u128 {
+        let Self {
+            world,
+            flows,
+            outcomes,
+            delayed,
+            left,
+        } = self;
+        let flows: Vec<Option<u128>> = flows
+            .iter()
+            .map(|flow| match &**flow {
+                Flow::Waiting(..) => None,
+                Flow::Running(_, heard) => Some(*heard),
+                Flow::Over => Some(0),
+            })
+            .collect();
+        let delayed: Vec<u128> = delayed.iter().map(|(call, _)| *call).collect();
+        digest(&(world.digest(), flows, outcomes, delayed, left))
     }
 
-    fn moves(&self, index: usize) -> Vec<Move> {
-        let Some(Flow { step: Some(step), .. }) = self.flows.get(index) else {
-            return Vec::new();
+    /// True when no flow will do anything any more.
+    fn is_over(&self) -> bool {
+        self.flows.iter().all(|flow| match &**flow {
+            Flow::Waiting(opening, _) => opening.command(&self.world).is_none(),
+            Flow::Running(..) => false,
+            Flow::Over => true,
+        })
+    }
+
+    fn all_that_may_happen(&self, jumps: &[Duration]) -> Vec<Happens> {
+        let mut all = Vec::new();
+        for (index, flow) in self.flows.iter().enumerate() {
+            match &**flow {
+                Flow::Waiting(..) => all.push(Happens::Begins(index)),
+                Flow::Running(step, _) => {
+                    let kind = kind(step);
+                    all.extend(self.ways(step, jumps).map(|way| Happens::Steps(index, kind, way)));
+                    if self.left.crashes > 0 {
+                        all.push(Happens::Crashes(index));
+                    }
+                }
+                Flow::Over => {}
+            }
+        }
+        for (place, (_, delayed)) in self.delayed.iter().enumerate() {
+            all.push(Happens::Arrives(place, delayed.kind()));
+        }
+        if self.left.time_jumps > 0 && !self.is_over() {
+            all.extend(jumps.iter().map(|jump| Happens::Passes(*jump)));
+        }
+        all
+    }
+
+    /// How a step may go.
+    fn ways<'a>(&self, step: &Step, jumps: &'a [Duration]) -> impl Iterator<Item = Way> + use<'a> {
+        let late = self.world.now >= deadline(step);
+        let faults = match late || self.left.faults == 0 {
+            true => &[],
+            false => Way::faults(step),
         };
-        let mut moves = vec![Move::Go];
-        if self.left.crashes > 0 {
-            moves.push(Move::Crash);
-        }
-        if self.left.faults > 0 {
-            moves.extend([Move::LoseAnswer, Move::LoseCall]);
-            if matches!(step, Step::Store(_)) {
-                moves.push(Move::Fail);
-            }
-        }
-        moves
+        let slow = match late || self.left.time_jumps == 0 {
+            true => &[],
+            false => jumps,
+        };
+        let usual = if late { Way::TooLate } else { Way::Go };
+        [usual]
+            .into_iter()
+            .chain(faults.iter().copied())
+            .chain(slow.iter().map(|span| Way::Slow(*span)))
     }
 
-    fn moved(mut self, index: usize, way: Move) -> (Self, String) {
-        let mut said = String::new();
-        let now = self.world.now;
-        if let Some(flow) = self.flows.get_mut(index)
-            && let Some(step) = flow.step.take()
-        {
-            said = format!("flow {index}: {way:?} {}", kind(&step));
-            match way {
-                Move::LoseAnswer | Move::LoseCall | Move::Fail => self.left.faults -= 1,
-                Move::Crash => self.left.crashes -= 1,
-                Move::Go => {}
+    /// The state after this happened; nothing when it cannot.
+    fn after(&self, happens: Happens) -> Option<Self> {
+        let mut next = self.clone();
+        match happens {
+            Happens::Begins(index) => {
+                let Flow::Waiting(opening, seed) = &**self.flows.get(index)? else {
+                    return None;
+                };
+                let command = opening.command(&self.world)?;
+                let heard = digest(&(&command, self.world.now));
+                let step = self.world.start_with(*seed, command);
+                next.goes_on(index, step, heard);
             }
-            let mut hasher = DefaultHasher::new();
-            (flow.history, way, now, self.world.digest()).hash(&mut hasher);
-            flow.history = hasher.finish();
-            let next = match way {
-                Move::Crash => None,
-                Move::Go => Some(self.world.perform(step)),
-                Move::LoseAnswer => Some(lost(&mut self.world, step, true)),
-                Move::LoseCall => Some(lost(&mut self.world, step, false)),
-                Move::Fail => Some(failed(step, &self.world)),
-            };
-            match next {
-                Some(Step::Done(outcome)) => flow.outcome = Some(*outcome),
-                next => flow.step = next,
+            Happens::Crashes(index) => {
+                next.left.crashes -= 1;
+                next.becomes(index, Flow::Over);
+            }
+            Happens::Steps(index, _, way) => {
+                let Flow::Running(step, heard) = &**self.flows.get(index)? else {
+                    return None;
+                };
+                next.left.faults -= u8::from(way.is_fault());
+                next.left.time_jumps -= u8::from(matches!(way, Way::Slow(_)));
+                if way == Way::Delay {
+                    let delayed = Delayed::of(step)?;
+                    next.delayed.push((digest(&(index, heard)), Rc::new(delayed)));
+                }
+                let (step, heard) = take(&mut next.world, step.clone(), way, *heard);
+                next.goes_on(index, step, heard);
+            }
+            Happens::Arrives(place, _) => {
+                let (_, delayed) = next.delayed.remove(place);
+                if !delayed.arrive(&mut next.world) {
+                    return None;
+                }
+            }
+            Happens::Passes(span) => {
+                next.left.time_jumps -= 1;
+                next.world.advance(span);
             }
         }
-        (self, said)
+        Some(next)
     }
-}
 
-/// The step whose answer does not arrive, after its effect or without it.
-fn lost(world: &mut World, step: Step, effect: bool) -> Step {
-    let now = world.now;
-    let detail = Detail::default;
-    match step {
-        Step::Store(step) => {
-            if effect {
-                let _ = world.store.apply_now(step.changeset());
+    fn goes_on(&mut self, index: usize, step: Step, heard: u128) {
+        match step {
+            Step::Done(outcome) => {
+                if let Some(place) = Rc::make_mut(&mut self.outcomes).get_mut(index) {
+                    *place = Some(*outcome);
+                }
+                self.becomes(index, Flow::Over);
             }
-            step.resume(now, StoreAnswer::Unknown)
+            step @ (Step::Store(_)
+            | Step::Assess(_)
+            | Step::Dispatch(_)
+            | Step::Compare(_)
+            | Step::Inquire(_)
+            | Step::Conclude(_)) => self.becomes(index, Flow::Running(step, heard)),
         }
-        Step::Dispatch(step) => {
-            if effect {
-                let _ = world.dispatch(step.request());
-            }
-            step.resume(now, Dispatched::Unknown(detail()))
-        }
-        Step::Compare(step) => match effect {
-            true => {
-                let _ = world.compare(step.request());
-                step.resume(now, Compared::Unknown(detail()))
-            }
-            false => step.resume(now, Compared::NotAsked(detail())),
-        },
-        Step::Conclude(step) => {
-            if effect {
-                let _ = world.conclude(step.request());
-            }
-            step.resume(now, Concluded::Unknown(detail()))
-        }
-        Step::Inquire(step) => step.resume(now, Inquired::Unknown),
-        Step::Assess(step) => step.resume(now, verify_core::flow::AssessAnswer::Unavailable),
-        Step::Done(outcome) => Step::Done(outcome),
     }
-}
 
-fn failed(step: Step, world: &World) -> Step {
-    match step {
-        Step::Store(step) => step.resume(world.now, StoreAnswer::NotApplied(StoreFault::Unavailable)),
-        step @ (Step::Assess(_)
-        | Step::Dispatch(_)
-        | Step::Compare(_)
-        | Step::Inquire(_)
-        | Step::Conclude(_)
-        | Step::Done(_)) => step,
+    fn becomes(&mut self, index: usize, flow: Flow) {
+        if let Some(place) = self.flows.get_mut(index) {
+            *place = Rc::new(flow);
+        }
     }
 }
 

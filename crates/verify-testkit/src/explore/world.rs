@@ -1,7 +1,6 @@
 //! A world for the core: a model store, providers that behave like real ones, an inbox and a clock.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +15,14 @@ use verify_core::port::{
     Dispatched, InquireRequest, Inquired, Maker, Rejection, RejectionKind, RiskLevel, Scopes,
 };
 use verify_core::seed::Seed;
+use verify_core::store::{Changeset, StoreAnswer};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::Channel;
 
+use super::digest::digest;
+use super::moves::{self, Way};
 use crate::ModelState;
+use crate::flawed_store::{Condition, Flaw};
 
 /// Which makers carry which channels in a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,17 @@ pub enum Kinds {
     Managed,
     /// Two providers of own codes, in order.
     TwoOwn,
+}
+
+impl Kinds {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "own code",
+            Self::Managed => "managed",
+            Self::TwoOwn => "own code, two providers",
+        }
+    }
 }
 
 /// A message that left a provider.
@@ -45,6 +59,8 @@ pub struct Delivered {
     pub code: String,
     /// The reference for reports.
     pub reference: String,
+    /// The delivery's id.
+    pub dispatch_id: [u8; 16],
     /// When.
     pub at: Timestamp,
 }
@@ -69,9 +85,9 @@ pub struct World {
     pub now: Timestamp,
     /// Every message that left, in order.
     pub sent: Vec<Delivered>,
-    /// How often a provider was asked to send, whatever came of it.
+    /// How often flows asked a provider to send, whatever came of it.
     pub dispatches: u32,
-    /// How often a managed provider compared.
+    /// How often flows asked a managed provider to compare, whatever came of it.
     pub compared: u32,
     /// What the risk scorer says next.
     pub risk: RiskLevel,
@@ -80,6 +96,7 @@ pub struct World {
     managed: BTreeMap<(String, String), ManagedCode>,
     made: u32,
     seeds: u64,
+    condition: Condition,
     #[cfg(feature = "broken")]
     broken: Option<verify_core::broken::Broken>,
 }
@@ -129,6 +146,7 @@ impl World {
             managed: BTreeMap::new(),
             made: 0,
             seeds: 0,
+            condition: Condition::default(),
             #[cfg(feature = "broken")]
             broken: None,
         }
@@ -141,6 +159,28 @@ impl World {
         self.machine = self.machine.broken(how);
         self.broken = Some(how);
         self
+    }
+
+    /// The same world, its store with a flaw: for tests of the tests only.
+    #[must_use]
+    pub fn flawed(mut self, flaw: Flaw) -> Self {
+        self.condition = Condition::of(flaw);
+        self
+    }
+
+    /// From now on the store can or cannot be reached.
+    pub fn set_store_down(&mut self, down: bool) {
+        self.condition.down = down;
+    }
+
+    /// The store's process dies and starts again.
+    pub fn restart_store(&mut self) {
+        self.condition.restart(&mut self.store);
+    }
+
+    /// What the store makes of a changeset.
+    pub fn apply(&mut self, changeset: &Changeset) -> StoreAnswer {
+        self.condition.apply(&mut self.store, changeset)
     }
 
     /// Moves the clock forward.
@@ -165,13 +205,25 @@ impl World {
     /// Opens a flow.
     pub fn start(&mut self, command: Command) -> Step {
         self.seeds += 1;
-        let mut seed = [0; 32];
-        for (byte, from) in seed.iter_mut().zip(self.seeds.to_be_bytes()) {
+        self.start_with(self.seeds, command)
+    }
+
+    /// Sets seeds aside for that many flows; the number before the first.
+    pub(super) fn reserve_seeds(&mut self, flows: u64) -> u64 {
+        let before = self.seeds;
+        self.seeds += flows;
+        before
+    }
+
+    /// Opens a flow under a seed of its own.
+    pub(super) fn start_with(&self, seed: u64, command: Command) -> Step {
+        let mut bytes = [0; 32];
+        for (byte, from) in bytes.iter_mut().zip(seed.to_be_bytes()) {
             *byte = from;
         }
         let start = Start {
             now: self.now,
-            seed: Seed::from_bytes(seed),
+            seed: Seed::from_bytes(bytes),
             keys: Arc::clone(&self.keys),
             open_breakers: std::collections::BTreeSet::new(),
             human_check: true,
@@ -202,37 +254,10 @@ impl World {
 
     /// Does what a step asks, and resumes it.
     pub fn perform(&mut self, step: Step) -> Step {
-        let now = self.now;
-        match step {
-            Step::Store(step) => {
-                let answer = self.store.apply_now(step.changeset());
-                step.resume(now, answer)
-            }
-            Step::Assess(step) => {
-                let answer = self.assess(step.question());
-                step.resume(now, answer)
-            }
-            Step::Dispatch(step) => {
-                let answer = self.dispatch(step.request());
-                step.resume(now, answer)
-            }
-            Step::Compare(step) => {
-                let answer = self.compare(step.request());
-                step.resume(now, answer)
-            }
-            Step::Inquire(step) => {
-                let answer = self.inquire(step.request());
-                step.resume(now, answer)
-            }
-            Step::Conclude(step) => {
-                let answer = self.conclude(step.request());
-                step.resume(now, answer)
-            }
-            Step::Done(outcome) => Step::Done(outcome),
-        }
+        moves::take(self, step, Way::Go, 0).0
     }
 
-    fn assess(&self, question: &Question) -> AssessAnswer {
+    pub(super) fn assess(&self, question: &Question) -> AssessAnswer {
         match question {
             Question::Risk(_) => AssessAnswer::Assessed(Assessment {
                 level: Some(self.risk),
@@ -243,8 +268,7 @@ impl World {
     }
 
     /// Carries a message, as the provider would.
-    pub fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
-        self.dispatches += 1;
+    pub(super) fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
         if let Some(kind) = self.rejecting.get(&*request.provider) {
             return Dispatched::Rejected(Rejection {
                 kind: *kind,
@@ -272,6 +296,7 @@ impl World {
             channel: request.channel,
             code,
             reference: request.reference.clone(),
+            dispatch_id: request.dispatch_id,
             at: self.now,
         });
         Dispatched::Accepted {
@@ -301,8 +326,7 @@ impl World {
     }
 
     /// Compares a code, as the managed provider would.
-    pub fn compare(&mut self, request: &CompareRequest) -> Compared {
-        self.compared += 1;
+    pub(super) fn compare(&mut self, request: &CompareRequest) -> Compared {
         let key = (request.scope.to_string(), request.to.clone());
         let now = self.now;
         let Some(held) = self
@@ -324,7 +348,7 @@ impl World {
     }
 
     /// Says what became of a delivery.
-    pub fn inquire(&self, request: &InquireRequest) -> Inquired {
+    pub(super) fn inquire(&self, request: &InquireRequest) -> Inquired {
         let found =
             self.sent.iter().rev().find(|sent| {
                 sent.to == request.to && sent.channel == request.channel && sent.at >= request.from
@@ -336,7 +360,7 @@ impl World {
     }
 
     /// Is told an end.
-    pub fn conclude(&mut self, request: &ConcludeRequest) -> Concluded {
+    pub(super) fn conclude(&mut self, request: &ConcludeRequest) -> Concluded {
         let key = (request.scope.to_string(), request.to.clone());
         match self.managed.remove(&key) {
             Some(_) => Concluded::Done,
@@ -350,19 +374,28 @@ impl World {
         Code::parse(&sent.code, CodeLength::new(u8::try_from(sent.code.len()).ok()?)?).ok()
     }
 
-    /// A digest of everything that can make a difference later.
-    pub fn digest(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.store.hash(&mut hasher);
-        (
-            self.now,
-            &self.sent,
-            self.dispatches,
-            self.compared,
-            &self.managed,
-        )
-            .hash(&mut hasher);
-        hasher.finish()
+    /// A digest of everything that can make a difference later. Keys, policies and routes are left out: no step
+    /// changes them.
+    pub fn digest(&self) -> u128 {
+        let Self {
+            machine: _,
+            keys: _,
+            store,
+            now,
+            sent,
+            dispatches,
+            compared,
+            risk,
+            rejecting,
+            managed,
+            made,
+            seeds,
+            condition,
+            #[cfg(feature = "broken")]
+                broken: _,
+        } = self;
+        let said = (risk, rejecting, managed, made, seeds, condition);
+        digest(&(store, now, sent, dispatches, compared, said))
     }
 }
 

@@ -57,6 +57,18 @@ pub async fn i44_a_jump_back_opens_nothing(store: Subject) {
     );
 }
 
+/// A window has no edges: what was admitted late in one minute still counts early in the next.
+pub async fn i12_an_interval_across_any_edge_holds_no_more(store: Subject) {
+    let rule = window(2, 1_000);
+    for millis in [999, 999] {
+        applied(&store, change(millis).charging(charge(key(), &rule))).await;
+    }
+    for millis in [1_000, 1_998] {
+        refused(&store, change(millis).charging(charge(key(), &rule))).await;
+    }
+    applied(&store, change(1_999).charging(charge(key(), &rule))).await;
+}
+
 /// Stamps are rounded up, and the time of the next charge is not taken from them.
 pub async fn i12_the_edge_of_a_rounded_window_admits_no_more(store: Subject) {
     let rule = window(17, 16_000);

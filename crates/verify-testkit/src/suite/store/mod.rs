@@ -38,6 +38,7 @@ macro_rules! store_suite {
             i43_a_window_denies_until_the_instant_that_it_says,
             i43_a_lockout_denies_until_the_instant_that_it_says,
             i44_a_jump_back_opens_nothing,
+            i12_an_interval_across_any_edge_holds_no_more,
             i12_the_edge_of_a_rounded_window_admits_no_more,
             i11_counters_end_and_not_before_their_time,
             i14_a_conditional_charge_is_decided_always_and_counted_only_while_live,
