@@ -5,6 +5,8 @@
 //! the ratio of each pair, and reports the median with the spread of the middle half as noise. Time is the thread's
 //! processor time, so that whoever else uses the machine is left out as far as a kernel can.
 
+pub mod gateway;
+pub mod instructions;
 pub mod measure;
 pub mod report;
 pub mod rows;

@@ -5,19 +5,23 @@
 
 use std::process::ExitCode;
 
+use verify_bench::gateway::Programs;
 use verify_bench::measure::Measured;
 use verify_bench::report::{HEAD, Row};
-use verify_bench::rows::{Effort, attack, charge, flows, growth};
+use verify_bench::rows::{Effort, attack, charge, flows, gateway, growth, start};
 
-const USAGE: &str = "usage: verify-bench [--smoke] [--keys N] [--only charge|flows|growth|attack]";
+const USAGE: &str =
+    "usage: verify-bench [--smoke] [--keys N] [--only charge|flows|growth|attack|gateway|start]";
 
 type Part = fn(Effort) -> Measured<Vec<Row>>;
 
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 6] = [
     ("charge", charge),
     ("flows", flows),
     ("growth", growth),
     ("attack", attack),
+    ("gateway", |effort| gateway(effort, &Programs::beside_this_one()?)),
+    ("start", |effort| start(effort, &Programs::beside_this_one()?)),
 ];
 
 fn main() -> ExitCode {

@@ -15,6 +15,13 @@ pub enum BenchError {
     Setup(String),
 }
 
+impl BenchError {
+    /// [`BenchError::Setup`] with the words of another error.
+    pub fn setup(error: &dyn std::fmt::Display) -> Self {
+        Self::Setup(error.to_string())
+    }
+}
+
 /// A result or why there is none.
 pub type Measured<T> = Result<T, BenchError>;
 
@@ -72,6 +79,17 @@ impl Figure {
             } else {
                 0.0
             },
+        }
+    }
+}
+
+impl Figure {
+    /// In another unit.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self {
+            median: self.median * factor,
+            ..self
         }
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tokio::sync::watch;
 use verify_core::flow::{Machine, Routes};
 use verify_core::keys::Keys;
 use verify_core::policy::PolicySet;
@@ -19,7 +18,8 @@ use verify_core::vocabulary::{Channel, Country, Dimension};
 
 use crate::build_error::BuildError;
 use crate::carrier::Carrier;
-use crate::engine::{Engine, Inner};
+use crate::engine::{Engine, Flows, Inner};
+use crate::meters::Meters;
 use crate::outside::Outside;
 use crate::rate::{FloodShield, Pacer};
 use crate::system::{FixedKeys, SystemClock, SystemEntropy};
@@ -240,6 +240,7 @@ impl EngineBuilder {
                 self.scorers
             },
             human_check: self.human_check.unwrap_or_else(|| Arc::new(NoHumanCheck)),
+            meters: Meters::default(),
         };
         let inner = Inner {
             outside,
@@ -250,7 +251,7 @@ impl EngineBuilder {
             refusal_sink: self.refusal_sink.unwrap_or_else(|| Arc::new(NoRefusals)),
             shield: shield.map(FloodShield::per_second),
             expects_client_ip,
-            flows: watch::Sender::new(0),
+            flows: Flows::default(),
             pump: tokio::sync::Mutex::new(()),
         };
         Ok(Engine {

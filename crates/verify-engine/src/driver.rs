@@ -100,7 +100,8 @@ impl Flow {
                 tracing::error!(target: telemetry::TARGET_COMMAND, "a flow took more steps than there are");
                 (about.lost(), MOST_STEPS)
             });
-            telemetry::command_ended(about.command, &outcome, steps, began.elapsed());
+            let meters = &inner.outside.meters;
+            telemetry::command_ended(meters, about.command, &outcome, steps, began.elapsed());
             if matches!(outcome.answer, Answer::Refused(_)) {
                 inner.refusal_sink.refused(&outcome.explanation);
             }

@@ -1,11 +1,16 @@
 //! The engine: commands in, outcomes out.
 
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use verify_core::command::{
     Caller, CheckRequest, Command, PersonRequest, RedeemRequest, ReportRequest, SendRequest,
     VerificationRequest,
@@ -32,8 +37,8 @@ const MOST_FOLLOW_UPS: usize = 4;
 
 /// Runs commands against the policy, the store and the providers that it was built with.
 ///
-/// Cloning is cheap, and all clones are one engine. It needs a tokio runtime with time enabled: each flow runs as a
-/// task of its own, so that one that began goes on to its end when its caller goes away.
+/// Cloning is cheap, and all clones are one engine. It needs a tokio runtime with time enabled: a flow that has to wait
+/// for something runs as a task of its own, so that one that began goes on to its end when its caller goes away.
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) inner: Arc<Inner>,
@@ -48,8 +53,8 @@ pub(crate) struct Inner {
     pub(crate) refusal_sink: Arc<dyn RefusalSink>,
     pub(crate) shield: Option<FloodShield>,
     pub(crate) expects_client_ip: bool,
-    /// How many flows are under way.
-    pub(crate) flows: watch::Sender<usize>,
+    /// The flows that are under way.
+    pub(crate) flows: Flows,
     /// Held while the outbox is pumped: two pumps would hand events over out of order.
     pub(crate) pump: tokio::sync::Mutex<()>,
 }
@@ -147,17 +152,33 @@ impl Engine {
             tracing::error!(target: telemetry::TARGET_COMMAND, "the engine was used outside a tokio runtime");
             return about.lost();
         };
-        let (tell, told) = oneshot::channel();
         let under_way = UnderWay::enter(Arc::clone(&self.inner));
+        let mut running: Running = Box::pin(async move {
+            let outcome = flow.finish(&under_way.0).await;
+            (outcome, under_way)
+        });
+        // As far as it goes without waiting it needs no task: nobody can drop it before this is over. A port that
+        // panics takes its flow with it, and not the caller.
+        let first =
+            poll_fn(|context| Poll::Ready(catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)))));
+        match first.await {
+            Ok(Poll::Ready((mut outcome, under_way))) => {
+                if let Some(follow_up) = outcome.follow_up.take() {
+                    runtime.spawn(follow(under_way, follow_up));
+                }
+                return outcome;
+            }
+            Ok(Poll::Pending) => {}
+            Err(_) => return about.lost(),
+        }
+        let (tell, told) = oneshot::channel();
         runtime.spawn(async move {
-            let inner = &under_way.0;
-            let mut outcome = flow.finish(inner).await;
-            let mut follow_up = outcome.follow_up.take();
+            let (mut outcome, under_way) = running.await;
+            let follow_up = outcome.follow_up.take();
             // Nobody may be listening any more, and that is fine.
             tell.send(outcome).ok();
-            for _ in 0..MOST_FOLLOW_UPS {
-                let Some(command) = follow_up else { break };
-                follow_up = Flow::begin(inner, *command).finish(inner).await.follow_up;
+            if let Some(follow_up) = follow_up {
+                follow(under_way, follow_up).await;
             }
         });
         // No answer: a port panicked, or the runtime shuts down. The flow may have got anywhere.
@@ -193,9 +214,7 @@ impl Engine {
 
     /// Waits until no flow is under way: the last thing to do before the process ends, once no command comes in.
     pub async fn drain(&self) {
-        let mut flows = self.inner.flows.subscribe();
-        // The sender lives in `self`, so waiting cannot fail.
-        flows.wait_for(|under_way| *under_way == 0).await.ok();
+        self.inner.flows.none().await;
     }
 
     fn shielded(&self, caller: &Caller) -> Option<Refusal> {
@@ -229,8 +248,44 @@ impl Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
-            .field("under_way", &*self.inner.flows.borrow())
+            .field("under_way", &self.inner.flows.under_way)
             .finish_non_exhaustive()
+    }
+}
+
+/// A flow on its way to its outcome.
+type Running = Pin<Box<dyn Future<Output = (Outcome, UnderWay)> + Send>>;
+
+/// Runs what follows a command, and what follows that.
+async fn follow(under_way: UnderWay, mut command: Box<Command>) {
+    let inner = &under_way.0;
+    for _ in 0..MOST_FOLLOW_UPS {
+        match Flow::begin(inner, *command).finish(inner).await.follow_up {
+            Some(next) => command = next,
+            None => return,
+        }
+    }
+}
+
+/// How many flows are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Flows {
+    under_way: AtomicUsize,
+    ended: Notify,
+}
+
+impl Flows {
+    /// Waits until there is none.
+    async fn none(&self) {
+        loop {
+            // Listening before looking: the last one may end in between.
+            let mut ended = std::pin::pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if self.under_way.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            ended.await;
+        }
     }
 }
 
@@ -239,13 +294,16 @@ struct UnderWay(Arc<Inner>);
 
 impl UnderWay {
     fn enter(inner: Arc<Inner>) -> Self {
-        inner.flows.send_modify(|under_way| *under_way += 1);
+        inner.flows.under_way.fetch_add(1, Ordering::AcqRel);
         Self(inner)
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.flows.send_modify(|under_way| *under_way -= 1);
+        let flows = &self.0.flows;
+        if flows.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            flows.ended.notify_waiters();
+        }
     }
 }

@@ -32,6 +32,7 @@ mod carrier;
 mod deliverer;
 mod driver;
 mod engine;
+mod meters;
 mod outcome;
 mod outside;
 mod rate;

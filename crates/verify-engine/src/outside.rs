@@ -17,6 +17,7 @@ use verify_core::store::{Changeset, Store, StoreAnswer, StoreFault};
 use verify_core::time::Timestamp;
 
 use crate::carrier::{Carrier, Gate, NotCalled, Tried};
+use crate::meters::Meters;
 use crate::telemetry::{self, StoreTrouble};
 
 /// Kept of a flow's time for writing down what came of a call: a provider that hangs must not cost the record too.
@@ -36,6 +37,7 @@ pub(crate) struct Outside {
     pub(crate) carriers: BTreeMap<ProviderName, Carrier>,
     pub(crate) scorers: Vec<Arc<dyn RiskScorer>>,
     pub(crate) human_check: Arc<dyn HumanCheck>,
+    pub(crate) meters: Meters,
 }
 
 impl Outside {
@@ -80,7 +82,7 @@ impl Outside {
         let answer = timeout(most, self.store.apply(changeset))
             .await
             .unwrap_or(StoreAnswer::Unknown);
-        telemetry::store_called("apply", began.elapsed());
+        self.meters.store_called("apply", began.elapsed().as_secs_f64());
         match &answer {
             StoreAnswer::Applied(_) | StoreAnswer::Refused(_) => {}
             StoreAnswer::NotApplied(fault) => telemetry::store_failed("apply", StoreTrouble::Fault(*fault)),
@@ -99,7 +101,7 @@ impl Outside {
         let answer = timeout(self.store_timeout, call)
             .await
             .unwrap_or(Err(StoreFault::Unavailable));
-        telemetry::store_called(operation, began.elapsed());
+        self.meters.store_called(operation, began.elapsed().as_secs_f64());
         answer.inspect_err(|fault| telemetry::store_failed(operation, StoreTrouble::Fault(*fault)))
     }
 

@@ -1,17 +1,20 @@
 //! The names of everything that is measured, traced and logged, in one place.
 //!
 //! Metrics go through the `metrics` facade, spans and log lines through `tracing`: without a recorder or a
-//! subscriber they cost next to nothing. Labels are words of closed lists, names of rules and names of providers;
+//! subscriber they cost next to nothing. An engine keeps what it got from the recorder for the busiest metrics, so the
+//! recorder has to be installed before its first command. Labels are words of closed lists, names of rules and names of providers;
 //! spans and lines carry fingerprints. A number, a mailbox, a code or a user id is in neither.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{SharedString, counter, gauge, histogram};
+use metrics::{counter, gauge, histogram};
 use verify_core::event::Event;
 use verify_core::outcome::{Answer, Explanation, Outcome};
 use verify_core::port::ProviderName;
 use verify_core::store::StoreFault;
+
+use crate::meters::Meters;
 
 /// Commands that ended, by `command` and `answer`. Counter.
 pub const COMMANDS: &str = "verify_commands_total";
@@ -88,18 +91,22 @@ pub(crate) fn command_span(command: &'static str, service: &str) -> tracing::Spa
 }
 
 /// Counts and logs what a command came to. Called inside its span.
-pub(crate) fn command_ended(command: &'static str, outcome: &Outcome, steps: usize, took: Duration) {
+pub(crate) fn command_ended(
+    meters: &Meters,
+    command: &'static str,
+    outcome: &Outcome,
+    steps: usize,
+    took: Duration,
+) {
     let answer = answer_word(&outcome.answer);
-    counter!(COMMANDS, "command" => command, "answer" => answer).increment(1);
-    histogram!(COMMAND_SECONDS, "command" => command).record(took.as_secs_f64());
-    histogram!(FLOW_STEPS, "command" => command).record(steps as f64);
+    meters.command_ended(command, answer, took.as_secs_f64(), steps);
     record_on_span(answer, &outcome.explanation);
     match &outcome.answer {
         Answer::Refused(refusal) => {
-            let rule = outcome.explanation.rules.first().map(|hit| Arc::clone(&hit.rule));
-            let rule = rule.map_or(SharedString::const_str("none"), SharedString::from);
-            tracing::debug!(target: TARGET_COMMAND, code = refusal.code.as_str(), rule = &*rule, "refused");
-            counter!(REFUSALS, "code" => refusal.code.as_str(), "rule" => rule).increment(1);
+            let (code, rule) = (refusal.code.as_str(), outcome.explanation.rules.first());
+            let rule = rule.map_or("none", |hit| &hit.rule);
+            tracing::debug!(target: TARGET_COMMAND, code, rule, "refused");
+            meters.refused(code, rule);
         }
         Answer::Fault(fault) => tracing::warn!(target: TARGET_COMMAND, %fault, "a command failed"),
         Answer::Sent(_)
@@ -136,11 +143,6 @@ pub(crate) fn shielded(code: &'static str) {
 pub(crate) fn missing_ip(command: &'static str) {
     counter!(MISSING_IP).increment(1);
     tracing::debug!(target: TARGET_COMMAND, command, "no client address was passed: limits by ip were skipped");
-}
-
-/// Measures a call of the store.
-pub(crate) fn store_called(operation: &'static str, took: Duration) {
-    histogram!(STORE_SECONDS, "operation" => operation).record(took.as_secs_f64());
 }
 
 /// Counts a call of the store that did not do it, or that nobody knows about.

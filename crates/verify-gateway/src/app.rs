@@ -52,8 +52,7 @@ impl App {
     pub async fn run(&self, request: &RequestId, command: Command) -> Result<Answer, Problem> {
         let named = verification_named(&command).map(str::to_owned);
         let outcome = self.engine.run(command).await;
-        self.explanations.keep(request, named.as_deref(), &outcome);
-        match outcome.answer {
+        match self.explanations.keep(request, named.as_deref(), outcome) {
             Answer::Refused(refusal) => Err(Problem::refused(refusal, self.now())),
             Answer::Fault(fault) => Err(fault.into()),
             answer @ (Answer::Sent(_)

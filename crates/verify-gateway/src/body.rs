@@ -89,6 +89,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     else {
         return false;
     };
+    if media == "application/json" {
+        return true;
+    }
     let essence = media
         .split(';')
         .next()
@@ -103,10 +106,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(not_json());
     }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
-    json.end().map_err(|_| not_json())?;
-    Ok(value)
+    // What is right need not know where it is wrong.
+    serde_json::from_slice(bytes).or_else(|_| {
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
+        json.end().map_err(|_| not_json())?;
+        Ok(value)
+    })
 }
 
 fn not_json() -> Problem {

@@ -1,7 +1,5 @@
 //! The event log: what happened and what was refused, as log lines. Fingerprints only.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use verify_core::event::Event;
 use verify_core::outcome::Explanation;
@@ -28,7 +26,7 @@ impl EventSink for EventLog {
                 channel = event.channel.map(tracing::field::display),
                 provider = event.provider.as_deref(),
                 provider_code = event.code,
-                rules = names(&event.rules),
+                rules = names(event.rules.iter().map(|rule| &**rule)),
             );
         }
         true
@@ -37,11 +35,6 @@ impl EventSink for EventLog {
 
 impl RefusalSink for EventLog {
     fn refused(&self, explanation: &Explanation) {
-        let rules: Vec<Arc<str>> = explanation
-            .rules
-            .iter()
-            .map(|hit| Arc::clone(&hit.rule))
-            .collect();
         let said = explanation.providers.last();
         tracing::info!(
             target: "verify::event",
@@ -52,13 +45,20 @@ impl RefusalSink for EventLog {
             destination = explanation.destination.map(tracing::field::display),
             last_digits = explanation.last_digits.as_deref(),
             verification = explanation.verification.map(tracing::field::display),
-            rules = names(&rules),
+            rules = names(explanation.rules.iter().map(|hit| &*hit.rule)),
             provider = said.map(|said| &*said.provider),
             provider_code = said.and_then(|said| said.detail.code),
         );
     }
 }
 
-fn names(rules: &[Arc<str>]) -> String {
-    rules.join(",")
+fn names<'a>(rules: impl Iterator<Item = &'a str>) -> String {
+    let mut names = String::new();
+    for rule in rules {
+        if !names.is_empty() {
+            names.push(',');
+        }
+        names.push_str(rule);
+    }
+    names
 }

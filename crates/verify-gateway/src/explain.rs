@@ -31,8 +31,8 @@ struct Kept {
 }
 
 impl Explanations {
-    /// Keeps what decided a command; `named` is the verification id that the request named.
-    pub fn keep(&self, request: &RequestId, named: Option<&str>, outcome: &Outcome) {
+    /// Keeps what decided a command, and hands back its answer; `named` is the verification id that the request named.
+    pub fn keep(&self, request: &RequestId, named: Option<&str>, outcome: Outcome) -> Answer {
         let answered = match &outcome.answer {
             Answer::Sent(it) | Answer::Repeated(it) | Answer::Status(it) | Answer::Canceled(it) => {
                 Some(it.id.as_str())
@@ -48,15 +48,22 @@ impl Explanations {
             | Answer::Fault(_) => None,
         };
         let ids = named.into_iter().chain(answered).map(hash).collect();
-        let mut kept = self.kept.lock();
-        if kept.len() == MOST {
-            kept.pop_front();
-        }
-        kept.push_back(Kept {
+        let new = Kept {
             request: request.clone(),
             ids,
-            explanation: outcome.explanation.clone(),
-        });
+            explanation: outcome.explanation,
+        };
+        let mut kept = self.kept.lock();
+        let oldest = if kept.len() == MOST {
+            kept.pop_front()
+        } else {
+            None
+        };
+        kept.push_back(new);
+        drop(kept);
+        // Freed when nobody waits for the lock any more.
+        drop(oldest);
+        outcome.answer
     }
 
     /// All that is remembered about a request or a verification, oldest first. Of a verification that is every
@@ -213,9 +220,9 @@ mod tests {
     fn a_verification_id_finds_all_that_touched_it_and_a_request_id_its_own() {
         let explanations = Explanations::default();
         let requests: Vec<RequestId> = (0..3).map(|_| RequestId::fresh()).collect();
-        explanations.keep(&requests[0], Some("id-a"), &outcome("send", 1));
-        explanations.keep(&requests[1], None, &outcome("check", 1));
-        explanations.keep(&requests[2], Some("id-b"), &outcome("send", 2));
+        explanations.keep(&requests[0], Some("id-a"), outcome("send", 1));
+        explanations.keep(&requests[1], None, outcome("check", 1));
+        explanations.keep(&requests[2], Some("id-b"), outcome("send", 2));
         assert_eq!(commands(&explanations.of("id-a")), ["send", "check"]);
         assert_eq!(commands(&explanations.of(requests[1].as_str())), ["check"]);
         assert_eq!(commands(&explanations.of("id-b")), ["send"]);
@@ -230,9 +237,9 @@ mod tests {
     fn the_memory_is_bounded_and_forgets_the_oldest() {
         let explanations = Explanations::default();
         let first = RequestId::fresh();
-        explanations.keep(&first, None, &outcome("send", 1));
+        explanations.keep(&first, None, outcome("send", 1));
         for _ in 0..MOST {
-            explanations.keep(&RequestId::fresh(), None, &outcome("check", 2));
+            explanations.keep(&RequestId::fresh(), None, outcome("check", 2));
         }
         assert_eq!(explanations.of(first.as_str()), []);
         assert_eq!(explanations.kept.lock().len(), MOST);

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
-use serde_json::{Map, Value};
+use parking_lot::{Condvar, Mutex};
+use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
@@ -45,17 +47,22 @@ const REDACTED: &str = "[redacted]";
 /// Lines that may wait to be written. A request never waits for the log: what is more is dropped, and counted.
 const MOST_WAITING: usize = 8_192;
 
+/// Once there is a line, so long more are gathered before they are written together: to wake the writer for each would
+/// cost more than the line.
+const GATHERED_FOR: Duration = Duration::from_millis(5);
+
 /// Starts to log. Lines are written by a thread of their own until the guard is dropped, which writes what is left.
 ///
 /// # Errors
 /// When something else logs already.
 pub fn start(level: LogLevel, redact: &[String]) -> Result<Guard, TryInitError> {
-    let (queue, lines) = sync_channel(MOST_WAITING);
-    let layer = JsonLines::new(redact, Queue(queue.clone()));
+    let queue = Arc::new(Queue::default());
+    let layer = JsonLines::new(redact, Arc::clone(&queue));
     tracing_subscriber::registry()
         .with(layer.with_filter(filter(level)))
         .try_init()?;
-    let writer = std::thread::spawn(move || write_all(&lines));
+    let lines = Arc::clone(&queue);
+    let writer = std::thread::spawn(move || lines.write_all());
     Ok(Guard {
         queue,
         writer: Some(writer),
@@ -63,47 +70,54 @@ pub fn start(level: LogLevel, redact: &[String]) -> Result<Guard, TryInitError> 
 }
 
 /// Writes what is left when it is dropped.
-#[derive(Debug)]
 pub struct Guard {
-    queue: SyncSender<Message>,
+    queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let stopping = self.queue.send(Message::Stop).is_ok();
-        if let Some(writer) = self.writer.take().filter(|_| stopping) {
+        self.queue.waiting.lock().is_over = true;
+        self.queue.changed.notify_one();
+        if let Some(writer) = self.writer.take() {
             // A writer that panicked has nothing left to write.
             writer.join().ok();
         }
     }
 }
 
-#[derive(Debug)]
-enum Message {
-    Line(String),
-    Stop,
+/// Lines on their way to standard error.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
 }
 
-/// Takes lines off the queue, and writes all that are there at once.
-fn write_all(lines: &Receiver<Message>) {
-    let mut text = String::new();
-    while let Ok(first) = lines.recv() {
-        let mut stop = false;
-        for message in std::iter::once(first).chain(lines.try_iter()).take(MOST_WAITING) {
-            match message {
-                Message::Line(line) => {
-                    text.push_str(&line);
-                    text.push('\n');
-                }
-                Message::Stop => stop = true,
-            }
-        }
-        // Nobody to tell when standard error is closed.
-        std::io::stderr().lock().write_all(text.as_bytes()).ok();
-        text.clear();
-        if stop {
-            return;
+#[derive(Default)]
+struct Waiting {
+    text: Vec<u8>,
+    lines: usize,
+    is_over: bool,
+}
+
+impl Queue {
+    /// Writes all that waits, again and again, until it is over.
+    fn write_all(&self) {
+        let mut text = Vec::new();
+        let mut is_over = false;
+        while !is_over {
+            let mut waiting = self.waiting.lock();
+            self.changed
+                .wait_while(&mut waiting, |waiting| waiting.lines == 0 && !waiting.is_over);
+            self.changed
+                .wait_while_for(&mut waiting, |waiting| !waiting.is_over, GATHERED_FOR);
+            std::mem::swap(&mut text, &mut waiting.text);
+            waiting.lines = 0;
+            is_over = waiting.is_over;
+            drop(waiting);
+            // Nobody to tell when standard error is closed.
+            std::io::stderr().lock().write_all(&text).ok();
+            text.clear();
         }
     }
 }
@@ -125,15 +139,24 @@ fn filter(level: LogLevel) -> Targets {
 
 /// Takes finished lines.
 trait Lines: Send + Sync + 'static {
-    fn line(&self, line: String);
+    /// Takes one, without what ends it.
+    fn line(&self, line: &[u8]);
 }
 
-struct Queue(SyncSender<Message>);
-
-impl Lines for Queue {
-    fn line(&self, line: String) {
-        if self.0.try_send(Message::Line(line)).is_err() {
+impl Lines for Arc<Queue> {
+    fn line(&self, line: &[u8]) {
+        let mut waiting = self.waiting.lock();
+        if waiting.lines == MOST_WAITING {
+            drop(waiting);
             metrics::counter!(DROPPED).increment(1);
+            return;
+        }
+        waiting.text.extend_from_slice(line);
+        waiting.text.push(b'\n');
+        waiting.lines += 1;
+        // The writer gathers already when this is not the first.
+        if waiting.lines == 1 {
+            self.changed.notify_one();
         }
     }
 }
@@ -158,7 +181,8 @@ impl<L: Lines> JsonLines<L> {
     fn fields(&self) -> Fields {
         Fields {
             redacted: Arc::clone(&self.redacted),
-            found: Map::new(),
+            found: Vec::with_capacity(FIELDS),
+            json: Vec::with_capacity(FIELDS * 32),
         }
     }
 }
@@ -186,85 +210,131 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = self.fields();
+        let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        fields.put("at", &at);
+        fields.put("level", &event.metadata().level().as_str().to_ascii_lowercase());
+        fields.put("target", event.metadata().target());
         for span in context
             .event_scope(event)
             .into_iter()
             .flat_map(|scope| scope.from_root())
         {
             if let Some(of_span) = span.extensions().get::<Fields>() {
-                fields.found.extend(of_span.found.clone());
+                fields.extend(of_span);
             }
         }
         event.record(&mut fields);
-        let mut line = Map::new();
-        line.insert(
-            "at".into(),
-            Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).into(),
-        );
-        line.insert(
-            "level".into(),
-            event.metadata().level().as_str().to_ascii_lowercase().into(),
-        );
-        line.insert("target".into(), event.metadata().target().into());
-        line.extend(fields.found);
-        self.lines.line(Value::Object(line).to_string());
+        self.lines.line(&fields.to_line());
     }
 }
 
+/// Fields with room made ahead.
+const FIELDS: usize = 8;
+
+/// Fields with their values as JSON.
 struct Fields {
     redacted: Arc<BTreeSet<String>>,
-    found: Map<String, Value>,
+    found: Vec<(&'static str, Range<usize>)>,
+    json: Vec<u8>,
 }
 
 impl Fields {
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+    /// A field that may be redacted.
+    fn take(&mut self, field: &Field, value: impl Serialize) {
         let name = field.name().strip_prefix("r#").unwrap_or(field.name());
-        let value = if self.redacted.contains(&name.to_ascii_lowercase()) {
-            REDACTED.into()
+        let is_lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+        let is_redacted = if is_lower {
+            self.redacted.contains(name)
         } else {
-            value.into()
+            self.redacted.contains(&name.to_ascii_lowercase())
         };
-        self.found.insert(name.to_owned(), value);
+        if is_redacted {
+            self.put(name, REDACTED);
+        } else {
+            self.put(name, value);
+        }
+    }
+
+    fn put(&mut self, name: &'static str, value: impl Serialize) {
+        let start = self.json.len();
+        // Text, figures and truth values can be said in JSON; a figure that cannot is null.
+        if serde_json::to_writer(&mut self.json, &value).is_err() {
+            self.json.truncate(start);
+            self.json.extend_from_slice(b"null");
+        }
+        self.found.push((name, start..self.json.len()));
+    }
+
+    fn extend(&mut self, others: &Self) {
+        let start = self.json.len();
+        self.json.extend_from_slice(&others.json);
+        let moved = others
+            .found
+            .iter()
+            .map(|(name, place)| (*name, place.start + start..place.end + start));
+        self.found.extend(moved);
+    }
+
+    /// One JSON object. Of several fields of one name the last holds: an event knows better than the spans around it.
+    fn to_line(&self) -> Vec<u8> {
+        let mut line = Vec::with_capacity(self.json.len() + self.found.len() * 20);
+        line.push(b'{');
+        for (index, (name, place)) in self.found.iter().enumerate() {
+            let mut later = self.found.iter().skip(index + 1);
+            if later.any(|(other, _)| other == name) {
+                continue;
+            }
+            if line.len() > 1 {
+                line.push(b',');
+            }
+            // Names of fields are words of the sources: nothing in them needs an escape.
+            line.push(b'"');
+            line.extend_from_slice(name.as_bytes());
+            line.extend_from_slice(b"\":");
+            line.extend_from_slice(self.json.get(place.clone()).unwrap_or(b"null"));
+        }
+        line.push(b'}');
+        line
     }
 }
 
 impl Visit for Fields {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
+        self.take(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
+        self.take(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
+        self.take(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
+        self.take(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.take(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
+        self.take(field, format_args!("{value:?}"));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use parking_lot::Mutex;
+    use serde_json::Value;
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<String>>>);
 
     impl Lines for Kept {
-        fn line(&self, line: String) {
-            self.0.lock().push(line);
+        fn line(&self, line: &[u8]) {
+            self.0.lock().push(String::from_utf8(line.to_vec()).unwrap());
         }
     }
 
@@ -318,5 +388,45 @@ mod tests {
             || tracing::warn!(target: "hyper", "nothing"),
         );
         assert!(quiet.is_empty());
+    }
+
+    #[test]
+    fn an_event_knows_better_than_its_spans_and_no_name_stands_twice() {
+        let kept = Kept::default();
+        let layer = JsonLines::new(&[], kept.clone()).with_filter(filter(LogLevel::Info));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let outer = tracing::info_span!("request", service = "outer", route = "/a\"b\\");
+            let _outer = outer.enter();
+            let inner = tracing::info_span!("command", service = "inner", answer = tracing::field::Empty);
+            let _inner = inner.enter();
+            inner.record("answer", "sent");
+            tracing::info!(service = "event", ms = f64::NAN, at = "then", "a\nb");
+        });
+        let lines = kept.0.lock();
+        assert_eq!(lines[0].matches("\"service\"").count(), 1, "{}", lines[0]);
+        let line: Value = serde_json::from_str(&lines[0]).unwrap();
+        for (name, value) in [
+            ("service", "event"),
+            ("route", "/a\"b\\"),
+            ("answer", "sent"),
+            ("message", "a\nb"),
+            ("at", "then"),
+        ] {
+            assert_eq!(line[name], value, "{name}");
+        }
+        assert_eq!(line["ms"], Value::Null);
+    }
+
+    #[test]
+    fn a_log_that_cannot_keep_up_drops_lines_and_keeps_room() {
+        let queue = Arc::new(Queue::default());
+        for _ in 0..MOST_WAITING + 5 {
+            queue.line(b"{}");
+        }
+        let waiting = queue.waiting.lock();
+        assert_eq!(
+            (waiting.lines, waiting.text.len()),
+            (MOST_WAITING, MOST_WAITING * 3)
+        );
     }
 }

@@ -1,18 +1,27 @@
 //! What is seen of every request: an id, a span, a log line, two metrics. Paths are never logged, routes are: a path
 //! can hold a verification id.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::Next;
-use axum::response::Response;
-use metrics::{counter, histogram};
+use axum::response::{IntoResponse, Response};
+use metrics::{Counter, Histogram, Label, counter, histogram};
+use parking_lot::RwLock;
+use tower::{Layer, Service};
 use tracing::Instrument;
 use verify_core::port::Entropy;
 use verify_engine::SystemEntropy;
+
+use crate::app::internal;
 
 /// Requests, by `method`, `route` and `status`. Counter.
 pub const REQUESTS: &str = "verify_http_requests_total";
@@ -46,33 +55,137 @@ impl RequestId {
     }
 }
 
-/// Wraps every request.
-pub async fn observe(mut request: Request, next: Next) -> Response {
-    let id = RequestId::fresh();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("none".to_owned(), |path| path.as_str().to_owned());
-    let method = request.method().as_str().to_owned();
-    let span = tracing::info_span!(
-        "request",
-        request_id = id.as_str(),
-        route,
-        caller = tracing::field::Empty
-    );
-    request.extensions_mut().insert(id.clone());
+/// Wraps every route in an [`Observed`].
+#[derive(Clone, Default)]
+pub struct Observing {
+    meters: Arc<Meters>,
+}
 
-    let start = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
-    let took = start.elapsed();
+impl<S> Layer<S> for Observing {
+    type Service = Observed<S>;
 
-    let status = response.status().as_u16();
-    span.in_scope(|| tracing::debug!(method, status, ms = took.as_secs_f64() * 1_000.0, "answered"));
-    histogram!(REQUEST_SECONDS, "route" => route.clone()).record(took.as_secs_f64());
-    counter!(REQUESTS, "method" => known_method(&method), "route" => route, "status" => status.to_string())
-        .increment(1);
-    mark(&mut response, &id);
-    response
+    fn layer(&self, inner: S) -> Observed<S> {
+        Observed {
+            inner,
+            meters: Arc::clone(&self.meters),
+        }
+    }
+}
+
+/// A route that is observed. It answers a request that panicked, too.
+#[derive(Clone)]
+pub struct Observed<S> {
+    inner: S,
+    meters: Arc<Meters>,
+}
+
+impl<S> Service<Request> for Observed<S>
+where
+    S: Service<Request, Error = Infallible>,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let start = Instant::now();
+        let id = RequestId::fresh();
+        let path = request.extensions().get::<MatchedPath>().cloned();
+        let method = known_method(request.method().as_str());
+        let route = path.as_ref().map_or("none", MatchedPath::as_str);
+        let span = tracing::info_span!(
+            "request",
+            request_id = id.as_str(),
+            route,
+            caller = tracing::field::Empty
+        );
+        request.extensions_mut().insert(id.clone());
+        let meters = Arc::clone(&self.meters);
+        let answering = self.inner.call(request);
+        Box::pin(async move {
+            let mut response = or_internal(answering).instrument(span.clone()).await;
+            let took = start.elapsed().as_secs_f64();
+            let status = response.status().as_u16();
+            span.in_scope(|| tracing::debug!(method, status, ms = took * 1_000.0, "answered"));
+            let route = path.as_ref().map_or("none", MatchedPath::as_str);
+            meters.answered(method, route, status, took);
+            mark(&mut response, &id);
+            Ok(response)
+        })
+    }
+}
+
+/// The answer, or `internal` when it panicked.
+async fn or_internal<R: IntoResponse>(answering: impl Future<Output = Result<R, Infallible>>) -> Response {
+    let mut answering = pin!(answering);
+    let answered =
+        poll_fn(
+            |context| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+                Ok(Poll::Ready(Ok(answer))) => Poll::Ready(Some(answer)),
+                Ok(Poll::Pending) => Poll::Pending,
+                Err(_) => Poll::Ready(None),
+            },
+        );
+    match answered.await {
+        Some(answer) => answer.into_response(),
+        None => {
+            // The panic's own words went to the panic hook; they may hold anything, so they go no further.
+            tracing::error!("a request panicked");
+            internal().into_response()
+        }
+    }
+}
+
+/// The metrics of requests, each looked up once.
+#[derive(Default)]
+struct Meters {
+    routes: RwLock<HashMap<Box<str>, OfRoute>>,
+}
+
+struct OfRoute {
+    seconds: Histogram,
+    answers: Vec<((&'static str, u16), Counter)>,
+}
+
+impl OfRoute {
+    fn counter(&self, method: &'static str, status: u16) -> Option<&Counter> {
+        let known = self.answers.iter().find(|(key, _)| *key == (method, status));
+        known.map(|(_, counter)| counter)
+    }
+}
+
+impl Meters {
+    fn answered(&self, method: &'static str, route: &str, status: u16, seconds: f64) {
+        if let Some(of_route) = self.routes.read().get(route)
+            && let Some(counter) = of_route.counter(method, status)
+        {
+            of_route.seconds.record(seconds);
+            counter.increment(1);
+            return;
+        }
+        let mut routes = self.routes.write();
+        let of_route = routes.entry(route.into()).or_insert_with(|| OfRoute {
+            seconds: histogram!(REQUEST_SECONDS, "route" => route.to_owned()),
+            answers: Vec::new(),
+        });
+        of_route.seconds.record(seconds);
+        let labels = [
+            Label::new("method", method),
+            Label::new("route", route.to_owned()),
+            Label::new("status", status.to_string()),
+        ];
+        let counter = counter!(REQUESTS, labels.iter());
+        counter.increment(1);
+        if of_route.counter(method, status).is_none() {
+            of_route.answers.push(((method, status), counter));
+        }
+    }
 }
 
 /// What stands on every answer. Answers hold codes, proofs and ids, so no cache may keep them.

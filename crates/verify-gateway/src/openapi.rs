@@ -1,6 +1,6 @@
 //! The OpenAPI 3.1 document, made from the routes themselves.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -9,31 +9,38 @@ use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, T
 
 use crate::problem::ProblemCode;
 
-/// The document, rendered once.
-#[derive(Debug, Clone)]
-pub struct Document {
-    json: Arc<str>,
+/// The document. It is known once all routes are, and rendered when somebody asks for it.
+#[derive(Clone, Default)]
+pub struct Document(Arc<Described>);
+
+#[derive(Default)]
+struct Described {
+    document: OnceLock<OpenApi>,
+    json: OnceLock<String>,
 }
 
 impl Document {
-    /// Renders it.
-    pub fn new(document: &OpenApi) -> Self {
-        // Its maps have text keys and its values are plain: there is nothing in it that JSON cannot say.
-        Self {
-            json: serde_json::to_string_pretty(document).unwrap_or_default().into(),
-        }
+    /// Says what it is. Only the first time counts.
+    pub fn describe(&self, document: OpenApi) {
+        self.0.document.get_or_init(|| document);
     }
 
     /// The text.
     pub fn json(&self) -> &str {
-        &self.json
+        // Its maps have text keys and its values are plain: there is nothing in it that JSON cannot say.
+        self.0.json.get_or_init(|| {
+            let document = self.0.document.get();
+            document
+                .and_then(|document| serde_json::to_string_pretty(document).ok())
+                .unwrap_or_default()
+        })
     }
 
     /// The page that shows it. The document stands in the page, so that a browser that was let in needs no second
     /// request with a key.
     pub fn page(&self) -> String {
         // In a script element only `</` and `<!--` could end the data; JSON may write `<` as an escape.
-        include_str!("../assets/docs.html").replace("{{document}}", &self.json.replace('<', "\\u003c"))
+        include_str!("../assets/docs.html").replace("{{document}}", &self.json().replace('<', "\\u003c"))
     }
 }
 
@@ -41,7 +48,7 @@ impl IntoResponse for Document {
     fn into_response(self) -> Response {
         (
             [(header::CONTENT_TYPE, "application/json")],
-            self.json.to_string(),
+            self.json().to_owned(),
         )
             .into_response()
     }

@@ -32,6 +32,11 @@ macro_rules! problem_codes {
                 match self { $(Self::$variant => StatusCode::$status),+ }
             }
 
+            /// The kind of problem, as a URI.
+            pub const fn uri(self) -> &'static str {
+                match self { $(Self::$variant => concat!("urn:verify:problem:", $name)),+ }
+            }
+
             /// A short text that is the same for every occurrence.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),+ }
@@ -121,7 +126,8 @@ impl From<RefusalCode> for ProblemCode {
 pub struct ProblemBody {
     /// Names the kind of problem: `urn:verify:problem:` and the code.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: &'static str,
     /// A short text that is the same for every occurrence.
     #[schema(value_type = String)]
     pub title: &'static str,
@@ -175,7 +181,7 @@ impl Problem {
     /// A problem with a code and what exactly is the matter. `detail` never repeats what came in.
     pub fn new(code: ProblemCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(ProblemBody {
-            kind: format!("urn:verify:problem:{}", code.as_str()),
+            kind: code.uri(),
             title: code.title(),
             status: code.status().as_u16(),
             code,

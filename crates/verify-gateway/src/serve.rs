@@ -11,7 +11,7 @@ use metrics_exporter_prometheus::{BuildError as RecorderError, PrometheusBuilder
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 use verify_core::keys::Keys;
 use verify_core::policy::VerifyServices;
 use verify_core::port::{Entropy, Scopes};
@@ -32,6 +32,9 @@ use crate::webhook::Webhooks;
 /// How long connections may take to end once it stops: longer than any flow, and shorter than the thirty seconds after
 /// which a supervisor commonly kills, so that events that are left can still be handed over.
 const MOST_PARTING: Duration = Duration::from_secs(25);
+
+/// Measurements of that long are kept one by one.
+const BETWEEN_SUMS: Duration = Duration::from_secs(5);
 
 /// Why it does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +103,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     announce(&app, address);
 
     let background = app.engine.spawn_background();
+    let keeping_up = app.metrics.clone().map(|metrics| tokio::spawn(keep_up(metrics)));
     let reloading = tokio::spawn(reloading);
     let pumping = app
         .demo
@@ -108,12 +112,21 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     serve_until(listener, Arc::clone(&app), stop).await?;
 
     tracing::info!("stopping: what was begun is finished");
-    reloading.abort();
-    if let Some(pumping) = pumping {
-        pumping.abort();
+    for task in std::iter::once(reloading).chain(keeping_up).chain(pumping) {
+        task.abort();
     }
     background.shutdown().await;
     Ok(())
+}
+
+/// Sums up what was measured, again and again. The recorder keeps every single measurement until it is asked to, and
+/// nobody may ever ask for `/metrics`.
+pub async fn keep_up(metrics: PrometheusHandle) {
+    let mut clock = interval(BETWEEN_SUMS);
+    loop {
+        clock.tick().await;
+        metrics.run_upkeep();
+    }
 }
 
 /// Serves until `stop` is over: then nothing new is accepted, and requests that are under way are answered. A client

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use verify_core::store::EventSeq;
 use verify_testkit::ModelState;
 
 use super::Effort;
@@ -26,29 +27,14 @@ pub fn attack(effort: Effort) -> Measured<Vec<Row>> {
 }
 
 fn row(effort: Effort, targets: u64, over: &str) -> Measured<Row> {
-    let (mut scene, mut store) = (Scene::new(), ModelState::default());
-    let mut turn = 0_u64;
+    let mut attack = Attack::on(targets);
     let mut rates = Vec::new();
     for round in 0..=effort.rounds {
         let sample = timed(effort.batch, || {
-            for _ in 0..effort.batch {
-                turn += 1;
-                let target = (turn / (GUESSES_TO_A_SEND + 1)) % targets;
-                // From 250 addresses, a command every ten milliseconds.
-                let [.., last] = (turn % 250).to_be_bytes();
-                let from = IpAddr::V4(Ipv4Addr::new(198, 51, 100, last));
-                let command = match turn % (GUESSES_TO_A_SEND + 1) {
-                    0 => send(target, from),
-                    guess => check(target, &format!("{:06}", guess * 1_009 + turn % 997)),
-                };
-                scene.run(command, |changeset| store.apply_now(changeset));
-                scene.advance(Duration::from_millis(10));
-            }
+            attack.run(effort.batch);
             Ok(())
         })?;
-        // Nobody pumps the outbox here, and a store that is never swept is not what is measured.
-        store.acknowledge(verify_core::store::EventSeq(u64::MAX));
-        store.purge(scene.now);
+        attack.tidy();
         if round > 0 {
             rates.push(1e9 / sample.nanos());
         }
@@ -60,4 +46,49 @@ fn row(effort: Effort, targets: u64, over: &str) -> Measured<Row> {
         target: Target::Least(500_000.0),
         made_of: format!("{GUESSES_TO_A_SEND} guesses to a send, the pure machine and the model store"),
     })
+}
+
+/// Attackers, and the store that they meet.
+pub(super) struct Attack {
+    scene: Scene,
+    store: ModelState,
+    targets: u64,
+    turn: u64,
+}
+
+impl Attack {
+    /// On so many destinations.
+    pub(super) fn on(targets: u64) -> Self {
+        Self {
+            scene: Scene::new(),
+            store: ModelState::default(),
+            targets,
+            turn: 0,
+        }
+    }
+
+    /// The next commands, however they end.
+    pub(super) fn run(&mut self, commands: usize) {
+        for _ in 0..commands {
+            self.turn += 1;
+            let turn = self.turn;
+            let target = (turn / (GUESSES_TO_A_SEND + 1)) % self.targets;
+            // From 250 addresses, a command every ten milliseconds.
+            let [.., last] = (turn % 250).to_be_bytes();
+            let from = IpAddr::V4(Ipv4Addr::new(198, 51, 100, last));
+            let command = match turn % (GUESSES_TO_A_SEND + 1) {
+                0 => send(target, from),
+                guess => check(target, &format!("{:06}", guess * 1_009 + turn % 997)),
+            };
+            self.scene
+                .run(command, |changeset| self.store.apply_now(changeset));
+            self.scene.advance(Duration::from_millis(10));
+        }
+    }
+
+    /// Nobody pumps the outbox here, and a store that is never swept is not what is measured.
+    fn tidy(&mut self) {
+        self.store.acknowledge(EventSeq(u64::MAX));
+        self.store.purge(self.scene.now);
+    }
 }

@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use foldhash::fast::RandomState;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use verify_core::command::Command;
+use tokio::runtime::Runtime;
+use verify_core::command::{Command, SendRequest};
 use verify_core::destination::Destination;
 use verify_core::keys::{Keys, Print};
 use verify_core::outcome::Answer;
@@ -28,7 +29,7 @@ const SEEDED_BY_A_SEND: usize = 4;
 /// The HMAC that the code is.
 const CODE: usize = 1;
 /// A code that nobody was sent, but for one person in a million.
-const WRONG: &str = "000000";
+pub(super) const WRONG: &str = "000000";
 
 /// The row that everything else is read against: what reading a number costs.
 fn read_a_number(effort: Effort) -> Measured<Row> {
@@ -133,39 +134,15 @@ fn refused_send(effort: Effort) -> Measured<Row> {
 }
 
 fn refused_send_through_the_engine(effort: Effort) -> Measured<Row> {
-    let setup = |error: &dyn std::fmt::Display| BenchError::Setup(error.to_string());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| setup(&error))?;
-    let clock = ManualClock::at(BEGIN);
-    let sms = Deliverer::new(
-        PROVIDER,
-        [Channel::Sms, Channel::Call],
-        |_: DispatchRequest| async { Dispatched::Accepted { upstream: None } },
-    );
-    let engine = Engine::builder()
-        .policy(policy())
-        .keys(Keys::generate(&[7; 32]))
-        .clock(clock)
-        .store(MemStore::new().without_outbox())
-        .provider(sms)
-        .with_client_ip()
-        .build()
-        .map_err(|error| setup(&error))?;
+    let runtime = runtime()?;
+    let (engine, mut person) = engine_at_its_limit(&runtime)?;
     let (mut scene, store) = (Scene::new(), MemStore::new().without_outbox());
-    let person = crowd(&mut scene, &store)?;
-    let needs = Needs::of(&mut scene, &store, send(person, flooder()), SEEDED_BY_A_SEND);
+    let next = crowd(&mut scene, &store)?;
+    let needs = Needs::of(&mut scene, &store, send(next, flooder()), SEEDED_BY_A_SEND);
     let mut bare = Bare::new(needs, false);
-    let request = |n: u64| verify_core::command::SendRequest::to(number(n)).ip(flooder());
-    runtime.block_on(async {
-        for n in 0..BUDGET {
-            engine.send(request(n)).await.ok();
-        }
-    });
-    let (batch, mut person) = (effort.batch, person);
+    let batch = effort.batch;
     let ours = || {
-        let sends: Vec<_> = (person..).take(batch).map(request).collect();
+        let sends: Vec<_> = (person..).take(batch).map(send_request).collect();
         person += sends.len() as u64;
         timed(batch, || {
             runtime.block_on(async {
@@ -182,18 +159,55 @@ fn refused_send_through_the_engine(effort: Effort) -> Measured<Row> {
     Ok(row("refused send, async engine + memstore", needs, compared))
 }
 
+/// A runtime of this thread.
+pub(super) fn runtime() -> Measured<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| BenchError::setup(&error))
+}
+
+/// An engine whose flooder is at the end of its budget. The next person nobody sent to.
+pub(super) fn engine_at_its_limit(runtime: &Runtime) -> Measured<(Engine, u64)> {
+    let sms = Deliverer::new(
+        PROVIDER,
+        [Channel::Sms, Channel::Call],
+        |_: DispatchRequest| async { Dispatched::Accepted { upstream: None } },
+    );
+    let engine = Engine::builder()
+        .policy(policy())
+        .keys(Keys::generate(&[7; 32]))
+        .clock(ManualClock::at(BEGIN))
+        .store(MemStore::new().without_outbox())
+        .provider(sms)
+        .with_client_ip()
+        .build()
+        .map_err(|error| BenchError::setup(&error))?;
+    runtime.block_on(async {
+        for n in 0..BUDGET {
+            engine.send(send_request(n)).await.ok();
+        }
+    });
+    Ok((engine, BUDGET))
+}
+
+/// A send of the flooder to person `n`.
+pub(super) fn send_request(n: u64) -> SendRequest {
+    SendRequest::to(number(n)).ip(flooder())
+}
+
 /// Sends that an address may make.
 const BUDGET: u64 = 5;
 /// People who were sent to before anything is measured.
 const CROWD: u64 = 1_000;
 
 /// An address that has used up what it may send.
-fn flooder() -> IpAddr {
+pub(super) fn flooder() -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7))
 }
 
 /// A crowd that was sent to, and the flooder at the end of its budget. The next person nobody sent to.
-fn crowd(scene: &mut Scene, store: &MemStore) -> Measured<u64> {
+pub(super) fn crowd(scene: &mut Scene, store: &MemStore) -> Measured<u64> {
     for n in 0..CROWD {
         scene.send_to(n, |changeset| store.apply_now(changeset))?;
     }

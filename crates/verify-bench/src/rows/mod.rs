@@ -2,14 +2,19 @@
 
 mod attack;
 mod charge;
+pub mod counted;
 mod flows;
+mod gateway;
 mod growth;
 pub mod memory;
+mod start;
 
 pub use attack::attack;
 pub use charge::charge;
 pub use flows::flows;
+pub use gateway::gateway;
 pub use growth::growth;
+pub use start::start;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]

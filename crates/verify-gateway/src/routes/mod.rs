@@ -10,27 +10,25 @@ mod send;
 mod verification;
 mod webhooks;
 
-use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderName;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::app::{App, Desk, internal};
-use crate::observe::observe;
+use crate::app::{App, Desk};
+use crate::observe::Observing;
 use crate::openapi;
 use crate::problem::{Problem, ProblemCode};
 
 /// All routes over what they share.
 pub fn router(app: Arc<App>) -> Router {
     let demo = app.demo.is_some();
+    let document = openapi::Document::default();
     let documented = OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(send::send))
         .routes(routes!(check::check))
@@ -44,26 +42,39 @@ pub fn router(app: Arc<App>) -> Router {
         .routes(routes!(operator::erase))
         .routes(routes!(operator::explain))
         .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
-        .routes(routes!(docs::openapi))
-        .routes(routes!(docs::docs));
+        .merge(with(
+            health::Glance::default(),
+            OpenApiRouter::new().routes(routes!(health::readyz)),
+        ))
+        .merge(with(
+            document.clone(),
+            OpenApiRouter::new()
+                .routes(routes!(docs::openapi))
+                .routes(routes!(docs::docs)),
+        ));
     let documented = if demo {
         documented.merge(demo::documented())
     } else {
         documented
     };
-    let (router, document) = documented.split_for_parts();
+    let (router, described) = documented.split_for_parts();
+    document.describe(described);
     let router = if demo { router.merge(demo::page()) } else { router };
     router
         .merge(docs::assets())
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
-        .layer(axum::Extension(openapi::Document::new(&document)))
-        .layer(axum::Extension(health::Glance::default()))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(axum::middleware::from_fn(observe))
+        .layer(Observing::default())
         .with_state(app)
+}
+
+/// Routes that share something of their own; the others do not carry it along.
+fn with<T: Clone + Send + Sync + 'static>(
+    shared: T,
+    routes: OpenApiRouter<Arc<App>>,
+) -> OpenApiRouter<Arc<App>> {
+    routes.layer(axum::Extension(shared))
 }
 
 async fn unknown_route() -> Problem {
@@ -78,12 +89,6 @@ async fn unknown_method() -> Problem {
         ProblemCode::MethodNotAllowed,
         "this route has no such method; the header Allow lists them",
     )
-}
-
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    // The panic's own words went to the panic hook; they may hold anything, so they go no further.
-    tracing::error!("a request panicked");
-    internal().into_response()
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

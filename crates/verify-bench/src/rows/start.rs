@@ -1,0 +1,87 @@
+//! From the start of the gateway's process to its first answers.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use verify_twilio::double::{Answer, Double};
+
+use super::Effort;
+use super::flows::runtime;
+use super::gateway::{TAKEN, body};
+use crate::gateway::{Load, Programs, Serving};
+use crate::measure::{BenchError, Figure, Measured};
+use crate::report::{Row, Target};
+
+/// Starts at most.
+const MOST_STARTS: usize = 20;
+/// What is asked first.
+const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n";
+
+/// The rows, in milliseconds of the wall's time: whoever waits for a process waits for the machine too.
+///
+/// # Errors
+/// A gateway that does not start, or answers otherwise.
+pub fn start(effort: Effort, programs: &Programs) -> Measured<Vec<Row>> {
+    let runtime = runtime()?;
+    let (mut healthy, mut sent, mut busy) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..effort.rounds.min(MOST_STARTS) {
+        let began = begin(programs, &runtime)?;
+        healthy.push(millis(began.healthy));
+        sent.push(millis(began.sent));
+        busy.push(millis(began.busy));
+    }
+    let cpu = Figure::of(busy).median;
+    let row = |work: &str, figures| Row {
+        work: format!("process start to {work}"),
+        figure: Figure::of(figures),
+        unit: "ms",
+        target: Target::Most(30.0),
+        made_of: format!("the process had {cpu:.1} ms of CPU time until the end of both"),
+    };
+    Ok(vec![
+        row("a first 200 of /healthz", healthy),
+        row("the answer of a first accepted send, after that", sent),
+    ])
+}
+
+struct Began {
+    healthy: Duration,
+    sent: Duration,
+    busy: Duration,
+}
+
+fn begin(programs: &Programs, runtime: &Runtime) -> Measured<Began> {
+    let double = runtime
+        .block_on(Double::start())
+        .map_err(|error| BenchError::setup(&error))?;
+    double.then(Answer::json(201, TAKEN));
+    let mut serving = Serving::gateway(programs, &double.base_url(), "off")?;
+    let mut stream = serving.connect()?;
+    if !is_healthy(&mut stream).map_err(|error| BenchError::setup(&error))? {
+        return Err(BenchError::OtherOutcome("first request"));
+    }
+    let healthy = serving.started.elapsed();
+    let reply = Load::connect(runtime, serving.address, 1)?.ask(runtime, &body(0, true))?;
+    let sent = serving.started.elapsed();
+    match reply.status {
+        201 => Ok(Began {
+            healthy,
+            sent,
+            busy: serving.cpu()?,
+        }),
+        _ => Err(BenchError::OtherOutcome("first send")),
+    }
+}
+
+fn is_healthy(stream: &mut TcpStream) -> std::io::Result<bool> {
+    stream.write_all(HEALTH)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.starts_with("HTTP/1.1 200"))
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
