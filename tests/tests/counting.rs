@@ -298,3 +298,30 @@ fn i15_exactly_the_digits_of_a_code_or_nothing() {
     );
     approved(world.run(check(&right)).0.answer);
 }
+
+#[test]
+fn i06_a_clock_that_is_set_back_meanwhile_brings_no_guess_that_is_not_counted() {
+    for kinds in BOTH {
+        let mut world = world(kinds);
+        let pending = sent(world.run(send()).0.answer);
+        let code = code(&world);
+        for guess in [code.as_str(), &wrong(&code)] {
+            let mut world = world.clone();
+            world.now = pending.expires_at;
+            let Step::Store(counting) = world.start(check(guess)) else {
+                panic!("a check begins with a count")
+            };
+            let answer = world.store.apply_now(counting.changeset());
+            world.now = pending.expires_at - Duration::from_secs(1);
+            let mut step = counting.resume(world.now, answer);
+            let outcome = loop {
+                step = match step {
+                    Step::Done(outcome) => break outcome,
+                    step => world.perform(step),
+                };
+            };
+            assert_eq!(refused(outcome.answer).code, RefusalCode::NotFound, "{kinds:?}");
+            assert_eq!((failures(&world), world.compared), (0, 0), "{kinds:?}");
+        }
+    }
+}

@@ -343,26 +343,35 @@ impl Detail {
     }
 }
 
-/// Masks runs with five or more digits (spaces, dashes, dots and brackets between them count as part of the run) and
-/// words with an `@`; control characters become spaces.
+/// Masks runs with five or more digits (see [`breaks_up`] for what may stand between them) and words with an `@`, as it
+/// is or as it stands in an address; control characters become spaces.
 fn masked(text: &str) -> String {
     let mut out = String::new();
     for word in text
         .chars()
         .take(300)
         .collect::<String>()
-        .split([' ', '\n', '\r', '\t'])
+        .split(|c: char| c.is_whitespace() || c.is_control())
     {
         if !out.is_empty() {
             out.push(' ');
         }
-        if word.contains('@') {
+        if word.contains(['@', '\u{ff20}']) || word.contains("%40") {
             out.push_str("[mailbox]");
         } else {
-            out.extend(word.chars().filter(|c| !c.is_control()));
+            out.push_str(word);
         }
     }
     mask_digit_runs(&out)
+}
+
+/// True for what people and programs put between the digits of one number: the usual marks, every dash, and characters
+/// that nobody sees.
+fn breaks_up(c: char) -> bool {
+    matches!(
+        c,
+        '+' | ' ' | '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' | '\u{2212}'
+    ) || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 fn mask_digit_runs(text: &str) -> String {
@@ -383,7 +392,7 @@ fn mask_digit_runs(text: &str) -> String {
         if c.is_numeric() {
             run.push(c);
             digits += 1;
-        } else if matches!(c, '+' | ' ' | '-' | '.' | '(' | ')' | '/') && (!run.is_empty() || c == '+') {
+        } else if breaks_up(c) && (!run.is_empty() || c == '+') {
             run.push(c);
         } else {
             flush(&mut run, &mut digits, &mut out);
@@ -553,7 +562,16 @@ mod tests {
                 "The number +1 (202) 555-0110 is blocked",
                 "The number [number] is blocked",
             ),
+            (
+                "+1\u{a0}202\u{a0}555\u{a0}0110 and 202\u{2011}555\u{2011}0110, 202\u{2013}555\u{2013}0110",
+                "[number] and [number], [number]",
+            ),
             ("no mailbox ann@example.com here", "no mailbox [mailbox] here"),
+            (
+                "/Verifications/ann%40example.com was not found",
+                "[mailbox] was not found",
+            ),
+            ("bell\u{7}rings", "bell rings"),
             ("code 60203, 5 of 5", "code [number], 5 of 5"),
             ("try 3 of 10", "try 3 of 10"),
         ] {

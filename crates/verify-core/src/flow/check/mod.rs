@@ -43,6 +43,8 @@ pub(super) struct Check {
 #[derive(Debug, Clone)]
 pub(super) struct Count {
     check: Check,
+    /// By this instant the store decides what is pending, and with it whether the guess counts.
+    at: Timestamp,
 }
 
 /// A guess that a managed provider compares.
@@ -164,7 +166,7 @@ impl Check {
         Step::Store(StoreStep {
             changeset,
             not_after,
-            then: Box::new(StoreThen::Count(Count { check: self })),
+            then: Box::new(StoreThen::Count(Count { check: self, at: now })),
         })
     }
 
@@ -321,6 +323,9 @@ impl Check {
 impl Count {
     pub(super) fn resume(self, now: Timestamp, answer: StoreAnswer) -> Step {
         let mut check = self.check;
+        // A clock that was set back since then must not find a code pending that the store found dead: the guess would
+        // be compared and not counted.
+        let now = now.max(self.at);
         match answer {
             StoreAnswer::Applied(seen) => {
                 check.board.take(&seen.counters);
