@@ -171,7 +171,7 @@ pub fn always(world: &World, outcomes: &[Option<Outcome>]) -> Result<(), String>
 }
 
 /// What is recorded as surely not sent was not.
-fn rejected_is_true(world: &World) -> Result<(), String> {
+pub fn rejected_is_true(world: &World) -> Result<(), String> {
     let entries = record(world).map_or(Vec::new(), |(_, record)| record.entries);
     let mut deliveries = entries.iter().flat_map(|entry| &entry.deliveries);
     let sent = |id: &[u8; 16]| world.sent.iter().any(|sent| sent.dispatch_id == *id);

@@ -45,7 +45,7 @@ pub struct Scenario {
     jumps: Vec<u64>,
     tests: Budget,
     large: Budget,
-    /// More than one approval is right: those of one idempotency key are the same.
+    /// False where more than one approval, or more than one dispatch for a charge, is right.
     always: bool,
     holds: Invariant,
     at_end: Invariant,

@@ -10,7 +10,7 @@ use verify_core::vocabulary::Channel;
 use verify_testkit::explore::{Delivered, Kinds, World};
 
 use super::{Finding, Scenario, finding, sent_once, tick};
-use crate::{TO, check, code, send};
+use crate::{TO, check, code, rejected_is_true, send};
 
 pub(super) fn send_send(kinds: Kinds) -> Scenario {
     let world = World::new(PolicySet::default(), kinds);
@@ -101,6 +101,7 @@ pub(super) fn failover(kinds: Kinds) -> Scenario {
             world.sent.iter().all(|sent| sent.provider == "second"),
             "i51: through whom",
         )?;
+        rejected_is_true(world)?;
         one_message_inside_the_gap(world)
     })
 }

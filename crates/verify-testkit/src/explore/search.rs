@@ -1,13 +1,13 @@
 //! The search: every order of the steps of several flows, with a crash, a fault or a jump of time anywhere.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
 use verify_core::command::{Command, Report, ReportRequest};
 use verify_core::flow::Step;
-use verify_core::outcome::Outcome;
+use verify_core::outcome::{Answer, Outcome};
 use verify_core::vocabulary::ServiceId;
 
 use super::digest::digest;
@@ -81,6 +81,8 @@ pub struct Explored {
     pub ends: usize,
     /// What stored records went through.
     pub transitions: Transitions,
+    /// What flows were answered, each with the place of its flow.
+    pub answers: BTreeSet<(usize, &'static str)>,
 }
 
 /// A state in which something does not hold.
@@ -245,6 +247,10 @@ impl Search<'_> {
             };
             let over = state.is_over();
             explored.ends += usize::from(over);
+            let answered =
+                |(flow, outcome): (usize, &Option<Outcome>)| Some((flow, word(&outcome.as_ref()?.answer)));
+            let answers = state.outcomes.iter().enumerate().filter_map(answered);
+            explored.answers.extend(answers);
             self.holds(&state, over).map_err(|what| found(what, &trail))?;
             if matches!(order, Order::Wide(most) if depth >= most) {
                 continue;
@@ -425,6 +431,24 @@ impl State {
         if let Some(place) = self.flows.get_mut(index) {
             *place = Rc::new(flow);
         }
+    }
+}
+
+fn word(answer: &Answer) -> &'static str {
+    match answer {
+        Answer::Sent(_) => "sent",
+        Answer::Repeated(_) => "repeated",
+        Answer::Approved(_) => "approved",
+        Answer::WrongCode(_) => "wrong code",
+        Answer::Status(_) => "status",
+        Answer::Canceled(_) => "canceled",
+        Answer::Reported { .. } => "reported",
+        Answer::Ticked { .. } => "ticked",
+        Answer::Redeemed(_) => "redeemed",
+        Answer::Unlocked => "unlocked",
+        Answer::Erased { .. } => "erased",
+        Answer::Refused(_) => "refused",
+        Answer::Fault(_) => "fault",
     }
 }
 
