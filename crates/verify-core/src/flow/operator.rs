@@ -74,10 +74,9 @@ pub(super) fn unlock(mut ctx: Context, request: &PersonRequest, now: Timestamp) 
     let mut changeset = ctx.changeset(now, Standing::Known);
     changeset.resets = Standing::ALL
         .iter()
-        .flat_map(|standing| lockout_keys(&who, *standing))
-        .map(|(_, key)| key)
+        .flat_map(|standing| lockout_keys(&ctx, &who, *standing))
         .collect();
-    changeset.reads = notes.keys().to_vec();
+    changeset.reads = notes.keys().copied().collect();
     let event = event(&ctx, &who, EventKind::Unlocked, now);
     changeset.events.push(event.clone());
     let not_after = ctx.not_after;
@@ -140,7 +139,7 @@ pub(super) fn erase(mut ctx: Context, request: &PersonRequest, now: Timestamp) -
 impl EraseLook {
     fn look(self, now: Timestamp) -> Step {
         let mut changeset = self.ctx.changeset(now, Standing::Known);
-        changeset.reads = self.place.keys().to_vec();
+        changeset.reads = self.place.keys().copied().collect();
         let not_after = self.ctx.not_after;
         Step::Store(StoreStep {
             changeset,
