@@ -54,7 +54,7 @@ impl Broken {
         }
         if self == Self::IgnoresExpectations {
             for change in &mut asked.records {
-                let row = state.records().get(&(changeset.service.clone(), change.key));
+                let row = state.records().get(&changeset.service, &change.key);
                 change.expect = row.map_or(Expect::Absent, |row| Expect::At(row.version));
             }
         }
