@@ -191,7 +191,7 @@ fn i11_everything_transient_expires_and_nothing_before_its_effect() {
                 "{kept:?}"
             );
         }
-        for ((_, key), row) in world.store.records() {
+        for ((_, key), row) in world.store.records().iter() {
             let Lifetime::Until(until) = row.lifetime else {
                 panic!("{key:?} is durable")
             };

@@ -557,7 +557,10 @@ impl Notes {
 
 /// The version of the format, and the body behind it.
 fn encoded(body: &impl Serialize) -> Result<Vec<u8>, StoreFault> {
-    postcard::to_extend(body, vec![FORMAT]).map_err(|_| StoreFault::Corrupt)
+    // Room for a verification or two: a list that grows byte by byte is moved half a dozen times.
+    let mut bytes = Vec::with_capacity(256);
+    bytes.push(FORMAT);
+    postcard::to_extend(body, bytes).map_err(|_| StoreFault::Corrupt)
 }
 
 /// The body, when the version is this one.

@@ -8,11 +8,11 @@ use verify_core::store::Room;
 /// percent of the whole are still free. Stores of less than some thousand entries have one shard and are exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
-    /// States of limits and lockouts. One takes about 200 bytes, at most 600.
+    /// States of limits and lockouts. One takes about 80 bytes, at most 400.
     pub counters: usize,
-    /// Records. One takes about 200 bytes and its contents, which the core bounds.
+    /// Records. One takes about 120 bytes and its contents, which the core bounds.
     pub records: usize,
-    /// Claims. One takes about 100 bytes and its value.
+    /// Claims. One takes about 60 bytes and its value.
     pub claims: usize,
     /// Events that nobody acknowledged yet. One takes about 300 bytes.
     pub events: usize,
@@ -86,7 +86,7 @@ pub(crate) struct ShardCaps {
 /// the more of the whole is still free when the first one is full.
 const FEWEST_IN_A_SHARD: usize = 1_024;
 /// More shards than any machine has cores to contend for them.
-const MOST_SHARDS: usize = 256;
+pub(crate) const MOST_SHARDS: usize = 256;
 
 impl Capacity {
     /// How many shards it is divided over: a power of two.

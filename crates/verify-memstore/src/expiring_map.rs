@@ -1,12 +1,13 @@
 //! A map by service and key whose outlived entries go away a few at a time.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-use indexmap::map::raw_entry_v1::{RawEntryApiV1, RawEntryMut};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Place;
 use verify_core::time::Timestamp;
-use verify_core::vocabulary::ServiceId;
+
+use crate::services::ServiceNumber;
 
 /// Something that ends by itself.
 pub(crate) trait Transient {
@@ -14,55 +15,56 @@ pub(crate) trait Transient {
     fn is_outlived(&self, at: Timestamp) -> bool;
 }
 
-/// A key of one service.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Scoped<K> {
-    pub(crate) service: ServiceId,
+/// A key of one service with its hash.
+#[derive(Clone, Copy)]
+pub(crate) struct Hashed<K> {
+    pub(crate) service: ServiceNumber,
     pub(crate) key: K,
-}
-
-/// The same, borrowed, with its hash: computed once, it finds the shard and the entry.
-///
-/// All maps that are asked with it have the same hasher, as [`Scoped`] hashes like [`Self::hash`] says.
-pub(crate) struct Hashed<'a, K> {
-    pub(crate) service: &'a ServiceId,
-    pub(crate) key: &'a K,
     pub(crate) hash: u64,
 }
 
-impl<'a, K: Eq + Hash> Hashed<'a, K> {
-    pub(crate) fn new(hasher: &RandomState, service: &'a ServiceId, key: &'a K) -> Self {
-        Self {
-            service,
-            key,
-            hash: hasher.hash_one((service, key)),
-        }
+impl<K: Copy + Eq + Hash> Hashed<K> {
+    /// `hash` is the key's own, by the hasher that all maps of a store have.
+    pub(crate) fn new(service: ServiceNumber, key: K, hash: u64) -> Self {
+        let hash = hash_in(service, hash);
+        Self { service, key, hash }
     }
 
-    fn is(&self, owned: &Scoped<K>) -> bool {
-        *self.key == owned.key && *self.service == owned.service
+    fn is<V>(&self, entry: &Entry<K, V>) -> bool {
+        self.key == entry.key && self.service == entry.service
     }
 }
 
-impl<K: Hash> Hash for Scoped<K> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.service, &self.key).hash(state);
-    }
+/// The hash of a key in a service. A key is a fingerprint, which no two services share, so what it adds is for the
+/// exception.
+fn hash_in(service: ServiceNumber, hash: u64) -> u64 {
+    hash ^ u64::from(service.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// The map. Its entries lie in one array, so that a cursor can walk them in turns.
+/// A key and its value.
+pub(crate) struct Entry<K, V> {
+    pub(crate) service: ServiceNumber,
+    pub(crate) key: K,
+    pub(crate) value: V,
+}
+
+/// The map. Its entries lie in one array, so that a cursor can walk them in turns; a table finds them by their hash.
 pub(crate) struct ExpiringMap<K, V> {
-    entries: IndexMap<Scoped<K>, V, RandomState>,
+    entries: Vec<Entry<K, V>>,
+    table: HashTable<u32>,
+    hasher: RandomState,
     cursor: usize,
 }
 
 /// An array that is full grows by this part of itself, not to the double: memory is what a flood is after.
 const GROWTH: usize = 8;
 
-impl<K: Eq + Hash, V: Transient> ExpiringMap<K, V> {
+impl<K: Copy + Eq + Hash, V: Transient> ExpiringMap<K, V> {
     pub(crate) fn new(hasher: RandomState) -> Self {
         Self {
-            entries: IndexMap::with_hasher(hasher),
+            entries: Vec::new(),
+            table: HashTable::new(),
+            hasher,
             cursor: 0,
         }
     }
@@ -72,66 +74,80 @@ impl<K: Eq + Hash, V: Transient> ExpiringMap<K, V> {
     }
 
     /// What is there, outlived or not.
-    pub(crate) fn get(&self, key: &Hashed<'_, K>) -> Option<&V> {
-        let entry = self
-            .entries
-            .raw_entry_v1()
-            .from_hash(key.hash, |owned| key.is(owned));
-        entry.map(|(_, value)| value)
+    pub(crate) fn get(&self, key: &Hashed<K>) -> Option<&V> {
+        let is = |index: &u32| self.entry(*index).is_some_and(|entry| key.is(entry));
+        let index = self.table.find(key.hash, is)?;
+        self.entry(*index).map(|entry| &entry.value)
     }
 
     /// The entry with this hash, outlived or not.
-    pub(crate) fn of_hash(&self, hash: u64) -> Option<(&Scoped<K>, &V)> {
-        let hasher = self.entries.hasher();
-        let entry = self.entries.raw_entry_v1();
-        entry.from_hash(hash, |owned| hasher.hash_one(owned) == hash)
+    pub(crate) fn of_hash(&self, hash: u64) -> Option<&Entry<K, V>> {
+        let is = |index: &u32| {
+            self.entry(*index)
+                .is_some_and(|entry| self.hash_of(entry) == hash)
+        };
+        self.entry(*self.table.find(hash, is)?)
     }
 
     /// Puts a value and returns the one before it.
-    pub(crate) fn put(&mut self, key: &Hashed<'_, K>, value: V) -> Option<V>
-    where
-        K: Clone,
-    {
-        if self.entries.len() == self.entries.capacity() {
-            self.entries.reserve_exact(self.entries.len() / GROWTH + 1);
-        }
-        let entry = self.entries.raw_entry_mut_v1();
-        match entry.from_hash(key.hash, |owned| key.is(owned)) {
-            RawEntryMut::Occupied(mut there) => Some(there.insert(value)),
-            RawEntryMut::Vacant(room) => {
-                let scoped = Scoped {
-                    service: key.service.clone(),
-                    key: key.key.clone(),
-                };
-                room.insert_hashed_nocheck(key.hash, scoped, value);
-                None
+    pub(crate) fn put(&mut self, key: &Hashed<K>, value: V) -> Option<V> {
+        let Self {
+            entries,
+            table,
+            hasher,
+            ..
+        } = self;
+        let at = |index: u32| entries.get(index as usize);
+        let is = |index: &u32| at(*index).is_some_and(|entry| key.is(entry));
+        let hash_at =
+            |index: &u32| at(*index).map_or(0, |entry| hash_in(entry.service, hasher.hash_one(entry.key)));
+        // Entries are counted in 32 bits: a shard would need hundreds of gigabytes to run out of them.
+        let next = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        match table.entry(key.hash, is, hash_at) {
+            Place::Occupied(there) => {
+                let entry = entries.get_mut(*there.get() as usize)?;
+                return Some(std::mem::replace(&mut entry.value, value));
             }
+            Place::Vacant(room) => room.insert(next),
+        };
+        if entries.len() == entries.capacity() {
+            entries.reserve_exact(entries.len() / GROWTH + 1);
         }
+        entries.push(Entry {
+            service: key.service,
+            key: key.key,
+            value,
+        });
+        None
     }
 
-    pub(crate) fn remove(&mut self, key: &Hashed<'_, K>) -> Option<V> {
-        let entry = self.entries.raw_entry_mut_v1();
-        match entry.from_hash(key.hash, |owned| key.is(owned)) {
-            RawEntryMut::Occupied(there) => Some(there.swap_remove()),
-            RawEntryMut::Vacant(_) => None,
-        }
+    pub(crate) fn remove(&mut self, key: &Hashed<K>) -> Option<V> {
+        let entries = &self.entries;
+        let is = |index: &u32| entries.get(*index as usize).is_some_and(|entry| key.is(entry));
+        let (index, _) = self.table.find_entry(key.hash, is).ok()?.remove();
+        Some(self.swap_remove(index as usize).value)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Scoped<K>, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry<K, V>> {
         self.entries.iter()
     }
 
-    /// Looks at the next `most` entries in turn and drops the outlived ones, telling `dropped` the hash
-    /// and value of each.
-    pub(crate) fn sweep(&mut self, at: Timestamp, most: usize, mut dropped: impl FnMut(u64, V)) {
+    /// Looks at the next `most` entries in turn and drops the outlived ones, telling `dropped` each with
+    /// its hash.
+    pub(crate) fn sweep(&mut self, at: Timestamp, most: usize, mut dropped: impl FnMut(u64, Entry<K, V>)) {
         for _ in 0..most.min(self.entries.len()) {
             if self.cursor >= self.entries.len() {
                 self.cursor = 0;
             }
-            match self.entries.get_index(self.cursor) {
-                Some((_, value)) if value.is_outlived(at) => {
-                    if let Some((key, value)) = self.entries.swap_remove_index(self.cursor) {
-                        dropped(self.entries.hasher().hash_one(&key), value);
+            match self.entries.get(self.cursor) {
+                Some(entry) if entry.value.is_outlived(at) => {
+                    let hash = self.hash_of(entry);
+                    if let Ok(place) = self
+                        .table
+                        .find_entry(hash, |index| *index as usize == self.cursor)
+                    {
+                        place.remove();
+                        dropped(hash, self.swap_remove(self.cursor));
                     }
                 }
                 Some(_) => self.cursor += 1,
@@ -139,10 +155,36 @@ impl<K: Eq + Hash, V: Transient> ExpiringMap<K, V> {
             }
         }
     }
+
+    /// Takes out an entry that the table does not name any more; the last one takes its place.
+    fn swap_remove(&mut self, index: usize) -> Entry<K, V> {
+        let last = self.entries.len() - 1;
+        if index != last
+            && let Some(entry) = self.entries.get(last)
+        {
+            let hash = self.hash_of(entry);
+            if let Some(moved) = self.table.find_mut(hash, |place| *place as usize == last) {
+                *moved = u32::try_from(index).unwrap_or(u32::MAX);
+            }
+        }
+        self.entries.swap_remove(index)
+    }
+
+    fn entry(&self, index: u32) -> Option<&Entry<K, V>> {
+        self.entries.get(index as usize)
+    }
+
+    fn hash_of(&self, entry: &Entry<K, V>) -> u64 {
+        hash_in(entry.service, self.hasher.hash_one(entry.key))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     impl Transient for u64 {
@@ -151,22 +193,27 @@ mod tests {
         }
     }
 
+    const OURS: ServiceNumber = ServiceNumber(0);
+
     fn filled(count: u64) -> ExpiringMap<u64, u64> {
         let mut map = ExpiringMap::new(RandomState::default());
         for number in 0..count {
-            put(&mut map, &ServiceId::default(), number, number);
+            put(&mut map, OURS, number, number);
         }
         map
     }
 
-    fn put(map: &mut ExpiringMap<u64, u64>, service: &ServiceId, key: u64, value: u64) -> Option<u64> {
-        let hasher = map.entries.hasher().clone();
-        map.put(&Hashed::new(&hasher, service, &key), value)
+    fn put(map: &mut ExpiringMap<u64, u64>, service: ServiceNumber, key: u64, value: u64) -> Option<u64> {
+        let hashed = key_of(map, service, key);
+        map.put(&hashed, value)
     }
 
-    fn get(map: &ExpiringMap<u64, u64>, service: &ServiceId, key: u64) -> Option<u64> {
-        map.get(&Hashed::new(map.entries.hasher(), service, &key))
-            .copied()
+    fn key_of(map: &ExpiringMap<u64, u64>, service: ServiceNumber, key: u64) -> Hashed<u64> {
+        Hashed::new(service, key, map.hasher.hash_one(key))
+    }
+
+    fn get(map: &ExpiringMap<u64, u64>, service: ServiceNumber, key: u64) -> Option<u64> {
+        map.get(&key_of(map, service, key)).copied()
     }
 
     #[test]
@@ -177,24 +224,60 @@ mod tests {
             map.sweep(Timestamp::from_millis(49), 3, |_, _| dropped += 1);
         }
         assert_eq!((dropped, map.len()), (50, 50));
-        assert!((50..100).all(|number| get(&map, &ServiceId::default(), number).is_some()));
+        assert!((50..100).all(|number| get(&map, OURS, number).is_some()));
     }
 
     #[test]
     fn services_are_apart() {
         let mut map = filled(1);
-        let other = ServiceId::new("other").unwrap();
-        assert_eq!(get(&map, &other, 0), None);
-        assert_eq!(put(&mut map, &other, 0, 7), None);
-        let hasher = map.entries.hasher().clone();
-        let ours = ServiceId::default();
-        assert_eq!(map.remove(&Hashed::new(&hasher, &ours, &0)), Some(0));
-        assert_eq!(get(&map, &other, 0), Some(7));
-        assert_eq!(get(&map, &ours, 0), None);
+        let other = ServiceNumber(1);
+        assert_eq!(get(&map, other, 0), None);
+        assert_eq!(put(&mut map, other, 0, 7), None);
+        let hashed = key_of(&map, OURS, 0);
+        assert_eq!(map.remove(&hashed), Some(0));
+        assert_eq!(get(&map, other, 0), Some(7));
+        assert_eq!(get(&map, OURS, 0), None);
     }
 
     #[test]
     fn a_sweep_of_an_empty_map_ends() {
         filled(0).sweep(Timestamp::MAX, 10, |_, _| panic!("nothing to drop"));
+    }
+
+    proptest! {
+        #[test]
+        fn it_holds_what_an_ordered_map_holds(
+            turns in proptest::collection::vec((0_u8..4, 0_u64..40, 0_u64..100), 0..400),
+        ) {
+            let (mut map, mut model) = (filled(0), BTreeMap::new());
+            for (turn, key, value) in turns {
+                let hashed = key_of(&map, OURS, key);
+                match turn {
+                    0 | 1 => prop_assert_eq!(map.put(&hashed, value), model.insert(key, value)),
+                    2 => prop_assert_eq!(map.remove(&hashed), model.remove(&key)),
+                    _ => {
+                        let (mut dropped, before) = (0, model.len());
+                        map.sweep(Timestamp::from_millis(value), 5, |_, _| dropped += 1);
+                        model.retain(|key, kept| *kept > value || get(&map, OURS, *key).is_some());
+                        prop_assert_eq!(before - model.len(), dropped);
+                    }
+                }
+                prop_assert_eq!(map.len(), model.len());
+                for key in 0..40 {
+                    prop_assert_eq!(get(&map, OURS, key), model.get(&key).copied());
+                    let hashed = key_of(&map, OURS, key);
+                    let found = map.of_hash(hashed.hash).map(|entry| entry.value);
+                    prop_assert_eq!(found, model.get(&key).copied());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_takes_no_more_than_its_parts() {
+        use crate::kept::{KeptCounter, KeptRow};
+        use verify_core::store::{CounterKey, RecordKey};
+        assert_eq!(size_of::<Entry<CounterKey, KeptCounter>>(), 64);
+        assert_eq!(size_of::<Entry<RecordKey, KeptRow>>(), 72);
     }
 }

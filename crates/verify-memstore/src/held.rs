@@ -1,17 +1,21 @@
 //! The shards that a changeset touches, all locked: what it is decided on and written to.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 use verify_core::limit::Counter;
-use verify_core::store::{Changeset, Claim, ClaimKey, CounterKey, Evaluation, RecordKey, Room, Row, View};
+use verify_core::store::{
+    Changeset, Claim, ClaimKey, CounterKey, Evaluation, RecordKey, Room, Row, Seen, View,
+};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
-use crate::capacity::ShardCaps;
+use crate::capacity::{MOST_SHARDS, ShardCaps};
 use crate::expiring_map::{Hashed, Transient};
-use crate::shard::{KeptCounter, KeptRow, Newcomers, Shard};
+use crate::kept::{KeptCounter, KeptRow};
+use crate::services::ServiceNumber;
+use crate::shard::{Newcomers, Shard};
 
 /// Where a key lives.
 pub(crate) struct Placement {
@@ -32,52 +36,80 @@ impl Placement {
         self.hasher.clone()
     }
 
-    fn of<K: Eq + Hash>(&self, service: &ServiceId, key: &K) -> usize {
-        self.shard_of(&Hashed::new(&self.hasher, service, key))
+    fn of<K: Hash>(&self, key: &K) -> usize {
+        self.of_hash(self.hasher.hash_one(key))
     }
 
     /// By bits that a map inside a shard does not place an entry by.
-    fn shard_of<K>(&self, key: &Hashed<'_, K>) -> usize {
+    fn of_hash(&self, hash: u64) -> usize {
         // The mask keeps less than 32 bits of it, so nothing is lost in a narrow usize.
-        (key.hash >> 32) as usize & (self.shards - 1)
+        (hash >> 32) as usize & (self.shards - 1)
     }
 
-    /// The shards of all that a changeset names, in the order in which they are locked.
-    fn touched(&self, changeset: &Changeset) -> Vec<usize> {
-        let service = &changeset.service;
-        let mut shards = Vec::with_capacity(
-            2 * changeset.takebacks.len()
-                + changeset.resets.len()
-                + 2 * changeset.charges.len()
-                + changeset.records.len()
-                + changeset.reads.len()
-                + changeset.claims.len()
-                + changeset.unclaim.len(),
-        );
-        shards.extend(
-            changeset
-                .takebacks
-                .iter()
-                .flat_map(|takeback| [self.of(service, &takeback.key), self.of(service, &takeback.once)]),
-        );
-        shards.extend(changeset.resets.iter().map(|key| self.of(service, key)));
-        for charge in &changeset.charges {
-            shards.push(self.of(service, &charge.key));
-            shards.extend(charge.when_live.iter().map(|key| self.of(service, key)));
+    /// The shards of all that a changeset names.
+    fn touched(&self, changeset: &Changeset) -> ShardSet {
+        let mut shards = ShardSet::default();
+        for takeback in &changeset.takebacks {
+            shards.add(self.of(&takeback.key));
+            shards.add(self.of(&takeback.once));
         }
-        shards.extend(
-            changeset
-                .records
-                .iter()
-                .map(|change| self.of(service, &change.key)),
-        );
-        shards.extend(changeset.reads.iter().map(|key| self.of(service, key)));
-        shards.extend(changeset.claims.iter().map(|claim| self.of(service, &claim.key)));
-        shards.extend(changeset.unclaim.iter().map(|key| self.of(service, key)));
-        shards.sort_unstable();
-        shards.dedup();
+        for charge in &changeset.charges {
+            shards.add(self.of(&charge.key));
+            for key in &charge.when_live {
+                shards.add(self.of(key));
+            }
+        }
+        for key in &changeset.resets {
+            shards.add(self.of(key));
+        }
+        for change in &changeset.records {
+            shards.add(self.of(&change.key));
+        }
+        for key in &changeset.reads {
+            shards.add(self.of(key));
+        }
+        let claims = changeset.claims.iter().map(|claim| &claim.key);
+        for key in claims.chain(&changeset.unclaim) {
+            shards.add(self.of(key));
+        }
         shards
     }
+}
+
+/// Numbers of shards, a bit each.
+#[derive(Default)]
+struct ShardSet([u64; MOST_SHARDS / 64]);
+
+impl ShardSet {
+    fn add(&mut self, shard: usize) {
+        if let Some(word) = self.0.get_mut(shard / 64) {
+            *word |= 1 << (shard % 64);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// In their order.
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().flat_map(|(at, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let lowest = rest.trailing_zeros();
+                rest &= rest.checked_sub(1)?;
+                Some(at * 64 + lowest as usize)
+            })
+        })
+    }
+}
+
+/// A shard that is locked.
+struct Locked<'a> {
+    index: usize,
+    shard: MutexGuard<'a, Shard>,
+    /// What the shard calls the changeset's service, as it is decided; `None`: it holds nothing of it.
+    service: Option<ServiceNumber>,
 }
 
 /// Locks on all shards that a changeset touches.
@@ -85,7 +117,7 @@ pub(crate) struct Held<'a> {
     placement: &'a Placement,
     service: &'a ServiceId,
     at: Timestamp,
-    guards: Vec<(usize, MutexGuard<'a, Shard>)>,
+    locked: Vec<Locked<'a>>,
 }
 
 impl<'a> Held<'a> {
@@ -96,15 +128,21 @@ impl<'a> Held<'a> {
         changeset: &'a Changeset,
     ) -> Self {
         let touched = placement.touched(changeset);
-        let guards = touched
-            .into_iter()
-            .filter_map(|index| Some((index, shards.get(index)?.lock())))
-            .collect();
+        let mut locked = Vec::with_capacity(touched.len());
+        locked.extend(touched.iter().filter_map(|index| {
+            let shard = shards.get(index)?.lock();
+            let service = shard.services.number(&changeset.service);
+            Some(Locked {
+                index,
+                shard,
+                service,
+            })
+        }));
         Self {
             placement,
             service: &changeset.service,
             at: changeset.at,
-            guards,
+            locked,
         }
     }
 
@@ -117,45 +155,54 @@ impl<'a> Held<'a> {
             claims: decided.claims.len(),
         };
         if self
-            .guards
+            .locked
             .iter()
-            .all(|(_, shard)| shard.has_room(caps, room, most))
+            .all(|locked| locked.shard.has_room(caps, room, most))
         {
             return true;
         }
         let short: Vec<usize> = self.shards_without_room(caps, room, decided);
-        for (index, shard) in &mut self.guards {
-            if short.contains(index) {
-                shard.purge(self.at);
+        for locked in &mut self.locked {
+            if short.contains(&locked.index) {
+                locked.shard.purge(self.at);
             }
         }
         short.is_empty() || self.shards_without_room(caps, room, decided).is_empty()
     }
 
     /// Writes what was decided.
-    pub(crate) fn write(&mut self, decided: Evaluation) -> verify_core::store::Seen {
-        let (service, at) = (self.service, self.at);
+    pub(crate) fn write(&mut self, decided: Evaluation) -> Seen {
+        let at = self.at;
         for (key, state, expires_at) in decided.counters {
-            let key = Hashed::new(&self.placement.hasher, service, &key);
-            if let Some(shard) = self.shard_mut(&key) {
-                shard.put_counter(&key, KeptCounter { state, expires_at }, at);
+            if let Some((shard, key)) = self.place(key) {
+                shard.put_counter(&key, KeptCounter::new(state, expires_at), at);
             }
         }
         for (key, row) in decided.records {
-            let key = Hashed::new(&self.placement.hasher, service, &key);
-            if let Some(shard) = self.shard_mut(&key) {
-                match row {
-                    Some(row) => shard.put_record(&key, row, at),
-                    None => shard.delete_record(&key),
+            match row {
+                Some(row) => {
+                    if let Some((shard, key)) = self.place(key) {
+                        shard.put_record(&key, row, at);
+                    }
+                }
+                None => {
+                    if let Some((shard, key)) = self.find_mut(key) {
+                        shard.delete_record(&key);
+                    }
                 }
             }
         }
         for (key, claim) in decided.claims {
-            let key = Hashed::new(&self.placement.hasher, service, &key);
-            if let Some(shard) = self.shard_mut(&key) {
-                match claim {
-                    Some(claim) => shard.put_claim(&key, claim, at),
-                    None => drop(shard.claims.remove(&key)),
+            match claim {
+                Some(claim) => {
+                    if let Some((shard, key)) = self.place(key) {
+                        shard.put_claim(&key, claim.into(), at);
+                    }
+                }
+                None => {
+                    if let Some((shard, key)) = self.find_mut(key) {
+                        shard.delete_claim(&key);
+                    }
                 }
             }
         }
@@ -163,86 +210,95 @@ impl<'a> Held<'a> {
     }
 
     fn shards_without_room(&self, caps: &ShardCaps, room: Room, decided: &Evaluation) -> Vec<usize> {
-        let mut new: Vec<Newcomers> = vec![Newcomers::default(); self.guards.len()];
-        let mut count = |position: Option<usize>, add: fn(&mut Newcomers)| {
-            if let Some(newcomers) = position.and_then(|position| new.get_mut(position)) {
+        let mut new: Vec<Newcomers> = vec![Newcomers::default(); self.locked.len()];
+        let mut count = |position: Option<(usize, u64)>, add: fn(&mut Newcomers)| {
+            if let Some(newcomers) = position.and_then(|(position, _)| new.get_mut(position)) {
                 add(newcomers);
             }
         };
         for (key, _, _) in &decided.counters {
-            let key = self.hashed(key);
-            if self
-                .shard(&key)
-                .is_some_and(|shard| shard.counters.get(&key).is_none())
-            {
-                count(self.position(&key), |new| new.counters += 1);
+            let there = self.find(key).and_then(|(shard, key)| shard.counters.get(&key));
+            if there.is_none() {
+                count(self.position(key), |new| new.counters += 1);
             }
         }
         for (key, _) in decided.records.iter().filter(|(_, row)| row.is_some()) {
-            let key = self.hashed(key);
-            if self
-                .shard(&key)
-                .is_some_and(|shard| shard.records.get(&key).is_none())
-            {
-                count(self.position(&key), |new| new.records += 1);
+            let there = self.find(key).and_then(|(shard, key)| shard.records.get(&key));
+            if there.is_none() {
+                count(self.position(key), |new| new.records += 1);
             }
         }
         for (key, _) in decided.claims.iter().filter(|(_, claim)| claim.is_some()) {
-            let key = self.hashed(key);
-            if self
-                .shard(&key)
-                .is_some_and(|shard| shard.claims.get(&key).is_none())
-            {
-                count(self.position(&key), |new| new.claims += 1);
+            let there = self.find(key).and_then(|(shard, key)| shard.claims.get(&key));
+            if there.is_none() {
+                count(self.position(key), |new| new.claims += 1);
             }
         }
         let full = self
-            .guards
+            .locked
             .iter()
             .zip(new)
-            .filter(|((_, shard), new)| !shard.has_room(caps, room, *new));
-        full.map(|((index, _), _)| *index).collect()
+            .filter(|(locked, new)| !locked.shard.has_room(caps, room, *new));
+        full.map(|(locked, _)| locked.index).collect()
     }
 
-    fn hashed<'k, K: Eq + Hash>(&'k self, key: &'k K) -> Hashed<'k, K> {
-        Hashed::new(&self.placement.hasher, self.service, key)
+    /// Where a key's shard is among the locked ones, and the key's hash.
+    fn position<K: Hash>(&self, key: &K) -> Option<(usize, u64)> {
+        let hash = self.placement.hasher.hash_one(key);
+        let index = self.placement.of_hash(hash);
+        let position = self.locked.binary_search_by_key(&index, |locked| locked.index);
+        Some((position.ok()?, hash))
     }
 
-    fn position<K>(&self, key: &Hashed<'_, K>) -> Option<usize> {
-        let index = self.placement.shard_of(key);
-        self.guards.binary_search_by_key(&index, |(held, _)| *held).ok()
+    /// The shard of a key, and the key as that shard knows it; `None` when the shard has nothing of the service.
+    fn find<K: Copy + Eq + Hash>(&self, key: &K) -> Option<(&Shard, Hashed<K>)> {
+        let (position, hash) = self.position(key)?;
+        let locked = self.locked.get(position)?;
+        Some((&locked.shard, Hashed::new(locked.service?, *key, hash)))
     }
 
-    fn shard<K>(&self, key: &Hashed<'_, K>) -> Option<&Shard> {
-        self.guards.get(self.position(key)?).map(|(_, guard)| &**guard)
+    /// The same, to delete.
+    fn find_mut<K: Copy + Eq + Hash>(&mut self, key: K) -> Option<(&mut Shard, Hashed<K>)> {
+        let (position, hash) = self.position(&key)?;
+        let shard = &mut *self.locked.get_mut(position)?.shard;
+        let service = shard.services.number(self.service)?;
+        Some((shard, Hashed::new(service, key, hash)))
     }
 
-    fn shard_mut<K>(&mut self, key: &Hashed<'_, K>) -> Option<&mut Shard> {
-        let position = self.position(key)?;
-        self.guards.get_mut(position).map(|(_, guard)| &mut **guard)
+    /// The same, to put something there.
+    fn place<K: Copy + Eq + Hash>(&mut self, key: K) -> Option<(&mut Shard, Hashed<K>)> {
+        let (position, hash) = self.position(&key)?;
+        let shard = &mut *self.locked.get_mut(position)?.shard;
+        let service = shard.services.numbered(self.service);
+        Some((shard, Hashed::new(service, key, hash)))
     }
 }
 
 /// Every key that a changeset names is in a held shard, so a key that is not found is not there.
 impl View for Held<'_> {
     fn counter(&self, key: &CounterKey) -> Option<Counter> {
-        let hashed = self.hashed(key);
-        let kept = self.shard(&hashed)?.counters.get(&hashed)?;
-        (!kept.is_outlived(self.at)).then(|| kept.state.clone())
+        let (shard, key) = self.find(key)?;
+        let kept = shard.counters.get(&key)?;
+        (!kept.is_outlived(self.at)).then(|| kept.state())
     }
 
     fn record(&self, key: &RecordKey) -> Option<Row> {
-        let hashed = self.hashed(key);
-        self.shard(&hashed)?.records.get(&hashed).map(KeptRow::row)
+        let (shard, key) = self.find(key)?;
+        shard.records.get(&key).map(KeptRow::row)
     }
 
     fn claim(&self, key: &ClaimKey) -> Option<Claim> {
-        let hashed = self.hashed(key);
-        let kept = self.shard(&hashed)?.claims.get(&hashed)?;
+        let (shard, hashed) = self.find(key)?;
+        let kept = shard.claims.get(&hashed)?;
         Some(Claim {
             key: *key,
-            value: kept.value.clone(),
+            value: kept.value.to_vec(),
             expires_at: kept.expires_at,
         })
+    }
+
+    fn is_live(&self, key: &RecordKey, now: Timestamp) -> bool {
+        let record = self.find(key).and_then(|(shard, key)| shard.records.get(&key));
+        record.is_some_and(|row| row.is_live(now))
     }
 }

@@ -18,7 +18,9 @@
 mod capacity;
 mod expiring_map;
 mod held;
+mod kept;
 mod outbox;
+mod services;
 mod shard;
 mod store;
 

@@ -113,14 +113,17 @@ impl MemStore {
         let mut out = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            for (scoped, kept) in shard.counters.iter() {
-                out = postcard::to_extend(&(&scoped.service, scoped.key, &kept.state, kept.expires_at), out)?;
+            let name = |number| shard.services.name(number);
+            for entry in shard.counters.iter() {
+                let (state, ends) = (entry.value.state(), entry.value.expires_at());
+                out = postcard::to_extend(&(name(entry.service), entry.key, state, ends), out)?;
             }
-            for (scoped, kept) in shard.records.iter() {
-                out = postcard::to_extend(&(&scoped.service, scoped.key, kept.row()), out)?;
+            for entry in shard.records.iter() {
+                out = postcard::to_extend(&(name(entry.service), entry.key, entry.value.row()), out)?;
             }
-            for (scoped, kept) in shard.claims.iter() {
-                out = postcard::to_extend(&(&scoped.service, scoped.key, &kept.value, kept.expires_at), out)?;
+            for entry in shard.claims.iter() {
+                let (value, ends) = (&entry.value.value, entry.value.expires_at);
+                out = postcard::to_extend(&(name(entry.service), entry.key, value, ends), out)?;
             }
         }
         for (_, event) in self

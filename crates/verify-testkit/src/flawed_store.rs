@@ -150,13 +150,13 @@ impl Flaw {
         }
         if self == Self::IgnoresExpectations {
             for change in &mut asked.records {
-                let row = state.records().get(&(changeset.service.clone(), change.key));
+                let row = state.records().get(&changeset.service, &change.key);
                 change.expect = row.map_or(Expect::Absent, |row| Expect::At(row.version));
             }
         }
         if self == Self::ResetsAll && !asked.resets.is_empty() {
             let keys = state.counters().keys();
-            let here = keys.filter(|(service, _)| *service == changeset.service);
+            let here = keys.filter(|(service, _)| **service == changeset.service);
             asked.resets = here.map(|(_, key)| *key).collect();
         }
         asked

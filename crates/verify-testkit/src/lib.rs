@@ -12,6 +12,7 @@
 //!
 //! Nothing here reads a clock or draws randomness: what happens depends on what was handed in alone.
 
+mod by_service;
 mod clock;
 mod counting_store;
 mod demo;
@@ -26,6 +27,7 @@ mod scripted_risk;
 mod simulated_provider;
 pub mod suite;
 
+pub use by_service::ByService;
 pub use clock::{ManualClock, SeededEntropy};
 pub use counting_store::CountingStore;
 pub use faulty_store::{Fault, FaultyStore};

@@ -14,6 +14,8 @@ use verify_core::store::{
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
+use crate::by_service::ByService;
+
 /// A state of a limit or lockout, and when it may be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeptCounter {
@@ -24,7 +26,7 @@ pub struct KeptCounter {
 }
 
 /// Every state of a limit or lockout.
-pub(crate) type Counters = BTreeMap<(ServiceId, CounterKey), KeptCounter>;
+pub(crate) type Counters = ByService<CounterKey, KeptCounter>;
 
 /// All that a store holds, as a value: cloned, compared and hashed by whoever explores what can happen.
 ///
@@ -33,8 +35,8 @@ pub(crate) type Counters = BTreeMap<(ServiceId, CounterKey), KeptCounter>;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ModelState {
     counters: Counters,
-    records: BTreeMap<(ServiceId, RecordKey), Row>,
-    claims: BTreeMap<(ServiceId, ClaimKey), Claim>,
+    records: ByService<RecordKey, Row>,
+    claims: ByService<ClaimKey, Claim>,
     events: BTreeMap<u64, Event>,
     last_version: u64,
     last_event: u64,
@@ -59,16 +61,13 @@ impl ModelState {
                 .iter()
                 .any(|change| matches!(change.write, Write::Put(_))),
         );
-        for (key, state, expires_at) in decided.counters {
-            self.counters
-                .insert((service.clone(), key), KeptCounter { state, expires_at });
-        }
-        for (key, row) in decided.records {
-            write(&mut self.records, (service.clone(), key), row);
-        }
-        for (key, claim) in decided.claims {
-            write(&mut self.claims, (service.clone(), key), claim);
-        }
+        let counters = decided
+            .counters
+            .into_iter()
+            .map(|(key, state, expires_at)| (key, Some(KeptCounter { state, expires_at })));
+        write(&mut self.counters, service, counters);
+        write(&mut self.records, service, decided.records);
+        write(&mut self.claims, service, decided.claims);
         for event in &changeset.events {
             self.last_event += 1;
             self.events.insert(self.last_event, event.clone());
@@ -82,7 +81,10 @@ impl ModelState {
         let mut due: Vec<_> = there.filter_map(|(key, row)| Some((row.due?, key))).collect();
         due.retain(|(due, _)| *due <= now);
         due.sort_unstable();
-        due.into_iter().take(most).map(|(_, key)| key.clone()).collect()
+        due.into_iter()
+            .take(most)
+            .map(|(_, (service, key))| (service.clone(), *key))
+            .collect()
     }
 
     /// As [`Store::outbox`].
@@ -108,7 +110,7 @@ impl ModelState {
 
     /// Drops counters, as no sound store does.
     pub(crate) fn forget_counters(&mut self, gone: impl Fn(&CounterKey, &Counter) -> bool) {
-        self.counters.retain(|(_, key), kept| !gone(key, &kept.state));
+        self.counters.retain(|key, kept| !gone(key, &kept.state));
     }
 
     /// Puts other counters in the place of these, as no sound store does.
@@ -117,12 +119,12 @@ impl ModelState {
     }
 
     /// Every state of a limit or lockout, outlived or not.
-    pub fn counters(&self) -> &BTreeMap<(ServiceId, CounterKey), KeptCounter> {
+    pub fn counters(&self) -> &ByService<CounterKey, KeptCounter> {
         &self.counters
     }
 
     /// Every record, outlived or not.
-    pub fn records(&self) -> &BTreeMap<(ServiceId, RecordKey), Row> {
+    pub fn records(&self) -> &ByService<RecordKey, Row> {
         &self.records
     }
 
@@ -132,16 +134,30 @@ impl ModelState {
     }
 
     /// Every claim, outlived or not.
-    pub fn claims(&self) -> &BTreeMap<(ServiceId, ClaimKey), Claim> {
+    pub fn claims(&self) -> &ByService<ClaimKey, Claim> {
         &self.claims
     }
 }
 
-fn write<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
-    match value {
-        Some(value) => map.insert(key, value),
-        None => map.remove(&key),
-    };
+fn write<K: Ord, V>(
+    all: &mut ByService<K, V>,
+    service: &ServiceId,
+    written: impl IntoIterator<Item = (K, Option<V>), IntoIter: ExactSizeIterator>,
+) {
+    let written = written.into_iter();
+    if written.len() == 0 {
+        return;
+    }
+    let entries = all.of_mut(service);
+    for (key, value) in written {
+        match value {
+            Some(value) => entries.insert(key, value),
+            None => entries.remove(&key),
+        };
+    }
+    if entries.is_empty() {
+        all.retain(|_, _| true);
+    }
 }
 
 struct ServiceView<'a> {
@@ -152,16 +168,21 @@ struct ServiceView<'a> {
 
 impl View for ServiceView<'_> {
     fn counter(&self, key: &CounterKey) -> Option<Counter> {
-        let kept = self.state.counters.get(&(self.service.clone(), *key))?;
+        let kept = self.state.counters.get(self.service, key)?;
         (kept.expires_at > self.at).then(|| kept.state.clone())
     }
 
     fn record(&self, key: &RecordKey) -> Option<Row> {
-        self.state.records.get(&(self.service.clone(), *key)).cloned()
+        self.state.records.get(self.service, key).cloned()
     }
 
     fn claim(&self, key: &ClaimKey) -> Option<Claim> {
-        self.state.claims.get(&(self.service.clone(), *key)).cloned()
+        self.state.claims.get(self.service, key).cloned()
+    }
+
+    fn is_live(&self, key: &RecordKey, now: Timestamp) -> bool {
+        let record = self.state.records.get(self.service, key);
+        record.is_some_and(|row| !row.is_outlived(now) && row.is_live(now))
     }
 }
 

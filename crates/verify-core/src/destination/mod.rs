@@ -26,6 +26,7 @@
 
 mod mailbox;
 mod phone;
+mod plan;
 
 use std::fmt;
 

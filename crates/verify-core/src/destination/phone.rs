@@ -7,10 +7,11 @@ use std::fmt;
 
 use rlibphonenumber::{
     NumberLengthType, PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, PhoneNumberType, Region,
-    ValidationError,
+    ValidationError, get_national_significant_number_owned,
 };
 use zeroize::Zeroizing;
 
+use super::plan::{self, Placed};
 use super::{DestinationError, HIDDEN};
 use crate::vocabulary::Country;
 
@@ -41,10 +42,16 @@ impl Phone {
         if text.len() > MAX_BYTES {
             return Err(DestinationError::TooLong);
         }
+        if text.len() <= MAX_E164
+            && let Some(placed) = plan::of_e164(text)
+        {
+            return Ok(Self::of(Zeroizing::new(text.to_owned()), placed));
+        }
         check_characters(text)?;
         let number = read(text, country)?;
-        let kind = PHONE_NUMBER_UTIL.get_number_type(&number);
-        check_plan(&number, kind)?;
+        let national = Zeroizing::new(get_national_significant_number_owned(&number));
+        let placed = plan::of_national(number.country_code, &national);
+        check_plan(&number, placed.kind)?;
         let e164 = Zeroizing::new(
             PHONE_NUMBER_UTIL
                 .format(&number, PhoneNumberFormat::E164)
@@ -54,14 +61,21 @@ impl Phone {
             return Err(DestinationError::TooLong);
         }
         check_stable(text, &e164)?;
+        Ok(Self::of(e164, placed))
+    }
 
-        let region = PHONE_NUMBER_UTIL.get_region_for_number(&number);
-        Ok(Self {
+    fn of(e164: Zeroizing<String>, placed: Placed) -> Self {
+        let Placed {
+            country_code,
+            region,
+            kind,
+        } = placed;
+        Self {
             e164,
             country: region.and_then(|region| Country::new(&region.as_region_str())),
-            country_code_digits: number.country_code.to_string().len(),
+            country_code_digits: country_code.checked_ilog10().map_or(1, |tens| 1 + tens as usize),
             premium: is_premium(kind, region),
-        })
+        }
     }
 
     /// The number as E.164: `+`, country code, national number.
@@ -159,8 +173,8 @@ fn region_of(country: Option<Country>) -> Result<Region, DestinationError> {
         .ok_or(DestinationError::UnknownCountry)
 }
 
-/// Refuses numbers that the numbering plan does not have. To libphonenumber a number is valid when the plan of its
-/// region has a type for it; as the type is needed anyway, the plan is searched once.
+/// Refuses numbers that the numbering plan does not have: to libphonenumber a number is valid when the plan of its
+/// region has a type for it.
 fn check_plan(number: &PhoneNumber, kind: PhoneNumberType) -> Result<(), DestinationError> {
     if kind != PhoneNumberType::Unknown {
         return Ok(());
@@ -182,7 +196,7 @@ fn check_plan(number: &PhoneNumber, kind: PhoneNumberType) -> Result<(), Destina
 /// It happens where a trunk prefix written after the country code leaves a number that starts with one again
 /// (`+375 0 810...` in Belarus): keyed by the first reading, looked up by the second, it would have two keys.
 fn check_stable(text: &str, e164: &str) -> Result<(), DestinationError> {
-    if text == e164 {
+    if text == e164 || plan::of_e164(e164).is_some() {
         return Ok(());
     }
     let again = read(e164, None)?;

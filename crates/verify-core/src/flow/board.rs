@@ -9,13 +9,12 @@ use crate::limit::{Counter, Rule};
 use crate::outcome::RefusalCode;
 use crate::policy::{Counts, Limit, Max, Policy, Then, limit_names};
 use crate::record::Entry;
-use crate::store::{
-    Charge, ClaimKey, ClaimKind, Counted, CounterKey, CounterSeen, Mode, RecordKey, Takeback,
-};
+use crate::store::{Charge, ClaimKey, ClaimKind, Counted, CounterKey, CounterSeen, Mode, Takeback};
 use crate::time::{SKEW, Timestamp, Until};
 use crate::vocabulary::{Channel, Dimension, Standing};
 
 use super::context::Context;
+use super::scopes::Scope;
 use super::who::Who;
 
 /// The limit that is the gap between two sends. Repeats and waivers are about it.
@@ -156,16 +155,23 @@ pub(super) struct Board {
 }
 
 impl Board {
+    /// With room for a line of each limit and lockout: while keys are rotated there are more.
+    fn with_room(ctx: &Context) -> Self {
+        Self {
+            lines: Vec::with_capacity(ctx.policy.limits.len() + 2),
+        }
+    }
+
     /// Charges of all lines, for a changeset; the answer's counters come back in this order.
     pub(super) fn charges(&self) -> Vec<Charge> {
         self.lines.iter().map(|line| line.charge.clone()).collect()
     }
 
     /// Takes what the store said.
-    pub(super) fn take(&mut self, seen: &[CounterSeen]) {
+    pub(super) fn take(&mut self, seen: impl IntoIterator<Item = CounterSeen>) {
         for (line, seen) in self.lines.iter_mut().zip(seen) {
-            line.before = seen.before.clone();
-            line.after = seen.after.clone();
+            line.before = seen.before;
+            line.after = seen.after;
         }
     }
 
@@ -184,10 +190,10 @@ impl Board {
 
     /// Charges for sends and spend of a message by `channel`, and probes of what a check of its code will need.
     pub(super) fn for_send(ctx: &Context, who: &Who, channel: Channel) -> Self {
-        let mut board = Self::default();
+        let mut board = Self::with_room(ctx);
         let mut prints = Fingerprints::new(ctx, who);
-        for limit in &ctx.policy.limits {
-            match limit.counts {
+        for limit in limits(ctx) {
+            match limit.0.counts {
                 Counts::Sends => board.limit(&mut prints, limit, 1, Mode::Charge),
                 Counts::Spend => {
                     let price = ctx.policy.prices.of(who.to.country(), channel);
@@ -196,45 +202,38 @@ impl Board {
                 Counts::Checks | Counts::Failures => board.limit(&mut prints, limit, 1, Mode::Probe),
             }
         }
-        board.lockouts(ctx, who, Mode::Probe, &[]);
+        board.lockouts(ctx, who, Mode::Probe);
         board
             .lines
             .retain(|line| line.charge.mode != Mode::Probe || line.then == Then::Refuse);
         board
     }
 
-    /// Charges for a check; failures count only while one of `records` is live.
-    pub(super) fn for_check(ctx: &Context, who: &Who, records: &[RecordKey]) -> Self {
-        let mut board = Self::default();
+    /// Charges for a check.
+    pub(super) fn for_check(ctx: &Context, who: &Who) -> Self {
+        let mut board = Self::with_room(ctx);
         let mut prints = Fingerprints::new(ctx, who);
-        for limit in &ctx.policy.limits {
-            match limit.counts {
-                Counts::Checks => board.limit(&mut prints, limit, 1, Mode::Charge),
-                Counts::Failures => {
-                    let from = board.lines.len();
-                    board.limit(&mut prints, limit, 1, Mode::Charge);
-                    for line in board.lines.iter_mut().skip(from) {
-                        line.charge.when_live = records.to_vec();
-                    }
-                }
+        for limit in limits(ctx) {
+            match limit.0.counts {
+                Counts::Checks | Counts::Failures => board.limit(&mut prints, limit, 1, Mode::Charge),
                 Counts::Sends | Counts::Spend => {}
             }
         }
-        board.lockouts(ctx, who, Mode::Charge, records);
+        board.lockouts(ctx, who, Mode::Charge);
         board
     }
 
     /// Probes of everything that a view tells: sends, checks and lockout of this person.
     pub(super) fn for_view(ctx: &Context, who: &Who) -> Self {
-        let mut board = Self::default();
+        let mut board = Self::with_room(ctx);
         let mut prints = Fingerprints::new(ctx, who);
-        for limit in &ctx.policy.limits {
-            match limit.counts {
+        for limit in limits(ctx) {
+            match limit.0.counts {
                 Counts::Sends | Counts::Checks => board.limit(&mut prints, limit, 1, Mode::Probe),
                 Counts::Spend | Counts::Failures => {}
             }
         }
-        board.lockouts(ctx, who, Mode::Probe, &[]);
+        board.lockouts(ctx, who, Mode::Probe);
         board
             .lines
             .retain(|line| line.personal && line.then == Then::Refuse);
@@ -242,7 +241,13 @@ impl Board {
     }
 
     /// One line for each fingerprint of the limit's key: while keys are rotated, all are charged.
-    fn limit<'a>(&mut self, prints: &mut Fingerprints<'a>, limit: &'a Limit, cost: u64, mode: Mode) {
+    fn limit<'a>(
+        &mut self,
+        prints: &mut Fingerprints<'a>,
+        (limit, scope): (&'a Limit, Scope),
+        cost: u64,
+        mode: Mode,
+    ) {
         let Fingerprints { ctx, who, .. } = *prints;
         let Max::Units(max) = network_max(&ctx.policy, who, limit).unwrap_or(limit.max) else {
             return;
@@ -277,7 +282,7 @@ impl Board {
             per: limit.per,
         };
         let own = personal && !ctx.is_broken(Broken::ShareBetweenStandings);
-        let scope = scope(&limit.name, own.then_some(who.standing));
+        let scope = scope.for_standing(own.then_some(who.standing));
         let kind = match limit.counts {
             Counts::Sends if &*limit.name == RESEND_GAP => Kind::Gap,
             Counts::Sends => Kind::Sends,
@@ -302,20 +307,20 @@ impl Board {
         }
     }
 
-    fn lockouts(&mut self, ctx: &Context, who: &Who, mode: Mode, records: &[RecordKey]) {
+    fn lockouts(&mut self, ctx: &Context, who: &Who, mode: Mode) {
         let rule = Rule::Backoff {
             waits: Arc::clone(&ctx.policy.lockout.waits),
             forget_after: ctx.policy.lockout.forget_after,
         };
-        for (name, key) in lockout_keys(who, who.standing) {
+        for (name, key) in lockouts(ctx, who, who.standing) {
             let charge = Charge {
                 key,
                 rule: rule.clone(),
                 cost: 1,
                 mode,
-                when_live: records.to_vec(),
+                when_live: Vec::new(),
             };
-            self.push(name.into(), Kind::Lockout, Then::Refuse, true, charge);
+            self.push(Arc::clone(name), Kind::Lockout, Then::Refuse, true, charge);
         }
     }
 
@@ -455,24 +460,34 @@ pub(super) fn fixpoint(now: Timestamp, wait: impl Fn(Timestamp) -> Option<Until>
     Until::Never
 }
 
+/// The limits of the policy, with their scopes.
+fn limits(ctx: &Context) -> impl Iterator<Item = (&Limit, Scope)> {
+    ctx.policy.limits.iter().zip(ctx.scopes.limits.iter().copied())
+}
+
 /// The keys of the lockouts of a person, for a standing.
-pub(super) fn lockout_keys(who: &Who, standing: Standing) -> Vec<(&'static str, CounterKey)> {
-    let of = |name: &'static str, print: Print| {
-        (
-            name,
-            CounterKey {
-                scope: scope(name, Some(standing)),
-                print,
-            },
-        )
+pub(super) fn lockout_keys<'a>(
+    ctx: &'a Context,
+    who: &'a Who,
+    standing: Standing,
+) -> impl Iterator<Item = CounterKey> + 'a {
+    lockouts(ctx, who, standing).map(|(_, key)| key)
+}
+
+fn lockouts<'a>(
+    ctx: &'a Context,
+    who: &'a Who,
+    standing: Standing,
+) -> impl Iterator<Item = (&'a Arc<str>, CounterKey)> {
+    let of = move |(name, scope): &'a (Arc<str>, Scope), print: Print| {
+        let scope = scope.for_standing(Some(standing));
+        (name, CounterKey { scope, print })
     };
-    let destinations = who.destination.iter().map(|print| of(LOCKOUT_DESTINATION, print));
-    let subjects = who
-        .subject
-        .iter()
-        .flat_map(|prints| prints.iter())
-        .map(|print| of(LOCKOUT_SUBJECT, print));
-    destinations.chain(subjects).collect()
+    let destinations = who.destination.iter();
+    let subjects = who.subject.iter().flat_map(|prints| prints.iter());
+    destinations
+        .map(move |print| of(&ctx.scopes.lockout_destination, print))
+        .chain(subjects.map(move |print| of(&ctx.scopes.lockout_subject, print)))
 }
 
 /// The fingerprints that the limits of a command are keyed by. Several limits have the same key, and each is computed
@@ -509,16 +524,16 @@ impl<'a> Fingerprints<'a> {
             ([Dimension::Destination], _) => who.destination.clone(),
             ([Dimension::Subject], Some(subject)) => subject.clone(),
             ([dimension], _) => {
-                let value = who.value(*dimension).unwrap_or_default();
-                ctx.keys.prints(PrintKind::from(*dimension), &ctx.service, &value)
+                let kind = PrintKind::from(*dimension);
+                ctx.keys.prints(kind, &ctx.service, who.value(*dimension).bytes())
             }
             (several, _) => {
                 // Each value with its length in front: no two keys share their bytes.
                 let mut joined = Vec::new();
                 for dimension in several {
-                    let value = who.value(*dimension).unwrap_or_default();
-                    joined.extend_from_slice(&(value.len() as u64).to_be_bytes());
-                    joined.extend_from_slice(&value);
+                    let value = who.value(*dimension);
+                    joined.extend_from_slice(&(value.bytes().len() as u64).to_be_bytes());
+                    joined.extend_from_slice(value.bytes());
                 }
                 ctx.keys.prints(PrintKind::Identity, &ctx.service, &joined)
             }
@@ -537,16 +552,6 @@ fn network_max(policy: &Policy, who: &Who, limit: &Limit) -> Option<Max> {
         .filter_map(|network| network.limits.get(&limit.name))
         .copied()
         .next()
-}
-
-/// A rule's name and, for limits on people, the standing, as 64 bits (FNV-1a). Policies are the operator's own, so
-/// nobody chooses names to collide.
-fn scope(rule: &str, standing: Option<Standing>) -> u64 {
-    let standing = standing.map_or("", Standing::as_str);
-    let bytes = rule.bytes().chain([0]).chain(standing.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// The gap's length, where there is one.

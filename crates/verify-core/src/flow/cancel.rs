@@ -73,7 +73,7 @@ impl Named {
         let mut changeset = self.ctx.changeset(now, self.who.standing);
         changeset.charges = self.board.charges();
         changeset.charges.extend(self.known.charges());
-        changeset.reads = self.place.keys().to_vec();
+        changeset.reads = self.place.keys().copied().collect();
         Step::Store(StoreStep {
             changeset,
             not_after: self.ctx.not_after,
@@ -83,15 +83,12 @@ impl Named {
 
     /// What the look showed.
     pub(super) fn seen(&mut self, answer: StoreAnswer) -> Option<Record> {
-        let (StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen)) = answer else {
+        let (StoreAnswer::Applied(mut seen) | StoreAnswer::Refused(mut seen)) = answer else {
             return None;
         };
-        let (own, known) = seen
-            .counters
-            .split_at_checked(self.board.lines.len())
-            .unwrap_or_default();
-        self.board.take(own);
-        self.known.take(known);
+        let mut counters = std::mem::take(&mut seen.counters).into_iter();
+        self.board.take(counters.by_ref().take(self.board.lines.len()));
+        self.known.take(counters);
         self.place.take(&seen);
         let record = self.place.record(&seen).ok()?;
         let standing = record.entry(&self.nonce).map(|entry| entry.identity.standing);

@@ -15,6 +15,9 @@ const DECOY: &str = "decoy";
 /// The name that stands in deliveries to test destinations.
 const TEST: &str = "test";
 
+/// An identity's two words and two fingerprints take less than that many bytes.
+const LARGEST_IDENTITY: usize = 64;
+
 /// A provider that may carry a message, with what its code would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Carrier {
@@ -120,11 +123,12 @@ pub(super) fn own_code(ctx: &Context, who: &Who, entry: &Entry) -> Option<Code> 
             generation,
             length,
         } => {
-            let identity = postcard::to_allocvec(&entry.identity).ok()?;
+            let mut room = [0; LARGEST_IDENTITY];
+            let identity = postcard::to_slice(&entry.identity, &mut room).ok()?;
             let input = CodeInput {
                 service: &ctx.service,
                 destination: who.to.canonical(),
-                identity: &identity,
+                identity,
                 nonce: &entry.nonce,
                 generation: *generation,
             };

@@ -14,6 +14,7 @@ use crate::store::{Changeset, Room};
 use crate::time::{Timestamp, Until};
 use crate::vocabulary::{ServiceId, Standing};
 
+use super::scopes::Scopes;
 use super::{FLOW_BUDGET, Machine, Routes, Start, Step};
 
 /// How often a flow tries again after a conflict or a lost answer of the store.
@@ -22,11 +23,12 @@ const MOST_TRIES: u8 = 6;
 #[derive(Debug, Clone)]
 pub(super) struct Context {
     pub(super) policy: Arc<Policy>,
+    pub(super) scopes: Arc<Scopes>,
     pub(super) routes: Arc<Routes>,
     pub(super) keys: Arc<Keys>,
     pub(super) seed: Seed,
     pub(super) service: ServiceId,
-    pub(super) open_breakers: Arc<BTreeSet<ProviderName>>,
+    pub(super) open_breakers: BTreeSet<ProviderName>,
     pub(super) human_check: bool,
     /// No outside call begins after this, and none goes on.
     pub(super) not_after: Timestamp,
@@ -40,11 +42,12 @@ impl Context {
     pub(super) fn new(machine: &Machine, service: &ServiceId, command: &'static str, start: Start) -> Self {
         Self {
             policy: Arc::clone(machine.policies.of(service)),
+            scopes: Arc::clone(machine.scopes.of_service(service)),
             routes: Arc::clone(&machine.routes),
             keys: start.keys,
             seed: start.seed,
             service: service.clone(),
-            open_breakers: Arc::new(start.open_breakers),
+            open_breakers: start.open_breakers,
             human_check: start.human_check,
             not_after: start.now + FLOW_BUDGET,
             explanation: Explanation {

@@ -27,6 +27,7 @@ mod operator;
 mod place;
 mod redeem;
 mod report;
+mod scopes;
 mod sealed;
 mod send;
 mod status;
@@ -84,6 +85,7 @@ impl Routes {
 #[derive(Debug, Clone)]
 pub struct Machine {
     policies: Arc<PolicySet>,
+    scopes: Arc<scopes::ScopeSet>,
     routes: Arc<Routes>,
     #[cfg(feature = "broken")]
     broken: Option<crate::broken::Broken>,
@@ -108,6 +110,7 @@ impl Machine {
     /// A machine for these policies and routes.
     pub fn new(policies: Arc<PolicySet>, routes: Arc<Routes>) -> Self {
         Self {
+            scopes: scopes::ScopeSet::of(&policies).into(),
             policies,
             routes,
             #[cfg(feature = "broken")]

@@ -101,7 +101,7 @@ impl UnlockLook {
             .iter()
             .flat_map(|(_, board)| board.charges())
             .collect();
-        changeset.reads = [self.place.keys(), self.notes.keys()].concat();
+        changeset.reads = self.place.keys().chain(self.notes.keys()).copied().collect();
         let not_after = self.ctx.not_after;
         Step::Store(StoreStep {
             changeset,
@@ -111,14 +111,12 @@ impl UnlockLook {
     }
 
     pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
-        let (StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen)) = answer else {
+        let (StoreAnswer::Applied(mut seen) | StoreAnswer::Refused(mut seen)) = answer else {
             return self.ctx.fault(store_fault());
         };
-        let mut counters = seen.counters.as_slice();
+        let mut counters = std::mem::take(&mut seen.counters).into_iter();
         for (_, board) in &mut self.people {
-            let (own, rest) = counters.split_at_checked(board.lines.len()).unwrap_or_default();
-            board.take(own);
-            counters = rest;
+            board.take(counters.by_ref());
         }
         self.place.take(&seen);
         self.notes.take(&seen);
@@ -143,8 +141,7 @@ impl UnlockLook {
         changeset.resets = self
             .people
             .iter()
-            .flat_map(|(who, _)| lockout_keys(who, who.standing))
-            .map(|(_, key)| key)
+            .flat_map(|(who, _)| lockout_keys(&self.ctx, who, who.standing))
             .collect();
         changeset.records = self.notes.becomes(None);
         if !exhausted.is_empty() {
@@ -205,7 +202,7 @@ pub(super) fn erase(mut ctx: Context, request: &PersonRequest, now: Timestamp) -
 impl EraseLook {
     fn look(self, now: Timestamp) -> Step {
         let mut changeset = self.ctx.changeset(now, Standing::Known);
-        changeset.reads = self.place.keys().to_vec();
+        changeset.reads = self.place.keys().copied().collect();
         let not_after = self.ctx.not_after;
         Step::Store(StoreStep {
             changeset,

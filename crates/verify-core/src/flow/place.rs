@@ -9,92 +9,89 @@ use crate::time::Timestamp;
 /// The keys of one record, newest first, and the versions that were seen under them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    keys: Vec<RecordKey>,
-    versions: Vec<Option<u64>>,
+    spots: Vec<Spot>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Spot {
+    key: RecordKey,
+    version: Option<u64>,
 }
 
 impl Place {
     pub(super) fn of(kind: RecordKind, prints: &Prints) -> Self {
-        let keys: Vec<_> = prints.iter().map(|print| RecordKey { kind, print }).collect();
+        let spot = |print| Spot {
+            key: RecordKey { kind, print },
+            version: None,
+        };
         Self {
-            versions: vec![None; keys.len()],
-            keys,
+            spots: prints.iter().map(spot).collect(),
         }
     }
 
     pub(super) fn at(key: RecordKey) -> Self {
         Self {
-            keys: vec![key],
-            versions: vec![None],
+            spots: vec![Spot { key, version: None }],
         }
     }
 
-    pub(super) fn keys(&self) -> &[RecordKey] {
-        &self.keys
+    pub(super) fn keys(&self) -> impl Iterator<Item = &RecordKey> {
+        self.spots.iter().map(|spot| &spot.key)
+    }
+
+    pub(super) fn is_at(&self, key: &RecordKey) -> bool {
+        self.keys().any(|own| own == key)
     }
 
     /// Takes the versions that the store showed.
     pub(super) fn take(&mut self, seen: &Seen) {
-        self.versions = self
-            .keys
-            .iter()
-            .map(|key| seen.record(key).map(|row| row.version))
-            .collect();
+        for spot in &mut self.spots {
+            spot.version = seen.record(&spot.key).map(|row| row.version);
+        }
     }
 
     /// Back to having seen nothing.
     pub(super) fn forget(&mut self) {
-        self.versions.fill(None);
+        for spot in &mut self.spots {
+            spot.version = None;
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.versions.iter().all(Option::is_none)
+        self.spots.iter().all(|spot| spot.version.is_none())
     }
 
     /// The change that makes this `row`, or nothing, of what was seen. What lies under an older key moves.
     pub(super) fn becomes(&self, row: Option<Row>) -> Vec<RecordChange> {
         let mut row = row;
-        let change = |(index, (key, version)): (usize, (&RecordKey, &Option<u64>))| {
-            let write = match (row.take().filter(|_| index == 0), version) {
+        // The row is put under the newest key, which comes first.
+        let change = |spot: &Spot| {
+            let write = match (row.take(), spot.version) {
                 (Some(row), _) => Write::Put(row),
                 (None, Some(_)) => Write::Delete,
                 (None, None) => Write::Keep,
             };
-            RecordChange {
-                key: *key,
-                expect: version.map_or(Expect::Absent, Expect::At),
-                write,
-            }
+            spot.change(write)
         };
-        self.keys
-            .iter()
-            .zip(&self.versions)
-            .enumerate()
-            .map(change)
-            .collect()
+        self.spots.iter().map(change).collect()
     }
 
     /// What was seen must still be there; nothing changes.
-    pub(super) fn stays(&self) -> Vec<RecordChange> {
-        let keep = |(key, version): (&RecordKey, &Option<u64>)| RecordChange {
-            key: *key,
-            expect: version.map_or(Expect::Absent, Expect::At),
-            write: Write::Keep,
-        };
-        self.keys.iter().zip(&self.versions).map(keep).collect()
+    pub(super) fn stays(&self) -> impl Iterator<Item = RecordChange> {
+        self.spots.iter().map(|spot| spot.change(Write::Keep))
     }
 
     fn rows<'a>(&'a self, seen: &'a Seen) -> impl Iterator<Item = &'a Row> {
-        self.keys.iter().filter_map(|key| seen.record(key))
+        self.keys().filter_map(|key| seen.record(key))
     }
 
     /// The verifications that were seen, those under older keys first.
     pub(super) fn record(&self, seen: &Seen) -> Result<Record, StoreFault> {
         let mut whole = Record::default();
         for row in self.rows(seen) {
-            let part = Record::decode(row)?;
-            whole.entries.splice(0..0, part.entries);
-            whole.concluding = whole.concluding.or(part.concluding);
+            let newer = std::mem::replace(&mut whole, Record::decode(row)?);
+            whole.entries.extend(newer.entries);
+            whole.concluding = newer.concluding.or(whole.concluding);
         }
         Ok(whole)
     }
@@ -108,6 +105,16 @@ impl Place {
             }
         }
         Ok(whole)
+    }
+}
+
+impl Spot {
+    fn change(&self, write: Write) -> RecordChange {
+        RecordChange {
+            key: self.key,
+            expect: self.version.map_or(Expect::Absent, Expect::At),
+            write,
+        }
     }
 }
 

@@ -24,7 +24,6 @@ pub(super) struct Spend {
     /// Who spends it: this flow, and whoever comes again with the same idempotency key.
     by: [u8; 16],
     key: Option<Prints>,
-    changeset: Changeset,
 }
 
 pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -> Step {
@@ -62,14 +61,7 @@ pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -
         channel: Some(token.channel),
         ..Event::new(now, ctx.service.clone(), EventKind::ProofRedeemed)
     }];
-    Spend {
-        ctx,
-        token,
-        by,
-        key,
-        changeset,
-    }
-    .step()
+    Spend { ctx, token, by, key }.step(changeset)
 }
 
 /// All that the request names is what the proof proves.
@@ -101,8 +93,7 @@ fn spent() -> Refusal {
 }
 
 impl Spend {
-    fn step(self) -> Step {
-        let changeset = self.changeset.clone();
+    fn step(self, changeset: Changeset) -> Step {
         let not_after = self.ctx.not_after;
         Step::Store(StoreStep {
             changeset,
@@ -111,7 +102,7 @@ impl Spend {
         })
     }
 
-    pub(super) fn resume(mut self, _now: Timestamp, answer: StoreAnswer) -> Step {
+    pub(super) fn resume(mut self, asked: Changeset, answer: StoreAnswer) -> Step {
         match answer {
             StoreAnswer::Applied(_) => self.redeemed(),
             StoreAnswer::Refused(seen) => {
@@ -134,7 +125,7 @@ impl Spend {
                     self.ctx.refuse(spent())
                 }
             }
-            StoreAnswer::Unknown if self.ctx.try_again() => self.step(),
+            StoreAnswer::Unknown if self.ctx.try_again() => self.step(asked),
             StoreAnswer::Unknown | StoreAnswer::NotApplied(_) => self.ctx.fault(store_fault()),
         }
     }

@@ -79,7 +79,7 @@ pub(super) fn start(mut ctx: Context, request: &ReportRequest, now: Timestamp) -
 impl Told {
     fn look(self, now: Timestamp) -> Step {
         let mut changeset = self.ctx.changeset(now, Standing::Known);
-        changeset.reads = self.place.keys().to_vec();
+        changeset.reads = self.place.keys().copied().collect();
         let not_after = self.ctx.not_after;
         Step::Store(StoreStep {
             changeset,

@@ -35,7 +35,8 @@ impl Sealed {
     }
 
     pub(super) fn seal(&self, ctx: &Context) -> Result<Vec<u8>, SealError> {
-        let plain = postcard::to_allocvec(self).map_err(|_| SealError)?;
+        let room = Vec::with_capacity(16 + self.to.len() + self.locale.len());
+        let plain = postcard::to_extend(self, room).map_err(|_| SealError)?;
         ctx.keys.seal(&ctx.seed, CONTEXT, &plain)
     }
 

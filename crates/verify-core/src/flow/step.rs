@@ -83,9 +83,32 @@ macro_rules! steps {
     )+};
 }
 
+/// A changeset to apply.
+#[derive(Debug, Clone)]
+pub struct StoreStep {
+    pub(super) changeset: Changeset,
+    pub(super) not_after: Timestamp,
+    pub(super) then: Box<StoreThen>,
+}
+
+impl StoreStep {
+    /// What to do.
+    pub fn changeset(&self) -> &Changeset {
+        &self.changeset
+    }
+
+    /// The outside call is dropped then.
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
+    /// Takes the answer, and says what is next.
+    pub fn resume(self, now: Timestamp, answer: StoreAnswer) -> Step {
+        self.then.resume(self.changeset, now, answer)
+    }
+}
+
 steps! {
-    /// A changeset to apply.
-    StoreStep { changeset: Changeset } then StoreThen, takes StoreAnswer;
     /// A question about a send.
     AssessStep { question: Question } then AssessThen, takes AssessAnswer;
     /// A message to send. It can be built only from a delivery that an applied changeset recorded.
@@ -122,9 +145,10 @@ pub(super) enum StoreThen {
 }
 
 impl StoreThen {
-    fn resume(self, now: Timestamp, answer: StoreAnswer) -> Step {
+    /// Some flows ask the same again when the answer was lost, so what was asked comes with the answer.
+    fn resume(self, asked: Changeset, now: Timestamp, answer: StoreAnswer) -> Step {
         match self {
-            Self::Intent(stage) => stage.resume(now, answer),
+            Self::Intent(stage) => stage.resume(asked, now, answer),
             Self::Settle(stage) => stage.resume(now, answer),
             Self::Count(stage) => stage.resume(now, answer),
             Self::Approve(stage) => stage.resume(now, answer),
@@ -137,7 +161,7 @@ impl StoreThen {
             Self::ReportWrite(stage) => stage.resume(now, answer),
             Self::TickLook(stage) => stage.resume(now, answer),
             Self::TickWrite(stage) => stage.resume(now, answer),
-            Self::Redeem(stage) => stage.resume(now, answer),
+            Self::Redeem(stage) => stage.resume(asked, answer),
             Self::UnlockLook(stage) => stage.resume(now, answer),
             Self::UnlockWrite(stage) => stage.resume(now, answer),
             Self::EraseLook(stage) => stage.resume(now, answer),

@@ -43,7 +43,7 @@ pub(super) fn start(mut ctx: Context, request: &TickRequest, now: Timestamp) -> 
     ctx.explanation.destination = Some(request.record.print);
     let place = Place::at(request.record);
     let mut changeset = ctx.changeset(now, Standing::Known);
-    changeset.reads = place.keys().to_vec();
+    changeset.reads = place.keys().copied().collect();
     let not_after = ctx.not_after;
     Step::Store(StoreStep {
         changeset,
@@ -174,7 +174,7 @@ fn settle_abandoned(entry: &mut Entry, now: Timestamp) {
 
 fn about(ctx: &Context, entry: &Entry, place: &Place, now: Timestamp) -> impl Fn(EventKind) -> Event + use<> {
     let (nonce, purpose, service) = (entry.nonce, entry.identity.purpose, ctx.service.clone());
-    let destination = place.keys().first().map(|key| key.print);
+    let destination = place.keys().next().map(|key| key.print);
     move |kind| Event {
         destination,
         verification: Some(print_of(nonce)),

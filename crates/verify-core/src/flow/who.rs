@@ -140,37 +140,57 @@ impl Who {
         }
     }
 
-    /// The raw value of a dimension, `None` when the request does not have it.
-    pub(super) fn value(&self, dimension: Dimension) -> Option<Vec<u8>> {
-        match dimension {
-            Dimension::Ip => self.caller.ip.map(address_bytes),
-            Dimension::Destination => Some(self.to.canonical().as_bytes().to_vec()),
-            Dimension::Subject => self
-                .spelled
-                .subject
-                .as_ref()
-                .map(|subject| subject.as_bytes().to_vec()),
-            Dimension::Device => self
-                .caller
-                .device
-                .as_ref()
-                .map(|device| device.as_bytes().to_vec()),
+    /// The raw value of a dimension, empty when the request does not have it.
+    pub(super) fn value(&self, dimension: Dimension) -> Value<'_> {
+        let value = match dimension {
+            Dimension::Ip => self.caller.ip.map(Value::of_address),
+            Dimension::Destination => Some(Value::Text(self.to.canonical())),
+            Dimension::Subject => self.spelled.subject.as_deref().map(Value::Text),
+            Dimension::Device => self.caller.device.as_deref().map(Value::Text),
             Dimension::Country => self
                 .to
                 .country()
-                .map(|country| country.as_str().as_bytes().to_vec()),
-            Dimension::Prefix => self.to.prefix().map(|prefix| prefix.as_bytes().to_vec()),
-            Dimension::Asn => self.caller.asn.map(|asn| asn.to_be_bytes().to_vec()),
-            Dimension::Service => Some(Vec::new()),
-        }
+                .map(|country| Value::short(country.as_str().as_bytes())),
+            Dimension::Prefix => self.to.prefix().map(Value::Text),
+            Dimension::Asn => self.caller.asn.map(|asn| Value::short(&asn.to_be_bytes())),
+            Dimension::Service => None,
+        };
+        value.unwrap_or(Value::Text(""))
     }
 }
 
-/// An address as limits see it: an IPv4 address also when it comes mapped into IPv6, of an IPv6 address its /64.
-fn address_bytes(ip: IpAddr) -> Vec<u8> {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().into_iter().take(8).collect(),
+/// What a limit is counted by, as bytes.
+pub(super) enum Value<'a> {
+    Text(&'a str),
+    Short { bytes: [u8; 8], length: usize },
+}
+
+impl Value<'_> {
+    /// An address as limits see it: an IPv4 address also when it comes mapped into IPv6, of an IPv6 address its /64.
+    fn of_address(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(v4) => Self::short(&v4.octets()),
+            IpAddr::V6(v6) => Self::short(&v6.octets()),
+        }
+    }
+
+    /// At most the first eight bytes.
+    fn short(from: &[u8]) -> Self {
+        let mut bytes = [0; 8];
+        for (slot, byte) in bytes.iter_mut().zip(from) {
+            *slot = *byte;
+        }
+        Self::Short {
+            bytes,
+            length: from.len(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Short { bytes, length } => bytes.get(..*length).unwrap_or(bytes),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Fingerprints: what stands for a number, a mailbox, an address or a subject wherever it is stored or logged.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,8 +14,15 @@ use crate::vocabulary::{Dimension, ServiceId};
 ///
 /// Without the key it tells nothing about the value, so it may be stored, logged and compared in the open.
 /// Shown as 32 hexadecimal digits, which is also its form in readable formats such as JSON.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Print([u8; 16]);
+
+impl Hash for Print {
+    /// As one number: every look-up hashes one.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_ne_bytes(self.0));
+    }
+}
 
 impl Print {
     /// A fingerprint from the bytes that [`Print::as_bytes`] gave.

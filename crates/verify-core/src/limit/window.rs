@@ -1,5 +1,6 @@
 //! A sliding window: in no interval of length `per`, wherever it starts, are more than `max` units admitted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,29 @@ pub struct Window {
 }
 
 impl Window {
+    /// A window as a store kept it, with its one stamp.
+    pub fn of_stamp(newest: Timestamp, stamp: Stamp) -> Self {
+        let stamps = Stamps::One(stamp);
+        Self { newest, stamps }
+    }
+
+    /// A window as a store kept it, with the stamps that [`Window::shared_stamps`] gave.
+    pub fn of_stamps(newest: Timestamp, stamps: Arc<[Stamp]>) -> Self {
+        let stamps = match *stamps {
+            [] | [_] => stamps.as_ref().into(),
+            [..] => Stamps::Other(stamps),
+        };
+        Self { newest, stamps }
+    }
+
+    /// The stamps, shared with this window where there are several.
+    pub fn shared_stamps(&self) -> Arc<[Stamp]> {
+        match &self.stamps {
+            Stamps::Other(stamps) => Arc::clone(stamps),
+            Stamps::None | Stamps::One(_) => self.stamps().into(),
+        }
+    }
+
     /// Units counted in the interval of length `per` that ends at `now`.
     pub fn used(&self, per: Duration, now: Timestamp) -> u64 {
         let now = now.max(self.newest);

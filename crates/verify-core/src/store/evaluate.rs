@@ -16,6 +16,12 @@ pub trait View {
     fn record(&self, key: &RecordKey) -> Option<Row>;
     /// A claim.
     fn claim(&self, key: &ClaimKey) -> Option<Claim>;
+
+    /// True while something in a record is pending.
+    fn is_live(&self, key: &RecordKey, now: Timestamp) -> bool {
+        self.record(key)
+            .is_some_and(|row| !row.is_outlived(now) && row.is_live(now))
+    }
 }
 
 /// The decision: either nothing is to be written, or exactly this.
@@ -103,10 +109,7 @@ fn take_back<V: View>(
 /// Decides every charge on what results from those before it, and counts it where it counts.
 fn charge<V: View>(changeset: &Changeset, view: &V, counters: &mut Touched<'_, V>) -> Vec<CounterSeen> {
     let now = changeset.at;
-    let live = |key: &RecordKey| {
-        view.record(key)
-            .is_some_and(|row| !row.is_outlived(now) && row.is_live(now))
-    };
+    let live = |key: &RecordKey| view.is_live(key, now);
     let counts = |charge: &Charge| {
         charge.mode != Mode::Probe && (charge.when_live.is_empty() || charge.when_live.iter().any(live))
     };

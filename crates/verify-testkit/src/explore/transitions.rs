@@ -28,9 +28,9 @@ impl Transitions {
     /// # Errors
     /// What changed in a way that no table has.
     pub(super) fn note(&mut self, before: &World, after: &World) -> Result<(), String> {
-        for (place, row) in after.store.records() {
-            let was = before.store.records().get(place);
-            if place.1.kind != RecordKind::Verifications || was == Some(row) {
+        for ((service, key), row) in after.store.records().iter() {
+            let was = before.store.records().get(service, key);
+            if key.kind != RecordKind::Verifications || was == Some(row) {
                 continue;
             }
             let was = was.map_or(Ok(Record::default()), decoded)?;

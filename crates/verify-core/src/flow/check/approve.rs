@@ -78,10 +78,7 @@ impl Approve {
         };
         let mut changeset = check.ctx.changeset(now, Standing::Known);
         changeset.takebacks = check.board.takebacks(&check.ctx, |kind| kind == Kind::Failures);
-        changeset.resets = lockout_keys(&check.who, check.who.standing)
-            .into_iter()
-            .map(|(_, key)| key)
-            .collect();
+        changeset.resets = lockout_keys(&check.ctx, &check.who, check.who.standing).collect();
         changeset.records = check.place.becomes(Some(row));
         changeset.events = vec![Event {
             verification: Some(print_of(self.nonce)),

@@ -67,7 +67,7 @@ impl Close {
         let mut changeset = check.ctx.changeset(now, Standing::Known);
         changeset.takebacks.clone_from(&self.takebacks);
         if check.ctx.is_broken(Broken::CountAfterCompare) {
-            changeset.charges = check.board.charges();
+            changeset.charges = check.charges();
         }
         changeset.events = exhausted
             .iter()

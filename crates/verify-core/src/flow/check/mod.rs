@@ -15,7 +15,7 @@ use crate::outcome::{Answer, Refusal, RefusalCode, WrongCode};
 use crate::policy::Then;
 use crate::port::{CompareRequest, Compared, Maker};
 use crate::record::{CodeOf, Entry, RETENTION, Record, Status};
-use crate::store::{Claim, ClaimKind, Mode, RecordKind, Seen, StoreAnswer};
+use crate::store::{Charge, Claim, ClaimKind, Mode, RecordKind, Seen, StoreAnswer};
 use crate::time::Timestamp;
 
 use super::FLOW_BUDGET;
@@ -75,7 +75,7 @@ pub(super) fn start(mut ctx: Context, request: &CheckRequest, now: Timestamp) ->
         return ctx.refuse(unavailable());
     }
     let place = Place::of(RecordKind::Verifications, &who.destination);
-    let board = Board::for_check(&ctx, &who, place.keys());
+    let board = Board::for_check(&ctx, &who);
     let key = request
         .idempotency_key
         .as_ref()
@@ -148,13 +148,13 @@ pub(super) fn unavailable() -> Refusal {
 impl Check {
     fn count(self, now: Timestamp) -> Step {
         let mut changeset = self.ctx.changeset(now, self.who.standing);
-        changeset.charges = self.board.charges();
+        changeset.charges = self.charges();
         for charge in &mut changeset.charges {
             if self.ctx.is_broken(Broken::CountAfterCompare) {
                 charge.mode = Mode::Probe;
             }
         }
-        changeset.reads = self.place.keys().to_vec();
+        changeset.reads = self.place.keys().copied().collect();
         let life = self.ctx.policy.code_for(self.who.purpose()).ttl + RETENTION;
         let began = now.as_millis().to_be_bytes();
         changeset.claims = self
@@ -168,6 +168,17 @@ impl Check {
             not_after,
             then: Box::new(StoreThen::Count(Count { check: self, at: now })),
         })
+    }
+
+    /// Failures count only while something is pending.
+    fn charges(&self) -> Vec<Charge> {
+        let mut charges = self.board.charges();
+        for (charge, line) in charges.iter_mut().zip(&self.board.lines) {
+            if matches!(line.kind, Kind::Failures | Kind::Lockout) {
+                charge.when_live = self.place.keys().copied().collect();
+            }
+        }
+        charges
     }
 
     fn event(&self, kind: EventKind, now: Timestamp) -> Event {
@@ -186,24 +197,20 @@ impl Check {
         let open = |entry: &&Entry| {
             self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued >= closed.of_own()
         };
-        let mine: Vec<Entry> = record.entries.iter().rev().filter(open).cloned().collect();
-        if mine.is_empty() {
-            return self.nothing_pending(record, closed, clock, now);
-        }
-        if let [only] = mine.as_slice() {
-            self.ctx.explanation.verification = Some(print_of(only.nonce));
-        }
-        let right = mine
-            .iter()
-            .find(|entry| self.is_right(entry, clock))
-            .map(|entry| entry.nonce);
-        if let Some(nonce) = right {
-            return Approve::new(self, record, nonce, clock).write(now);
-        }
-        let managed = mine.iter().find(|entry| entry.scope().is_some());
-        match managed.map(|entry| entry.nonce) {
-            Some(nonce) => self.compare(record, nonce, now),
-            None => self.wrong(record, now),
+        let mine = || record.entries.iter().rev().filter(open);
+        let only = match (mine().next(), mine().nth(1)) {
+            (None, _) => return self.nothing_pending(record, closed, clock, now),
+            (Some(only), None) => Some(print_of(only.nonce)),
+            (Some(_), Some(_)) => self.ctx.explanation.verification,
+        };
+        let nonce_of = |entry: &Entry| entry.nonce;
+        let right = mine().find(|entry| self.is_right(entry, clock)).map(nonce_of);
+        let managed = mine().find(|entry| entry.scope().is_some()).map(nonce_of);
+        self.ctx.explanation.verification = only;
+        match (right, managed) {
+            (Some(nonce), _) => Approve::new(self, record, nonce, clock).write(now),
+            (None, Some(nonce)) => self.compare(record, nonce, now),
+            (None, None) => self.wrong(record, now),
         }
     }
 
@@ -327,15 +334,15 @@ impl Count {
         // be compared and not counted.
         let now = now.max(self.at);
         match answer {
-            StoreAnswer::Applied(seen) => {
-                check.board.take(&seen.counters);
+            StoreAnswer::Applied(mut seen) => {
+                check.board.take(std::mem::take(&mut seen.counters));
                 check.place.take(&seen);
                 match check.place.record(&seen) {
                     Ok(record) => check.decide(record, now),
                     Err(_) => check.ctx.fault(store_fault()),
                 }
             }
-            StoreAnswer::Refused(seen) => check.refused(&seen, now),
+            StoreAnswer::Refused(seen) => check.refused(seen, now),
             // Perhaps counted, and not compared: the safe direction.
             StoreAnswer::NotApplied(_) | StoreAnswer::Unknown => check.ctx.fault(store_fault()),
         }
@@ -343,24 +350,22 @@ impl Count {
 }
 
 impl Check {
-    fn refused(mut self, seen: &Seen, now: Timestamp) -> Step {
-        self.board.take(&seen.counters);
+    fn refused(mut self, mut seen: Seen, now: Timestamp) -> Step {
+        self.board.take(std::mem::take(&mut seen.counters));
         if let Some(key) = &self.key
-            && let Some(claim) = key.found(seen)
+            && let Some(claim) = key.found(&seen)
         {
-            let Ok(record) = self.place.record(seen) else {
+            let Ok(record) = self.place.record(&seen) else {
                 return self.ctx.fault(store_fault());
             };
             let answer = self.used(key, claim, &record, now);
             return self.ctx.done(answer);
         }
         let clock = now.max(self.board.newest());
-        let lines = || self.board.lines.iter().filter(|line| line.then != Then::Alert);
+        let board = &self.board;
+        let lines = || board.lines.iter().filter(|line| line.then != Then::Alert);
         let wait = fixpoint(clock, |at| lines().filter_map(|line| line.denied(at)).max());
-        let mut denied: Vec<_> = lines()
-            .filter(|line| line.denied(clock).is_some())
-            .cloned()
-            .collect();
+        let mut denied: Vec<_> = lines().filter(|line| line.denied(clock).is_some()).collect();
         denied.sort_by_key(|line| line.kind != Kind::Lockout);
         let Some(first) = denied.first() else {
             // Refused, and nothing of what was seen stands against it any more.
@@ -376,7 +381,7 @@ impl Check {
             );
         }
         let mut refusal = Refusal::new(code, "too many attempts; wait and try again").until(wait);
-        refusal.checks_left = Some(self.board.checks_left(clock));
+        refusal.checks_left = Some(board.checks_left(clock));
         self.ctx.refuse(refusal)
     }
 }

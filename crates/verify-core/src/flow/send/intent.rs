@@ -24,7 +24,6 @@ use crate::flow::view::{contention, print_of, store_fault, view};
 pub(in crate::flow) struct Intent {
     send: Send,
     attempt: Attempt,
-    changeset: Changeset,
     /// An answer was lost: the intent may be there already.
     maybe_applied: bool,
 }
@@ -70,8 +69,7 @@ impl Send {
             changeset.charges = self.board.charges();
         }
         if self.ctx.is_broken(Broken::ResetFailuresOnResend) {
-            let runs = lockout_keys(&self.who, self.who.standing);
-            changeset.resets = runs.into_iter().map(|(_, key)| key).collect();
+            changeset.resets = lockout_keys(&self.ctx, &self.who, self.who.standing).collect();
         }
         changeset.records = self.place.becomes(Some(row));
         changeset.records.extend(self.notes.stays());
@@ -86,10 +84,9 @@ impl Send {
         Intent {
             send: self,
             attempt,
-            changeset,
             maybe_applied: false,
         }
-        .step()
+        .step(changeset)
     }
 
     /// The record as it will be: the ends that time and lockouts made, the verification, and a new delivery.
@@ -117,13 +114,13 @@ impl Send {
                 false => Timestamp::ZERO,
             }
         });
+        let [fresh, delivery] = self.ctx.seed.ids("intent");
         let nonce = match go.entry {
             Some(nonce) => nonce,
             None => {
                 record.make_room(self.who.standing, clock).then_some(())?;
-                let nonce = self.ctx.seed.bytes("nonce");
-                record.entries.push(self.new_entry(nonce, &carrier, clock));
-                nonce
+                record.entries.push(self.new_entry(fresh, &carrier, clock));
+                fresh
             }
         };
         let keeps = record
@@ -134,7 +131,6 @@ impl Send {
             self.renew(entry, &carrier, keeps, clock);
         }
         entry.consent |= self.consent;
-        let delivery = self.ctx.seed.bytes("delivery 0");
         entry.add_delivery(Delivery::dispatching(
             delivery,
             self.channel,
@@ -245,9 +241,8 @@ impl Send {
 }
 
 impl Intent {
-    fn step(self) -> Step {
+    fn step(self, changeset: Changeset) -> Step {
         let not_after = self.send.ctx.not_after;
-        let changeset = self.changeset.clone();
         Step::Store(StoreStep {
             changeset,
             not_after,
@@ -255,20 +250,20 @@ impl Intent {
         })
     }
 
-    pub(in crate::flow) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
+    pub(in crate::flow) fn resume(mut self, asked: Changeset, now: Timestamp, answer: StoreAnswer) -> Step {
         match answer {
-            StoreAnswer::Applied(seen) => {
-                self.send.board.take(&seen.counters);
+            StoreAnswer::Applied(mut seen) => {
+                self.send.board.take(std::mem::take(&mut seen.counters));
                 self.send.place.take(&seen);
                 self.send.go(self.attempt, now)
             }
-            StoreAnswer::Refused(seen) => self.refused(&seen, now),
+            StoreAnswer::Refused(seen) => self.refused(seen, now),
             StoreAnswer::NotApplied(_) => self.send.ctx.fault(store_fault()),
             StoreAnswer::Unknown => {
                 self.maybe_applied = true;
                 // Asked again, the store tells: the delivery is there, or it is not and this makes it.
                 if self.send.ctx.try_again() && !self.send.ctx.is_late(now) {
-                    self.step()
+                    self.step(asked)
                 } else {
                     self.send.ctx.fault(store_fault())
                 }
@@ -276,14 +271,13 @@ impl Intent {
         }
     }
 
-    fn refused(self, seen: &Seen, now: Timestamp) -> Step {
+    fn refused(self, mut seen: Seen, now: Timestamp) -> Step {
         let Self {
             mut send,
             attempt,
             maybe_applied,
-            ..
         } = self;
-        let found = match send.look(seen, now) {
+        let found = match send.look(&mut seen, now) {
             Ok(found) => found,
             Err(_) => return send.ctx.fault(store_fault()),
         };
@@ -305,7 +299,7 @@ impl Intent {
             };
         }
         if let Some(key) = &mut send.idempotency
-            && let Some(claim) = key.found(seen)
+            && let Some(claim) = key.found(&seen)
         {
             match claimed(claim, key, &found, now) {
                 Claimed::Answer(nonce) => return send.repeated(nonce, &found, now),

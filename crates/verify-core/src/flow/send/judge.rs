@@ -54,8 +54,15 @@ struct Stop {
 
 impl Send {
     /// Takes what a refused changeset showed.
-    pub(super) fn look(&mut self, seen: &Seen, now: Timestamp) -> Result<Found, StoreFault> {
-        self.board.take(&seen.counters);
+    pub(super) fn look(&mut self, seen: &mut Seen, now: Timestamp) -> Result<Found, StoreFault> {
+        self.board.take(std::mem::take(&mut seen.counters));
+        let record = self.look_at_records(seen, now)?;
+        let clock = now.max(record.newest()).max(self.board.newest());
+        Ok(Found { record, clock })
+    }
+
+    /// The same of the records alone.
+    pub(super) fn look_at_records(&mut self, seen: &Seen, now: Timestamp) -> Result<Record, StoreFault> {
         self.place.take(seen);
         self.notes.take(seen);
         self.noted = self.notes.notes(seen, now)?;
@@ -65,13 +72,14 @@ impl Send {
                 self.noted.take(note, now);
             }
         }
-        let record = self.place.record(seen)?;
-        let clock = now.max(record.newest()).max(self.board.newest());
-        Ok(Found { record, clock })
+        self.place.record(seen)
     }
 
     /// The verification that this send is about, while its code can still be given.
     fn matching<'a>(&self, record: &'a Record, at: Timestamp) -> Option<&'a Entry> {
+        if record.entries.is_empty() {
+            return None;
+        }
         let closed = self.board.closed_before(at);
         record.entries.iter().rev().find(|entry| {
             entry.identity.standing == self.who.standing
@@ -104,7 +112,9 @@ impl Send {
             if entry.is_some_and(|entry| !self.carries(entry)) {
                 return Verdict::Refuse(self.cannot_carry(clock));
             }
-            let waive_gap = self.waives_gap(&found.record, clock);
+            let waive_gap = self
+                .gap_waived_from(entry, clock)
+                .is_some_and(|from| from <= clock);
             return Verdict::Go(Go {
                 entry: entry.map(|entry| entry.nonce),
                 waive_gap,
@@ -113,11 +123,10 @@ impl Send {
         if stops.iter().all(|stop| stop.human) && self.human_token.is_some() && self.ctx.human_check {
             return Verdict::AskHuman;
         }
-        let wait = fixpoint(clock, |at| {
-            self.stops(&found.record, at)
-                .into_iter()
-                .map(|stop| stop.until)
-                .max()
+        let last = |stops: &[Stop]| stops.iter().map(|stop| stop.until).max();
+        let wait = fixpoint(clock, |at| match at == clock {
+            true => last(&stops),
+            false => last(&self.stops(&found.record, at)),
         });
         Verdict::Refuse(self.refusal(stops, wait, clock))
     }
@@ -133,19 +142,15 @@ impl Send {
 
     /// From when on a send may come inside the gap: at once when the last delivery failed; by another channel when it
     /// has stayed silent for long enough.
-    fn gap_waived_from(&self, record: &Record, at: Timestamp) -> Option<Timestamp> {
+    fn gap_waived_from(&self, entry: Option<&Entry>, at: Timestamp) -> Option<Timestamp> {
         let after = self.ctx.policy.channels_for(self.who.purpose()).fallback_after;
-        let entry = self.matching(record, at)?;
+        let entry = entry?;
         let last = entry.deliveries.last()?;
         if last.status().has_failed() {
             return Some(at);
         }
         let from = last.at + after;
         (last.channel != self.channel && from < entry.expires).then_some(from)
-    }
-
-    fn waives_gap(&self, record: &Record, at: Timestamp) -> bool {
-        self.gap_waived_from(record, at).is_some_and(|from| from <= at)
     }
 
     /// All that stands against this send at `at`, in the order of judgement.
@@ -158,14 +163,14 @@ impl Send {
             until,
             human: false,
         };
+        let entry = self.matching(record, at);
         let mut stops = Vec::new();
         if let Some(note) = self.noted.of(self.channel, at).filter(|_| !self.is_decoy()) {
             let until = note.until.map_or(Until::Never, Until::At);
             stops.push(plain(RefusalCode::ChannelUnavailable, note.kind.as_str(), until));
         }
-        stops.extend(self.denials(record, at, true));
-        stops.extend(self.denials(record, at, false));
-        let entry = self.matching(record, at);
+        stops.extend(self.denials(entry, at, true));
+        stops.extend(self.denials(entry, at, false));
         if let Some(end) = entry.and_then(|entry| last_minute(&self.ctx, self.who.purpose(), entry, at)) {
             stops.push(plain(RefusalCode::Cooldown, "last_minute", Until::At(end)));
         }
@@ -190,41 +195,39 @@ impl Send {
     }
 
     /// What the lockouts (or the limits) deny.
-    fn denials(&self, record: &Record, at: Timestamp, lockouts: bool) -> Vec<Stop> {
-        let waived_from = self.gap_waived_from(record, at);
+    fn denials(&self, entry: Option<&Entry>, at: Timestamp, lockouts: bool) -> impl Iterator<Item = Stop> {
+        let waived_from = self.gap_waived_from(entry, at);
         let waived = waived_from.is_some_and(|from| from <= at);
         let lines = self
             .board
             .lines
             .iter()
-            .filter(|line| (line.kind == Kind::Lockout) == lockouts);
-        let lines = lines.filter(|line| {
+            .filter(move |line| (line.kind == Kind::Lockout) == lockouts);
+        let lines = lines.filter(move |line| {
             let forced = (line.kind == Kind::Gap && waived)
                 || (line.then == Then::HumanCheck && self.human_passed && line.charge.mode != Mode::Probe);
             line.then != Then::Alert && !forced
         });
-        lines
-            .filter_map(|line| {
-                let denied = line.denied(at)?;
-                let until = match waived_from.filter(|_| line.kind == Kind::Gap) {
-                    Some(from) => denied.min(Until::At(from)),
-                    None => denied,
-                };
-                let human = line.then == Then::HumanCheck;
-                let code = match human && self.ctx.human_check {
-                    true => RefusalCode::HumanCheckRequired,
-                    false => line.code(),
-                };
-                Some(Stop {
-                    code,
-                    rule: line.rule.clone(),
-                    figure: line.figure(at),
-                    allowed: line.allowed(),
-                    until,
-                    human,
-                })
+        lines.filter_map(move |line| {
+            let denied = line.denied(at)?;
+            let until = match waived_from.filter(|_| line.kind == Kind::Gap) {
+                Some(from) => denied.min(Until::At(from)),
+                None => denied,
+            };
+            let human = line.then == Then::HumanCheck;
+            let code = match human && self.ctx.human_check {
+                true => RefusalCode::HumanCheckRequired,
+                false => line.code(),
+            };
+            Some(Stop {
+                code,
+                rule: line.rule.clone(),
+                figure: line.figure(at),
+                allowed: line.allowed(),
+                until,
+                human,
             })
-            .collect()
+        })
     }
 
     /// The first stop names the answer; one that a human check would lift only where nothing else is in the way.

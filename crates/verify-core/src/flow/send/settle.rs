@@ -9,7 +9,6 @@ use crate::record::{CodeOf, Delivery, DeliveryStatus, Note, Record, Status};
 use crate::store::{Changeset, RecordChange, Seen, StoreAnswer, Takeback};
 use crate::time::{Timestamp, Until};
 
-use super::judge::Found;
 use super::{Attempt, Came, Carrier, Send};
 use crate::flow::board::Kind;
 use crate::flow::step::{Step, StoreStep, StoreThen};
@@ -264,7 +263,7 @@ impl Settle {
 
     /// Somebody else wrote the record in between, or this flow did and did not hear of it.
     fn again(mut self, seen: &Seen, now: Timestamp) -> Step {
-        let Ok(Found { record, .. }) = self.send.look_again(seen, now) else {
+        let Ok(record) = self.send.look_again(seen, now) else {
             return self.unwritten(now);
         };
         if let Some(next) = &self.next
@@ -330,22 +329,20 @@ impl Settle {
 }
 
 impl Send {
-    /// As [`Send::look`], but the board stays what the intent was charged.
-    fn look_again(&mut self, seen: &Seen, now: Timestamp) -> Result<Found, crate::store::StoreFault> {
-        let board = self.board.clone();
+    /// What lies in the records now. The board stays what the intent was charged.
+    fn look_again(&mut self, seen: &Seen, now: Timestamp) -> Result<Record, crate::store::StoreFault> {
         let (notes, prefix_notes, noted) =
             (self.notes.clone(), self.prefix_notes.clone(), self.noted.clone());
-        let found = self.look(seen, now);
-        self.board = board;
-        if seen.records.iter().all(|(key, _)| !notes.keys().contains(key)) {
+        let record = self.look_at_records(seen, now);
+        if !seen.records.iter().any(|(key, _)| notes.is_at(key)) {
             (self.notes, self.noted) = (notes, noted);
         }
         if let Some(place) = prefix_notes
-            && seen.records.iter().all(|(key, _)| !place.keys().contains(key))
+            && !seen.records.iter().any(|(key, _)| place.is_at(key))
         {
             self.prefix_notes = Some(place);
         }
-        found
+        record
     }
 }
 
