@@ -6,6 +6,7 @@
 //! would.
 
 mod bench;
+mod campaign;
 mod ci;
 mod promises;
 mod purity;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask <command>
 
   bench     what the hot paths cost, as ratios against floors measured in the same run
+  campaign  every scenario of attack traffic from ten seeds, each held to its bounds; see docs/simulator.md
   ci        everything that a change has to pass
   promises  each promise of docs/promises.md has a test, and each test that is named there exists
   purity    verify-core depends on nothing that has a clock, randomness, a runtime or a network
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     let found = match command.as_str() {
         "bench" => bench::run(std::env::args().skip(2)),
+        "campaign" => campaign::run(std::env::args().skip(2)),
         "ci" => ci::run(),
         "promises" => promises::check(&tree::root()),
         "purity" => purity::check(&tree::root()),
