@@ -101,7 +101,10 @@ impl Wanted {
     /// The policies, each with a name: the files that were given, or the one of the scenario.
     fn texts(&self, scenario: &Scenario) -> io::Result<Vec<(String, String)>> {
         if self.policies.is_empty() {
-            return Ok(vec![("its own policy".to_owned(), scenario.policy.to_owned())]);
+            return Ok(vec![(
+                scenario.policy_file.to_owned(),
+                scenario.policy.to_owned(),
+            )]);
         }
         let read = |path: &PathBuf| {
             let text = fs::read_to_string(path)

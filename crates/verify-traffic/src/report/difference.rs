@@ -8,6 +8,9 @@ use super::Report;
 use crate::scenario::Unit;
 use crate::{Account, Side};
 
+/// The names of the two sums.
+pub(super) const SUMS: [&str; 2] = ["attackers", "people"];
+
 /// A figure of one run beside the same figure of another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
@@ -49,7 +52,7 @@ const MET: &[Figure] = &[
 /// All that differs, and the sums of either side even where they do not.
 pub fn differences(before: &Report, after: &Report) -> Vec<Difference> {
     let mut found = Vec::new();
-    for (side, whose, figures) in [(Side::Attacker, "attackers", GOT), (Side::Honest, "people", MET)] {
+    for (side, whose, figures) in [(Side::Attacker, SUMS[0], GOT), (Side::Honest, SUMS[1], MET)] {
         for (figure, unit, of) in figures {
             found.push(Difference {
                 whose: whose.to_owned(),
@@ -67,7 +70,12 @@ pub fn differences(before: &Report, after: &Report) -> Vec<Difference> {
 
 fn by_name(before: &Report, after: &Report, side: Side, figures: &[Figure]) -> Vec<Difference> {
     let mut found = Vec::new();
-    for account in before.accounts.iter().filter(|account| account.side == side) {
+    let accounts = || before.accounts.iter().filter(|account| account.side == side);
+    if accounts().count() < 2 {
+        // The sums are its figures.
+        return found;
+    }
+    for account in accounts() {
         let other = after.accounts.iter().find(|other| other.name == account.name);
         for (figure, unit, of) in figures {
             let (one, two) = (of(account), other.map_or(0, of));

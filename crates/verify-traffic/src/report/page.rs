@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Result, Write};
 
+use super::difference::{Difference, SUMS};
 use super::plot::Plot;
 use super::{Report, change, changed, figure, grouped, in_unit, money, time};
 use crate::{Account, Side};
@@ -111,28 +112,38 @@ fn answer(report: &Report) -> String {
     let got = |figure: fn(&Account) -> u64| report.sum(Side::Attacker, figure);
     let met = |figure: fn(&Account) -> u64| report.sum(Side::Honest, figure);
     let (came, away) = (met(|a| a.people.came), met(|a| a.people.turned_away));
-    let cards = [
-        ("of messages for attackers", money(got(|a| a.money_micros))),
-        ("messages they got", grouped(got(|a| a.messages))),
-        ("guesses compared with a code", grouped(got(|a| a.compared))),
-        ("accounts taken", grouped(got(|a| a.taken))),
+    let (money, taken) = (money(got(|a| a.money_micros)), got(|a| a.taken));
+    let mut cards = vec![
+        (money.clone(), "of messages for attackers".to_owned(), false),
         (
-            "people verified",
-            format!("{} of {}", grouped(met(|a| a.people.verified)), grouped(came)),
+            grouped(got(|a| a.messages)),
+            "messages they got".to_owned(),
+            false,
         ),
-        ("people turned away", grouped(away)),
+        (
+            grouped(got(|a| a.compared)),
+            "guesses compared with a code".to_owned(),
+            false,
+        ),
+        (grouped(taken), "accounts taken".to_owned(), taken > 0),
     ];
-    let bad = |name: &str| match name {
-        "accounts taken" => got(|a| a.taken) > 0,
-        "people turned away" => away * 20 > came,
-        _ => false,
-    };
-    let mut out = format!(
-        "<h3 class=\"policy\">{}</h3>\n<dl class=\"cards\">\n",
-        escaped(&report.policy)
+    let mut answer = format!(
+        "In {} attackers get <b>{money}</b> of messages and take <b>{}</b> accounts",
+        time(report.span_millis),
+        grouped(taken)
     );
-    for (name, figure) in cards {
-        let class = if bad(name) { " class=\"bad\"" } else { "" };
+    if came > 0 {
+        let (verified, of) = (grouped(met(|a| a.people.verified)), grouped(came));
+        answer += &format!("; <b>{}</b> of {of} people are turned away", grouped(away));
+        cards.push((verified, format!("of {of} people verified"), false));
+        cards.push((grouped(away), "people turned away".to_owned(), away * 20 > came));
+    }
+    let policy = escaped(&report.policy);
+    let mut out = format!(
+        "<h3 class=\"policy\">{policy}</h3>\n<p class=\"answer\">{answer}.</p>\n<dl class=\"cards\">\n"
+    );
+    for (figure, name, bad) in cards {
+        let class = if bad { " class=\"bad\"" } else { "" };
         // Writing to a string does not fail.
         let _ = writeln!(out, "<div{class}><dt>{name}</dt><dd>{figure}</dd></div>");
     }
@@ -144,13 +155,24 @@ fn difference(out: &mut String, reports: &[Report]) -> Result {
         return Ok(());
     };
     writeln!(out, "<h2>What the second policy changes</h2>")?;
-    let rows = changed(reports).into_iter().map(|row| {
-        let (one, two) = (in_unit(row.unit, row.before), in_unit(row.unit, row.after));
-        let change = change(row.unit, row.before, row.after);
-        vec![row.whose, row.figure, one, two, change]
-    });
+    let (sums, parts): (Vec<_>, Vec<_>) = changed(reports)
+        .into_iter()
+        .partition(|row| SUMS.contains(&row.whose.as_str()));
     let head = ["whose", "figure", &before.policy, &after.policy, "change"];
-    out.write_str(&html_table(&head, 2, rows.collect()))
+    let cells = |rows: Vec<Difference>| {
+        let rows = rows.into_iter().map(|row| {
+            let (one, two) = (in_unit(row.unit, row.before), in_unit(row.unit, row.after));
+            let change = change(row.unit, row.before, row.after);
+            vec![row.whose, row.figure, one, two, change]
+        });
+        html_table(&head, 2, rows.collect())
+    };
+    writeln!(
+        out,
+        "{}<details><summary>By name and by rule</summary>",
+        cells(sums)
+    )?;
+    writeln!(out, "{}</details>", cells(parts))
 }
 
 fn spent(report: &Report) -> BTreeMap<&str, &[u64]> {
@@ -158,7 +180,7 @@ fn spent(report: &Report) -> BTreeMap<&str, &[u64]> {
     rows.map(|(name, figures)| (*name, figures.as_slice())).collect()
 }
 
-fn plots(out: &mut String, reports: &[Report]) -> Result {
+fn plots<'a>(out: &mut String, reports: &'a [Report]) -> Result {
     let Some(first) = reports.first() else {
         return Ok(());
     };
@@ -169,11 +191,11 @@ fn plots(out: &mut String, reports: &[Report]) -> Result {
     };
     let column = time(first.series.column_millis);
     let rules = |of: fn(&Report) -> &BTreeMap<std::sync::Arc<str>, Vec<u64>>| {
-        let rows = |report| {
-            let rows: &BTreeMap<_, _> = of(report);
-            rows.iter()
-                .map(|(rule, figures)| (&**rule, figures.as_slice()))
-                .collect()
+        let rows = |report: &'a Report| {
+            let rows = of(report)
+                .iter()
+                .map(|(rule, figures)| (&**rule, figures.as_slice()));
+            (report.policy.as_str(), rows.collect())
         };
         reports.iter().map(rows).collect()
     };
@@ -182,7 +204,10 @@ fn plots(out: &mut String, reports: &[Report]) -> Result {
             title: "Money that leaves, by who causes it",
             axis: format!("dollars in {column}"),
             nothing: "Nothing was spent.",
-            reports: reports.iter().map(spent).collect(),
+            reports: reports
+                .iter()
+                .map(|report| (report.policy.as_str(), spent(report)))
+                .collect(),
             label: money,
             when: &when,
         },

@@ -12,8 +12,8 @@ pub(super) struct Plot<'a> {
     pub(super) axis: String,
     /// What is said where there is nothing to show.
     pub(super) nothing: &'a str,
-    /// By name, a figure for each column; one map a report.
-    pub(super) reports: Vec<BTreeMap<&'a str, &'a [u64]>>,
+    /// The policy of each report, and by name a figure for each column.
+    pub(super) reports: Vec<(&'a str, BTreeMap<&'a str, &'a [u64]>)>,
     /// Writes a figure of the left axis, and a sum for the legend.
     pub(super) label: fn(u64) -> String,
     /// Writes an instant of the lower axis, from the share of the span that passed.
@@ -22,7 +22,7 @@ pub(super) struct Plot<'a> {
 
 const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 260.0;
-const LEFT: f64 = 62.0;
+const LEFT: f64 = 70.0;
 const BOTTOM: f64 = 44.0;
 const TOP: f64 = 26.0;
 /// Grid lines above the axis, and labels along it.
@@ -35,11 +35,20 @@ impl Plot<'_> {
     /// The plot of each report, one after the other.
     pub(super) fn figures(&self) -> Vec<String> {
         let names = self.names();
-        let most = self.reports.iter().map(|rows| tallest(rows)).max().unwrap_or(0);
-        let figure = |rows: &BTreeMap<&str, &[u64]>| {
+        let most = self
+            .reports
+            .iter()
+            .map(|(_, rows)| tallest(rows))
+            .max()
+            .unwrap_or(0);
+        let figure = |(policy, rows): &(&str, _)| {
+            let mut title = self.title.to_owned();
+            if self.reports.len() > 1 {
+                title = format!("{title}: {policy}");
+            }
             let mut out = String::new();
             // Writing to a string does not fail.
-            let _ = self.figure(&mut out, rows, &names, round_up(most));
+            let _ = self.figure(&mut out, &title, rows, &names, round_up(most));
             out
         };
         self.reports.iter().map(figure).collect()
@@ -48,7 +57,7 @@ impl Plot<'_> {
     /// Names in the order of what they come to over all reports, so that the largest lie at the foot.
     fn names(&self) -> Vec<&str> {
         let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
-        for (name, figures) in self.reports.iter().flatten() {
+        for (name, figures) in self.reports.iter().flat_map(|(_, rows)| rows) {
             *sums.entry(name).or_default() += figures.iter().sum::<u64>();
         }
         let mut names: Vec<_> = sums.into_iter().filter(|(_, sum)| *sum > 0).collect();
@@ -56,8 +65,15 @@ impl Plot<'_> {
         names.into_iter().map(|(name, _)| name).collect()
     }
 
-    fn figure(&self, out: &mut String, rows: &BTreeMap<&str, &[u64]>, names: &[&str], most: u64) -> Result {
-        writeln!(out, "<figure>\n<figcaption>{}</figcaption>", escaped(self.title))?;
+    fn figure(
+        &self,
+        out: &mut String,
+        title: &str,
+        rows: &BTreeMap<&str, &[u64]>,
+        names: &[&str],
+        most: u64,
+    ) -> Result {
+        writeln!(out, "<figure>\n<figcaption>{}</figcaption>", escaped(title))?;
         if tallest(rows) == 0 {
             return writeln!(out, "<p class=\"nothing\">{}</p>\n</figure>", self.nothing);
         }
@@ -65,7 +81,7 @@ impl Plot<'_> {
         write!(
             out,
             r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{}, {} over time">"#,
-            escaped(self.title),
+            escaped(title),
             escaped(&self.axis)
         )?;
         self.axes(out, most)?;
@@ -96,7 +112,7 @@ impl Plot<'_> {
                 r#"<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{y:.1}" y2="{y:.1}"/><text x="{:.0}" y="{:.1}" text-anchor="end">{}</text>"#,
                 LEFT - 8.0,
                 y + 4.0,
-                (self.label)((most as f64 * share).round() as u64)
+                (self.label)((most as f64 * share).round() as u64).trim_end_matches(".00")
             )?;
         }
         for label in 0..=LABELS {
@@ -193,6 +209,7 @@ mod tests {
     use super::*;
 
     fn plot<'a>(reports: Vec<BTreeMap<&'a str, &'a [u64]>>) -> Plot<'a> {
+        let reports = reports.into_iter().map(|rows| ("own", rows)).collect();
         Plot {
             title: "a<b",
             axis: "things".to_owned(),

@@ -32,17 +32,20 @@ pub struct Scenario {
     pub about: &'static str,
     /// The policy that it comes with, as TOML.
     pub policy: &'static str,
+    /// The name of that policy's file in `policies`.
+    pub policy_file: &'static str,
     fill: fn(&mut Simulation, f64) -> Duration,
     held_to: fn(&Run) -> Vec<Bound>,
 }
 
 macro_rules! scenarios {
-    ($($name:ident under $policy:ident: $about:literal,)+) => {
+    ($($name:ident under $policy:ident in $file:literal: $about:literal,)+) => {
         /// Every scenario.
         pub const SCENARIOS: &[Scenario] = &[$(Scenario {
             name: stringify!($name),
             about: $about,
             policy: $policy,
+            policy_file: $file,
             fill: worlds::$name,
             held_to: bounds::$name,
         }),+];
@@ -50,45 +53,45 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    night_burst under GUARDED:
+    night_burst under GUARDED in "guarded.toml":
         "240 000 messages in four hours from midnight, through 300 homes, shuffled over blocks and countries",
-    fake_conversion under GUARDED:
+    fake_conversion under GUARDED in "guarded.toml":
         "the same, with every verification completed and every human check passed",
-    one_block under GUARDED:
+    one_block under GUARDED in "guarded.toml":
         "the same number of messages to one country's block, all completed, beside customers elsewhere",
-    pumping_zoo under GUARDED:
+    pumping_zoo under GUARDED in "guarded.toml":
         "every way of choosing numbers at once: in a row, shuffled, at random, everywhere, hopping, dripping",
-    authquake under GUARDED:
+    authquake under GUARDED in "guarded.toml":
         "unlimited sessions of ten guesses against one account: 167 a second for 70 minutes, then one, for a day",
-    resend_and_guess under GUARDED:
+    resend_and_guess under GUARDED in "guarded.toml":
         "five guesses, another code, five guesses, and a volley of five hundred at one instant, for a day",
-    horizontal under GUARDED:
+    horizontal under GUARDED in "guarded.toml":
         "one guess at each of a million accounts",
-    alias_flood under GUARDED:
+    alias_flood under GUARDED in "guarded.toml":
         "ten thousand spellings of one number and of one mailbox",
-    sms_bomb under GUARDED:
+    sms_bomb under GUARDED in "guarded.toml":
         "one victim, a message a second from ever new addresses, for a day",
-    lockout_dos under CROWDS:
+    lockout_dos under CROWDS in "crowds.toml":
         "strangers fail in the name of 1 000 owners for eight hours; half of the owners have a device token",
-    victim_overwrite under CROWDS:
+    victim_overwrite under CROWDS in "crowds.toml":
         "a stranger asks for another code whenever one of 200 owners types the one that came",
-    webhooks under GUARDED:
+    webhooks under GUARDED in "guarded.toml":
         "delivery reports that are forged, repeated fifty times, and in the wrong order",
-    provider_brownout under GUARDED:
+    provider_brownout under GUARDED in "guarded.toml":
         "four of ten calls to the provider are slow, fail or meet a quota, and reports come three times, for twelve hours",
-    node_crash under GUARDED:
+    node_crash under GUARDED in "guarded.toml":
         "one command in ten loses its node half-way, and an attacker kills nodes at every boundary, for a day",
-    clock_skew under GUARDED:
+    clock_skew under GUARDED in "guarded.toml":
         "three nodes whose clocks differ by ten minutes, one of which jumps back, and guesses at each, for a day",
-    mail_scanner under BY_MAIL:
+    mail_scanner under BY_MAIL in "by_mail.toml":
         "a scanner opens the link in every mail three times before its reader does",
-    enumeration under PRIVATE:
+    enumeration under PRIVATE in "private.toml":
         "who has an account? told apart by status, counts, waits and trips to the store, under private disclosure",
-    flash_crowd under CROWDS:
+    flash_crowd under CROWDS in "crowds.toml":
         "fifty times the usual crowd for ten minutes, with nobody malicious",
-    cgnat_office under CROWDS:
+    cgnat_office under CROWDS in "crowds.toml":
         "5 000 people behind one address that the policy names, within an hour",
-    market_day under GUARDED:
+    market_day under GUARDED in "guarded.toml":
         "a day of honest people in six countries under a bit of everything",
 }
 
