@@ -7,6 +7,7 @@
 //! would.
 
 mod bench;
+mod campaign;
 mod ci;
 mod explore;
 mod mutants;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask <command>
 
   bench     what the hot paths cost, as ratios against floors measured in the same run
+  campaign  every scenario of attack traffic from ten seeds, each held to its bounds; see docs/simulator.md
   ci        everything that a change has to pass
   explore   every interleaving of racing flows under large budgets; see docs/exploration.md
   mutants   whether the tests notice a broken core: machines, stores, and cargo-mutants with what follows `--`
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     let found = match command.as_str() {
         "bench" => bench::run(std::env::args().skip(2)),
+        "campaign" => campaign::run(std::env::args().skip(2)),
         "ci" => ci::run(),
         "explore" => explore::run(std::env::args().skip(2)),
         "mutants" => mutants::run(std::env::args().skip(2)),

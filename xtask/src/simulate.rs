@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use verify_core::policy::PolicySet;
 use verify_traffic::report::{Report, json, page, table};
 use verify_traffic::scenario::{SCENARIOS, Scenario};
@@ -43,8 +45,11 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> io::Result<Vec<Str
         for warning in loaded.warnings {
             eprintln!("{name}: {warning}");
         }
-        let ran = scenario.run(loaded.policies, wanted.seed, wanted.scale);
-        reports.push(Report::of(scenario.name, &name, wanted.seed, wanted.scale, &ran));
+        let began = ThreadTime::now();
+        let run = scenario.run(loaded.policies, wanted.seed, wanted.scale);
+        // Not part of the report, which is the same every time.
+        eprintln!("{name}: {}", pace(run.simulation.commands(), began.elapsed()));
+        reports.push(Report::of(&run, &name));
     }
     print!("{}", table(&reports));
     if let Some(path) = &wanted.json {
@@ -96,7 +101,10 @@ impl Wanted {
     /// The policies, each with a name: the files that were given, or the one of the scenario.
     fn texts(&self, scenario: &Scenario) -> io::Result<Vec<(String, String)>> {
         if self.policies.is_empty() {
-            return Ok(vec![("its own policy".to_owned(), scenario.policy.to_owned())]);
+            return Ok(vec![(
+                scenario.policy_file.to_owned(),
+                scenario.policy.to_owned(),
+            )]);
         }
         let read = |path: &PathBuf| {
             let text = fs::read_to_string(path)
@@ -105,6 +113,16 @@ impl Wanted {
         };
         self.policies.iter().map(read).collect()
     }
+}
+
+/// How fast commands were decided, in time of a core.
+pub(crate) fn pace(commands: u64, took: Duration) -> String {
+    let a_minute = commands as f64 * 60.0 / took.as_secs_f64().max(1e-9);
+    format!(
+        "{commands} commands in {:.1} s of a core, {:.1} million a minute",
+        took.as_secs_f64(),
+        a_minute / 1e6
+    )
 }
 
 fn name_of(path: &Path) -> String {

@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use verify_core::command::{CheckRequest, Command, SendRequest};
+use verify_core::command::{CheckRequest, Command, Report, ReportRequest, SendRequest, VerificationRequest};
 use verify_core::outcome::{Answer, Refusal, RefusalCode, Verification};
-use verify_core::time::Timestamp;
+use verify_core::time::{Timestamp, Until};
+use verify_core::vocabulary::ServiceId;
 
-use crate::Chance;
-use crate::ledger::Ledger;
-use crate::world::{HUMAN, World};
+use crate::ledger::{Asked, Ledger};
+use crate::world::{HUMAN, Wanted, World};
+use crate::{Chance, Weather};
 
 /// Whose side an actor is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -43,10 +44,14 @@ pub trait Actor {
 /// An answer as its caller sees it.
 #[derive(Debug, Clone)]
 pub struct Reply {
-    /// The answer.
-    pub answer: Answer,
+    /// The answer; `None` when the node died before it gave one.
+    pub answer: Option<Answer>,
     /// How many trips to the store it took: what its latency tells.
     pub trips: u32,
+    /// How long it took: nothing, but for a provider that does not answer.
+    pub took: Duration,
+    /// The time by the clock of the node that answered, which the instants of the answer are told by.
+    pub clock: Timestamp,
     /// What refused. Callers do not see it; the ledger does.
     pub(crate) rule: Option<Arc<str>>,
 }
@@ -54,7 +59,7 @@ pub struct Reply {
 impl Reply {
     /// The verification, where something is on its way or was already.
     pub fn sent(&self) -> Option<&Verification> {
-        match &self.answer {
+        match self.answer.as_ref()? {
             Answer::Sent(verification) | Answer::Repeated(verification) => Some(verification),
             Answer::Approved(_)
             | Answer::WrongCode(_)
@@ -72,11 +77,16 @@ impl Reply {
 
     /// The refusal, where it is one.
     pub fn refusal(&self) -> Option<&Refusal> {
-        if let Answer::Refused(refusal) = &self.answer {
+        if let Some(Answer::Refused(refusal)) = &self.answer {
             Some(refusal)
         } else {
             None
         }
+    }
+
+    /// How long after the answer an instant of it is; `None` for never.
+    pub fn wait(&self, until: Until) -> Option<Duration> {
+        until.wait_from(self.clock)
     }
 
     /// True when a human check would do.
@@ -109,6 +119,7 @@ pub struct Desk<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) ledger: &'a mut Ledger,
     pub(crate) newborn: &'a mut Vec<(Timestamp, Box<dyn Actor>)>,
+    pub(crate) wanted: Wanted,
 }
 
 impl Desk<'_> {
@@ -132,13 +143,83 @@ impl Desk<'_> {
         self.run(Command::Check(request))
     }
 
+    /// Reads how a verification stands.
+    pub fn status(&mut self, verification_id: impl Into<String>) -> Reply {
+        self.run(Command::Status(VerificationRequest {
+            service: ServiceId::default(),
+            verification_id: verification_id.into(),
+        }))
+    }
+
+    /// Reports a delivery, as a provider's callback does once its signature was found good. `dedupe` is the
+    /// provider's name for the report.
+    pub fn report(
+        &mut self,
+        reference: impl Into<String>,
+        report: Report,
+        dedupe: impl Into<String>,
+    ) -> Reply {
+        self.run(Command::Report(ReportRequest {
+            service: ServiceId::default(),
+            reference: reference.into(),
+            report,
+            dedupe: dedupe.into(),
+        }))
+    }
+
     /// The code of the latest message to a destination that the actor holds, in canonical form. An actor asks for its
     /// own destinations only: an approval with a code that its actor did not read here is kept as an account taken.
     pub fn received(&mut self, to: &str) -> Option<String> {
+        self.messages(to, Timestamp::ZERO).into_iter().next()
+    }
+
+    /// The same of all that lie on the screen, newest first, but for those that left before that instant.
+    pub fn messages(&mut self, to: &str, least: Timestamp) -> Vec<String> {
         let actor = self.actor;
-        let letter = self.world.letter(to)?;
+        let Some(letter) = self.world.letter(to).filter(|letter| letter.at >= least) else {
+            return Vec::new();
+        };
         letter.read_by = Some(actor);
-        Some(letter.code.clone())
+        let earlier = letter.earlier.iter().filter(|(at, _)| *at >= least);
+        let earlier = earlier.map(|(_, code)| code.clone());
+        std::iter::once(letter.code.clone()).chain(earlier).collect()
+    }
+
+    /// What the delivery reports of the latest message to a destination refer to it by: its carrier knows it, and
+    /// whoever saw a callback go by.
+    pub fn reference(&mut self, to: &str) -> Option<String> {
+        self.world.letter(to).map(|letter| letter.reference.clone())
+    }
+
+    /// The links in the latest mails of all mailboxes, of those that left in this interval, its beginning left out:
+    /// the verification's id and its code.
+    pub fn links(&self, after: Timestamp, until: Timestamp) -> Vec<(String, String)> {
+        let mails = self.world.letters().filter(|(to, letter)| {
+            to.contains('@') && letter.at > after && letter.at <= until && !letter.link.is_empty()
+        });
+        mails
+            .map(|(_, letter)| (letter.link.clone(), letter.code.clone()))
+            .collect()
+    }
+
+    /// Changes the weather, for everybody.
+    pub fn weather(&mut self, weather: Weather) {
+        self.world.weather = weather;
+    }
+
+    /// The node of the actor's next command dies after so many steps of it.
+    pub fn dies_after(&mut self, steps: usize) {
+        self.wanted.dies_after = Some(steps);
+    }
+
+    /// The actor's next command runs on this node, of those that the weather has.
+    pub fn on_node(&mut self, node: usize) {
+        self.wanted.node = Some(node);
+    }
+
+    /// Keeps what the actor could tell of somebody who has an account, or has none: [`Ledger::looks`].
+    pub fn saw(&mut self, look: String, has_account: bool) {
+        self.ledger.saw(look, has_account);
     }
 
     /// A token that shows a person, as people and services that sell solved checks have them.
@@ -169,14 +250,18 @@ impl Desk<'_> {
     }
 
     fn run(&mut self, command: Command) -> Reply {
-        let is_send = matches!(command, Command::Send(_));
-        let ran = self.world.run(command, self.now);
+        let asked = Asked::of(&command);
+        let ran = self
+            .world
+            .run(command, self.now, std::mem::take(&mut self.wanted));
         let read = ran.destination().and_then(|print| self.world.reader(&print)) == Some(self.actor);
-        self.ledger.ran(self.account, self.now, is_send, read, &ran);
+        self.ledger.ran(self.account, self.now, asked, read, &ran);
         Reply {
             rule: ran.refused_by(),
             trips: ran.trips,
-            answer: ran.outcome.answer,
+            took: ran.took,
+            clock: ran.clock,
+            answer: ran.outcome.map(|outcome| outcome.answer),
         }
     }
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use verify_core::command::Command;
 use verify_core::event::EventKind;
-use verify_core::outcome::Answer;
+use verify_core::outcome::{Answer, RefusalCode};
+use verify_core::record::Status;
 use verify_core::time::Timestamp;
 
 use crate::desk::{Actor, Leaving, Side};
@@ -21,7 +23,7 @@ pub(crate) const COLUMNS: usize = 96;
 pub struct Sent {
     /// When.
     pub at: Timestamp,
-    /// The digits of the number; zero for a mailbox.
+    /// The digits of the number; for a mailbox, which one it is.
     pub to: u64,
     /// Where that is; `None` for a mailbox.
     pub market: Option<&'static Market>,
@@ -35,9 +37,9 @@ impl Sent {
         self.market.map_or(0, |market| u64::from(market.price))
     }
 
-    /// The number without its last four digits.
-    pub fn prefix(&self) -> u64 {
-        self.to / 10_000
+    /// The number without its last four digits; `None` for a mailbox.
+    pub fn prefix(&self) -> Option<u64> {
+        self.market.map(|_| self.to / 10_000)
     }
 }
 
@@ -60,12 +62,18 @@ pub struct Account {
     pub by_price: BTreeMap<u64, u64>,
     /// Checks that it asked for.
     pub checks: u64,
-    /// Guesses that were compared with a code.
+    /// Guesses that were compared with a code. Where a node died over a guess that it had taken, that is one too.
     pub compared: u64,
     /// Approvals with a code that it had read.
     pub completed: u64,
     /// Approvals with a code that it had not read: accounts taken. Always zero for honest people.
     pub taken: u64,
+    /// Verifications that it looked at.
+    pub reads: u64,
+    /// Delivery reports that it sent in.
+    pub reports: u64,
+    /// How many of those changed anything.
+    pub believed: u64,
     /// Refusals by the rule that decided.
     pub refused: BTreeMap<Arc<str>, u64>,
     /// Visits of honest people.
@@ -85,6 +93,8 @@ pub struct People {
     pub turned_away: u64,
     /// By what.
     pub turned_away_by: BTreeMap<Arc<str>, u64>,
+    /// How many of those were locked out, by failures of their own or in their name.
+    pub locked: u64,
     /// How many of those verified had to wait for a limit.
     pub delayed: u64,
     /// For how long altogether, in milliseconds.
@@ -123,7 +133,29 @@ pub struct Ledger {
     sent: Vec<Sent>,
     events: BTreeMap<&'static str, u64>,
     alerts: BTreeMap<Arc<str>, Alert>,
+    looks: BTreeMap<String, (u64, u64)>,
+    mailboxes: BTreeMap<String, u64>,
     series: Series,
+}
+
+/// What a command asked for, of those that actors can give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Send,
+    Check,
+    Read,
+    Report,
+}
+
+impl Asked {
+    pub(crate) fn of(command: &Command) -> Self {
+        match command {
+            Command::Send(_) => Self::Send,
+            Command::Check(_) | Command::Redeem(_) => Self::Check,
+            Command::Status(_) | Command::Cancel(_) | Command::Unlock(_) | Command::Erase(_) => Self::Read,
+            Command::Report(_) | Command::Tick(_) => Self::Report,
+        }
+    }
 }
 
 impl Ledger {
@@ -134,6 +166,8 @@ impl Ledger {
             sent: Vec::new(),
             events: BTreeMap::new(),
             alerts: BTreeMap::new(),
+            looks: BTreeMap::new(),
+            mailboxes: BTreeMap::new(),
             series: Series {
                 column_millis: 60_000,
                 money: BTreeMap::new(),
@@ -171,6 +205,17 @@ impl Ledger {
     /// Alerts by limit.
     pub fn alerts(&self) -> &BTreeMap<Arc<str>, Alert> {
         &self.alerts
+    }
+
+    /// What could be told of people with an account and of people without one: how often each look came from the
+    /// former and from the latter.
+    pub fn looks(&self) -> &BTreeMap<String, (u64, u64)> {
+        &self.looks
+    }
+
+    pub(crate) fn saw(&mut self, look: String, has_account: bool) {
+        let (of_known, of_unknown) = self.looks.entry(look).or_default();
+        *(if has_account { of_known } else { of_unknown }) += 1;
     }
 
     /// Figures over time.
@@ -224,6 +269,9 @@ impl Ledger {
             compared: 0,
             completed: 0,
             taken: 0,
+            reads: 0,
+            reports: 0,
+            believed: 0,
             refused: BTreeMap::new(),
             people: People::default(),
         });
@@ -231,17 +279,26 @@ impl Ledger {
     }
 
     /// Takes down what a command came to. `read`: its caller had read the latest message to that destination.
-    pub(crate) fn ran(&mut self, place: usize, now: Timestamp, is_send: bool, read: bool, ran: &Ran) {
+    pub(crate) fn ran(&mut self, place: usize, now: Timestamp, asked: Asked, read: bool, ran: &Ran) {
         let column = self.column(now);
+        let sent: Vec<Sent> = ran
+            .left_for
+            .iter()
+            .map(|(to, _)| self.left(place, now, to))
+            .collect();
         let Some(account) = self.accounts.get_mut(place) else {
             return;
         };
-        if is_send {
-            account.sends += 1;
-        } else {
-            account.checks += 1;
+        *match asked {
+            Asked::Send => &mut account.sends,
+            Asked::Check => &mut account.checks,
+            Asked::Read => &mut account.reads,
+            Asked::Report => &mut account.reports,
+        } += 1;
+        match &ran.outcome {
+            Some(outcome) => account.answered(&outcome.answer, read),
+            None => account.unanswered(ran, read),
         }
-        account.answered(&ran.outcome.answer, read);
         if let Some(rule) = ran.refused_by() {
             count(&mut account.refused, &rule);
             mark(&mut self.series.refused, Arc::clone(&rule), column, 1);
@@ -250,16 +307,7 @@ impl Ledger {
                 Side::Attacker => {}
             }
         }
-        for (to, _) in &ran.left_for {
-            let sent = Sent {
-                at: now,
-                to: to
-                    .strip_prefix('+')
-                    .and_then(|digits| digits.parse().ok())
-                    .unwrap_or(0),
-                market: Market::of_number(to),
-                account: u16::try_from(place).unwrap_or(u16::MAX),
-            };
+        for sent in sent {
             account.messages += 1;
             account.money_micros += sent.price();
             *account.by_price.entry(sent.price()).or_default() += 1;
@@ -278,6 +326,17 @@ impl Ledger {
                     alert.count += 1;
                 }
             }
+        }
+    }
+
+    fn left(&mut self, place: usize, at: Timestamp, to: &str) -> Sent {
+        let number = to.strip_prefix('+').and_then(|digits| digits.parse().ok());
+        let known = self.mailboxes.len() as u64;
+        Sent {
+            at,
+            to: number.unwrap_or_else(|| *self.mailboxes.entry(to.to_owned()).or_insert(known)),
+            market: Market::of_number(to),
+            account: u16::try_from(place).unwrap_or(u16::MAX),
         }
     }
 
@@ -301,12 +360,14 @@ impl Ledger {
             }
             Leaving::NoMessage => people.no_message += 1,
             Leaving::TurnedAway(reply) => {
-                people.turned_away += 1;
-                let unnamed = if matches!(reply.answer, Answer::WrongCode(_)) {
-                    "wrong_code"
-                } else {
-                    "fault"
+                let (unnamed, locked) = match &reply.answer {
+                    Some(Answer::WrongCode(wrong)) => ("wrong_code", wrong.status == Status::Exhausted),
+                    Some(Answer::Refused(refusal)) => ("refused", refusal.code == RefusalCode::Locked),
+                    None => ("no_answer", false),
+                    Some(_) => ("fault", false),
                 };
+                people.turned_away += 1;
+                people.locked += u64::from(locked);
                 let rule = reply.rule.clone().unwrap_or_else(|| unnamed.into());
                 count(&mut people.turned_away_by, &rule);
             }
@@ -332,17 +393,30 @@ impl Account {
                 }
             }
             Answer::WrongCode(_) => self.compared += 1,
+            Answer::Reported { changed } => self.believed += u64::from(*changed),
             Answer::Sent(_)
             | Answer::Repeated(_)
             | Answer::Status(_)
             | Answer::Canceled(_)
-            | Answer::Reported { .. }
             | Answer::Ticked { .. }
             | Answer::Redeemed(_)
             | Answer::Unlocked
             | Answer::Erased { .. }
             | Answer::Refused(_)
             | Answer::Fault(_) => {}
+        }
+    }
+}
+
+impl Account {
+    /// What a node did before it died: a guess that it had taken may have been compared, and an approval that it had
+    /// written stands.
+    fn unanswered(&mut self, ran: &Ran, read: bool) {
+        let of = |kind| ran.events.iter().filter(|event| event.kind == kind).count() as u64;
+        self.compared += of(EventKind::CheckTaken);
+        match self.side {
+            Side::Attacker if !read => self.taken += of(EventKind::Approved),
+            Side::Attacker | Side::Honest => self.completed += of(EventKind::Approved),
         }
     }
 }
@@ -378,7 +452,7 @@ mod tests {
         }
         let per = Duration::from_secs(10);
         assert_eq!(ledger.most(per, |_| Some(0), |_| 1), 4, "seconds 5 to 11");
-        assert_eq!(ledger.most(per, |sent| Some(sent.prefix()), Sent::price), 21_000);
+        assert_eq!(ledger.most(per, Sent::prefix, Sent::price), 21_000);
         assert_eq!(ledger.most(per, |_| None::<u64>, |_| 1), 0);
     }
 }

@@ -48,6 +48,7 @@ mod markets;
 pub mod report;
 pub mod scenario;
 mod simulation;
+mod weather;
 mod world;
 
 pub use chance::Chance;
@@ -55,3 +56,4 @@ pub use desk::{Actor, Desk, Leaving, Reply, Side};
 pub use ledger::{Account, Alert, Ledger, People, Sent, Series};
 pub use markets::{MARKETS, Market, market};
 pub use simulation::{START, Simulation};
+pub use weather::Weather;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use verify_core::policy::PolicySet;
 use verify_core::time::Timestamp;
 
-use crate::world::World;
+use crate::world::{Wanted, World};
 use crate::{Actor, Chance, Desk, Ledger};
 
 /// When every world begins: Monday, 5 January 2026, 00:00 UTC.
@@ -58,6 +58,7 @@ impl Simulation {
                 world: &mut self.world,
                 ledger: &mut self.ledger,
                 newborn: &mut newborn,
+                wanted: Wanted::default(),
             };
             let next = sleeper.actor.wake(&mut desk);
             for (at, actor) in newborn.drain(..) {
@@ -74,6 +75,21 @@ impl Simulation {
     /// What came of it.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The same world with one rule of its machine switched off: shows what that rule is good for.
+    #[cfg(feature = "broken")]
+    #[must_use]
+    pub fn broken(self, how: verify_core::broken::Broken) -> Self {
+        Self {
+            world: self.world.broken(how),
+            ..self
+        }
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> &PolicySet {
+        self.world.policies()
     }
 
     /// How many commands ran.

@@ -1,4 +1,4 @@
-//! What pumping can cost: caps recounted from what left, at prices that the policy does not decide.
+//! What pumping costs where a cap is missing, and what a bad cap does to customers.
 #![allow(missing_docs, reason = "tests")]
 #![allow(
     clippy::unwrap_used,
@@ -9,87 +9,111 @@
 
 mod common;
 
-use common::{DAY, HOUR, account, policy, run};
-use verify_traffic::scenario::{AT_HOME, GUARDED, Scenario};
-use verify_traffic::{Ledger, Sent, Side};
+use common::{HOUR, MINUTE, account, attack, broken, run_under, without};
+use verify_traffic::actors::Pump;
+use verify_traffic::scenario::{AT_HOME, GUARDED};
 
 const DOLLAR: u64 = 1_000_000;
 
-/// The three caps of `policies/guarded.toml`, in any interval.
-fn assert_within_caps(ledger: &Ledger) {
-    let prefix = ledger.most(HOUR, |sent| sent.market.map(|_| sent.prefix()), Sent::price);
-    let country = ledger.most(HOUR, |sent| sent.market.map(|market| market.country), Sent::price);
-    let service = ledger.most(DAY, |_| Some(()), Sent::price);
-    assert!(prefix <= 2 * DOLLAR, "a prefix cost {prefix} micros in an hour");
-    assert!(
-        country <= 10 * DOLLAR,
-        "a country cost {country} micros in an hour"
-    );
-    assert!(
-        service <= 200 * DOLLAR,
-        "the service cost {service} micros in a day"
-    );
-}
+/// Only what defends against numbers in themselves is left.
+const NO_CAPS: &[&str] = &["sends_per_ip", "sends_per_prefix", "sends_per_service"];
 
 #[test]
-fn i32_a_night_burst_stays_within_the_caps() {
-    for seed in [1, 7, 23] {
-        let ran = run("night_burst", None, seed, 0.05);
-        assert_within_caps(ran.ledger());
-        let burst = account(ran.ledger(), "burst_residential");
-        assert!(burst.sends > 9_000 && burst.money_micros <= 10 * DOLLAR);
-        assert!(burst.messages > 0, "the caps bind, they do not close");
-    }
-}
-
-#[test]
-fn i32_without_caps_on_money_the_same_burst_costs_hundreds() {
-    let wide_open = "[[limit]]\nname = \"sends_per_prefix\"\nmax = \"unlimited\"\n\
-                     [[limit]]\nname = \"sends_per_service\"\nmax = \"unlimited\"\n\
-                     [[limit]]\nname = \"sends_per_ip\"\nmax = \"unlimited\"\n";
-    let ran = run("night_burst", Some(wide_open), 7, 0.05);
-    assert!(account(ran.ledger(), "burst_residential").money_micros > 1_000 * DOLLAR);
-}
-
-#[test]
-fn i32_however_numbers_are_chosen_the_caps_hold() {
-    for seed in [1, 7] {
-        let ran = run("pumping_zoo", None, seed, 0.1);
-        assert_within_caps(ran.ledger());
-        let cost: u64 = ran
+fn i32_without_caps_a_night_costs_thousands() {
+    for name in ["night_burst", "fake_conversion"] {
+        let run = run_under(&without(NO_CAPS), name, 0.05);
+        let spent: u64 = run
+            .simulation
             .ledger()
-            .of_side(Side::Attacker)
-            .map(|account| account.money_micros)
+            .sent()
+            .iter()
+            .map(|sent| sent.price())
             .sum();
-        assert!(cost > 100 * DOLLAR, "they came close: {cost}");
+        assert!(spent > 1_000 * DOLLAR, "{name}: {spent}");
     }
 }
 
 #[test]
-fn i33_completed_verifications_buy_nothing_beyond_the_caps() {
-    for seed in [1, 7, 23] {
-        let ran = run("fake_conversion", None, seed, 0.05);
-        assert_within_caps(ran.ledger());
-        let fake = account(ran.ledger(), "fake_conversion");
-        assert_eq!(fake.completed, fake.messages, "every one of them converts");
-        assert!(fake.completed > 20 && fake.money_micros <= 10 * DOLLAR);
+fn i32_a_cap_that_is_set_too_high_is_found_by_the_bounds_of_another_policy() {
+    // The caps are read from the policy in force, so a run under dearer caps breaks those of the guarded policy.
+    let generous = GUARDED
+        .replace("\"10 USD\"", "\"400 USD\"")
+        .replace("\"200 USD\"", "\"900 USD\"");
+    let run = run_under(&generous, "night_burst", 0.05);
+    let country = run
+        .bounds()
+        .into_iter()
+        .find(|bound| bound.what.contains("a country"))
+        .unwrap();
+    assert!(
+        country.figure > 10 * DOLLAR && country.most == 400 * DOLLAR,
+        "{country:?}"
+    );
+}
+
+#[test]
+fn each_way_of_pumping_walks_past_the_defence_that_it_defeats() {
+    let and = |text: &str| without(NO_CAPS) + text;
+    let only_address = without(&["sends_per_prefix", "sends_per_service"]);
+    let only_prefix = without(&["sends_per_ip", "sends_per_service"]);
+    let spikes = without(&["sends_per_ip", "sends_per_prefix"])
+        + "[[limit]]\nname = \"sends_per_service\"\nmax = 30\n";
+    let bad_countries = and("[countries]\nblock = [\"NG\", \"PK\", \"UZ\"]\n");
+    let naive = [
+        (Pump::burst("AZ", 1.0, 300), only_address.clone()),
+        (Pump::sequential("UZ", 1.0), only_address),
+        (Pump::slow_drip("KE", 0.01), spikes),
+        (Pump::shuffled("PK", 1.0), and("")),
+        (Pump::random("LK", 1.0), and("")),
+        (Pump::wide_probe(1.0), only_prefix),
+        (Pump::country_hop(1.0), bad_countries),
+        (Pump::burst("AZ", 1.0, 300).converting(), and("")),
+    ];
+    for (pump, policy) in naive {
+        let asked = pump.clone();
+        let ledger = attack(pump, &policy, HOUR / 2);
+        let got = &ledger.accounts()[0];
+        assert!(got.sends >= 10, "{asked:?}");
+        // Numbers that come twice within half an hour meet the limits of their destination.
+        assert!(
+            got.messages * 100 > got.sends * 80,
+            "{}: {} of {}",
+            got.name,
+            got.messages,
+            got.sends
+        );
     }
 }
 
 #[test]
-fn i33_customers_elsewhere_do_not_notice() {
-    let ran = run("fake_conversion", None, 7, 0.2);
-    let customers = account(ran.ledger(), "customers");
-    assert!(customers.people.came > 20);
-    assert_eq!((customers.people.turned_away, customers.refused.len()), (0, 0));
+fn i32_the_whole_zoo_is_stopped_by_the_caps() {
+    for pump in [
+        Pump::night(16.7, 300),
+        Pump::night(16.7, 300).converting(),
+        Pump::sequential("UZ", 5.0),
+        Pump::shuffled("PK", 5.0),
+        Pump::random("LK", 5.0),
+        Pump::wide_probe(5.0),
+        Pump::country_hop(5.0),
+    ] {
+        let ledger = attack(pump, GUARDED, 30 * MINUTE);
+        let got = &ledger.accounts()[0];
+        assert!(
+            got.messages * 3 < got.sends,
+            "{}: {} of {}",
+            got.name,
+            got.messages,
+            got.sends
+        );
+        assert!(got.messages > 0, "the caps bind, they do not close");
+    }
 }
 
 #[test]
 fn a_cap_on_the_whole_below_the_sum_of_its_parts_turns_customers_away() {
     let turned_away = |text: &str| {
-        let scenario = Scenario::named("market_day").unwrap();
-        let (ran, _) = scenario.run(policy(text), 7, 0.2);
-        let people = &account(ran.ledger(), "customers").people;
+        let run = run_under(text, "market_day", 0.2);
+        let people = &account(run.simulation.ledger(), "customers").people;
         (people.turned_away, people.came)
     };
     // Probing every country reaches the cap of the service, and that one is everybody's.
@@ -97,4 +121,18 @@ fn a_cap_on_the_whole_below_the_sum_of_its_parts_turns_customers_away() {
     assert!(away > came / 4, "{away} of {came}");
     let (away, came) = turned_away(AT_HOME);
     assert!(away < came / 10, "{away} of {came}");
+}
+
+#[test]
+fn i33_a_block_at_home_turns_customers_of_its_country_away() {
+    // Where the pumped block is in a country of customers, its cap on money is theirs too: the bound says so.
+    let cheap = GUARDED.replace("\"10 USD\"", "\"1 USD\"");
+    let run = run_under(&cheap, "pumping_zoo", 0.05);
+    assert_eq!(broken(&run), Vec::<String>::new());
+    let customers = account(run.simulation.ledger(), "customers");
+    assert!(
+        customers.refused.contains_key("spend_per_country"),
+        "{:?}",
+        customers.refused
+    );
 }

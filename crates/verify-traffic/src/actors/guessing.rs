@@ -68,6 +68,8 @@ pub struct SessionFarm {
     pub guesses: u32,
     /// How long a round lasts.
     pub every: Duration,
+    /// How many rounds are left.
+    pub rounds: u64,
 }
 
 impl Actor for SessionFarm {
@@ -80,6 +82,7 @@ impl Actor for SessionFarm {
     }
 
     fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        self.rounds = self.rounds.checked_sub(1)?;
         for _ in 0..self.sessions {
             let session = send(desk, &self.victim);
             for _ in 0..self.guesses {

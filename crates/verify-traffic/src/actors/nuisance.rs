@@ -41,6 +41,8 @@ pub struct LockoutDos {
     pub victims: Vec<String>,
     /// How often it comes back to each.
     pub every: Duration,
+    /// How many times it still comes.
+    pub rounds: u64,
 }
 
 impl Actor for LockoutDos {
@@ -53,6 +55,7 @@ impl Actor for LockoutDos {
     }
 
     fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        self.rounds = self.rounds.checked_sub(1)?;
         for victim in &self.victims {
             let mut request = SendRequest::to(victim.clone()).ip(desk.any_address());
             request.human_check = Some(desk.human_token());
@@ -64,6 +67,55 @@ impl Actor for LockoutDos {
             }
         }
         Some(desk.now() + self.every)
+    }
+}
+
+/// Asks for another code each time while the owner types the one that has come.
+#[derive(Debug, Clone)]
+pub struct VictimOverwrite {
+    /// Whose number.
+    pub victim: String,
+    /// How often the owner comes. The attacker wakes when the owner asks, and sends a moment later.
+    pub every: Duration,
+    /// How many of the owner's visits are left.
+    pub visits: u32,
+    met: Option<Timestamp>,
+}
+
+impl VictimOverwrite {
+    /// Meets so many visits.
+    pub fn new(victim: String, every: Duration, visits: u32) -> Self {
+        Self {
+            victim,
+            every,
+            visits,
+            met: None,
+        }
+    }
+}
+
+impl Actor for VictimOverwrite {
+    fn name(&self) -> &'static str {
+        "victim_overwrite"
+    }
+
+    fn defeats(&self) -> &'static str {
+        "one live challenge"
+    }
+
+    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        let Some(met) = self.met.take() else {
+            self.visits = self.visits.checked_sub(1)?;
+            self.met = Some(desk.now());
+            let moment = desk
+                .chance()
+                .between(Duration::from_secs(1), Duration::from_secs(20));
+            return Some(desk.now() + moment);
+        };
+        let mut request = SendRequest::to(self.victim.clone()).ip(desk.any_address());
+        request.human_check = Some(desk.human_token());
+        desk.send(request);
+        Some(met + self.every)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Honest people: they mistype, their messages get lost or come late, they try again, wait a little, and go.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use verify_core::command::{Caller, CheckRequest, SendRequest};
 use verify_core::outcome::{Answer, RefusalCode};
-use verify_core::time::{Timestamp, Until};
+use verify_core::time::Timestamp;
 
 use crate::{Actor, Desk, Leaving, Market, Reply, Side};
 
@@ -45,11 +46,15 @@ impl Default for Habits {
     }
 }
 
+/// How much older than a visit a message may be to be taken for its own: a resend gap.
+const RECENT: Duration = Duration::from_secs(30);
+
 /// What a person does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Come,
     Ask,
+    Read,
     Type,
     Despair,
 }
@@ -68,6 +73,12 @@ pub struct Person {
     next: Next,
     /// The verification of this visit.
     id: String,
+    came: Timestamp,
+    /// When the person has waited enough for a message.
+    enough: Timestamp,
+    /// What the messages said; the one to be typed next comes first.
+    read: VecDeque<String>,
+    unanswered: u32,
     asked: usize,
     mistyped: bool,
     human: bool,
@@ -88,6 +99,10 @@ impl Person {
             every: Duration::ZERO,
             next: Next::Come,
             id: String::new(),
+            came: Timestamp::ZERO,
+            enough: Timestamp::ZERO,
+            read: VecDeque::new(),
+            unanswered: 0,
             asked: 0,
             mistyped: false,
             human: false,
@@ -119,23 +134,36 @@ impl Person {
         };
         self.id.clone_from(&verification.id);
         self.asked += 1;
-        Some(self.message_comes(desk))
+        Some(self.message_comes(reply.took, desk))
     }
 
-    /// When it is read and typed, or when the person has waited enough.
-    fn message_comes(&mut self, desk: &mut Desk<'_>) -> Timestamp {
+    /// When it is there to be read, or when the person has waited enough.
+    fn message_comes(&mut self, answered_after: Duration, desk: &mut Desk<'_>) -> Timestamp {
         let now = desk.now();
         let habits = self.habits;
+        self.enough = now + habits.patience_for_message;
         let latency = desk.chance().around(habits.latency, habits.spread);
         if desk.chance().happens(habits.lost) || latency > habits.patience_for_message {
             self.next = Next::Despair;
-            return now + habits.patience_for_message;
+            return self.enough;
+        }
+        self.next = Next::Read;
+        // Where to type it is shown once the send was answered.
+        now + latency.max(answered_after)
+    }
+
+    fn reads(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        // What was there before the visit is not taken for this code, but for the message that a repeat speaks of.
+        self.read = desk.messages(&self.to, self.came - RECENT).into();
+        if self.read.is_empty() {
+            self.next = Next::Despair;
+            return Some(self.enough);
         }
         self.next = Next::Type;
         let typing = desk
             .chance()
             .between(Duration::from_secs(4), Duration::from_secs(20));
-        now + latency + typing
+        Some(desk.now() + typing)
     }
 
     fn despair(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
@@ -150,29 +178,29 @@ impl Person {
     }
 
     fn types(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
-        let Some(right) = desk.received(&self.to) else {
-            return self.leaves(Leaving::NoMessage, desk);
-        };
-        let wrong = !self.mistyped && desk.chance().happens(self.habits.typing_error);
-        self.mistyped |= wrong;
-        let typed = if wrong { off_by_one(&right) } else { right };
+        let code = self.read.front().cloned().unwrap_or_default();
+        let slip = !self.mistyped && desk.chance().happens(self.habits.typing_error);
+        self.mistyped |= slip;
+        let typed = if slip { off_by_one(&code) } else { code };
         let mut request = CheckRequest::of(self.id.clone(), typed);
         request.caller = self.caller();
         let reply = desk.check(request);
-        if let Answer::Approved(approval) = &reply.answer {
+        if let Some(Answer::Approved(approval)) = &reply.answer {
             if self.keeps_device {
                 self.device_token = Some(approval.device_token.clone());
             }
             return self.leaves(Leaving::Verified { waited: self.waited }, desk);
         }
-        if let Answer::WrongCode(wrong) = &reply.answer {
-            // The wait after an own error is not charged to the policy.
-            return match wrong.retry_at {
-                Until::At(at) if at.since(desk.now()) <= self.habits.patience_for_limit => {
-                    Some(at.max(desk.now() + Duration::from_secs(6)))
-                }
-                Until::At(_) | Until::Never => self.leaves(Leaving::TurnedAway(reply), desk),
+        if let Some(Answer::WrongCode(wrong)) = &reply.answer {
+            let wait = reply.wait(wrong.retry_at);
+            let Some(wait) = wait.filter(|wait| *wait <= self.habits.patience_for_limit) else {
+                return self.leaves(Leaving::TurnedAway(reply), desk);
             };
+            if !slip {
+                // It was in another message, then.
+                self.read.rotate_left(1);
+            }
+            return Some(self.waits(desk.now(), wait.max(Duration::from_secs(6))));
         }
         let gone = reply
             .refusal()
@@ -188,34 +216,38 @@ impl Person {
     fn refused(&mut self, next: Next, reply: Reply, desk: &mut Desk<'_>) -> Option<Timestamp> {
         self.next = next;
         let now = desk.now();
+        if reply.answer.is_none() && self.unanswered < 3 {
+            self.unanswered += 1;
+            return Some(now + Duration::from_secs(5));
+        }
         if reply.asks_for_human() && !self.human && desk.chance().happens(self.habits.passes_human_check) {
             self.human = true;
-            return Some(self.waits(now, now + Duration::from_secs(10)));
+            return Some(self.waits(now, Duration::from_secs(10)));
         }
-        match reply.refusal().and_then(|refusal| refusal.retry_at) {
-            Some(Until::At(at))
-                if !reply.asks_for_human() && at.since(now) <= self.habits.patience_for_limit =>
-            {
-                Some(self.waits(now, at))
-            }
-            Some(Until::At(_) | Until::Never) | None => self.leaves(Leaving::TurnedAway(reply), desk),
+        let wait = reply
+            .refusal()
+            .filter(|_| !reply.asks_for_human())
+            .and_then(|refusal| reply.wait(refusal.retry_at?));
+        match wait {
+            Some(wait) if wait <= self.habits.patience_for_limit => Some(self.waits(now, wait)),
+            Some(_) | None => self.leaves(Leaving::TurnedAway(reply), desk),
         }
     }
 
-    fn waits(&mut self, now: Timestamp, until: Timestamp) -> Timestamp {
-        let until = until.max(now + Duration::from_millis(1));
+    fn waits(&mut self, now: Timestamp, wait: Duration) -> Timestamp {
+        let wait = wait.max(Duration::from_millis(1));
         // A wait that the person's own typing error caused is no delay of the policy's making.
         if !self.mistyped {
-            self.waited += until.since(now);
+            self.waited += wait;
         }
-        until
+        now + wait
     }
 
     fn leaves(&mut self, how: Leaving, desk: &mut Desk<'_>) -> Option<Timestamp> {
         desk.leaves(&how);
         self.visits_left = self.visits_left.saturating_sub(1);
         self.next = Next::Come;
-        (self.visits_left > 0).then(|| desk.now() + self.every)
+        (self.visits_left > 0).then(|| self.came + self.every)
     }
 
     fn caller(&self) -> Caller {
@@ -244,10 +276,12 @@ impl Actor for Person {
         match self.next {
             Next::Come => {
                 (self.asked, self.mistyped, self.human, self.waited) = (0, false, false, Duration::ZERO);
+                (self.came, self.unanswered) = (desk.now(), 0);
                 desk.arrives();
                 self.ask(desk)
             }
             Next::Ask => self.ask(desk),
+            Next::Read => self.reads(desk),
             Next::Type => self.types(desk),
             Next::Despair => self.despair(desk),
         }
@@ -288,6 +322,8 @@ pub struct Crowd {
     pub addresses: Addresses,
     /// How they behave.
     pub habits: Habits,
+    /// Whether they are reached by mail, each at a mailbox of its own.
+    pub by_mail: bool,
     /// How many may still come.
     pub most: u64,
 }
@@ -310,7 +346,11 @@ impl Crowd {
         if self.daily_rhythm && !desk.chance().happens(busy) {
             return None;
         }
-        let to = market.number(desk.chance().below(market.size()));
+        let place = desk.chance().below(market.size());
+        let to = match self.by_mail {
+            true => format!("{}{place}@example.com", market.country.to_ascii_lowercase()),
+            false => market.number(place),
+        };
         let ip = match self.addresses {
             Addresses::Own => desk.any_address(),
             Addresses::One(ip) => ip,

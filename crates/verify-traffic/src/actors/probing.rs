@@ -1,8 +1,5 @@
 //! Knowledge: who has an account here?
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::time::Duration;
 
 use verify_core::command::{CheckRequest, SendRequest};
@@ -11,11 +8,8 @@ use verify_core::time::{Timestamp, Until};
 
 use crate::{Actor, Desk, Market, Reply};
 
-/// What an observer saw: how often each look came from numbers with an account and from numbers without.
-pub type Seen = Rc<RefCell<BTreeMap<String, (u64, u64)>>>;
-
 /// Asks for messages to numbers with and without an account, guesses at both, and compares all that can be seen:
-/// status, counts, waits and the trips to the store that an answer takes.
+/// status, counts, waits and the trips to the store that an answer takes. The ledger keeps what was seen.
 ///
 /// The application says `decoy` where it knows nobody, as it has to under private disclosure.
 #[derive(Debug, Clone)]
@@ -26,19 +20,16 @@ pub struct Enumerate {
     pub unknown: &'static Market,
     /// Numbers tried each second.
     pub per_second: f64,
-    /// What was seen.
-    pub seen: Seen,
     tried: u64,
 }
 
 impl Enumerate {
     /// Tries so many numbers a second, every other one without an account.
-    pub fn new(known: &'static Market, unknown: &'static Market, per_second: f64, seen: Seen) -> Self {
+    pub fn new(known: &'static Market, unknown: &'static Market, per_second: f64) -> Self {
         Self {
             known,
             unknown,
             per_second,
-            seen,
             tried: 0,
         }
     }
@@ -57,33 +48,38 @@ impl Actor for Enumerate {
         self.tried += 1;
         let known = self.tried.is_multiple_of(2);
         let market = if known { self.known } else { self.unknown };
-        let to = market.number(desk.chance().below(market.size()));
+        // No number twice, which would look different for reasons of its own.
+        let to = market.number(self.tried.wrapping_mul(stride(market.size())));
         let mut request = SendRequest::to(to).ip(desk.any_address());
         request.decoy = !known;
         let first = desk.send(request.clone());
-        let mut looks = vec![look(&first, desk.now())];
+        let mut looks = vec![look(&first)];
         if let Some(verification) = first.sent() {
-            looks.push(look(&desk.send(request), desk.now()));
+            looks.push(look(&desk.send(request)));
             let check = CheckRequest::of(verification.id.clone(), "000000").ip(desk.any_address());
             for _ in 0..2 {
-                looks.push(look(&desk.check(check.clone()), desk.now()));
+                looks.push(look(&desk.check(check.clone())));
             }
         }
-        let mut seen = self.seen.borrow_mut();
         for (step, look) in looks.into_iter().enumerate() {
-            let (of_known, of_unknown) = seen.entry(format!("{step}: {look}")).or_default();
-            *(if known { of_known } else { of_unknown }) += 1;
+            desk.saw(format!("{step}: {look}"), known);
         }
         let gap = desk.chance().gap(self.per_second);
         Some(desk.now() + Duration::max(gap, Duration::from_millis(1)))
     }
 }
 
+/// A step that visits every place of a country whose size has no prime factors but 2 and 5, neighbours far apart.
+fn stride(size: u64) -> u64 {
+    let step = (size as f64 * 0.618) as u64 | 1;
+    if step.is_multiple_of(5) { step + 2 } else { step }
+}
+
 /// All that a caller can tell of an answer, but for ids and the number's own digits.
-fn look(reply: &Reply, now: Timestamp) -> String {
-    let wait = |until: Until| until.wait_from(now);
+fn look(reply: &Reply) -> String {
+    let wait = |until: Until| reply.wait(until);
     let of = |v: &Verification| {
-        let (ends, again) = (v.expires_at.since(now), wait(v.resend_at));
+        let (ends, again) = (v.expires_at.since(reply.clock), wait(v.resend_at));
         let (sid, deliveries, fallback) = (v.sid.is_some(), &v.deliveries, &v.fallback);
         format!(
             "{:?} {:?} {deliveries:?} {fallback:?} {ends:?} {again:?} {} {} {} {sid} {}",
@@ -97,7 +93,7 @@ fn look(reply: &Reply, now: Timestamp) -> String {
     };
     let text = if let Some(verification) = reply.sent() {
         of(verification)
-    } else if let Answer::WrongCode(wrong) = &reply.answer {
+    } else if let Some(Answer::WrongCode(wrong)) = &reply.answer {
         format!(
             "wrong {:?} {} {:?}",
             wrong.status,

@@ -19,6 +19,9 @@ pub enum Numbers {
         /// Its size.
         size: u64,
     },
+    /// So many rented blocks of ten thousand in each country, the first ones used most, countries and blocks in no
+    /// order.
+    Blocks(u64),
     /// Anywhere in the country.
     Random,
     /// Anywhere in all countries, so that no prefix sees more than a few.
@@ -44,6 +47,8 @@ pub struct Pump {
     pub passes_human_check: f64,
     /// Refusals in a row after which it moves to the next country; `None` stays.
     pub hops_after: Option<u32>,
+    /// Messages that it will still ask for.
+    pub most: u64,
     pool: Vec<IpAddr>,
     done: u64,
     refused_in_a_row: u32,
@@ -134,14 +139,24 @@ impl Pump {
         probe
     }
 
+    /// The same, to rented blocks in every country, shuffled over blocks and countries.
+    pub fn night(per_second: f64, addresses: usize) -> Self {
+        Self {
+            countries: MARKETS.iter().collect(),
+            numbers: Numbers::Blocks(6),
+            ..Self::burst("AZ", per_second, addresses)
+        }
+    }
+
     /// Every verification is completed, and every human check is passed.
-    pub fn fake_conversion(country: &str, per_second: f64, addresses: usize) -> Self {
+    #[must_use]
+    pub fn converting(self) -> Self {
         Self {
             name: "fake_conversion",
             defeats: "conversion rule",
             completes: 1.0,
             passes_human_check: 1.0,
-            ..Self::burst(country, per_second, addresses)
+            ..self
         }
     }
 
@@ -180,6 +195,7 @@ impl Pump {
             completes: 0.0,
             passes_human_check: 0.5,
             hops_after: None,
+            most: u64::MAX,
             pool: Vec::new(),
             done: 0,
             refused_in_a_row: 0,
@@ -190,11 +206,19 @@ impl Pump {
     fn number(&mut self, desk: &mut Desk<'_>) -> Option<String> {
         let place = self.done;
         self.done += 1;
+        if matches!(self.numbers, Numbers::Blocks(_)) {
+            let at = desk.chance().below(self.countries.len() as u64);
+            self.at = usize::try_from(at).unwrap_or(0);
+        }
         let country = self.countries.get(self.at % self.countries.len().max(1))?;
         Some(match self.numbers {
             Numbers::Sequential(from) => country.number(from + place),
             // An odd factor visits every place of a block of a power of two once, and most of any other.
             Numbers::Block { from, size } => country.number(from + place.wrapping_mul(7_919) % size.max(1)),
+            Numbers::Blocks(blocks) => {
+                let block = desk.chance().below(blocks).min(desk.chance().below(blocks));
+                country.number(block * 10_000 + desk.chance().below(10_000))
+            }
             Numbers::Random => country.number(desk.chance().below(country.size())),
             Numbers::Everywhere => {
                 self.at += 1;
@@ -249,6 +273,7 @@ impl Actor for Pump {
     }
 
     fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+        self.most = self.most.checked_sub(1)?;
         self.pump(desk)?;
         let gap = desk.chance().gap(self.per_second);
         Some(desk.now() + gap)

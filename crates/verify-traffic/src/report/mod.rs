@@ -2,26 +2,31 @@
 //!
 //! All three are functions of the reports alone: the same seed, scenario and policy give the same bytes.
 
+mod difference;
 mod page;
 mod plot;
 mod table;
 
+pub use difference::{Difference, differences};
 pub use page::page;
 pub use table::table;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{Account, Alert, Series, Side, Simulation};
+use crate::scenario::{Bound, Run, Unit};
+use crate::{Account, Alert, Series, Side};
 
 /// All figures of one run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// Which scenario.
     pub scenario: String,
+    /// What happens in it.
+    pub about: String,
     /// Under which policy: a file's name.
     pub policy: String,
     /// From which seed.
@@ -32,6 +37,8 @@ pub struct Report {
     pub span_millis: u64,
     /// Commands that were decided.
     pub commands: u64,
+    /// What the scenario is held to, and what came of it.
+    pub bounds: Vec<Bound>,
     /// What everybody did and got.
     pub accounts: Vec<Account>,
     /// What operators would have seen, by kind.
@@ -43,17 +50,18 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of a run that is over.
-    pub fn of(scenario: &str, policy: &str, seed: u64, scale: f64, ran: &(Simulation, Duration)) -> Self {
-        let (simulation, span) = ran;
-        let ledger = simulation.ledger();
+    /// The report of a run under a policy of this name.
+    pub fn of(run: &Run, policy: &str) -> Self {
+        let ledger = run.simulation.ledger();
         Self {
-            scenario: scenario.to_owned(),
+            scenario: run.scenario.name.to_owned(),
+            about: run.scenario.about.to_owned(),
             policy: policy.to_owned(),
-            seed,
-            scale,
-            span_millis: u64::try_from(span.as_millis()).unwrap_or(u64::MAX),
-            commands: simulation.commands(),
+            seed: run.seed,
+            scale: run.scale,
+            span_millis: u64::try_from(run.span.as_millis()).unwrap_or(u64::MAX),
+            commands: run.simulation.commands(),
+            bounds: run.bounds(),
             accounts: ledger.accounts().to_vec(),
             events: ledger.events().clone(),
             alerts: ledger.alerts().clone(),
@@ -71,22 +79,82 @@ impl Report {
     }
 }
 
-/// The reports as JSON: one array, indented, with a newline at its end.
+/// The reports as JSON, indented, with a newline at its end: `reports`, and `differences` between the first two.
 ///
 /// # Errors
 /// None that a report can cause; the signature is the serializer's.
 pub fn json(reports: &[Report]) -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(reports).map(|text| text + "\n")
+    #[derive(Serialize)]
+    struct All<'a> {
+        reports: &'a [Report],
+        differences: Vec<Difference>,
+    }
+    let all = All {
+        reports,
+        differences: changed(reports),
+    };
+    serde_json::to_string_pretty(&all).map(|text| text + "\n")
 }
 
-/// `$1234.56`.
+/// What differs between the first two reports; nothing where there is one.
+fn changed(reports: &[Report]) -> Vec<Difference> {
+    match reports {
+        [before, after, ..] => differences(before, after),
+        [_] | [] => Vec::new(),
+    }
+}
+
+/// A bound's figure beside what it may be: `$9.90, at most $10.00`.
+pub fn figure(bound: &Bound) -> String {
+    let text = |figure| in_unit(bound.unit, figure);
+    let (least, most) = (text(bound.least), text(bound.most));
+    let allowed = match (bound.least, bound.most) {
+        (least, most) if least == most => format!("exactly {}", text(most)),
+        (0, _) => format!("at most {most}"),
+        (_, u64::MAX) => format!("at least {least}"),
+        (_, _) => format!("{least} to {most}"),
+    };
+    format!("{}, {allowed}", text(bound.figure))
+}
+
+fn in_unit(unit: Unit, figure: u64) -> String {
+    match unit {
+        Unit::Count => grouped(figure),
+        Unit::Money => money(figure),
+        Unit::Time => time(figure),
+    }
+}
+
+/// `+12`, `−$3.20`, `=`.
+fn change(unit: Unit, before: u64, after: u64) -> String {
+    match after.cmp(&before) {
+        Ordering::Equal => "=".to_owned(),
+        Ordering::Greater => format!("+{}", in_unit(unit, after - before)),
+        Ordering::Less => format!("−{}", in_unit(unit, before - after)),
+    }
+}
+
+/// `12 345 678`.
+pub(crate) fn grouped(figure: u64) -> String {
+    let digits = figure.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `$1 234.56`, rounded up.
 fn money(micros: u64) -> String {
     let cents = micros.div_ceil(10_000);
-    format!("${}.{:02}", cents / 100, cents % 100)
+    format!("${}.{:02}", grouped(cents / 100), cents % 100)
 }
 
 /// `4 h 10 min`, `12 min`, `9.0 s`.
-fn time(millis: u64) -> String {
+pub(crate) fn time(millis: u64) -> String {
     let minutes = millis / 60_000;
     match (minutes / 60, minutes % 60) {
         (0, 0) => format!("{:.1} s", millis as f64 / 1_000.0),
@@ -104,7 +172,7 @@ mod tests {
     fn money_is_rounded_up_to_cents_and_time_to_what_reads_well() {
         assert_eq!(
             [money(0), money(1), money(12_345_678_900)],
-            ["$0.00", "$0.01", "$12345.68"]
+            ["$0.00", "$0.01", "$12\u{202f}345.68"]
         );
         assert_eq!(
             [time(900), time(720_000), time(15_000_000)],

@@ -1,14 +1,29 @@
-//! The page: everything in one file, nothing loaded from anywhere.
+//! The page: everything in one file, nothing loaded from anywhere. The answer comes first.
 
+use std::collections::BTreeMap;
 use std::fmt::{Result, Write};
 
-use super::plot::{Row, stacked};
-use super::{Report, money, table, time};
-use crate::Side;
+use super::difference::{Difference, SUMS};
+use super::plot::Plot;
+use super::{Report, change, changed, figure, grouped, in_unit, money, time};
+use crate::{Account, Side};
 
 const STYLE: &str = include_str!("page.css");
 
-/// The reports as one HTML page with its plots inside.
+/// What a reader must know before believing a figure.
+const NOT_MODELLED: &[&str] = &[
+    "There is no risk scorer: the caps and the lockout hold alone. A good one makes an attack cost less than this.",
+    "Each command runs to its end before the next one begins. What commands do to one another when they overlap is \
+     explored elsewhere, order by order.",
+    "Breakers, pacing and the flood shield belong to the engine and are not here: a provider that fails is called \
+     again by the next send.",
+    "Codes are made by the engine. A provider that makes them itself has caps of its own, which are not here.",
+    "TOTP and recovery codes do not exist yet, so nobody replays one.",
+    "Prices are one vendor's list, and habits of people are parameters, most of them published by companies that \
+     sell protection.",
+];
+
+/// The reports as one HTML page with its plots inside. Two are shown side by side.
 pub fn page(reports: &[Report]) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
@@ -25,7 +40,10 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 fn whole(out: &mut String, reports: &[Report]) -> Result {
-    let title = reports.first().map_or("", |report| &report.scenario);
+    let Some(first) = reports.first() else {
+        return Ok(());
+    };
+    let policies: Vec<String> = reports.iter().map(|report| escaped(&report.policy)).collect();
     writeln!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">"
@@ -36,130 +54,334 @@ fn whole(out: &mut String, reports: &[Report]) -> Result {
     )?;
     writeln!(
         out,
-        "<title>{} – simulated traffic</title>\n<style>\n{STYLE}</style>",
-        escaped(title)
+        "<title>{} – simulated traffic</title>",
+        escaped(&first.scenario)
     )?;
-    for report in reports {
-        section(out, report)?;
-    }
-    writeln!(out, "</html>")
-}
-
-fn section(out: &mut String, report: &Report) -> Result {
-    writeln!(out, "<section>\n<h1>{}</h1>", escaped(&report.scenario))?;
+    writeln!(out, "<style>\n{STYLE}</style>\n<main>\n<header>")?;
     writeln!(
         out,
-        "<p class=\"about\">Policy <b>{}</b>, seed {}, scale {}. {} of the world, {} commands.</p>",
-        escaped(&report.policy),
-        report.seed,
-        report.scale,
-        time(report.span_millis),
-        report.commands
+        "<p class=\"kicker\">Simulated traffic · {}</p>",
+        escaped(&first.scenario)
     )?;
-    cards(out, report)?;
-    let when = |share: f64| match share > 0.0 {
-        true => time((report.span_millis as f64 * share) as u64),
-        false => "0".to_owned(),
-    };
-
-    writeln!(out, "<h2>Money, by who caused it</h2>")?;
-    let money_rows: Vec<Row<'_>> = report
-        .series
-        .money
-        .iter()
-        .map(|(name, figures)| Row { name, figures })
-        .collect();
-    plot(out, &money_rows, money, when, "No message was paid for.")?;
-
-    writeln!(out, "<h2>Refusals by rule</h2>")?;
-    let refused: Vec<Row<'_>> = report
-        .series
-        .refused
-        .iter()
-        .map(|(name, figures)| Row { name, figures })
-        .collect();
-    plot(
-        out,
-        &refused,
-        |figure| figure.to_string(),
-        when,
-        "Nothing was refused.",
-    )?;
-
-    writeln!(out, "<h2>Refusals that honest people met</h2>")?;
-    let honest: Vec<Row<'_>> = report
-        .series
-        .refused_honest
-        .iter()
-        .map(|(name, figures)| Row { name, figures })
-        .collect();
-    plot(
-        out,
-        &honest,
-        |figure| figure.to_string(),
-        when,
-        "Not one honest person was refused.",
-    )?;
-
     writeln!(
         out,
-        "<h2>Figures</h2>\n<pre>{}</pre>",
-        escaped(&table(std::slice::from_ref(report)))
+        "<h1>What an attacker gets under {}</h1>",
+        policies.join(" and under ")
     )?;
-    events(out, report)?;
-    writeln!(out, "</section>")
-}
-
-fn plot(
-    out: &mut String,
-    rows: &[Row<'_>],
-    label: impl Fn(u64) -> String,
-    when: impl Fn(f64) -> String,
-    nothing: &str,
-) -> Result {
-    if rows.is_empty() {
-        return writeln!(out, "<p class=\"about\">{nothing}</p>");
+    writeln!(
+        out,
+        "<p class=\"about\">{}. {} of the world from seed {} at scale {}.</p>\n</header>",
+        escaped(&sentence(&first.about)),
+        time(first.span_millis),
+        first.seed,
+        first.scale,
+    )?;
+    side_by_side(out, &reports.iter().map(answer).collect::<Vec<_>>())?;
+    difference(out, reports)?;
+    plots(out, reports)?;
+    writeln!(out, "<h2>Held to</h2>")?;
+    side_by_side(out, &reports.iter().map(held_to).collect::<Vec<_>>())?;
+    for (heading, table) in TABLES {
+        writeln!(out, "<h2>{heading}</h2>")?;
+        side_by_side(out, &reports.iter().map(table).collect::<Vec<_>>())?;
     }
-    stacked(out, rows, label, when)
+    writeln!(out, "<h2>What this does not model</h2>\n<ul class=\"notes\">")?;
+    for note in NOT_MODELLED {
+        writeln!(out, "<li>{note}</li>")?;
+    }
+    writeln!(out, "</ul>\n</main>\n</html>")
 }
 
-fn cards(out: &mut String, report: &Report) -> Result {
-    let people =
-        |figure: fn(&crate::People) -> u64| report.sum(Side::Honest, |account| figure(&account.people));
-    let cards = [
-        (
-            "attackers cost",
-            money(report.sum(Side::Attacker, |account| account.money_micros)),
-        ),
-        (
-            "messages for attackers",
-            report.sum(Side::Attacker, |account| account.messages).to_string(),
-        ),
-        (
-            "guesses compared",
-            report.sum(Side::Attacker, |account| account.compared).to_string(),
-        ),
-        (
-            "accounts taken",
-            report.sum(Side::Attacker, |account| account.taken).to_string(),
-        ),
-        (
-            "people verified",
-            format!("{} of {}", people(|p| p.verified), people(|p| p.came)),
-        ),
-        ("people turned away", people(|p| p.turned_away).to_string()),
-    ];
-    writeln!(out, "<div class=\"cards\">")?;
-    for (name, figure) in cards {
-        writeln!(out, "<div><b>{figure}</b>{name}</div>")?;
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// One block a report, next to one another where there is room.
+fn side_by_side(out: &mut String, blocks: &[String]) -> Result {
+    writeln!(out, "<div class=\"sides n{}\">", blocks.len())?;
+    for block in blocks {
+        writeln!(out, "<section>\n{block}</section>")?;
     }
     writeln!(out, "</div>")
 }
 
-fn events(out: &mut String, report: &Report) -> Result {
-    writeln!(out, "<h2>Events that operators would have</h2>\n<table>")?;
-    for (kind, count) in &report.events {
-        writeln!(out, "<tr><td>{kind}</td><td>{count}</td></tr>")?;
+/// The sums that matter, in one sentence and six figures.
+fn answer(report: &Report) -> String {
+    let got = |figure: fn(&Account) -> u64| report.sum(Side::Attacker, figure);
+    let met = |figure: fn(&Account) -> u64| report.sum(Side::Honest, figure);
+    let (came, away) = (met(|a| a.people.came), met(|a| a.people.turned_away));
+    let (money, taken) = (money(got(|a| a.money_micros)), got(|a| a.taken));
+    let mut cards = vec![
+        (money.clone(), "of messages for attackers".to_owned(), false),
+        (
+            grouped(got(|a| a.messages)),
+            "messages they got".to_owned(),
+            false,
+        ),
+        (
+            grouped(got(|a| a.compared)),
+            "guesses compared with a code".to_owned(),
+            false,
+        ),
+        (grouped(taken), "accounts taken".to_owned(), taken > 0),
+    ];
+    let mut answer = format!(
+        "In {} attackers get <b>{money}</b> of messages and take <b>{}</b> accounts",
+        time(report.span_millis),
+        grouped(taken)
+    );
+    if came > 0 {
+        let (verified, of) = (grouped(met(|a| a.people.verified)), grouped(came));
+        answer += &format!("; <b>{}</b> of {of} people are turned away", grouped(away));
+        cards.push((verified, format!("of {of} people verified"), false));
+        cards.push((grouped(away), "people turned away".to_owned(), away * 20 > came));
     }
-    writeln!(out, "</table>")
+    let policy = escaped(&report.policy);
+    let mut out = format!(
+        "<h3 class=\"policy\">{policy}</h3>\n<p class=\"answer\">{answer}.</p>\n<dl class=\"cards\">\n"
+    );
+    for (figure, name, bad) in cards {
+        let class = if bad { " class=\"bad\"" } else { "" };
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "<div{class}><dt>{name}</dt><dd>{figure}</dd></div>");
+    }
+    out + "</dl>\n"
+}
+
+fn difference(out: &mut String, reports: &[Report]) -> Result {
+    let [before, after, ..] = reports else {
+        return Ok(());
+    };
+    writeln!(out, "<h2>What the second policy changes</h2>")?;
+    let (sums, parts): (Vec<_>, Vec<_>) = changed(reports)
+        .into_iter()
+        .partition(|row| SUMS.contains(&row.whose.as_str()));
+    let head = ["whose", "figure", &before.policy, &after.policy, "change"];
+    let cells = |rows: Vec<Difference>| {
+        let rows = rows.into_iter().map(|row| {
+            let (one, two) = (in_unit(row.unit, row.before), in_unit(row.unit, row.after));
+            let change = change(row.unit, row.before, row.after);
+            vec![row.whose, row.figure, one, two, change]
+        });
+        html_table(&head, 2, rows.collect())
+    };
+    writeln!(
+        out,
+        "{}<details><summary>By name and by rule</summary>",
+        cells(sums)
+    )?;
+    writeln!(out, "{}</details>", cells(parts))
+}
+
+fn spent(report: &Report) -> BTreeMap<&str, &[u64]> {
+    let rows = report.series.money.iter();
+    rows.map(|(name, figures)| (*name, figures.as_slice())).collect()
+}
+
+fn plots<'a>(out: &mut String, reports: &'a [Report]) -> Result {
+    let Some(first) = reports.first() else {
+        return Ok(());
+    };
+    let span = first.span_millis as f64;
+    let when = |share: f64| match share > 0.0 {
+        true => time((span * share) as u64),
+        false => "0".to_owned(),
+    };
+    let column = time(first.series.column_millis);
+    let rules = |of: fn(&Report) -> &BTreeMap<std::sync::Arc<str>, Vec<u64>>| {
+        let rows = |report: &'a Report| {
+            let rows = of(report)
+                .iter()
+                .map(|(rule, figures)| (&**rule, figures.as_slice()));
+            (report.policy.as_str(), rows.collect())
+        };
+        reports.iter().map(rows).collect()
+    };
+    let plots = [
+        Plot {
+            title: "Money that leaves, by who causes it",
+            axis: format!("dollars in {column}"),
+            nothing: "Nothing was spent.",
+            reports: reports
+                .iter()
+                .map(|report| (report.policy.as_str(), spent(report)))
+                .collect(),
+            label: money,
+            when: &when,
+        },
+        Plot {
+            title: "Refusals, by the rule that decides",
+            axis: format!("refusals in {column}"),
+            nothing: "Nothing was refused.",
+            reports: rules(|report| &report.series.refused),
+            label: grouped,
+            when: &when,
+        },
+        Plot {
+            title: "Refusals that honest people meet, by rule",
+            axis: format!("refusals in {column}"),
+            nothing: "Not one honest person was refused.",
+            reports: rules(|report| &report.series.refused_honest),
+            label: grouped,
+            when: &when,
+        },
+    ];
+    writeln!(out, "<h2>Over time</h2>\n<div class=\"plots\">")?;
+    for figure in plots.iter().flat_map(Plot::figures) {
+        out.write_str(&figure)?;
+    }
+    writeln!(out, "</div>")
+}
+
+fn held_to(report: &Report) -> String {
+    let mut out = "<ul class=\"bounds\">\n".to_owned();
+    for bound in &report.bounds {
+        let (class, word) = match bound.holds() {
+            true => ("holds", "holds"),
+            false => ("broken", "broken"),
+        };
+        let (what, figure) = (escaped(&bound.what), escaped(&figure(bound)));
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            out,
+            "<li class=\"{class}\"><b>{word}</b> <span>{what}: {figure}</span></li>"
+        );
+    }
+    out + "</ul>\n"
+}
+
+type Table = (&'static str, fn(&Report) -> String);
+
+const TABLES: &[Table] = &[
+    ("What attackers did and got", attackers),
+    ("What honest people met", people),
+    ("What refused", refusals),
+    ("What operators would have seen", operators),
+];
+
+fn of_side(report: &Report, side: Side) -> impl Iterator<Item = &Account> {
+    report.accounts.iter().filter(move |account| account.side == side)
+}
+
+fn attackers(report: &Report) -> String {
+    let rows = of_side(report, Side::Attacker).map(|account| {
+        let counts = [account.compared, account.completed, account.taken];
+        let mut row = vec![
+            account.name.to_owned(),
+            account.defeats.to_owned(),
+            grouped(account.sends + account.checks + account.reads + account.reports),
+            grouped(account.messages),
+            money(account.money_micros),
+        ];
+        row.extend(counts.map(grouped));
+        row
+    });
+    let head = [
+        "attacker",
+        "naive defence that fails",
+        "requests",
+        "messages",
+        "money",
+        "guesses compared",
+        "faked conversions",
+        "accounts taken",
+    ];
+    html_table(&head, 2, rows.collect())
+}
+
+fn people(report: &Report) -> String {
+    let rows = of_side(report, Side::Honest).map(|account| {
+        let people = &account.people;
+        let counts = [
+            people.came,
+            people.verified,
+            people.no_message,
+            people.turned_away,
+            people.locked,
+            people.delayed,
+        ];
+        let mut row = vec![account.name.to_owned()];
+        row.extend(counts.map(grouped));
+        row.extend([time(people.longest_delay_millis), money(account.money_micros)]);
+        row
+    });
+    let head = [
+        "people",
+        "came",
+        "verified",
+        "no message",
+        "turned away",
+        "of those locked out",
+        "had to wait",
+        "longest wait",
+        "money",
+    ];
+    html_table(&head, 1, rows.collect())
+}
+
+fn refusals(report: &Report) -> String {
+    let of =
+        |side: Side, rule: &str| report.sum(side, |account| account.refused.get(rule).copied().unwrap_or(0));
+    let rules: std::collections::BTreeSet<_> = report
+        .accounts
+        .iter()
+        .flat_map(|account| account.refused.keys())
+        .collect();
+    let rows = rules.into_iter().map(|rule| {
+        let away = report.sum(Side::Honest, |account| {
+            account.people.turned_away_by.get(rule).copied().unwrap_or(0)
+        });
+        let (attackers, people) = (of(Side::Attacker, rule), of(Side::Honest, rule));
+        vec![
+            rule.to_string(),
+            grouped(attackers),
+            grouped(people),
+            grouped(away),
+        ]
+    });
+    let head = [
+        "rule",
+        "attackers refused",
+        "people refused",
+        "people turned away",
+    ];
+    html_table(&head, 1, rows.collect())
+}
+
+fn operators(report: &Report) -> String {
+    let alerts = report.alerts.iter().map(|(rule, alert)| {
+        vec![
+            format!("alert: {rule}"),
+            grouped(alert.count),
+            time(alert.first_millis),
+        ]
+    });
+    let events = report
+        .events
+        .iter()
+        .map(|(kind, count)| vec![(*kind).to_owned(), grouped(*count), String::new()]);
+    let head = ["alert or event", "times", "first after"];
+    html_table(&head, 1, alerts.chain(events).collect())
+}
+
+/// A table that scrolls by itself where it is too wide. The first `words` columns are text, the others figures.
+fn html_table(head: &[&str], words: usize, rows: Vec<Vec<String>>) -> String {
+    if rows.is_empty() {
+        return "<p class=\"nothing\">Nothing.</p>\n".to_owned();
+    }
+    let row = |tag: &str, cells: Vec<&str>| {
+        let cells = cells.into_iter().enumerate().map(|(place, cell)| {
+            let class = if place < words { "" } else { " class=\"n\"" };
+            format!("<{tag}{class}>{}</{tag}>", escaped(cell))
+        });
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let body: String = rows
+        .iter()
+        .map(|cells| row("td", cells.iter().map(String::as_str).collect()))
+        .collect();
+    let head = row("th", head.to_vec());
+    format!("<div class=\"scroll\"><table>\n<thead>{head}</thead>\n<tbody>{body}</tbody>\n</table></div>\n")
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Report, money, time};
+use super::{Report, change, changed, figure, grouped, in_unit, money, time};
 use crate::{Account, Side};
 
 /// The reports as text, one after the other.
@@ -12,6 +12,7 @@ pub fn table(reports: &[Report]) -> String {
         // Writing to a string does not fail.
         let _ = one(&mut text, report);
     }
+    let _ = difference(&mut text, reports);
     text
 }
 
@@ -22,15 +23,33 @@ fn one(text: &mut String, report: &Report) -> std::fmt::Result {
         format!(
             "{} of the world, {} commands",
             time(report.span_millis),
-            report.commands
+            grouped(report.commands)
         ),
     ];
     writeln!(text, "{}\n", head.join(" · "))?;
     let of = |side: Side| report.accounts.iter().filter(move |account| account.side == side);
     columns(text, &attackers(of(Side::Attacker)))?;
     columns(text, &people(of(Side::Honest)))?;
+    columns(text, &onlookers(&report.accounts))?;
     columns(text, &refusals(&report.accounts))?;
-    columns(text, &alerts(report))
+    columns(text, &alerts(report))?;
+    columns(text, &spending(report))?;
+    columns(text, &held_to(report))
+}
+
+/// The two runs side by side, where there are two.
+fn difference(text: &mut String, reports: &[Report]) -> std::fmt::Result {
+    let [before, after, ..] = reports else {
+        return Ok(());
+    };
+    writeln!(text, "from {} to {}\n", before.policy, after.policy)?;
+    let rows = changed(reports).into_iter().map(|row| {
+        let (before, after) = (in_unit(row.unit, row.before), in_unit(row.unit, row.after));
+        let change = change(row.unit, row.before, row.after);
+        vec![row.whose, row.figure, before, after, change]
+    });
+    let head = ["whose", "figure", "before", "after", "change"];
+    columns(text, &with_head(&head, rows))
 }
 
 fn attackers<'a>(accounts: impl Iterator<Item = &'a Account>) -> Vec<Vec<String>> {
@@ -49,11 +68,11 @@ fn attackers<'a>(accounts: impl Iterator<Item = &'a Account>) -> Vec<Vec<String>
         let counts = [account.checks, account.compared, account.completed, account.taken];
         let mut row = vec![account.name.to_owned(), account.defeats.to_owned()];
         row.extend([
-            account.sends.to_string(),
-            account.messages.to_string(),
+            grouped(account.sends),
+            grouped(account.messages),
             money(account.money_micros),
         ]);
-        row.extend(counts.map(|count| count.to_string()));
+        row.extend(counts.map(grouped));
         row
     };
     with_head(&head, accounts.map(row))
@@ -66,6 +85,7 @@ fn people<'a>(accounts: impl Iterator<Item = &'a Account>) -> Vec<Vec<String>> {
         "verified",
         "no message",
         "turned away",
+        "locked",
         "by",
         "delayed",
         "longest",
@@ -76,7 +96,7 @@ fn people<'a>(accounts: impl Iterator<Item = &'a Account>) -> Vec<Vec<String>> {
         let by: Vec<String> = people
             .turned_away_by
             .iter()
-            .map(|(rule, count)| format!("{rule} {count}"))
+            .map(|(rule, count)| format!("{rule} {}", grouped(*count)))
             .collect();
         let by = if by.is_empty() {
             "–".to_owned()
@@ -88,12 +108,13 @@ fn people<'a>(accounts: impl Iterator<Item = &'a Account>) -> Vec<Vec<String>> {
             people.verified,
             people.no_message,
             people.turned_away,
+            people.locked,
         ];
         let mut row = vec![account.name.to_owned()];
-        row.extend(counts.map(|count| count.to_string()));
+        row.extend(counts.map(grouped));
         row.extend([
             by,
-            people.delayed.to_string(),
+            grouped(people.delayed),
             time(people.longest_delay_millis),
             money(account.money_micros),
         ]);
@@ -107,20 +128,64 @@ fn refusals(accounts: &[Account]) -> Vec<Vec<String>> {
         account
             .refused
             .iter()
-            .map(|(rule, count)| vec![rule.to_string(), account.name.to_owned(), count.to_string()])
+            .map(|(rule, count)| vec![rule.to_string(), account.name.to_owned(), grouped(*count)])
     });
     with_head(&["refused by", "whom", "times"], rows)
 }
 
 fn alerts(report: &Report) -> Vec<Vec<String>> {
-    let rows = report.alerts.iter().map(|(rule, alert)| {
-        vec![
-            rule.to_string(),
-            alert.count.to_string(),
-            time(alert.first_millis),
-        ]
-    });
+    let rows = report
+        .alerts
+        .iter()
+        .map(|(rule, alert)| vec![rule.to_string(), grouped(alert.count), time(alert.first_millis)]);
     with_head(&["alert", "times", "first after"], rows)
+}
+
+/// Those who read verifications or reported deliveries.
+fn onlookers(accounts: &[Account]) -> Vec<Vec<String>> {
+    let rows = accounts
+        .iter()
+        .filter(|account| account.reads + account.reports > 0);
+    let rows = rows.map(|account| {
+        let counts = [account.reads, account.reports, account.believed];
+        let name = std::iter::once(account.name.to_owned());
+        name.chain(counts.map(grouped)).collect()
+    });
+    with_head(&["onlooker", "reads", "reports", "believed"], rows)
+}
+
+/// Money over time, a block a column, the highest one for the dearest.
+fn spending(report: &Report) -> Vec<Vec<String>> {
+    let rows = report.series.money.iter().filter_map(|(name, figures)| {
+        let dearest = figures.iter().copied().max().filter(|most| *most > 0)?;
+        let line = figures
+            .chunks(2)
+            .map(|pair| block(pair.iter().sum(), 2 * dearest))
+            .collect();
+        Some(vec![(*name).to_owned(), line, money(dearest)])
+    });
+    let column = time(report.series.column_millis);
+    with_head(&["spent over time", "", &format!("most in {column}")], rows)
+}
+
+fn block(figure: u64, most: u64) -> char {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let step = (figure * 7).div_ceil(most.max(1));
+    match figure {
+        0 => ' ',
+        _ => BLOCKS
+            .get(usize::try_from(step).unwrap_or(7))
+            .copied()
+            .unwrap_or('█'),
+    }
+}
+
+fn held_to(report: &Report) -> Vec<Vec<String>> {
+    let rows = report.bounds.iter().map(|bound| {
+        let came = if bound.holds() { "holds" } else { "BROKEN" };
+        vec![bound.what.clone(), figure(bound), came.to_owned()]
+    });
+    with_head(&["held to", "", ""], rows)
 }
 
 fn with_head(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
@@ -143,9 +208,9 @@ fn columns(text: &mut String, rows: &[Vec<String>]) -> std::fmt::Result {
             .unwrap_or(0)
     };
     let numeric = |column| {
-        in_column(column)
-            .skip(1)
-            .all(|cell| cell.starts_with(|c: char| c.is_ascii_digit() || c == '$'))
+        in_column(column).skip(1).all(|cell| {
+            cell.starts_with(|c: char| c.is_ascii_digit() || "$+−=".contains(c)) && !cell.contains(", ")
+        })
     };
     let layout: Vec<(usize, bool)> = (0..count)
         .map(|column| (width(column), numeric(column)))
