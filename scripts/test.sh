@@ -30,5 +30,10 @@ else
 fi
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 cargo test --workspace --all-features --no-fail-fast
+if install valgrind valgrind; then
+  cargo xtask bench --instructions
+else
+  skipped+=("whether the hot paths got slower: valgrind cannot be installed here")
+fi
 
 for what in "${skipped[@]}"; do echo "skipped: $what"; done

@@ -12,8 +12,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{interval, sleep};
+use verify_core::destination::Destination;
 use verify_core::keys::Keys;
-use verify_core::policy::VerifyServices;
+use verify_core::policy::{EmailRules, VerifyServices};
 use verify_core::port::{Entropy, Scopes};
 use verify_core::vocabulary::{Purpose, ServiceId};
 use verify_engine::{BuildError, Engine, EngineBuilder, SystemEntropy};
@@ -86,6 +87,7 @@ pub struct Assembled {
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     // A second subscriber in one process is a test's business; lines go to the first one then.
     let _written_at_the_end = logs::start(settings.log_level, &settings.redact).ok();
+    read_ahead(settings.policies.default.email.clone());
     let listen = settings.listen;
     let listener = TcpListener::bind(listen)
         .await
@@ -117,6 +119,15 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     }
     background.shutdown().await;
     Ok(())
+}
+
+/// Reads a number while the rest starts: the first one of a process makes the phone number library compile its patterns,
+/// and nobody should wait for that.
+fn read_ahead(rules: EmailRules) {
+    std::thread::spawn(move || {
+        // An example of the numbering plan; what it reads as is of no interest.
+        Destination::parse("+12025550100", None, &rules).ok();
+    });
 }
 
 /// Sums up what was measured, again and again. The recorder keeps every single measurement until it is asked to, and
