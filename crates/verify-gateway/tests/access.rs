@@ -359,13 +359,29 @@ async fn every_answer_stands_in_the_document() {
                     .ask(request.body(Body::from(body.to_owned())).unwrap())
                     .await;
                 let status = answer.status.as_str();
-                if !operation["responses"][status].is_object() {
-                    missing.insert(format!("{status} {verb} {template}"));
+                let media = answer.header("content-type").unwrap_or_default();
+                let media = media.split(';').next().unwrap_or_default();
+                if !operation["responses"][status]["content"][media].is_object() {
+                    missing.insert(format!("{status} {media} {verb} {template}"));
                 }
             }
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[tokio::test]
+async fn the_document_asks_for_a_key_where_one_is_needed() {
+    let needed = json!([{ "key": [] }]);
+    let demo = Gateway::demo().get("/openapi.json").await.accepts(200);
+    assert_eq!(demo["security"], json!(null));
+    let live = Gateway::live("http://127.0.0.1:9", &[]);
+    let document = live
+        .get_with("/openapi.json", &[("authorization", &key("ops-key"))])
+        .await
+        .accepts(200);
+    assert_eq!(document["security"], needed);
+    assert_eq!(document["paths"]["/healthz"]["get"]["security"], json!([{}]));
 }
 
 /// What the engine may refuse besides, by the command of a route.

@@ -31,7 +31,7 @@ use crate::problem::{Problem, ProblemCode};
 /// All routes over what they share.
 pub fn router(app: Arc<App>) -> Router {
     let demo = app.demo.is_some();
-    let documented = OpenApiRouter::with_openapi(openapi::base())
+    let documented = OpenApiRouter::with_openapi(openapi::base(demo))
         .routes(routes!(send::send))
         .routes(routes!(check::check))
         .routes(routes!(verification::read))
@@ -54,6 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         documented
     };
     let (router, document) = documented.split_for_parts();
+    let document = openapi::with_problems(document);
     let router = if demo { router.merge(demo::page()) } else { router };
     router
         .merge(docs::assets())
