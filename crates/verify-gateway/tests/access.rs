@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Request};
 use serde_json::{Value, json};
 use support::Gateway;
+use verify_gateway::problem::ProblemCode;
 use verify_twilio::double::{Answer, Double};
 
 const TO: &str = "+12025550143";
@@ -382,6 +383,14 @@ async fn the_document_asks_for_a_key_where_one_is_needed() {
         .accepts(200);
     assert_eq!(document["security"], needed);
     assert_eq!(document["paths"]["/healthz"]["get"]["security"], json!([{}]));
+}
+
+#[tokio::test]
+async fn the_document_lists_the_codes_of_problems_as_they_are_sent() {
+    let document = Gateway::demo().get("/openapi.json").await.accepts(200);
+    let listed = &document["components"]["schemas"]["ProblemCode"]["enum"];
+    let codes: Vec<&str> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(listed, &json!(codes));
 }
 
 /// What the engine may refuse besides, by the command of a route.
