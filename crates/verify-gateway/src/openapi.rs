@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Tag};
+use utoipa::openapi::{ComponentsBuilder, Content, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Tag};
 
-use crate::problem::ProblemCode;
+use crate::problem::{PROBLEM_JSON, ProblemCode};
 
 /// The document. It is known once all routes are, and rendered when somebody asks for it.
 #[derive(Clone, Default)]
@@ -54,21 +54,49 @@ impl IntoResponse for Document {
     }
 }
 
-/// What stands in the document besides the routes.
-pub fn base() -> OpenApi {
+/// Gives every problem document in it the media type that problems travel with.
+pub fn with_problems(mut document: OpenApi) -> OpenApi {
+    const JSON: &str = "application/json";
+    let items = document.paths.paths.values_mut();
+    let operations = items.flat_map(|item| [&mut item.get, &mut item.post]).flatten();
+    for response in operations.flat_map(|operation| operation.responses.responses.values_mut()) {
+        if let RefOr::T(response) = response
+            && response.content.get(JSON).is_some_and(is_problem)
+            && let Some(content) = response.content.shift_remove(JSON)
+        {
+            response.content.insert(PROBLEM_JSON.to_owned(), content);
+        }
+    }
+    document
+}
+
+fn is_problem(content: &RefOr<Content>) -> bool {
+    let RefOr::T(Content {
+        schema: Some(RefOr::Ref(schema)),
+        ..
+    }) = content
+    else {
+        return false;
+    };
+    schema.ref_location == "#/components/schemas/Problem"
+}
+
+/// What stands in the document besides the routes. In demo mode nobody needs a key.
+pub fn base(demo: bool) -> OpenApi {
     let info = InfoBuilder::new()
         .title("verify")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(description()))
         .build();
     let key = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    let needed = SecurityRequirement::new("key", Vec::<String>::new());
     OpenApiBuilder::new()
         .info(info)
         .tags(Some(
             ["verify", "proofs", "webhooks", "operator", "host", "demo"].map(Tag::new),
         ))
         .components(Some(ComponentsBuilder::new().security_scheme("key", key).build()))
-        .security(Some([SecurityRequirement::new("key", Vec::<String>::new())]))
+        .security((!demo).then_some([needed]))
         .build()
 }
 

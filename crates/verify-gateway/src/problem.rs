@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 use verify_core::outcome::{Fault, Refusal, RefusalCode, WrongCode, wait_secs};
 use verify_core::time::{Timestamp, Until};
 
@@ -15,7 +17,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 macro_rules! problem_codes {
     ($($(#[$meta:meta])* $variant:ident = $name:literal, $status:ident, $title:literal;)+) => {
         /// What is the matter. Codes are stable; clients branch on them and on nothing else.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
         pub enum ProblemCode { $($(#[$meta])* #[serde(rename = $name)] $variant),+ }
 
         impl ProblemCode {
@@ -95,6 +97,20 @@ problem_codes! {
     /// The flood shield.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Too many requests at once";
 }
+
+// By hand: the derive takes no name that a macro hands in, and would list the variants by theirs.
+impl PartialSchema for ProblemCode {
+    fn schema() -> RefOr<Schema> {
+        let names = Self::ALL.iter().map(|code| code.as_str());
+        let names = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("What is the matter. Codes are stable."))
+            .enum_values(Some(names));
+        names.into()
+    }
+}
+
+impl ToSchema for ProblemCode {}
 
 impl From<RefusalCode> for ProblemCode {
     fn from(code: RefusalCode) -> Self {

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Request};
 use serde_json::{Value, json};
 use support::Gateway;
+use verify_gateway::problem::ProblemCode;
 use verify_twilio::double::{Answer, Double};
 
 const TO: &str = "+12025550143";
@@ -359,13 +360,37 @@ async fn every_answer_stands_in_the_document() {
                     .ask(request.body(Body::from(body.to_owned())).unwrap())
                     .await;
                 let status = answer.status.as_str();
-                if !operation["responses"][status].is_object() {
-                    missing.insert(format!("{status} {verb} {template}"));
+                let media = answer.header("content-type").unwrap_or_default();
+                let media = media.split(';').next().unwrap_or_default();
+                if !operation["responses"][status]["content"][media].is_object() {
+                    missing.insert(format!("{status} {media} {verb} {template}"));
                 }
             }
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[tokio::test]
+async fn the_document_asks_for_a_key_where_one_is_needed() {
+    let needed = json!([{ "key": [] }]);
+    let demo = Gateway::demo().get("/openapi.json").await.accepts(200);
+    assert_eq!(demo["security"], json!(null));
+    let live = Gateway::live("http://127.0.0.1:9", &[]);
+    let document = live
+        .get_with("/openapi.json", &[("authorization", &key("ops-key"))])
+        .await
+        .accepts(200);
+    assert_eq!(document["security"], needed);
+    assert_eq!(document["paths"]["/healthz"]["get"]["security"], json!([{}]));
+}
+
+#[tokio::test]
+async fn the_document_lists_the_codes_of_problems_as_they_are_sent() {
+    let document = Gateway::demo().get("/openapi.json").await.accepts(200);
+    let listed = &document["components"]["schemas"]["ProblemCode"]["enum"];
+    let codes: Vec<&str> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(listed, &json!(codes));
 }
 
 /// What the engine may refuse besides, by the command of a route.

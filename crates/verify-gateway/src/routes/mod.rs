@@ -29,7 +29,7 @@ use crate::problem::{Problem, ProblemCode};
 pub fn router(app: Arc<App>) -> Router {
     let demo = app.demo.is_some();
     let document = openapi::Document::default();
-    let documented = OpenApiRouter::with_openapi(openapi::base())
+    let documented = OpenApiRouter::with_openapi(openapi::base(demo))
         .routes(routes!(send::send))
         .routes(routes!(check::check))
         .routes(routes!(verification::read))
@@ -59,7 +59,7 @@ pub fn router(app: Arc<App>) -> Router {
         documented
     };
     let (router, described) = documented.split_for_parts();
-    document.describe(described);
+    document.describe(openapi::with_problems(described));
     let router = if demo { router.merge(demo::page()) } else { router };
     router
         .merge(docs::assets())
