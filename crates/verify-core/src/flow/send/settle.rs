@@ -20,8 +20,8 @@ pub(in crate::flow) struct Settle {
     send: Send,
     attempt: Attempt,
     came: Came,
-    /// The attempt as it goes on with the next provider, when there is one.
-    next: Option<Attempt>,
+    /// The attempt as it goes on with the next provider, which is rare.
+    next: Option<Box<Attempt>>,
     /// The record as it becomes.
     record: Record,
 }
@@ -149,13 +149,13 @@ impl Settle {
             clock,
             self.send.ctx.not_after,
         ));
-        self.next = Some(Attempt {
+        self.next = Some(Box::new(Attempt {
             delivery: id,
             carrier,
             rest,
             record: Record::default(),
             ..self.attempt.clone()
-        });
+        }));
     }
 
     fn changeset(&self, nothing_sent: bool, now: Timestamp) -> Option<Changeset> {
@@ -247,7 +247,7 @@ impl Settle {
                 self.send.place.take(&seen);
                 let record = self.record.clone();
                 match self.next.take() {
-                    Some(next) => self.send.dispatch(Attempt { record, ..next }, now),
+                    Some(next) => self.send.dispatch(Attempt { record, ..*next }, now),
                     None => self.finish(now),
                 }
             }
@@ -274,7 +274,7 @@ impl Settle {
             let dispatching = delivery.status() == DeliveryStatus::Dispatching;
             let next = Attempt {
                 record,
-                ..next.clone()
+                ..Attempt::clone(next)
             };
             return match dispatching {
                 true => self.send.dispatch(next, now),
