@@ -125,13 +125,12 @@ pub(crate) fn command_ended(
 
 fn record_on_span(answer: &'static str, explanation: &Explanation) {
     let span = tracing::Span::current();
-    span.record("answer", answer);
-    if let Some(print) = &explanation.destination {
-        span.record("destination", tracing::field::display(print));
-    }
-    if let Some(print) = &explanation.verification {
-        span.record("verification", tracing::field::display(print));
-    }
+    tracing::record_all!(
+        span,
+        answer,
+        destination = explanation.destination.map(tracing::field::display),
+        verification = explanation.verification.map(tracing::field::display),
+    );
 }
 
 /// Counts a request that the flood shield turned away.

@@ -36,15 +36,12 @@ impl EventSink for EventLog {
 impl RefusalSink for EventLog {
     fn refused(&self, explanation: &Explanation) {
         let said = explanation.providers.last();
+        // The command, the service and the fingerprints are on the engine's span, in which this is called.
         tracing::info!(
             target: "verify::event",
             event = "refused",
             event_at = rfc3339(explanation.at),
-            command = explanation.command,
-            service = explanation.service.as_ref().map(tracing::field::display),
-            destination = explanation.destination.map(tracing::field::display),
             last_digits = explanation.last_digits.as_deref(),
-            verification = explanation.verification.map(tracing::field::display),
             rules = names(explanation.rules.iter().map(|hit| &*hit.rule)),
             provider = said.map(|said| &*said.provider),
             provider_code = said.and_then(|said| said.detail.code),

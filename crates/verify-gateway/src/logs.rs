@@ -178,11 +178,12 @@ impl<L: Lines> JsonLines<L> {
         }
     }
 
-    fn fields(&self) -> Fields {
+    /// With room for so many of the usual length.
+    fn fields(&self, room: usize) -> Fields {
         Fields {
             redacted: Arc::clone(&self.redacted),
-            found: Vec::with_capacity(FIELDS),
-            json: Vec::with_capacity(FIELDS * 32),
+            found: Vec::with_capacity(room),
+            json: Vec::with_capacity(room * 32),
         }
     }
 }
@@ -193,7 +194,7 @@ where
     L: Lines,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = self.fields();
+        let mut fields = self.fields(OF_A_SPAN);
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
             span.extensions_mut().insert(fields);
@@ -209,7 +210,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = self.fields();
+        let mut fields = self.fields(OF_A_LINE);
         let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
         fields.put("at", &at);
         fields.put("level", &event.metadata().level().as_str().to_ascii_lowercase());
@@ -228,8 +229,10 @@ where
     }
 }
 
-/// Fields with room made ahead.
-const FIELDS: usize = 8;
+/// Fields of a span, commonly.
+const OF_A_SPAN: usize = 6;
+/// Fields of a line and of the spans around it, commonly.
+const OF_A_LINE: usize = 20;
 
 /// Fields with their values as JSON.
 struct Fields {

@@ -98,6 +98,17 @@ async fn i58_a_failover_goes_on_too() {
 }
 
 #[tokio::test]
+async fn i58_a_flow_that_need_not_wait_is_over_before_its_caller_can_go_away() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    let mut running = Box::pin(engine.run(Command::Send(SendRequest::to(TO))));
+    let first = std::future::poll_fn(|cx| Poll::Ready(running.as_mut().poll(cx))).await;
+    assert!(matches!(first, Poll::Ready(outcome) if matches!(outcome.answer, Answer::Sent(_))));
+    assert_eq!(parts.provider.sends(), 1);
+    engine.drain().await;
+}
+
+#[tokio::test]
 async fn a_future_that_was_never_polled_did_nothing() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
