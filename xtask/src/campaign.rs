@@ -192,18 +192,24 @@ mod tests {
 
     #[test]
     fn a_bound_that_does_not_hold_is_a_fault() {
-        let scenario = Scenario::named("sms_bomb").unwrap();
-        let wanted = read(&["--seeds", "2", "--scale", "0.01"]).unwrap();
-        // Without its limits a bombed number gets all that it is sent.
-        let open = "[[limit]]\nname = \"sends_per_destination\"\nmax = \"unlimited\"\n";
-        let open = PolicySet::from_toml(open).unwrap().policies;
-        let own = PolicySet::from_toml(scenario.policy).unwrap().policies;
-        let faults = |policies| {
-            let runs = wanted.runs(scenario, policies);
+        let scenario = Scenario::named("flash_crowd").unwrap();
+        let wanted = read(&["--seeds", "2"]).unwrap();
+        let faults = |text: &str| {
+            let policies = PolicySet::from_toml(text).unwrap().policies;
+            let runs = wanted.runs(scenario, &policies);
             assert_eq!(runs.iter().map(|ran| ran.seed).collect::<Vec<_>>(), [1, 2]);
-            runs.iter().flat_map(|ran| broken("sms_bomb", ran)).count()
+            runs.iter()
+                .flat_map(|ran| broken(scenario.name, ran))
+                .collect::<Vec<_>>()
         };
-        let _ = faults(&open);
-        assert_eq!(faults(&own), 0);
+        assert_eq!(faults(scenario.policy), Vec::<String>::new());
+        // A policy that does not expect the crowd.
+        let found = faults(&scenario.policy.replace("20000", "100"));
+        assert!(
+            found
+                .iter()
+                .any(|fault| fault.starts_with("flash_crowd, seed 2: refusals")),
+            "{found:?}"
+        );
     }
 }

@@ -34,8 +34,8 @@ fn i32_without_caps_a_night_costs_thousands() {
 }
 
 #[test]
-fn i32_a_cap_that_is_set_too_high_is_found_by_the_bounds_of_another_policy() {
-    // The caps are read from the policy in force, so a run under dearer caps breaks those of the guarded policy.
+fn i32_bounds_are_the_caps_of_the_policy_in_force() {
+    // More gets through under dearer caps, and more is what the run is held to.
     let generous = GUARDED
         .replace("\"10 USD\"", "\"400 USD\"")
         .replace("\"200 USD\"", "\"900 USD\"");
@@ -124,8 +124,8 @@ fn a_cap_on_the_whole_below_the_sum_of_its_parts_turns_customers_away() {
 }
 
 #[test]
-fn i33_a_block_at_home_turns_customers_of_its_country_away() {
-    // Where the pumped block is in a country of customers, its cap on money is theirs too: the bound says so.
+fn the_cap_of_a_country_is_its_customers_too() {
+    // One dollar an hour is less than what customers of Germany need, whoever pumps elsewhere.
     let cheap = GUARDED.replace("\"10 USD\"", "\"1 USD\"");
     let run = run_under(&cheap, "pumping_zoo", 0.05);
     assert_eq!(broken(&run), Vec::<String>::new());

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::{Result, Write};
 
-use super::difference::{Difference, SUMS};
+use super::difference::SUMS;
 use super::plot::Plot;
-use super::{Report, change, changed, figure, grouped, in_unit, money, time};
+use super::table::{alerts, attackers, compared, has_figures, onlookers, people, with_head};
+use super::{Report, changed, figure, grouped, money, time};
 use crate::{Account, Side};
 
 const STYLE: &str = include_str!("page.css");
@@ -83,7 +84,8 @@ fn whole(out: &mut String, reports: &[Report]) -> Result {
     side_by_side(out, &reports.iter().map(held_to).collect::<Vec<_>>())?;
     for (heading, table) in TABLES {
         writeln!(out, "<h2>{heading}</h2>")?;
-        side_by_side(out, &reports.iter().map(table).collect::<Vec<_>>())?;
+        let of = |report| html_table(&table(report));
+        side_by_side(out, &reports.iter().map(of).collect::<Vec<_>>())?;
     }
     writeln!(out, "<h2>What this does not model</h2>\n<ul class=\"notes\">")?;
     for note in NOT_MODELLED {
@@ -158,15 +160,7 @@ fn difference(out: &mut String, reports: &[Report]) -> Result {
     let (sums, parts): (Vec<_>, Vec<_>) = changed(reports)
         .into_iter()
         .partition(|row| SUMS.contains(&row.whose.as_str()));
-    let head = ["whose", "figure", &before.policy, &after.policy, "change"];
-    let cells = |rows: Vec<Difference>| {
-        let rows = rows.into_iter().map(|row| {
-            let (one, two) = (in_unit(row.unit, row.before), in_unit(row.unit, row.after));
-            let change = change(row.unit, row.before, row.after);
-            vec![row.whose, row.figure, one, two, change]
-        });
-        html_table(&head, 2, rows.collect())
-    };
+    let cells = |rows| html_table(&compared([&before.policy, &after.policy], rows));
     writeln!(
         out,
         "{}<details><summary>By name and by rule</summary>",
@@ -199,6 +193,14 @@ fn plots<'a>(out: &mut String, reports: &'a [Report]) -> Result {
         };
         reports.iter().map(rows).collect()
     };
+    let refusals = |title, nothing, of| Plot {
+        title,
+        axis: format!("refusals in {column}"),
+        nothing,
+        reports: rules(of),
+        label: grouped,
+        when: &when,
+    };
     let plots = [
         Plot {
             title: "Money that leaves, by who causes it",
@@ -211,22 +213,16 @@ fn plots<'a>(out: &mut String, reports: &'a [Report]) -> Result {
             label: money,
             when: &when,
         },
-        Plot {
-            title: "Refusals, by the rule that decides",
-            axis: format!("refusals in {column}"),
-            nothing: "Nothing was refused.",
-            reports: rules(|report| &report.series.refused),
-            label: grouped,
-            when: &when,
-        },
-        Plot {
-            title: "Refusals that honest people meet, by rule",
-            axis: format!("refusals in {column}"),
-            nothing: "Not one honest person was refused.",
-            reports: rules(|report| &report.series.refused_honest),
-            label: grouped,
-            when: &when,
-        },
+        refusals(
+            "Refusals, by the rule that decides",
+            "Nothing was refused.",
+            |report| &report.series.refused,
+        ),
+        refusals(
+            "Refusals that honest people meet, by rule",
+            "Not one honest person was refused.",
+            |report| &report.series.refused_honest,
+        ),
     ];
     writeln!(out, "<h2>Over time</h2>\n<div class=\"plots\">")?;
     for figure in plots.iter().flat_map(Plot::figures) {
@@ -252,76 +248,18 @@ fn held_to(report: &Report) -> String {
     out + "</ul>\n"
 }
 
-type Table = (&'static str, fn(&Report) -> String);
+type Table = (&'static str, fn(&Report) -> Vec<Vec<String>>);
 
 const TABLES: &[Table] = &[
     ("What attackers did and got", attackers),
     ("What honest people met", people),
+    ("What read and reported", onlookers),
     ("What refused", refusals),
-    ("What operators would have seen", operators),
+    ("What told operators", alerts),
+    ("Events that operators would have", events),
 ];
 
-fn of_side(report: &Report, side: Side) -> impl Iterator<Item = &Account> {
-    report.accounts.iter().filter(move |account| account.side == side)
-}
-
-fn attackers(report: &Report) -> String {
-    let rows = of_side(report, Side::Attacker).map(|account| {
-        let counts = [account.compared, account.completed, account.taken];
-        let mut row = vec![
-            account.name.to_owned(),
-            account.defeats.to_owned(),
-            grouped(account.sends + account.checks + account.reads + account.reports),
-            grouped(account.messages),
-            money(account.money_micros),
-        ];
-        row.extend(counts.map(grouped));
-        row
-    });
-    let head = [
-        "attacker",
-        "naive defence that fails",
-        "requests",
-        "messages",
-        "money",
-        "guesses compared",
-        "faked conversions",
-        "accounts taken",
-    ];
-    html_table(&head, 2, rows.collect())
-}
-
-fn people(report: &Report) -> String {
-    let rows = of_side(report, Side::Honest).map(|account| {
-        let people = &account.people;
-        let counts = [
-            people.came,
-            people.verified,
-            people.no_message,
-            people.turned_away,
-            people.locked,
-            people.delayed,
-        ];
-        let mut row = vec![account.name.to_owned()];
-        row.extend(counts.map(grouped));
-        row.extend([time(people.longest_delay_millis), money(account.money_micros)]);
-        row
-    });
-    let head = [
-        "people",
-        "came",
-        "verified",
-        "no message",
-        "turned away",
-        "of those locked out",
-        "had to wait",
-        "longest wait",
-        "money",
-    ];
-    html_table(&head, 1, rows.collect())
-}
-
-fn refusals(report: &Report) -> String {
+fn refusals(report: &Report) -> Vec<Vec<String>> {
     let of =
         |side: Side, rule: &str| report.sum(side, |account| account.refused.get(rule).copied().unwrap_or(0));
     let rules: std::collections::BTreeSet<_> = report
@@ -347,41 +285,35 @@ fn refusals(report: &Report) -> String {
         "people refused",
         "people turned away",
     ];
-    html_table(&head, 1, rows.collect())
+    with_head(&head, rows)
 }
 
-fn operators(report: &Report) -> String {
-    let alerts = report.alerts.iter().map(|(rule, alert)| {
-        vec![
-            format!("alert: {rule}"),
-            grouped(alert.count),
-            time(alert.first_millis),
-        ]
-    });
-    let events = report
-        .events
-        .iter()
-        .map(|(kind, count)| vec![(*kind).to_owned(), grouped(*count), String::new()]);
-    let head = ["alert or event", "times", "first after"];
-    html_table(&head, 1, alerts.chain(events).collect())
+fn events(report: &Report) -> Vec<Vec<String>> {
+    let rows = report.events.iter();
+    let rows = rows.map(|(kind, count)| vec![(*kind).to_owned(), grouped(*count)]);
+    with_head(&["event", "times"], rows)
 }
 
-/// A table that scrolls by itself where it is too wide. The first `words` columns are text, the others figures.
-fn html_table(head: &[&str], words: usize, rows: Vec<Vec<String>>) -> String {
-    if rows.is_empty() {
+/// A table that scrolls by itself where it is too wide. The first row is its head.
+fn html_table(rows: &[Vec<String>]) -> String {
+    let [head, body @ ..] = rows else {
+        return String::new();
+    };
+    if body.is_empty() {
         return "<p class=\"nothing\">Nothing.</p>\n".to_owned();
     }
-    let row = |tag: &str, cells: Vec<&str>| {
-        let cells = cells.into_iter().enumerate().map(|(place, cell)| {
-            let class = if place < words { "" } else { " class=\"n\"" };
+    let row = |tag: &str, cells: &[String]| {
+        let cells = cells.iter().enumerate().map(|(place, cell)| {
+            let class = if has_figures(rows, place) {
+                " class=\"n\""
+            } else {
+                ""
+            };
             format!("<{tag}{class}>{}</{tag}>", escaped(cell))
         });
         format!("<tr>{}</tr>\n", cells.collect::<String>())
     };
-    let body: String = rows
-        .iter()
-        .map(|cells| row("td", cells.iter().map(String::as_str).collect()))
-        .collect();
-    let head = row("th", head.to_vec());
+    let head = row("th", head);
+    let body: String = body.iter().map(|cells| row("td", cells)).collect();
     format!("<div class=\"scroll\"><table>\n<thead>{head}</thead>\n<tbody>{body}</tbody>\n</table></div>\n")
 }

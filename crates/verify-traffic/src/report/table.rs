@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Report, change, changed, figure, grouped, in_unit, money, time};
+use super::{Difference, Report, change, changed, figure, grouped, in_unit, money, time};
 use crate::{Account, Side};
 
 /// The reports as text, one after the other.
@@ -27,10 +27,9 @@ fn one(text: &mut String, report: &Report) -> std::fmt::Result {
         ),
     ];
     writeln!(text, "{}\n", head.join(" · "))?;
-    let of = |side: Side| report.accounts.iter().filter(move |account| account.side == side);
-    columns(text, &attackers(of(Side::Attacker)))?;
-    columns(text, &people(of(Side::Honest)))?;
-    columns(text, &onlookers(&report.accounts))?;
+    columns(text, &attackers(report))?;
+    columns(text, &people(report))?;
+    columns(text, &onlookers(report))?;
     columns(text, &refusals(&report.accounts))?;
     columns(text, &alerts(report))?;
     columns(text, &spending(report))?;
@@ -43,16 +42,26 @@ fn difference(text: &mut String, reports: &[Report]) -> std::fmt::Result {
         return Ok(());
     };
     writeln!(text, "from {} to {}\n", before.policy, after.policy)?;
-    let rows = changed(reports).into_iter().map(|row| {
+    columns(text, &compared(["before", "after"], changed(reports)))
+}
+
+/// Differences with their change.
+pub(super) fn compared(names: [&str; 2], rows: Vec<Difference>) -> Vec<Vec<String>> {
+    let rows = rows.into_iter().map(|row| {
         let (before, after) = (in_unit(row.unit, row.before), in_unit(row.unit, row.after));
         let change = change(row.unit, row.before, row.after);
         vec![row.whose, row.figure, before, after, change]
     });
-    let head = ["whose", "figure", "before", "after", "change"];
-    columns(text, &with_head(&head, rows))
+    let [before, after] = names;
+    with_head(&["whose", "figure", before, after, "change"], rows)
 }
 
-fn attackers<'a>(accounts: impl Iterator<Item = &'a Account>) -> Vec<Vec<String>> {
+fn of_side(report: &Report, side: Side) -> impl Iterator<Item = &Account> {
+    report.accounts.iter().filter(move |account| account.side == side)
+}
+
+/// What each attacker did and got.
+pub(super) fn attackers(report: &Report) -> Vec<Vec<String>> {
     let head = [
         "attacker",
         "defeats",
@@ -75,10 +84,11 @@ fn attackers<'a>(accounts: impl Iterator<Item = &'a Account>) -> Vec<Vec<String>
         row.extend(counts.map(grouped));
         row
     };
-    with_head(&head, accounts.map(row))
+    with_head(&head, of_side(report, Side::Attacker).map(row))
 }
 
-fn people<'a>(accounts: impl Iterator<Item = &'a Account>) -> Vec<Vec<String>> {
+/// What honest people met.
+pub(super) fn people(report: &Report) -> Vec<Vec<String>> {
     let head = [
         "people",
         "came",
@@ -120,7 +130,7 @@ fn people<'a>(accounts: impl Iterator<Item = &'a Account>) -> Vec<Vec<String>> {
         ]);
         row
     };
-    with_head(&head, accounts.map(row))
+    with_head(&head, of_side(report, Side::Honest).map(row))
 }
 
 fn refusals(accounts: &[Account]) -> Vec<Vec<String>> {
@@ -133,7 +143,8 @@ fn refusals(accounts: &[Account]) -> Vec<Vec<String>> {
     with_head(&["refused by", "whom", "times"], rows)
 }
 
-fn alerts(report: &Report) -> Vec<Vec<String>> {
+/// Limits that told their operators.
+pub(super) fn alerts(report: &Report) -> Vec<Vec<String>> {
     let rows = report
         .alerts
         .iter()
@@ -142,8 +153,9 @@ fn alerts(report: &Report) -> Vec<Vec<String>> {
 }
 
 /// Those who read verifications or reported deliveries.
-fn onlookers(accounts: &[Account]) -> Vec<Vec<String>> {
-    let rows = accounts
+pub(super) fn onlookers(report: &Report) -> Vec<Vec<String>> {
+    let rows = report
+        .accounts
         .iter()
         .filter(|account| account.reads + account.reports > 0);
     let rows = rows.map(|account| {
@@ -188,10 +200,19 @@ fn held_to(report: &Report) -> Vec<Vec<String>> {
     with_head(&["held to", "", ""], rows)
 }
 
-fn with_head(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
+/// A table: its head and its rows.
+pub(super) fn with_head(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
     std::iter::once(head.iter().map(|cell| (*cell).to_owned()).collect())
         .chain(rows)
         .collect()
+}
+
+/// Whether a column has figures, below its head, and nothing else.
+pub(super) fn has_figures(rows: &[Vec<String>], column: usize) -> bool {
+    rows.iter().skip(1).filter_map(|row| row.get(column)).all(|cell| {
+        let begins = |c: char| c.is_ascii_digit() || "$+−=".contains(c);
+        cell.is_empty() || (cell.starts_with(begins) && !cell.contains(", "))
+    })
 }
 
 /// Aligns columns: numbers to the right, words to the left. A table of nothing but its head is left out.
@@ -207,13 +228,8 @@ fn columns(text: &mut String, rows: &[Vec<String>]) -> std::fmt::Result {
             .max()
             .unwrap_or(0)
     };
-    let numeric = |column| {
-        in_column(column).skip(1).all(|cell| {
-            cell.starts_with(|c: char| c.is_ascii_digit() || "$+−=".contains(c)) && !cell.contains(", ")
-        })
-    };
     let layout: Vec<(usize, bool)> = (0..count)
-        .map(|column| (width(column), numeric(column)))
+        .map(|column| (width(column), has_figures(rows, column)))
         .collect();
     for row in rows {
         let mut line = String::new();
