@@ -58,11 +58,13 @@ impl Send {
         self.board.take(&seen.counters);
         self.place.take(seen);
         self.notes.take(seen);
-        self.noted = self.notes.notes(seen, now)?;
+        self.noted_here = self.notes.notes(seen, now)?;
+        self.noted = self.noted_here.clone();
         if let Some(place) = &mut self.prefix_notes {
             place.take(seen);
-            for note in place.notes(seen, now)?.notes {
-                self.noted.take(note, now);
+            self.noted_prefix = place.notes(seen, now)?;
+            for note in &self.noted_prefix.notes {
+                self.noted.take(note.clone(), now);
             }
         }
         let record = self.place.record(seen)?;
@@ -110,14 +112,14 @@ impl Send {
                 waive_gap,
             });
         }
-        if stops.iter().all(|stop| stop.human) && self.human_token.is_some() && self.ctx.human_check {
+        // The same request with its token need not wait for what a human passes.
+        let passes = |stop: &Stop| stop.human && self.human_token.is_some() && self.ctx.human_check;
+        if stops.iter().all(passes) {
             return Verdict::AskHuman;
         }
         let wait = fixpoint(clock, |at| {
-            self.stops(&found.record, at)
-                .into_iter()
-                .map(|stop| stop.until)
-                .max()
+            let stops = self.stops(&found.record, at).into_iter();
+            stops.filter(|stop| !passes(stop)).map(|stop| stop.until).max()
         });
         Verdict::Refuse(self.refusal(stops, wait, clock))
     }
