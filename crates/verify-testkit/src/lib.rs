@@ -8,6 +8,7 @@
 //! - A phone network without phones: [`PhoneNetwork`], with [`SimulatedProvider`] and [`SimulatedRiskScorer`] over
 //!   it. The demo mode of the gateway is made of it.
 //! - Exploration of every interleaving of several flows: [`explore`].
+//! - A naive reference of what a policy promises, to compare with: [`reference`].
 //! - Suites for your own adapters: [`store_suite!`], [`provider_suite!`].
 //!
 //! Nothing here reads a clock or draws randomness: what happens depends on what was handed in alone.
@@ -22,6 +23,7 @@ mod flawed_store;
 mod managed_codes;
 mod model_store;
 mod phone_network;
+pub mod reference;
 mod scripted_provider;
 mod scripted_risk;
 mod simulated_provider;

@@ -19,7 +19,7 @@ const MOST_CHECKS: u8 = 5;
 pub(crate) struct SendsUsedUp;
 
 /// All codes of one provider.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct ManagedCodes {
     live: BTreeMap<(Arc<str>, String), ManagedCode>,
     converted: BTreeSet<String>,

@@ -3,6 +3,7 @@
 
 use crate::command::{Caller, Target, VerificationRequest};
 use crate::event::{Event, EventKind};
+use crate::keys::PrintKind;
 use crate::outcome::Answer;
 use crate::port::{ConcludeRequest, Concluded, Conclusion};
 use crate::record::{Notes, Record, Status};
@@ -13,7 +14,7 @@ use crate::vocabulary::{Purpose, Standing};
 use super::board::Board;
 use super::conclude::{announce, conclude_request};
 use super::context::Context;
-use super::place::Place;
+use super::place::{Place, write_down_ends};
 use super::step::{ConcludeStep, ConcludeThen, Step, StoreStep, StoreThen};
 use super::view::{contention, print_of, store_fault, view};
 use super::who::{Spelled, Who, not_found};
@@ -28,6 +29,9 @@ pub(super) struct Named {
     /// The same for a known caller: whose verification it is shows only when the record is read.
     known: Board,
     pub(super) place: Place,
+    /// Where it is kept what providers said of the destination and its prefix: what they refuse is not offered.
+    notes: Vec<Place>,
+    noted: Notes,
 }
 
 /// Who holds the id speaks for the verification, whatever standing it was sent with.
@@ -54,6 +58,14 @@ pub(super) fn named(
                 ..who.clone()
             };
             let known = Board::for_view(&ctx, &as_known);
+            let prefix = who.to.prefix().map(|prefix| {
+                ctx.keys
+                    .prints(PrintKind::Prefix, &ctx.service, prefix.as_bytes())
+            });
+            let noted = [who.destination.clone()].into_iter().chain(prefix);
+            let notes = noted
+                .map(|prints| Place::of(RecordKind::Notes, &prints))
+                .collect();
             Ok(Named {
                 ctx,
                 who,
@@ -61,6 +73,8 @@ pub(super) fn named(
                 board,
                 known,
                 place,
+                notes,
+                noted: Notes::default(),
             })
         }
         Err(refusal) => Err(Box::new(ctx.refuse(refusal))),
@@ -73,7 +87,8 @@ impl Named {
         let mut changeset = self.ctx.changeset(now, self.who.standing);
         changeset.charges = self.board.charges();
         changeset.charges.extend(self.known.charges());
-        changeset.reads = self.place.keys().copied().collect();
+        let places = [&self.place].into_iter().chain(&self.notes);
+        changeset.reads = places.flat_map(Place::keys).copied().collect();
         Step::Store(StoreStep {
             changeset,
             not_after: self.ctx.not_after,
@@ -82,7 +97,7 @@ impl Named {
     }
 
     /// What the look showed.
-    pub(super) fn seen(&mut self, answer: StoreAnswer) -> Option<Record> {
+    pub(super) fn seen(&mut self, answer: StoreAnswer, now: Timestamp) -> Option<Record> {
         let (StoreAnswer::Applied(mut seen) | StoreAnswer::Refused(mut seen)) = answer else {
             return None;
         };
@@ -90,6 +105,11 @@ impl Named {
         self.board.take(counters.by_ref().take(self.board.lines.len()));
         self.known.take(counters);
         self.place.take(&seen);
+        for place in &self.notes {
+            for note in place.notes(&seen, now).ok()?.notes {
+                self.noted.take(note, now);
+            }
+        }
         let record = self.place.record(&seen).ok()?;
         let standing = record.entry(&self.nonce).map(|entry| entry.identity.standing);
         if standing == Some(Standing::Known) {
@@ -99,19 +119,23 @@ impl Named {
         Some(record)
     }
 
+    /// Ends in the record what time and the lockouts have ended, though nobody may have written it yet.
+    pub(super) fn write_down_ends(&self, record: &mut Record, clock: Timestamp) {
+        let closed = self.board.closed_before(clock);
+        write_down_ends(record, clock, |entry| {
+            match entry.identity.standing == self.who.standing {
+                true => closed.of(&self.who, entry),
+                false => Timestamp::ZERO,
+            }
+        });
+    }
+
     pub(super) fn view(&self, record: &Record, now: Timestamp) -> Option<crate::outcome::Verification> {
         let entry = record.entry(&self.nonce)?;
         let mut who = self.who.clone();
         who.standing = entry.identity.standing;
         let clock = now.max(record.newest());
-        Some(view(
-            &self.ctx,
-            &who,
-            entry,
-            &self.board,
-            &Notes::default(),
-            clock,
-        ))
+        Some(view(&self.ctx, &who, entry, &self.board, &self.noted, clock))
     }
 }
 
@@ -152,7 +176,7 @@ pub(super) fn start(ctx: Context, request: &VerificationRequest, now: Timestamp)
 
 impl Look {
     pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
-        match self.named.seen(answer) {
+        match self.named.seen(answer, now) {
             Some(record) => Write::write(self.named, record, now),
             None => self.named.ctx.fault(store_fault()),
         }
@@ -162,6 +186,7 @@ impl Look {
 impl Write {
     fn write(mut named: Named, mut record: Record, now: Timestamp) -> Step {
         let clock = now.max(record.newest());
+        named.write_down_ends(&mut record, clock);
         let entry = record.entry_mut(&named.nonce);
         let canceled = entry.is_some_and(|entry| entry.is_pending(clock) && entry.advance(Status::Canceled));
         if !canceled {

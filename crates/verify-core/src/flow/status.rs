@@ -26,19 +26,12 @@ pub(super) fn start(ctx: Context, request: &VerificationRequest, now: Timestamp)
 
 impl Look {
     pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
-        let Some(mut record) = self.named.seen(answer) else {
+        let Some(mut record) = self.named.seen(answer, now) else {
             return self.named.ctx.fault(store_fault());
         };
         let clock = now.max(record.newest());
-        let closed = self.named.board.closed_before(clock);
         // A closing that a crash kept from being written holds all the same.
-        let who = &self.named.who;
-        super::place::write_down_ends(&mut record, clock, |entry| {
-            match entry.identity.standing == who.standing {
-                true => closed.of(who, entry),
-                false => Timestamp::ZERO,
-            }
-        });
+        self.named.write_down_ends(&mut record, clock);
         match self.named.view(&record, now) {
             Some(seen) => self.named.ctx.done(Answer::Status(Box::new(seen))),
             None => self.named.ctx.refuse(not_found()),

@@ -100,15 +100,24 @@ impl Backoff {
         (end.since(self.last) >= CLOSING_WAIT.min(forget_after)).then_some(end)
     }
 
-    /// Checks that are admitted, waiting in between, before a wait closes the verification.
+    /// Checks that are admitted, waiting in between, before a wait closes the verification: none while one has. Once
+    /// such a wait is over a check is admitted again, and is counted to the next.
     pub fn left_before_closing(&self, waits: &Waits, forget_after: Duration, now: Timestamp) -> u32 {
-        let closing = waits.iter().find(|(_, wait)| match wait {
-            Wait::For(span) => *span >= CLOSING_WAIT,
-            Wait::Never => true,
-        });
-        closing.map_or(u32::MAX, |(count, _)| {
-            count.saturating_sub(self.failures(forget_after, now))
-        })
+        let closed = self.closes_before(waits, forget_after, now);
+        if closed.is_some_and(|end| now < end) {
+            return 0;
+        }
+        let closes = |count: u32| {
+            let wait = waits.range(..=count).next_back().map(|(_, wait)| *wait);
+            wait.is_some_and(|wait| match wait {
+                Wait::For(span) => span >= CLOSING_WAIT,
+                Wait::Never => true,
+            })
+        };
+        let next = self.failures(forget_after, now).saturating_add(1);
+        let steps = waits.range(next..).map(|(count, _)| *count);
+        let closing = [next].into_iter().chain(steps).find(|count| closes(*count));
+        closing.map_or(u32::MAX, |count| count - next + 1)
     }
 
     /// The instant after which the state decides nothing.
@@ -164,7 +173,7 @@ mod tests {
             assert_eq!(state.denied(&waits, MONTH, end), None);
         }
         assert_eq!(state.closes_before(&waits, MONTH, at(60_000)), Some(at(50_900)));
-        assert_eq!(state.left_before_closing(&waits, MONTH, at(60_000)), 0);
+        assert_eq!(state.left_before_closing(&waits, MONTH, at(50_899)), 0);
     }
 
     #[test]
@@ -206,6 +215,24 @@ mod tests {
         let state = Backoff::default().counted(MONTH, at(1_000));
         assert_eq!(state.denied(&waits, MONTH, at(10)), Some(Until::At(at(1_060))));
         assert_eq!(state.counted(MONTH, at(10)).last, at(1_000));
+    }
+
+    #[test]
+    fn after_a_closing_wait_a_check_is_left_until_the_next() {
+        let waits = waits(&[(2, Some(300)), (4, Some(30)), (6, Some(900))]);
+        let left = |failures: u32, seconds: u64| {
+            let mut state = Backoff::default();
+            for _ in 0..failures {
+                state = state.counted(MONTH, at(0));
+            }
+            state.left_before_closing(&waits, MONTH, at(seconds))
+        };
+        assert_eq!((left(0, 0), left(1, 0)), (2, 1));
+        assert_eq!((left(2, 0), left(2, 299), left(2, 300)), (0, 0, 1));
+        assert_eq!(
+            (left(3, 300), left(4, 30), left(5, 30), left(6, 900)),
+            (3, 2, 1, 1)
+        );
     }
 
     #[test]

@@ -268,7 +268,7 @@ impl World {
     }
 
     /// Carries a message, as the provider would.
-    pub(super) fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
+    pub(crate) fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
         if let Some(kind) = self.rejecting.get(&*request.provider) {
             return Dispatched::Rejected(Rejection {
                 kind: *kind,
@@ -326,7 +326,7 @@ impl World {
     }
 
     /// Compares a code, as the managed provider would.
-    pub(super) fn compare(&mut self, request: &CompareRequest) -> Compared {
+    pub(crate) fn compare(&mut self, request: &CompareRequest) -> Compared {
         let key = (request.scope.to_string(), request.to.clone());
         let now = self.now;
         let Some(held) = self

@@ -52,6 +52,15 @@ impl Approve {
         let scope = entry
             .scope()
             .map(|(provider, scope)| (provider.clone(), scope.clone()));
+        let check = &self.check;
+        // The reset forgets what the lockout had closed, so that is written down first; and what is over is no sibling.
+        let closed = check.board.closed_before(self.clock);
+        write_down_ends(&mut record, self.clock, |entry| {
+            match entry.identity.standing == check.who.standing {
+                true => closed.of(&check.who, entry),
+                false => Timestamp::ZERO,
+            }
+        });
         if scope.is_some() {
             // Siblings in the scope shared the code that is used up now.
             let shares = |entry: &&mut Entry| {
@@ -64,15 +73,6 @@ impl Approve {
                 sibling.advance(Status::Canceled);
             }
         }
-        let check = &self.check;
-        // The reset forgets what the lockout had closed, so that is written down first.
-        let closed = check.board.closed_before(self.clock);
-        write_down_ends(&mut record, self.clock, |entry| {
-            match entry.identity.standing == check.who.standing {
-                true => closed.of(&check.who, entry),
-                false => Timestamp::ZERO,
-            }
-        });
         let Ok(row) = record.encode() else {
             return self.check.ctx.fault(store_fault());
         };

@@ -241,6 +241,16 @@ impl Check {
                 .taking_back(back)
                 .write(now);
         }
+        let closes = self.board.closes_before(clock);
+        let ends = |entry: &Entry| {
+            entry.identity.standing == self.who.standing
+                && entry.is_pending(clock)
+                && entry.issued < closes.of(&self.who, entry)
+        };
+        if record.entries.iter().any(ends) {
+            // The guess was at another identity's code, or at none, and its failure closes what is pending here.
+            return Close::new(self, record, closes, answer).write(now);
+        }
         self.ctx.done(answer)
     }
 

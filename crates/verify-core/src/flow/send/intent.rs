@@ -10,7 +10,7 @@ use crate::store::{Changeset, Claim, Mode, Seen, StoreAnswer};
 use crate::time::{SKEW, Timestamp};
 
 use super::judge::{Found, Go, Verdict};
-use super::{Attempt, Carrier, Send};
+use super::{Attempt, Carrier, Replaced, Send};
 use crate::flow::board::{Kind, lockout_keys};
 use crate::flow::carrier::{Carried, carriers};
 use crate::flow::context::Context;
@@ -107,13 +107,7 @@ impl Send {
             return None;
         }
         let carrier = rest.remove(0);
-        let closed = self.board.closed_before(clock);
-        write_down_ends(&mut record, clock, |entry| {
-            match entry.identity.standing == self.who.standing {
-                true => closed.of(&self.who, entry),
-                false => Timestamp::ZERO,
-            }
-        });
+        self.write_down_ends(&mut record, clock);
         let [fresh, delivery] = self.ctx.seed.ids("intent");
         let nonce = match go.entry {
             Some(nonce) => nonce,
@@ -127,9 +121,16 @@ impl Send {
             .entry(&nonce)
             .is_some_and(|entry| self.must_keep_code(entry));
         let entry = record.entry_mut(&nonce)?;
+        let before = (keeps && go.entry.is_some()).then(|| Replaced {
+            code: entry.code.clone(),
+            issued: entry.issued,
+            expires: entry.expires,
+            by: delivery,
+        });
         if go.entry.is_some() {
             self.renew(entry, &carrier, keeps, clock);
         }
+        let replaced = before.filter(|before| before.code != entry.code).map(Box::new);
         entry.consent |= self.consent;
         entry.add_delivery(Delivery::dispatching(
             delivery,
@@ -145,7 +146,19 @@ impl Send {
             carrier,
             rest,
             counted: true,
+            replaced,
         })
+    }
+
+    /// Ends in the record what time and the lockouts have ended, though nobody may have written it yet.
+    fn write_down_ends(&self, record: &mut Record, clock: Timestamp) {
+        let closed = self.board.closed_before(clock);
+        write_down_ends(record, clock, |entry| {
+            match entry.identity.standing == self.who.standing {
+                true => closed.of(&self.who, entry),
+                false => Timestamp::ZERO,
+            }
+        });
     }
 
     /// A code that somebody may hold stays; a decoy's never does.
@@ -222,7 +235,9 @@ impl Send {
     }
 
     fn repeated(self, nonce: [u8; 16], found: &Found, now: Timestamp) -> Step {
-        let Some(entry) = found.record.entry(&nonce) else {
+        let mut record = found.record.clone();
+        self.write_down_ends(&mut record, found.clock);
+        let Some(entry) = record.entry(&nonce) else {
             return self.ctx.refuse(contention());
         };
         let mut send = self;

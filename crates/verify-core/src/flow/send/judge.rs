@@ -65,11 +65,13 @@ impl Send {
     pub(super) fn look_at_records(&mut self, seen: &Seen, now: Timestamp) -> Result<Record, StoreFault> {
         self.place.take(seen);
         self.notes.take(seen);
-        self.noted = self.notes.notes(seen, now)?;
+        self.noted_here = self.notes.notes(seen, now)?;
+        self.noted = self.noted_here.clone();
         if let Some(place) = &mut self.prefix_notes {
             place.take(seen);
-            for note in place.notes(seen, now)?.notes {
-                self.noted.take(note, now);
+            self.noted_prefix = place.notes(seen, now)?;
+            for note in &self.noted_prefix.notes {
+                self.noted.take(note.clone(), now);
             }
         }
         self.place.record(seen)
@@ -120,10 +122,15 @@ impl Send {
                 waive_gap,
             });
         }
-        if stops.iter().all(|stop| stop.human) && self.human_token.is_some() && self.ctx.human_check {
+        // The same request with its token need not wait for what a human passes.
+        let passes = |stop: &Stop| stop.human && self.human_token.is_some() && self.ctx.human_check;
+        if stops.iter().all(passes) {
             return Verdict::AskHuman;
         }
-        let last = |stops: &[Stop]| stops.iter().map(|stop| stop.until).max();
+        let last = |stops: &[Stop]| {
+            let stops = stops.iter().filter(|stop| !passes(stop));
+            stops.map(|stop| stop.until).max()
+        };
         let wait = fixpoint(clock, |at| match at == clock {
             true => last(&stops),
             false => last(&self.stops(&found.record, at)),

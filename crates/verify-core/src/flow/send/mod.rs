@@ -19,7 +19,7 @@ use crate::policy::{Disclosure, RiskAction, RiskRules};
 use crate::port::{
     AssessRequest, Assessment, Detail, DispatchRequest, Dispatched, Rejection, RejectionKind, RiskLevel,
 };
-use crate::record::{Delivery, DeliveryStatus, Entry, Notes, Record};
+use crate::record::{CodeOf, Delivery, DeliveryStatus, Entry, Notes, Record};
 use crate::store::RecordKind;
 use crate::time::Timestamp;
 use crate::token::{DeliveryToken, StepUpToken};
@@ -51,8 +51,10 @@ pub(super) struct Send {
     place: Place,
     notes: Place,
     prefix_notes: Option<Place>,
-    /// What was seen in them.
+    /// What was seen in them: all of it, and each for itself, since one is written without the other.
     noted: Notes,
+    noted_here: Notes,
+    noted_prefix: Notes,
     /// Providers in order.
     carriers: Vec<Carrier>,
 }
@@ -69,6 +71,18 @@ pub(super) struct Attempt {
     rest: Vec<Carrier>,
     /// True when this flow saw what it was charged, so that it can be taken back.
     counted: bool,
+    /// The code that this resend put a new one in the place of.
+    replaced: Option<Box<Replaced>>,
+}
+
+/// A code that somebody may hold, and its life.
+#[derive(Debug, Clone)]
+struct Replaced {
+    code: CodeOf,
+    issued: Timestamp,
+    expires: Timestamp,
+    /// The first delivery of the new code.
+    by: [u8; 16],
 }
 
 impl Attempt {
@@ -144,6 +158,8 @@ impl Send {
             notes: Place::of(RecordKind::Notes, &who.destination),
             prefix_notes: prefix.map(|prints| Place::of(RecordKind::Notes, &prints)),
             noted: Notes::default(),
+            noted_here: Notes::default(),
+            noted_prefix: Notes::default(),
             ctx,
             who,
             channel,
@@ -346,7 +362,7 @@ impl Send {
             &self.ctx.seed,
             &reference,
         );
-        let missing = matches!(entry.code, crate::record::CodeOf::Own { .. }) && code.is_none();
+        let missing = matches!(entry.code, CodeOf::Own { .. }) && code.is_none();
         let (Ok(reference), false, false) = (reference, missing, self.ctx.is_late(now)) else {
             return self.settle(attempt, late, now);
         };

@@ -11,6 +11,7 @@ use crate::time::{Timestamp, Until};
 
 use super::{Attempt, Came, Carrier, Send};
 use crate::flow::board::Kind;
+use crate::flow::place::Place;
 use crate::flow::step::{Step, StoreStep, StoreThen};
 use crate::flow::view::{store_fault, view};
 
@@ -112,7 +113,31 @@ impl Settle {
         if advanced && goes_on {
             self.name_next(now);
         }
+        if advanced && self.next.is_none() {
+            self.put_back();
+        }
         advanced
+    }
+
+    /// A new code that surely nobody got leaves the one before it in force: a send that was stopped ends nothing.
+    fn put_back(&mut self) {
+        let entry = self.record.entry_mut(&self.attempt.nonce);
+        let (Some(entry), Some(replaced)) = (entry, &self.attempt.replaced) else {
+            return;
+        };
+        let since = entry
+            .deliveries
+            .iter()
+            .skip_while(|delivery| delivery.id != replaced.by);
+        if since
+            .into_iter()
+            .any(|delivery| delivery.status().may_have_sent())
+        {
+            return;
+        }
+        entry.code = replaced.code.clone();
+        entry.issued = replaced.issued;
+        entry.expires = replaced.expires;
     }
 
     /// The next provider, named in the record before it is called.
@@ -222,13 +247,17 @@ impl Settle {
     /// A verdict worth remembering, on the destination or on its prefix.
     fn note(&self, rejection: &Rejection, now: Timestamp) -> Option<(Vec<RecordChange>, Event)> {
         let send = &self.send;
-        let (place, until) = match rejection.kind.remember() {
+        let here = (&send.notes, &send.noted_here);
+        let ((place, noted), until) = match rejection.kind.remember() {
             Remember::Nothing => return None,
-            Remember::Destination(span) => (&send.notes, Some(now + span)),
-            Remember::DestinationForGood => (&send.notes, None),
-            Remember::Prefix(span) => (send.prefix_notes.as_ref()?, Some(now + span)),
+            Remember::Destination(span) => (here, Some(now + span)),
+            Remember::DestinationForGood => (here, None),
+            Remember::Prefix(span) => {
+                let prefix = (send.prefix_notes.as_ref()?, &send.noted_prefix);
+                (prefix, Some(now + span))
+            }
         };
-        let mut notes = send.noted.clone();
+        let mut notes = noted.clone();
         notes.take(
             Note {
                 channel: send.channel,
@@ -331,16 +360,16 @@ impl Settle {
 impl Send {
     /// What lies in the records now. The board stays what the intent was charged.
     fn look_again(&mut self, seen: &Seen, now: Timestamp) -> Result<Record, crate::store::StoreFault> {
-        let (notes, prefix_notes, noted) =
-            (self.notes.clone(), self.prefix_notes.clone(), self.noted.clone());
+        let before = self.clone();
         let record = self.look_at_records(seen, now);
-        if !seen.records.iter().any(|(key, _)| notes.is_at(key)) {
-            (self.notes, self.noted) = (notes, noted);
+        let unseen = |place: &Place| !seen.records.iter().any(|(key, _)| place.is_at(key));
+        if unseen(&before.notes) {
+            (self.notes, self.noted, self.noted_here) = (before.notes, before.noted, before.noted_here);
         }
-        if let Some(place) = prefix_notes
-            && !seen.records.iter().any(|(key, _)| place.is_at(key))
+        if let Some(place) = before.prefix_notes
+            && unseen(&place)
         {
-            self.prefix_notes = Some(place);
+            (self.prefix_notes, self.noted_prefix) = (Some(place), before.noted_prefix);
         }
         record
     }

@@ -1,0 +1,298 @@
+//! Commands and answers in words that do not depend on who answers: a verification, a message, an approval is named by
+//! its number in the order in which the run brought it forth, the first is 0.
+
+use std::net::IpAddr;
+
+use verify_core::outcome::RefusalCode;
+use verify_core::port::{RejectionKind, RiskLevel};
+use verify_core::record::{DeliveryStatus, Status};
+use verify_core::time::{Timestamp, Until};
+use verify_core::vocabulary::{Channel, Purpose};
+
+/// Whom a command is about: a destination as somebody typed it, and the identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Number or mailbox.
+    pub to: String,
+    /// The application's user id.
+    pub subject: Option<String>,
+    /// Why.
+    pub purpose: Purpose,
+    /// What is paid.
+    pub amount: Option<String>,
+    /// To whom.
+    pub payee: Option<String>,
+}
+
+impl Person {
+    /// Somebody who signs in, without a user id.
+    pub fn at(to: impl Into<String>) -> Self {
+        Self {
+            to: to.into(),
+            subject: None,
+            purpose: Purpose::SignIn,
+            amount: None,
+            payee: None,
+        }
+    }
+}
+
+/// Whom a send or a check names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Of {
+    /// Somebody, spelled out.
+    Person(Person),
+    /// The destination and identity of a verification.
+    Verification(usize),
+}
+
+/// From where a command comes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct From {
+    /// The client's address.
+    pub ip: Option<IpAddr>,
+    /// A device id that the application chose.
+    pub device: Option<String>,
+    /// The device token of an approval.
+    pub token: Option<usize>,
+    /// It is the proof of that approval that is shown in the token's place.
+    pub proof: bool,
+}
+
+/// A send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendAsk {
+    /// To whom.
+    pub of: Of,
+    /// How.
+    pub by: Option<Channel>,
+    /// From where.
+    pub from: From,
+    /// The idempotency key.
+    pub key: Option<String>,
+    /// A human check was passed.
+    pub human: bool,
+    /// The person agreed to automatic fallback.
+    pub consent: bool,
+    /// The application knows no such recipient.
+    pub decoy: bool,
+}
+
+impl SendAsk {
+    /// A plain send.
+    pub fn to(of: Of) -> Self {
+        Self {
+            of,
+            by: None,
+            from: From::default(),
+            key: None,
+            human: false,
+            consent: false,
+            decoy: false,
+        }
+    }
+}
+
+/// What is guessed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guess {
+    /// The code that a message carried.
+    Message(usize),
+    /// A code that no message carried.
+    Wrong,
+    /// These characters.
+    Text(String),
+}
+
+/// A check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckAsk {
+    /// Of whom or what.
+    pub of: Of,
+    /// The guess.
+    pub guess: Guess,
+    /// From where.
+    pub from: From,
+    /// The idempotency key.
+    pub key: Option<String>,
+}
+
+/// What a provider reports of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is on its way.
+    Underway,
+    /// It arrived.
+    Delivered,
+    /// It did not.
+    Undelivered,
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Send.
+    Send(SendAsk),
+    /// Check.
+    Check(CheckAsk),
+    /// Cancel a verification.
+    Cancel(usize),
+    /// Read a verification.
+    Status(usize),
+    /// What became of a message.
+    Report(usize, Fate),
+    /// Spend the proof of an approval: which one, who says so, with which idempotency key.
+    Redeem(usize, Person, Option<String>),
+    /// An operator ends a lockout.
+    Unlock(Person),
+    /// An operator erases a person's records.
+    Erase(Person),
+    /// Whatever is due is looked at.
+    Tick,
+}
+
+/// What happens outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    /// The clock shows this from now on.
+    Now(Timestamp),
+    /// What the provider answers to sends from now on instead of sending.
+    Rejects(Option<RejectionKind>),
+    /// What the risk scorer says from now on.
+    Risk(RiskLevel),
+    /// What happens to the next send or check.
+    Mishap(Mishap),
+}
+
+/// What can happen to a send or a check on its way. It is over with that command, whether or not it got that far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mishap {
+    /// It stops dead once it was charged.
+    StopsWhenCharged,
+    /// It stops dead once the provider was asked, before anything of the answer is written.
+    StopsWhenAsked,
+    /// The provider does what it is asked, and its answer is lost.
+    AnswerLost,
+    /// The provider is not reached: nobody knows for a send, and a guess was surely not asked about.
+    CallLost,
+}
+
+/// A verification as its caller sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Which one.
+    pub verification: usize,
+    /// Where it stands.
+    pub status: Status,
+    /// How it was sent last.
+    pub channel: Channel,
+    /// When its code dies.
+    pub expires_at: Timestamp,
+    /// When the same caller may send again.
+    pub resend_at: Until,
+    /// Sends left.
+    pub sends_left: u32,
+    /// Checks left.
+    pub checks_left: u32,
+    /// Its deliveries.
+    pub deliveries: Vec<(Channel, DeliveryStatus)>,
+    /// Channels that are offered.
+    pub fallback: Vec<Channel>,
+}
+
+/// What a command was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A challenge is on its way.
+    Sent(Seen),
+    /// The same send again.
+    Repeated(Seen),
+    /// The code was right.
+    Approved {
+        /// Which approval: the same one when it is told again.
+        approval: usize,
+        /// By which channel.
+        channel: Channel,
+    },
+    /// The code was wrong.
+    Wrong {
+        /// Whether that closed it.
+        status: Status,
+        /// Checks left.
+        checks_left: u32,
+        /// When the next check is admitted.
+        wait: Until,
+    },
+    /// As it is.
+    Status(Seen),
+    /// It is canceled now.
+    Canceled(Seen),
+    /// The report was taken, and told something new or not.
+    Reported(bool),
+    /// What was due was looked at.
+    Ticked,
+    /// The proof is spent.
+    Redeemed {
+        /// When the code was right.
+        approved_at: Timestamp,
+    },
+    /// The lockout is over.
+    Unlocked,
+    /// So many verifications are gone.
+    Erased(usize),
+    /// No.
+    Refused(Refused),
+    /// The command stopped dead.
+    Nothing,
+    /// The system could not do it.
+    Fault,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its code.
+    pub code: RefusalCode,
+    /// When the same request would be admitted.
+    pub wait: Option<Until>,
+    /// Checks left.
+    pub checks_left: Option<u32>,
+    /// What else may be tried.
+    pub fallback: Vec<Channel>,
+    /// Every rule that stood against it, in the order of judgement.
+    pub rules: Vec<String>,
+}
+
+impl Refused {
+    /// By one rule.
+    pub fn by(rule: &str, code: RefusalCode) -> Self {
+        let rules = vec![rule.to_owned()];
+        Self {
+            rules,
+            ..Self::because(code)
+        }
+    }
+
+    /// With a code alone.
+    pub fn because(code: RefusalCode) -> Self {
+        Self {
+            code,
+            wait: None,
+            checks_left: None,
+            fallback: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// Somebody who answers commands: the reference, the core, the engine.
+pub trait Answers {
+    /// How it is called in reports.
+    fn name(&self) -> &'static str;
+    /// Runs a command to its end.
+    fn answer(&mut self, ask: &Ask) -> Told;
+    /// Something happens outside.
+    fn outside(&mut self, change: Outside);
+    /// How many messages have truly gone out.
+    fn messages(&self) -> usize;
+}

@@ -1,0 +1,188 @@
+//! What becomes of a send once it is charged: the scorer and the provider are asked.
+
+use verify_core::outcome::RefusalCode;
+use verify_core::policy::{Disclosure, RiskAction};
+use verify_core::port::{RejectionKind, Remember, RiskLevel};
+use verify_core::record::{DeliveryStatus, RETENTION};
+use verify_core::time::Until;
+
+use super::history::{Happened, Message, Note};
+use super::send::Sending;
+use super::{Mishap, Reference, Refused, Told};
+
+impl Reference {
+    /// The scorer, then the provider.
+    pub(super) fn carried(&mut self, sending: &Sending, number: usize) -> Told {
+        let private = self.policy.privacy.disclosure == Disclosure::Private;
+        let risk = self.policy.risk_for(sending.who.purpose);
+        let (action, rule) = match self.risk {
+            RiskLevel::Low => (risk.low, "risk_low"),
+            RiskLevel::Medium => (risk.medium, "risk_medium"),
+            RiskLevel::High => (risk.high, "risk_high"),
+        };
+        let asked = risk.enabled && !sending.test;
+        let stopped = match action {
+            RiskAction::HumanCheck if !sending.human => Some(RefusalCode::HumanCheckRequired),
+            RiskAction::StepUp => Some(RefusalCode::StepUpRequired),
+            RiskAction::Refuse => Some(RefusalCode::Blocked),
+            RiskAction::Proceed | RiskAction::HumanCheck => None,
+        };
+        let mut silent = sending.decoy || sending.test;
+        if let Some(code) = stopped.filter(|_| asked) {
+            if code != RefusalCode::Blocked || !private {
+                self.not_sent(number);
+                return Told::Refused(Refused::by(rule, code));
+            }
+            self.hide(number);
+            silent = true;
+        }
+        if silent {
+            return self.settled(sending, number, DeliveryStatus::Accepted);
+        }
+        if self.mishap == Some(Mishap::CallLost) {
+            return self.settled(sending, number, DeliveryStatus::Unknown);
+        }
+        if let Err(kind) = self.dispatch(number) {
+            return match self.mishap {
+                Some(Mishap::StopsWhenAsked) => Told::Nothing,
+                Some(Mishap::AnswerLost) => self.settled(sending, number, DeliveryStatus::Unknown),
+                Some(Mishap::StopsWhenCharged | Mishap::CallLost) | None => {
+                    self.rejected(sending, number, kind)
+                }
+            };
+        }
+        match self.mishap {
+            Some(Mishap::StopsWhenAsked) => Told::Nothing,
+            Some(Mishap::AnswerLost) => self.settled(sending, number, DeliveryStatus::Unknown),
+            Some(Mishap::StopsWhenCharged | Mishap::CallLost) | None => {
+                self.settled(sending, number, DeliveryStatus::Accepted)
+            }
+        }
+    }
+
+    fn settled(&mut self, sending: &Sending, number: usize, status: DeliveryStatus) -> Told {
+        if let Some(last) = self
+            .verifications
+            .get_mut(number)
+            .and_then(|found| found.deliveries.last_mut())
+        {
+            last.status = status;
+        }
+        self.seen(number, &sending.who).map_or(Told::Fault, Told::Sent)
+    }
+
+    /// What nobody may hold becomes a code that is never right.
+    fn hide(&mut self, number: usize) {
+        if let Some(found) = self.verifications.get_mut(number)
+            && found.deliveries.iter().all(|each| each.message.is_none())
+        {
+            (found.code, found.managed) = (None, false);
+        }
+    }
+
+    /// The provider carries the code, or says why not.
+    fn dispatch(&mut self, number: usize) -> Result<(), RejectionKind> {
+        if let Some(kind) = self.rejecting {
+            return Err(kind);
+        }
+        let (message, wall) = (self.messages.len(), self.wall());
+        let Some(found) = self.verifications.get_mut(number) else {
+            return Err(RejectionKind::Misconfigured);
+        };
+        let code = match &found.code {
+            Some(code) if !found.managed => code.clone(),
+            _ => {
+                let sent = self.provider.send(&Self::scope(), found.who.to.delivery(), wall);
+                sent.map_err(|_| RejectionKind::DestinationQuota)?.1
+            }
+        };
+        let Some(last) = found.deliveries.last_mut() else {
+            return Err(RejectionKind::Misconfigured);
+        };
+        last.message = Some(message);
+        self.messages.push(Message {
+            at: wall,
+            to: found.who.to.delivery().to_owned(),
+            channel: last.channel,
+            verification: number,
+            code,
+            until: found.expires + RETENTION,
+        });
+        Ok(())
+    }
+
+    /// Surely not sent: the money goes back, and when nothing was ever sent the gap and the verification too.
+    fn not_sent(&mut self, number: usize) {
+        let Some(found) = self.verifications.get_mut(number) else {
+            return;
+        };
+        if let Some(last) = found.deliveries.last_mut() {
+            last.status = DeliveryStatus::Rejected;
+        }
+        // A new code that surely nobody got leaves the one before it in force.
+        if let Some(replaced) = found.replaced.take() {
+            (found.code, found.issued, found.expires) = replaced;
+        }
+        let nothing = !found.may_have_sent();
+        found.gone |= nothing;
+        if let Some(Happened::Sent {
+            money_back,
+            nothing_sent,
+            ..
+        }) = self.events.last_mut().map(|event| &mut event.what)
+        {
+            (*money_back, *nothing_sent) = (true, nothing);
+        }
+    }
+
+    fn rejected(&mut self, sending: &Sending, number: usize, kind: RejectionKind) -> Told {
+        let who = &sending.who;
+        let fallback = self.others(who, |channel| channel == sending.channel);
+        let to = who.to.canonical().to_owned();
+        let (of, until) = match kind.remember() {
+            Remember::Nothing => (None, None),
+            Remember::Destination(span) => (Some(to), Some(self.now + span)),
+            Remember::DestinationForGood => (Some(to), None),
+            Remember::Prefix(span) => (who.to.prefix().map(str::to_owned), Some(self.now + span)),
+        };
+        let channel = sending.channel;
+        self.notes.extend(of.map(|of| Note {
+            of,
+            channel,
+            kind,
+            until,
+        }));
+        let private = self.policy.privacy.disclosure == Disclosure::Private;
+        if private && kind == RejectionKind::OptedOut {
+            self.hide(number);
+            if let Some(Happened::Sent { money_back, .. }) =
+                self.events.last_mut().map(|event| &mut event.what)
+            {
+                *money_back = true;
+            }
+            return self.settled(sending, number, DeliveryStatus::Accepted);
+        }
+        self.not_sent(number);
+        use RejectionKind as Kind;
+        let code = match kind {
+            Kind::InvalidDestination => RefusalCode::InvalidDestination,
+            Kind::ChannelUnreachable | Kind::OptedOut | Kind::PrefixBlocked | Kind::RegionBlocked => {
+                RefusalCode::ChannelUnavailable
+            }
+            Kind::DestinationQuota => RefusalCode::RateLimited,
+            Kind::BadRequest | Kind::AccountQuota | Kind::Down | Kind::Credentials | Kind::Misconfigured => {
+                RefusalCode::ProviderUnavailable
+            }
+        };
+        let wait = self.now + self.policy.code_for(who.purpose).ttl;
+        let helps = matches!(
+            code,
+            RefusalCode::ChannelUnavailable | RefusalCode::ProviderUnavailable
+        );
+        Told::Refused(Refused {
+            wait: (kind == Kind::DestinationQuota).then_some(Until::At(wait)),
+            fallback: if helps { fallback } else { Vec::new() },
+            ..Refused::by(kind.as_str(), code)
+        })
+    }
+}

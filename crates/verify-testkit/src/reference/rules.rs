@@ -1,0 +1,306 @@
+//! Limits and lockouts, recounted from the history each time they are asked about.
+
+use std::time::Duration;
+
+use verify_core::policy::{Counts, Limit, Max, Resend, Then, Wait, limit_names};
+use verify_core::record::Status;
+use verify_core::time::{Timestamp, Until};
+use verify_core::vocabulary::{Dimension, Standing};
+
+use super::Reference;
+use super::history::{Event, Happened, Verification, Who};
+
+/// A wait of this length or more closes the verification.
+const CLOSING: Duration = Duration::from_secs(300);
+
+/// A limit as it holds for somebody.
+pub(super) struct Rule<'a> {
+    pub(super) limit: &'a Limit,
+    by: Vec<(Dimension, String)>,
+    pub(super) max: u64,
+    /// Counted by destination or subject, and so apart for strangers and known callers.
+    pub(super) personal: bool,
+}
+
+/// The key of a lockout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lockout {
+    Destination,
+    Subject,
+}
+
+impl Lockout {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Destination => "lockout_destination",
+            Self::Subject => "lockout_subject",
+        }
+    }
+
+    pub(super) fn same(self, a: &Who, b: &Who) -> bool {
+        match self {
+            Self::Destination => a.same_destination(b),
+            Self::Subject => a.same_subject(b),
+        }
+    }
+}
+
+impl Reference {
+    /// The limit as it holds for `who`; `None` where it does not. A missing dimension skips it, or has it fall back.
+    pub(super) fn rule<'a>(&self, limit: &'a Limit, who: &Who) -> Option<Rule<'a>> {
+        let values = |by: &[Dimension]| -> Option<Vec<(Dimension, String)>> {
+            by.iter().map(|by| Some((*by, who.value(*by)?))).collect()
+        };
+        let by = values(&limit.by).or_else(|| values(&[limit.or_by?]))?;
+        let here = |ip: std::net::IpAddr| {
+            let mut named = self.policy.networks.iter();
+            named.find_map(|network| {
+                let inside = network.cidr.contains(&ip.to_canonical());
+                network.limits.get(&limit.name).filter(|_| inside)
+            })
+        };
+        let Max::Units(max) = *who.ip.and_then(here).unwrap_or(&limit.max) else {
+            return None;
+        };
+        let has = |wanted: &[Dimension]| by.iter().any(|(by, _)| wanted.contains(by));
+        let personal = has(&[Dimension::Destination, Dimension::Subject]);
+        let shared = !personal
+            && (has(&[Dimension::Prefix, Dimension::Country, Dimension::Service])
+                || limit.counts == Counts::Spend);
+        // A tenth is kept for known callers.
+        let kept = if shared && who.standing == Standing::Stranger {
+            max / 10
+        } else {
+            0
+        };
+        let max = max - kept;
+        Some(Rule {
+            limit,
+            by,
+            max,
+            personal,
+        })
+    }
+
+    /// All limits that hold for `who` and count one of these.
+    pub(super) fn rules(&self, who: &Who, counts: &[Counts]) -> Vec<Rule<'_>> {
+        let limits = self.policy.limits.iter();
+        limits
+            .filter(|limit| counts.contains(&limit.counts))
+            .filter_map(|limit| self.rule(limit, who))
+            .collect()
+    }
+
+    /// The units of an event on a limit.
+    fn units(&self, rule: &Rule<'_>, who: &Who, event: &Event) -> u64 {
+        let same = self
+            .rule(rule.limit, &event.who)
+            .is_some_and(|other| other.by == rule.by);
+        if !same || (rule.personal && event.who.standing != who.standing) {
+            return 0;
+        }
+        let gap = &*rule.limit.name == limit_names::RESEND_GAP;
+        match (rule.limit.counts, &event.what) {
+            (Counts::Sends, Happened::Sent { nothing_sent, .. }) => u64::from(!(gap && *nothing_sent)),
+            (
+                Counts::Spend,
+                Happened::Sent {
+                    price, money_back, ..
+                },
+            ) if !money_back => *price,
+            (Counts::Checks, Happened::Checked { .. }) => 1,
+            (Counts::Failures, Happened::Failed { taken_back }) => u64::from(!taken_back),
+            (Counts::Sends | Counts::Spend | Counts::Checks | Counts::Failures, _) => 0,
+        }
+    }
+
+    /// What is counted in the interval of the limit's length that ends at `at`, or at the latest that was counted: a
+    /// clock that was set back opens nothing.
+    pub(super) fn used(&self, rule: &Rule<'_>, who: &Who, at: Timestamp) -> u64 {
+        let counted = self
+            .events
+            .iter()
+            .map(|event| (event.at, self.units(rule, who, event)));
+        let counted: Vec<(Timestamp, u64)> = counted.filter(|(_, units)| *units > 0).collect();
+        let newest = counted.iter().map(|(newest, _)| *newest).max();
+        let at = newest
+            .filter(|_| self.slack.is_zero())
+            .map_or(at, |newest| newest.max(at));
+        let inside = counted
+            .iter()
+            .filter(|(then, _)| *then + rule.limit.per + self.slack > at);
+        inside.map(|(_, units)| units).sum()
+    }
+
+    pub(super) fn denies(&self, rule: &Rule<'_>, who: &Who, cost: u64, at: Timestamp) -> bool {
+        self.used(rule, who, at) + cost > rule.max
+    }
+
+    /// The lockouts that somebody is under.
+    pub(super) fn lockouts(who: &Who) -> impl Iterator<Item = Lockout> {
+        let subject = who.subject.as_ref().map(|_| Lockout::Subject);
+        [Lockout::Destination].into_iter().chain(subject)
+    }
+
+    /// Failures in a row up to `at`, and when the last one was: back over the history to the last success of this
+    /// key and standing, the last unlock, or a pause of `forget_after`.
+    pub(super) fn run(&self, lockout: Lockout, who: &Who, at: Timestamp) -> (u32, Timestamp) {
+        let (mut failures, mut last, mut next) = (0, Timestamp::ZERO, at);
+        for event in self
+            .events
+            .iter()
+            .rev()
+            .filter(|event| lockout.same(&event.who, who))
+        {
+            match event.what {
+                Happened::Unlocked => break,
+                Happened::Approved if event.who.standing == who.standing => break,
+                Happened::Failed { taken_back: false } if event.who.standing == who.standing => {
+                    if next >= event.at + self.policy.lockout.forget_after {
+                        break;
+                    }
+                    failures += 1;
+                    last = last.max(event.at);
+                    next = event.at;
+                }
+                Happened::Sent { .. }
+                | Happened::Checked { .. }
+                | Happened::Failed { .. }
+                | Happened::Approved
+                | Happened::Redeemed { .. } => {}
+            }
+        }
+        (failures, last)
+    }
+
+    /// The wait from so many failures on.
+    fn wait(&self, failures: u32) -> Option<Duration> {
+        let (_, wait) = self.policy.lockout.waits.range(..=failures).next_back()?;
+        Some(match wait {
+            Wait::For(span) => (*span).min(self.policy.lockout.forget_after),
+            Wait::Never => self.policy.lockout.forget_after,
+        })
+    }
+
+    fn closing(&self, failures: u32) -> bool {
+        let long = CLOSING.min(self.policy.lockout.forget_after);
+        failures > 0 && self.wait(failures).is_some_and(|wait| wait >= long)
+    }
+
+    /// True when the failures in a row have reached a wait that closes.
+    pub(super) fn closes(&self, lockout: Lockout, who: &Who, at: Timestamp) -> bool {
+        self.closing(self.run(lockout, who, at).0)
+    }
+
+    /// Where a verification stands: how it ended, or by its time and its lockouts. A lockout that closes closes what was
+    /// issued before its end.
+    pub(super) fn status_of(&self, found: &Verification, at: Timestamp) -> Status {
+        let closed =
+            || Self::lockouts(&found.who).any(|lockout| self.closed_by(lockout, &found.who, found, at));
+        match found.ended {
+            Some(end) => end,
+            None if at >= found.expires => Status::Expired,
+            None if closed() => Status::Exhausted,
+            None => Status::Pending,
+        }
+    }
+
+    pub(super) fn closed_by(&self, lockout: Lockout, who: &Who, found: &Verification, at: Timestamp) -> bool {
+        let (failures, last) = self.run(lockout, who, at);
+        let end = self.wait(failures).map(|wait| last + wait);
+        lockout.same(&found.who, who)
+            && self.closing(failures)
+            && end.is_some_and(|end| found.issued < end + self.slack)
+    }
+
+    /// True while it is pending as far as a command of `who` can tell, which knows no lockouts but its own.
+    pub(super) fn open_to(&self, who: &Who, found: &Verification, at: Timestamp) -> bool {
+        let closed = Self::lockouts(who).any(|lockout| self.closed_by(lockout, who, found, at));
+        !found.gone && found.ended.is_none() && at < found.expires && !closed
+    }
+
+    pub(super) fn pending(&self, found: &Verification, at: Timestamp) -> bool {
+        !found.gone && self.status_of(found, at) == Status::Pending
+    }
+
+    /// True in the last minute (of a short code, the last half) when a resend would carry the same code.
+    pub(super) fn last_minute(&self, found: &Verification, at: Timestamp) -> bool {
+        let same = found.managed || self.policy.code_for(found.who.purpose).resend == Resend::Same;
+        let minute = Duration::from_secs(60).min(found.expires.since(found.issued) / 2);
+        same && self.pending(found, at) && at + minute > found.expires
+    }
+
+    /// True while a check has to wait because of failures.
+    pub(super) fn locks(&self, lockout: Lockout, who: &Who, at: Timestamp) -> bool {
+        let (failures, last) = self.run(lockout, who, at);
+        failures > 0
+            && self
+                .wait(failures)
+                .is_some_and(|wait| at < last + wait + self.slack)
+    }
+
+    /// Checks that limits and lockouts admit, waiting in between, before one of them closes the verification.
+    pub(super) fn checks_left(&self, who: &Who, at: Timestamp) -> u32 {
+        let rules = self.rules(who, &[Counts::Checks]);
+        let personal = rules
+            .iter()
+            .filter(|rule| rule.personal && rule.limit.then == Then::Refuse);
+        let limits = personal.map(|rule| rule.max.saturating_sub(self.used(rule, who, at)));
+        let lockouts = Self::lockouts(who).map(|lockout| {
+            let failures = self.run(lockout, who, at).0;
+            if self.locks(lockout, who, at) && self.closing(failures) {
+                return 0;
+            }
+            let steps = self
+                .policy
+                .lockout
+                .waits
+                .keys()
+                .map(|count| count.saturating_sub(failures));
+            let mut more: Vec<u32> = steps.map(|more| more.max(1)).collect();
+            more.sort_unstable();
+            let closes = more.into_iter().find(|more| self.closing(failures + more));
+            closes.map_or(u64::MAX, u64::from)
+        });
+        let left = limits.chain(lockouts).min().unwrap_or(u64::MAX);
+        u32::try_from(left).unwrap_or(u32::MAX)
+    }
+
+    /// Sends that limits on people admit, waiting out the gap in between.
+    pub(super) fn sends_left(&self, who: &Who, at: Timestamp) -> u32 {
+        let rules = self.rules(who, &[Counts::Sends]);
+        let left = rules
+            .iter()
+            .filter(|rule| rule.personal && rule.limit.then == Then::Refuse)
+            .filter(|rule| &*rule.limit.name != limit_names::RESEND_GAP)
+            .map(|rule| rule.max.saturating_sub(self.used(rule, who, at)));
+        u32::try_from(left.min().unwrap_or(u64::MAX)).unwrap_or(u32::MAX)
+    }
+
+    /// The first instant from `now` on at which nothing stops it any more, of all instants at which anything changes.
+    pub(super) fn search(&self, stopped: impl Fn(Timestamp) -> bool) -> Until {
+        let policy = &self.policy;
+        let waits = policy
+            .lockout
+            .waits
+            .keys()
+            .filter_map(|failures| self.wait(*failures));
+        let limits = policy.limits.iter().map(|limit| limit.per);
+        let others = [policy.lockout.forget_after, policy.channels.fallback_after];
+        let spans: Vec<Duration> = limits.chain(waits).chain(others).collect();
+        let ends = self
+            .events
+            .iter()
+            .flat_map(|event| spans.iter().map(|span| event.at + *span));
+        let deaths = self.verifications.iter().map(|verification| verification.expires);
+        let notes = self.notes.iter().filter_map(|note| note.until);
+        let heard = self.concluding.iter().map(|(_, until)| *until);
+        let mut instants: Vec<Timestamp> = ends.chain(deaths).chain(notes).chain(heard).collect();
+        instants.retain(|at| *at > self.now);
+        instants.push(self.now);
+        instants.sort_unstable();
+        instants.dedup();
+        let free = instants.into_iter().find(|at| !stopped(*at));
+        free.map_or(Until::Never, Until::At)
+    }
+}
