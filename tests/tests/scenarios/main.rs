@@ -100,6 +100,7 @@ impl Run {
 }
 
 /// What of the expectation an answer does not meet.
+// long because it has a line for each thing that a file can expect
 fn missed(expect: &Expect, told: &Told, messages: usize, now: Timestamp) -> Vec<String> {
     let mut missed = Vec::new();
     let mut must = |name: &str, wanted: Option<String>, found: Option<String>| {

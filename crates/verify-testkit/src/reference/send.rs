@@ -188,16 +188,7 @@ impl Reference {
                 return Err(Refused::because(RefusalCode::HumanCheckRequired));
             }
         }
-        let payment = who.payment.clone().unzip();
-        let body = vec![
-            Some(who.to.canonical().to_owned()),
-            Some(channel.to_string()),
-            Some(who.purpose.to_string()),
-            who.subject.clone(),
-            payment.0,
-            payment.1,
-            Some(who.standing.to_string()),
-        ];
+        let body = Self::body_of(&who, channel);
         Ok(Sending {
             named,
             channel,
@@ -208,6 +199,20 @@ impl Reference {
             key: ask.key.clone().map(|key| (key, body)),
             who,
         })
+    }
+
+    /// What makes a send another one.
+    fn body_of(who: &Who, channel: Channel) -> Body {
+        let payment = who.payment.clone().unzip();
+        vec![
+            Some(who.to.canonical().to_owned()),
+            Some(channel.to_string()),
+            Some(who.purpose.to_string()),
+            who.subject.clone(),
+            payment.0,
+            payment.1,
+            Some(who.standing.to_string()),
+        ]
     }
 
     /// The same idempotency key: the same answer, for as long as the verification could be read when it was sent.
