@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{HOUR, MINUTE, account, attack, broken, run_under, without};
+use common::{HOUR, MINUTE, account, attack, broken, run, run_under, without};
 use verify_traffic::actors::Pump;
 use verify_traffic::scenario::{AT_HOME, GUARDED};
 
@@ -107,6 +107,15 @@ fn i32_the_whole_zoo_is_stopped_by_the_caps() {
         );
         assert!(got.messages > 0, "the caps bind, they do not close");
     }
+}
+
+#[test]
+fn i33_completed_verifications_buy_nothing_beyond_the_caps() {
+    let run = run("fake_conversion", 7, 0.05);
+    assert_eq!(broken(&run), Vec::<String>::new());
+    let fake = account(run.simulation.ledger(), "fake_conversion");
+    assert_eq!(fake.completed, fake.messages, "every one of them converts");
+    assert!(fake.completed > 20);
 }
 
 #[test]
