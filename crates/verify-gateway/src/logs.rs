@@ -213,7 +213,7 @@ where
         let mut fields = self.fields(OF_A_LINE);
         let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
         fields.put("at", &at);
-        fields.put("level", &event.metadata().level().as_str().to_ascii_lowercase());
+        fields.put("level", event.metadata().level().as_str().to_ascii_lowercase());
         fields.put("target", event.metadata().target());
         for span in context
             .event_scope(event)
