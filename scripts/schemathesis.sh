@@ -5,6 +5,7 @@
 # usage: scripts/schemathesis.sh [EXAMPLES for each operation]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+root=$PWD
 
 examples=${1:-40}
 seed=7
@@ -75,7 +76,8 @@ url=$(grep -o 'http://127.0.0.1:[0-9]*' "$scratch/log" | head -n 1)
 # Every check but one: positive_data_acceptance wants what fits the schema to be taken, and no schema says which texts
 # are numbers, codes and ids, or which fields go together.
 # Its health checks are about how quickly values are found, which depends on the machine.
-SCHEMATHESIS_HOOKS=scripts/schemathesis_hooks.py "$venv/bin/schemathesis" run "$url/openapi.json" \
+cd "$scratch"
+SCHEMATHESIS_HOOKS=$root/scripts/schemathesis_hooks.py "$root/$venv/bin/schemathesis" run "$url/openapi.json" \
   --checks all --exclude-checks positive_data_acceptance --suppress-health-check all \
   --max-examples "$examples" --seed "$seed" --workers 1 --continue-on-failure \
   --generation-database none --no-color
