@@ -2,14 +2,15 @@
 //!
 //! Each command is a file of its own: [`promises`], [`purity`] and [`sizes`] read the tree and say all that is wrong
 //! with it at once; [`mod@bench`] measures; [`simulate`] runs attack traffic; [`mod@explore`] visits every interleaving;
-//! [`mutants`] breaks the core on purpose; [`ci`] runs the checks with everything else
-//! that a change has to pass. Their tests run the same checks, so `cargo test --workspace` fails where `cargo xtask`
-//! would.
+//! [`fuzz`] runs the targets of the fuzzer; [`mutants`] breaks the core on purpose; [`ci`] runs the checks with
+//! everything else that a change has to pass. Their tests run the same checks, so `cargo test --workspace` fails where
+//! `cargo xtask` would.
 
 mod bench;
 mod campaign;
 mod ci;
 mod explore;
+mod fuzz;
 mod mutants;
 mod promises;
 mod purity;
@@ -26,6 +27,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   ci        everything that a change has to pass
   explore   every interleaving of racing flows under large budgets; see docs/exploration.md
   mutants   whether the tests notice a broken core: machines, stores, and cargo-mutants with what follows `--`
+  fuzz      the targets of the fuzzer, each for a while; see docs/fuzzing.md
   promises  each promise of docs/promises.md has a test, and each test that is named there exists
   purity    verify-core depends on nothing that has a clock, randomness, a runtime or a network
   sizes     files of at most 600 lines, functions of at most 70
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(),
         "explore" => explore::run(std::env::args().skip(2)),
         "mutants" => mutants::run(std::env::args().skip(2)),
+        "fuzz" => fuzz::run(std::env::args().skip(2)),
         "promises" => promises::check(&tree::root()),
         "purity" => purity::check(&tree::root()),
         "simulate" => simulate::run(std::env::args().skip(2)),

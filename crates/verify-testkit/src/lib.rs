@@ -7,7 +7,7 @@
 //!   [`ScriptedRiskScorer`], [`ScriptedHumanCheck`].
 //! - A phone network without phones: [`PhoneNetwork`], with [`SimulatedProvider`] and [`SimulatedRiskScorer`] over
 //!   it. The demo mode of the gateway is made of it.
-//! - Exploration of every interleaving of several flows: [`explore`].
+//! - Exploration of every interleaving of several flows: [`explore`]. A [`Watch`] counts again what any run does.
 //! - A naive reference of what a policy promises, to compare with: [`reference`].
 //! - Suites for your own adapters: [`store_suite!`], [`provider_suite!`].
 //!
@@ -28,6 +28,7 @@ mod scripted_provider;
 mod scripted_risk;
 mod simulated_provider;
 pub mod suite;
+mod watch;
 
 pub use by_service::ByService;
 pub use clock::{ManualClock, SeededEntropy};
@@ -39,3 +40,4 @@ pub use phone_network::{Behaviour, Fate, Message, PhoneNetwork};
 pub use scripted_provider::{Asked, ScriptedProvider, Sent, Turn, Verb};
 pub use scripted_risk::{ScriptedHumanCheck, ScriptedRiskScorer};
 pub use simulated_provider::{SimulatedProvider, SimulatedRiskScorer};
+pub use watch::{Course, Holds, Watch};

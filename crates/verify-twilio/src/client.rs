@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::DateTime;
+use verify_core::port::Conclusion;
 use verify_core::time::Timestamp;
 
 use crate::config::{Config, ConfigError};
@@ -93,6 +94,14 @@ pub enum NewStatus {
 }
 
 impl NewStatus {
+    /// The status that tells this conclusion.
+    pub const fn of(conclusion: Conclusion) -> Self {
+        match conclusion {
+            Conclusion::Canceled => Self::Canceled,
+            Conclusion::Approved => Self::Approved,
+        }
+    }
+
     /// Twilio's word.
     pub const fn as_str(self) -> &'static str {
         match self {

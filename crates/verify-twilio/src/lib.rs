@@ -28,6 +28,8 @@
 //! # }
 //! ```
 
+#[cfg(feature = "double")]
+pub mod answer;
 pub mod client;
 pub mod config;
 #[cfg(feature = "double")]

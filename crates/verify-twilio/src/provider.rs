@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::DateTime;
 use verify_core::port::{
-    Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded, Conclusion, Detail, DispatchRequest,
-    Dispatched, InquireRequest, Inquired, Maker, Provider, ProviderName, Rejection, RejectionKind, Scopes,
+    Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest, Dispatched,
+    InquireRequest, Inquired, Maker, Provider, ProviderName, Rejection, RejectionKind, Scopes,
 };
 use verify_core::time::{SKEW, Timestamp};
 use verify_core::vocabulary::Channel;
@@ -20,7 +20,7 @@ use crate::client::{AttemptFilter, Attempts, Check, NewStatus, Start, TwilioClie
 use crate::config::{Warning, odd_sid};
 use crate::error_table::{Class, MOST_CHECKS, NOT_FOUND};
 use crate::transport::{CallError, Refusal};
-use crate::wire::{Attempt, VerificationCheck, usable_sid};
+use crate::wire::{Attempt, Verification, VerificationCheck, usable_sid};
 
 /// The tag that carries the delivery's reference through Twilio's events.
 pub(crate) const REFERENCE_TAG: &str = "ref";
@@ -93,20 +93,7 @@ impl Provider for TwilioVerify {
             payee: request.payee.as_deref(),
             tags: tags.as_deref(),
         };
-        match self.client.start(&request.scope, &start).await {
-            Ok(started) => match (usable_sid(started.sid), started.status.as_deref()) {
-                (Some(sid), Some("pending")) => Dispatched::Accepted { upstream: Some(sid) },
-                (_, _) => Dispatched::Unknown(Detail::new(None, "the answer names no pending verification")),
-            },
-            Err(CallError::Unclear(detail)) => Dispatched::Unknown(detail),
-            Err(CallError::NotReached(detail)) => Dispatched::Rejected(down(detail)),
-            Err(CallError::Refused(refusal)) => match refusal.class {
-                Class::Rejects(kind) => Dispatched::Rejected(rejection(kind, refusal)),
-                Class::ByName | Class::Done | Class::Afterwards | Class::Unclear => {
-                    Dispatched::Unknown(refusal.detail)
-                }
-            },
-        }
+        dispatched(self.client.start(&request.scope, &start).await)
     }
 
     async fn compare(&self, request: &CompareRequest) -> Compared {
@@ -116,16 +103,8 @@ impl Provider for TwilioVerify {
             amount: request.amount.as_deref(),
             payee: request.payee.as_deref(),
         };
-        match self.client.check(&request.scope, &check).await {
-            Ok(answer) => compared(&answer, request.upstream.as_deref()),
-            Err(CallError::Unclear(detail)) => Compared::Unknown(detail),
-            Err(CallError::NotReached(detail)) => Compared::NotAsked(detail),
-            Err(CallError::Refused(refusal)) => match (refusal.detail.code, refusal.class) {
-                (Some(NOT_FOUND | MOST_CHECKS), _) => Compared::Gone,
-                (_, Class::Rejects(_) | Class::ByName) => Compared::NotAsked(refusal.detail),
-                (_, Class::Done | Class::Afterwards | Class::Unclear) => Compared::Unknown(refusal.detail),
-            },
-        }
+        let asked = request.upstream.as_deref();
+        compared(self.client.check(&request.scope, &check).await, asked)
     }
 
     async fn inquire(&self, request: &InquireRequest) -> Inquired {
@@ -144,18 +123,9 @@ impl Provider for TwilioVerify {
     }
 
     async fn conclude(&self, request: &ConcludeRequest) -> Concluded {
-        let status = match request.conclusion {
-            Conclusion::Canceled => NewStatus::Canceled,
-            Conclusion::Approved => NewStatus::Approved,
-        };
+        let status = NewStatus::of(request.conclusion);
         let which = which(request.upstream.as_deref(), &request.to);
-        match self.client.update(&request.scope, which, status).await {
-            Ok(answer) if answer.status.as_deref() == Some(status.as_str()) => Concluded::Done,
-            Ok(_) => Concluded::Unknown(Detail::new(None, "the answer does not name the new status")),
-            Err(CallError::Refused(refusal)) if refusal.detail.code == Some(NOT_FOUND) => Concluded::Gone,
-            Err(CallError::Refused(Refusal { detail, .. })) => Concluded::Unknown(detail),
-            Err(CallError::NotReached(detail) | CallError::Unclear(detail)) => Concluded::Unknown(detail),
-        }
+        concluded(self.client.update(&request.scope, which, status).await, status)
     }
 
     async fn health(&self) -> Result<(), Rejection> {
@@ -205,8 +175,49 @@ fn rejection(kind: RejectionKind, refusal: Refusal) -> Rejection {
     }
 }
 
+pub(crate) fn dispatched(answer: Result<Verification, CallError>) -> Dispatched {
+    match answer {
+        Ok(started) => match (usable_sid(started.sid), started.status.as_deref()) {
+            (Some(sid), Some("pending")) => Dispatched::Accepted { upstream: Some(sid) },
+            (_, _) => Dispatched::Unknown(Detail::new(None, "the answer names no pending verification")),
+        },
+        Err(CallError::Unclear(detail)) => Dispatched::Unknown(detail),
+        Err(CallError::NotReached(detail)) => Dispatched::Rejected(down(detail)),
+        Err(CallError::Refused(refusal)) => match refusal.class {
+            Class::Rejects(kind) => Dispatched::Rejected(rejection(kind, refusal)),
+            Class::ByName | Class::Done | Class::Afterwards | Class::Unclear => {
+                Dispatched::Unknown(refusal.detail)
+            }
+        },
+    }
+}
+
+/// `asked` is the verification that was asked about, where its id is known.
+pub(crate) fn compared(answer: Result<VerificationCheck, CallError>, asked: Option<&str>) -> Compared {
+    match answer {
+        Ok(answer) => verdict(&answer, asked),
+        Err(CallError::Unclear(detail)) => Compared::Unknown(detail),
+        Err(CallError::NotReached(detail)) => Compared::NotAsked(detail),
+        Err(CallError::Refused(refusal)) => match (refusal.detail.code, refusal.class) {
+            (Some(NOT_FOUND | MOST_CHECKS), _) => Compared::Gone,
+            (_, Class::Rejects(_) | Class::ByName) => Compared::NotAsked(refusal.detail),
+            (_, Class::Done | Class::Afterwards | Class::Unclear) => Compared::Unknown(refusal.detail),
+        },
+    }
+}
+
+pub(crate) fn concluded(answer: Result<Verification, CallError>, status: NewStatus) -> Concluded {
+    match answer {
+        Ok(answer) if answer.status.as_deref() == Some(status.as_str()) => Concluded::Done,
+        Ok(_) => Concluded::Unknown(Detail::new(None, "the answer does not name the new status")),
+        Err(CallError::Refused(refusal)) if refusal.detail.code == Some(NOT_FOUND) => Concluded::Gone,
+        Err(CallError::Refused(Refusal { detail, .. })) => Concluded::Unknown(detail),
+        Err(CallError::NotReached(detail) | CallError::Unclear(detail)) => Concluded::Unknown(detail),
+    }
+}
+
 /// Only an answer without contradiction is a match or a miss.
-fn compared(answer: &VerificationCheck, asked: Option<&str>) -> Compared {
+fn verdict(answer: &VerificationCheck, asked: Option<&str>) -> Compared {
     let unknown = |what| Compared::Unknown(Detail::new(None, what));
     if let (Some(asked), Some(answered)) = (asked, answer.sid.as_deref())
         && asked != answered
@@ -226,7 +237,7 @@ fn compared(answer: &VerificationCheck, asked: Option<&str>) -> Compared {
 
 /// Found where the dispatch was: sent. Nothing anywhere near, and no longer possible: not sent. Anything between, such
 /// as an earlier message of the same verification, proves nothing.
-fn judged(listing: &Attempts, request: &InquireRequest) -> Inquired {
+pub(crate) fn judged(listing: &Attempts, request: &InquireRequest) -> Inquired {
     let (earliest, latest) = (request.from - SKEW, request.not_after + SKEW);
     let mut nearby = listing
         .attempts
@@ -375,16 +386,16 @@ mod tests {
         };
         let asked = Some("VE1");
         assert_eq!(
-            compared(&answer(asked, Some("approved"), Some(true)), asked),
+            verdict(&answer(asked, Some("approved"), Some(true)), asked),
             Compared::Match
         );
         assert_eq!(
-            compared(&answer(asked, Some("pending"), Some(false)), asked),
+            verdict(&answer(asked, Some("pending"), Some(false)), asked),
             Compared::NoMatch
         );
         for status in ["canceled", "expired", "deleted", "failed", "max_attempts_reached"] {
             assert_eq!(
-                compared(&answer(asked, Some(status), Some(false)), None),
+                verdict(&answer(asked, Some(status), Some(false)), None),
                 Compared::Gone,
                 "{status}"
             );
@@ -399,7 +410,7 @@ mod tests {
             (asked, None, Some(true)),
             (None, None, None),
         ] {
-            let found = compared(&answer(sid, status, valid), asked);
+            let found = verdict(&answer(sid, status, valid), asked);
             assert!(
                 matches!(found, Compared::Unknown(_)),
                 "{sid:?} {status:?} {valid:?}"

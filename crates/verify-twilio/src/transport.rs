@@ -64,6 +64,13 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// The answer that came with this status and these headers, if it is a positive one.
+    #[cfg(feature = "double")]
+    pub(crate) fn of(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Result<Self, CallError> {
+        let status = StatusCode::from_u16(status).map_err(|_| unclear("no http status"))?;
+        judged(status, headers, body).map_err(|failure| failure.error)
+    }
+
     /// The body, which has to be what was expected.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, CallError> {
         serde_json::from_slice(&self.body)
@@ -166,16 +173,7 @@ impl Transport {
             Some(body) => body,
             None => return Err(final_failure(unclear("the answer broke off"))),
         };
-        if status.is_success() {
-            return Ok(Reply {
-                date: date(&headers),
-                body,
-            });
-        }
-        if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
-            return Err(refused(status, &headers, &body));
-        }
-        Err(final_failure(CallError::Unclear(faulty(status, &body))))
+        judged(status, &headers, body)
     }
 
     fn request(&self, call: &Call) -> RequestBuilder {
@@ -233,6 +231,18 @@ fn final_failure(error: CallError) -> Failure {
         error,
         again_after: None,
     }
+}
+
+/// What a whole answer is worth.
+fn judged(status: StatusCode, headers: &HeaderMap, body: Vec<u8>) -> Result<Reply, Failure> {
+    if status.is_success() {
+        let date = date(headers);
+        return Ok(Reply { date, body });
+    }
+    if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
+        return Err(refused(status, headers, &body));
+    }
+    Err(final_failure(CallError::Unclear(faulty(status, &body))))
 }
 
 fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {

@@ -1,0 +1,251 @@
+//! Tokens that came from anywhere.
+
+use std::time::Duration;
+
+use serde::ser::SerializeTuple;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use verify_core::command::{
+    CheckRequest, Command, RedeemRequest, Report, ReportRequest, SendRequest, VerificationRequest,
+};
+use verify_core::keys::{Keys, Print};
+use verify_core::outcome::{Answer, RefusalCode};
+use verify_core::policy::PolicySet;
+use verify_core::seed::Seed;
+use verify_core::time::Timestamp;
+use verify_core::token::{
+    DeliveryToken, DeviceToken, ProofToken, StepUpToken, Token, TokenError, TokenKind, VerificationToken,
+};
+use verify_core::vocabulary::{Purpose, ServiceId};
+use verify_testkit::explore::{Kinds, World};
+
+use crate::input::{choice, text};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const LIFE: Duration = Duration::from_secs(600);
+
+/// Arbitrary texts (a first byte of 0, modulo 3) and real tokens that were changed (1) open nothing, as any kind, and
+/// cost no trip to the store; genuine ones (2) open as what they are, there and then, and as nothing else, whatever
+/// they hold.
+pub fn token(data: &[u8]) {
+    let (way, data) = choice(data);
+    match way % 3 {
+        0 => opens_nothing(&keys(), &text(data)),
+        1 => changed(data),
+        _ => genuine(data),
+    }
+}
+
+fn keys() -> Keys {
+    Keys::generate(&[3; 32])
+}
+
+/// Genuine contents with texts out of the bytes.
+fn contents(data: &[u8]) -> VerificationToken {
+    VerificationToken {
+        nonce: [9; 16],
+        to: "+12025550123".to_owned(),
+        subject: Some(text(data).into_owned()),
+        purpose: Purpose::SignIn,
+        amount: None,
+        payee: None,
+    }
+}
+
+fn opens_nothing(keys: &Keys, token: &str) {
+    let service = ServiceId::default();
+    assert_eq!(
+        keys.open_token::<VerificationToken>(&service, NOW, token).err(),
+        Some(TokenError::Malformed),
+        "i55"
+    );
+    assert_eq!(
+        keys.open_token::<ProofToken>(&service, NOW, token).err(),
+        Some(TokenError::Malformed),
+        "i55"
+    );
+    assert_eq!(
+        keys.open_token::<StepUpToken>(&service, NOW, token).err(),
+        Some(TokenError::Malformed),
+        "i55"
+    );
+    assert_eq!(
+        keys.open_token::<DeviceToken>(&service, NOW, token).err(),
+        Some(TokenError::Malformed),
+        "i55"
+    );
+    assert_eq!(
+        keys.open_token::<DeliveryToken>(&service, NOW, token).err(),
+        Some(TokenError::Malformed),
+        "i55"
+    );
+    moves_nothing(token);
+}
+
+/// As every field that takes a token: refused or passed over, without a trip.
+fn moves_nothing(token: &str) {
+    let mut world = World::new(PolicySet::default(), Kinds::Own);
+    let named = VerificationRequest {
+        service: ServiceId::default(),
+        verification_id: token.to_owned(),
+    };
+    let redeem = RedeemRequest {
+        service: ServiceId::default(),
+        proof: token.to_owned(),
+        purpose: Purpose::SignIn,
+        to: "+12025550123".to_owned(),
+        country: None,
+        subject: None,
+        amount: None,
+        payee: None,
+        idempotency_key: None,
+    };
+    for command in [
+        Command::Check(CheckRequest::of(token, "123456")),
+        Command::Send(SendRequest::again(token)),
+        Command::Status(named.clone()),
+        Command::Cancel(named),
+        Command::Redeem(redeem),
+    ] {
+        let name = command.name();
+        let (outcome, trips) = world.run(command);
+        let refused =
+            matches!(&outcome.answer, Answer::Refused(refusal) if refusal.code == RefusalCode::NotFound);
+        assert!(
+            refused && trips == 0,
+            "i55: {name} took {trips} trips: {:?}",
+            outcome.answer
+        );
+    }
+    let report = ReportRequest {
+        service: ServiceId::default(),
+        reference: token.to_owned(),
+        report: Report::Delivered,
+        dedupe: "once".to_owned(),
+    };
+    let (outcome, trips) = world.run(Command::Report(report));
+    assert_eq!(
+        (outcome.answer, trips),
+        (Answer::Reported { changed: false }, 0),
+        "i35"
+    );
+}
+
+/// The first four bytes say what is changed of a token, and to what; the rest is in it.
+fn changed(data: &[u8]) {
+    let (way, data) = choice(data);
+    let (place, data) = choice(data);
+    let (more, data) = choice(data);
+    let (new, data) = choice(data);
+    let keys = keys();
+    let Ok(token) = keys.issue(
+        &ServiceId::default(),
+        NOW + LIFE,
+        &Seed::from_bytes([5; 32]),
+        &contents(data),
+    ) else {
+        return;
+    };
+    let at = (place << 8 | more) % token.len();
+    let new = char::from_u32(u32::try_from(new).unwrap_or(0)).unwrap_or('A');
+    let (before, after) = token.split_at(at);
+    let forged = match way % 4 {
+        0 => format!("{before}{new}{}", after.get(1..).unwrap_or_default()),
+        1 => before.to_owned(),
+        2 => format!("{before}{new}{after}"),
+        _ => format!("{after}{before}"),
+    };
+    if forged != token {
+        opens_nothing(&keys, &forged);
+    }
+}
+
+fn genuine(data: &[u8]) {
+    let (kind, data) = choice(data);
+    let (service, seed) = (ServiceId::default(), Seed::from_bytes([5; 32]));
+    let keys = keys();
+    let print = Print::from_bytes([8; 16]);
+    match kind % 3 {
+        0 => stays_in_its_place(&keys, &contents(data)),
+        1 => stays_in_its_place(
+            &keys,
+            &DeliveryToken {
+                record: print,
+                nonce: [1; 16],
+                delivery: data.first().copied().unwrap_or_default(),
+            },
+        ),
+        // Sealed by us, with contents that we would not write: an older or a newer version, or a bug.
+        _ => {
+            if let Ok(token) = keys.issue(&service, NOW + LIFE, &seed, &Anything(data)) {
+                let _ = keys.open_token::<VerificationToken>(&service, NOW, &token);
+                let mut world = World::new(PolicySet::default(), Kinds::Own);
+                world.use_keys(keys);
+                world.run(Command::Check(CheckRequest::of(token.as_str(), "123456")));
+                world.run(Command::Send(SendRequest::again(token)));
+            }
+        }
+    }
+}
+
+/// It opens in its service until it expires, after a rotation too, and under nothing else.
+fn stays_in_its_place<T: Token + PartialEq + std::fmt::Debug>(keys: &Keys, contents: &T) {
+    let (service, seed) = (ServiceId::default(), Seed::from_bytes([5; 32]));
+    let Ok(token) = keys.issue(&service, NOW + LIFE, &seed, contents) else {
+        return;
+    };
+    assert!(token.len() <= verify_core::token::MAX_TOKEN);
+    let last = NOW + (LIFE - Duration::from_millis(1));
+    for keys in [keys, &keys.rotated(&[4; 32])] {
+        assert_eq!(
+            keys.open_token::<T>(&service, last, &token).as_ref(),
+            Ok(contents),
+            "i56"
+        );
+    }
+    let malformed = Err(TokenError::Malformed);
+    let other = ServiceId::new("other").expect("a service id");
+    assert_eq!(
+        keys.open_token::<T>(&service, NOW + LIFE, &token),
+        Err(TokenError::Expired),
+        "i55"
+    );
+    assert_eq!(
+        keys.open_token::<T>(&other, NOW, &token),
+        malformed,
+        "i55: another service"
+    );
+    assert_eq!(
+        Keys::generate(&[6; 32]).open_token::<T>(&service, NOW, &token),
+        malformed,
+        "i55: other keys"
+    );
+    assert_eq!(
+        keys.open_token::<ProofToken>(&service, NOW, &token).err(),
+        Some(TokenError::Malformed),
+        "i55: another kind"
+    );
+}
+
+/// Bytes as they are, in the place of a verification.
+struct Anything<'a>(&'a [u8]);
+
+impl Serialize for Anything<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A tuple has no length in front of it.
+        let mut tuple = serializer.serialize_tuple(self.0.len())?;
+        for byte in self.0 {
+            tuple.serialize_element(byte)?;
+        }
+        tuple.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Anything<'_> {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("only ever written"))
+    }
+}
+
+impl Token for Anything<'_> {
+    const KIND: TokenKind = TokenKind::Verification;
+}
