@@ -268,7 +268,7 @@ impl World {
     }
 
     /// Carries a message, as the provider would.
-    pub(crate) fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
+    pub fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
         if let Some(kind) = self.rejecting.get(&*request.provider) {
             return Dispatched::Rejected(Rejection {
                 kind: *kind,
@@ -326,7 +326,7 @@ impl World {
     }
 
     /// Compares a code, as the managed provider would.
-    pub(crate) fn compare(&mut self, request: &CompareRequest) -> Compared {
+    pub fn compare(&mut self, request: &CompareRequest) -> Compared {
         let key = (request.scope.to_string(), request.to.clone());
         let now = self.now;
         let Some(held) = self
@@ -348,7 +348,7 @@ impl World {
     }
 
     /// Says what became of a delivery.
-    pub(super) fn inquire(&self, request: &InquireRequest) -> Inquired {
+    pub fn inquire(&self, request: &InquireRequest) -> Inquired {
         let found =
             self.sent.iter().rev().find(|sent| {
                 sent.to == request.to && sent.channel == request.channel && sent.at >= request.from
@@ -360,7 +360,7 @@ impl World {
     }
 
     /// Is told an end.
-    pub(super) fn conclude(&mut self, request: &ConcludeRequest) -> Concluded {
+    pub fn conclude(&mut self, request: &ConcludeRequest) -> Concluded {
         let key = (request.scope.to_string(), request.to.clone());
         match self.managed.remove(&key) {
             Some(_) => Concluded::Done,
