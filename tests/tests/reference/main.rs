@@ -182,9 +182,7 @@ impl Pair {
             return true;
         }
         // Or it refuses for longer, by as much as the clock was set back at most.
-        // Or it finds, again and again, that the store denies by its clock what is admitted by the latest instant.
-        let torn = matches!(core, Told::Refused(refused) if refused.code == RefusalCode::Conflict);
-        is_no(core) && (torn || is_no(&later) || is_no(&self.asked_at(now + self.back, ask).0))
+        is_no(core) && (is_no(&later) || is_no(&self.asked_at(now + self.back, ask).0))
     }
 
     /// What the reference says when its clock shows this, and what becomes of it.
@@ -210,7 +208,11 @@ fn alike(core: &Told, reference: &Told) -> bool {
         (a.verification, a.status, a.expires_at) == (b.verification, b.status, b.expires_at)
     };
     match (core, reference) {
-        (Told::Sent(a), Told::Sent(b)) | (Told::Repeated(a), Told::Repeated(b)) => seen(a, b),
+        // Each limit goes by its own latest instant, the life of a code by that of its record: it may end sooner.
+        (Told::Sent(a), Told::Sent(b)) => {
+            (a.verification, a.status) == (b.verification, b.status) && a.expires_at <= b.expires_at
+        }
+        (Told::Repeated(a), Told::Repeated(b)) => seen(a, b),
         (Told::Canceled(a), Told::Canceled(b)) => seen(a, b),
         (Told::Status(a), _) if a.status != Status::Pending => true,
         (Told::Refused(_), Told::Status(b)) if b.status != Status::Pending => true,

@@ -191,8 +191,8 @@ impl Check {
     }
 
     /// The guess is counted: compare it with what is pending.
-    fn decide(mut self, record: Record, now: Timestamp) -> Step {
-        let clock = now.max(record.newest()).max(self.board.newest());
+    fn decide(mut self, record: Record, at: Timestamp, now: Timestamp) -> Step {
+        let clock = at.max(record.newest()).max(self.board.newest());
         let closed = self.board.closed_before(clock);
         let open = |entry: &&Entry| {
             self.who.may_meet(entry) && entry.is_pending(clock) && entry.issued >= closed.of_own()
@@ -340,15 +340,14 @@ impl Check {
 impl Count {
     pub(super) fn resume(self, now: Timestamp, answer: StoreAnswer) -> Step {
         let mut check = self.check;
-        // A clock that was set back since then must not find a code pending that the store found dead: the guess would
-        // be compared and not counted.
-        let now = now.max(self.at);
         match answer {
             StoreAnswer::Applied(mut seen) => {
                 check.board.take(std::mem::take(&mut seen.counters));
                 check.place.take(&seen);
                 match check.place.record(&seen) {
-                    Ok(record) => check.decide(record, now),
+                    // A clock that was set back since then must not find a code pending that the store found dead: the
+                    // guess would be compared and not counted.
+                    Ok(record) => check.decide(record, now.max(self.at), now),
                     Err(_) => check.ctx.fault(store_fault()),
                 }
             }
@@ -378,8 +377,11 @@ impl Check {
         let mut denied: Vec<_> = lines().filter(|line| line.denied(clock).is_some()).collect();
         denied.sort_by_key(|line| line.kind != Kind::Lockout);
         let Some(first) = denied.first() else {
-            // Refused, and nothing of what was seen stands against it any more.
-            return self.ctx.refuse(super::view::contention());
+            // The clock went back: by the latest stamp that was seen nothing stands against it.
+            return match self.ctx.try_again() && !self.ctx.is_late(now) {
+                true => self.count(clock),
+                false => self.ctx.refuse(super::view::contention()),
+            };
         };
         let code = first.code();
         for line in &denied {

@@ -50,13 +50,16 @@ impl Send {
     }
 
     pub(super) fn intend(mut self, found: Found, go: &Go, now: Timestamp) -> Step {
+        // By the latest stamp that was seen, as it was judged: should the clock have gone back, the store would refuse
+        // again what stands in nobody's way.
+        let clock = found.clock;
         let Some(attempt) = self.attempt(found, go) else {
             return self.ctx.refuse(contention());
         };
         let (Some(entry), Ok(row)) = (attempt.entry(), attempt.record.encode()) else {
             return self.ctx.fault(store_fault());
         };
-        let mut changeset = self.ctx.changeset(now, self.who.standing);
+        let mut changeset = self.ctx.changeset(clock, self.who.standing);
         for line in &mut self.board.lines {
             let forced = (line.kind == Kind::Gap && go.waive_gap)
                 || (line.then == Then::HumanCheck && self.human_passed)
