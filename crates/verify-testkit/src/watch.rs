@@ -227,7 +227,7 @@ impl Watch {
             })?;
             // A run that is forgotten is none that could end: should the clock go back, it is there as it was.
             let key = (changeset.service.clone(), *key);
-            if let (Some(run), Some(kept)) = (self.runs.get_mut(&key), store.counters().get(&key))
+            if let (Some(run), Some(kept)) = (self.runs.get_mut(&key), store.counters().get(&key.0, &key.1))
                 && run.expires_at > changeset.at
             {
                 (run.count, run.expires_at) = (0, kept.expires_at);
@@ -325,7 +325,8 @@ impl Watch {
                 holds(!course.compared, || {
                     "i07: a guess that may have been compared is taken back".into()
                 })?;
-                let (Some(run), Some(kept)) = (self.runs.get_mut(&key), store.counters().get(&key)) else {
+                let (Some(run), Some(kept)) = (self.runs.get_mut(&key), store.counters().get(&key.0, &key.1))
+                else {
                     return Ok(());
                 };
                 let Counter::Backoff(after) = &kept.state else {
@@ -346,7 +347,7 @@ impl Watch {
     /// An entry ends, not before its effect does and not long after the longest there is.
     fn lives(&mut self, store: &ModelState, changeset: &Changeset, charge: &Charge, charged: bool) -> Holds {
         let key = (changeset.service.clone(), charge.key);
-        let Some(kept) = store.counters().get(&key) else {
+        let Some(kept) = store.counters().get(&key.0, &key.1) else {
             return Ok(());
         };
         let end = match (&kept.state, &charge.rule) {
@@ -506,9 +507,9 @@ impl Before {
     fn of(store: &ModelState, changeset: &Changeset) -> Self {
         let service = &changeset.service;
         let charged = changeset.charges.iter().map(|charge| charge.key);
-        let counter = |key| store.counters().get(&(service.clone(), key)).cloned();
+        let counter = |key| store.counters().get(service, &key).cloned();
         let row = |change: &verify_core::store::RecordChange| {
-            let row = store.records().get(&(service.clone(), change.key));
+            let row = store.records().get(service, &change.key);
             (
                 change.key.print,
                 row.filter(|row| !row.is_outlived(changeset.at)).cloned(),
@@ -517,7 +518,7 @@ impl Before {
         let rows: Vec<_> = changeset.records.iter().map(row).collect();
         let claims = changeset.takebacks.iter().map(|takeback| takeback.once);
         let there = |key: &ClaimKey| {
-            let claim = store.claims().get(&(service.clone(), *key));
+            let claim = store.claims().get(service, key);
             claim.is_some_and(|claim| claim.expires_at > changeset.at)
         };
         Self {
