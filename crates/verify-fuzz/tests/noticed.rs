@@ -42,7 +42,7 @@ notices! {
     reset_failures_on_resend: ResetFailuresOnResend breaks "i03",
     reset_on_unknown: ResetOnUnknown breaks "i07",
     resend_after_unknown: ResendAfterUnknown breaks "i51",
-    approve_without_compare_and_swap: ApproveWithoutCompareAndSwap breaks "i02",
+    approve_without_compare_and_swap: ApproveWithoutCompareAndSwap breaks "i35",
     extend_expiry_on_resend: ExtendExpiryOnResend breaks "i22",
     skip_one_limit: SkipOneLimit breaks "i48",
 }
