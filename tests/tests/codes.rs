@@ -470,8 +470,14 @@ fn a_record_is_bounded_and_keeps_room_for_known_callers() {
 
 #[test]
 fn i56_an_intent_that_is_repeated_under_the_old_key_revives_nothing() {
-    let tests = "[[tests.destination]]\nto = \"+12025550123\"\ncode = \"424242\"\nuntil = 2099-12-31\n";
-    let mut world = World::new(policy(tests), Kinds::Own);
+    // The gap would refuse the repetition.
+    let mut world = World::new(
+        policy(
+            "[[limit]]\nname = \"resend_gap\"\nmax = 3\n[[tests.destination]]\nto = \"+12025550123\"\n\
+             code = \"424242\"\nuntil = 2099-12-31\n",
+        ),
+        Kinds::Own,
+    );
     let Step::Store(intent) = world.start(send()) else {
         panic!("a send begins with an intent")
     };
