@@ -17,6 +17,7 @@ PURPOSES = ["sign_in", "sign_up", "change_destination", "recovery", "transaction
 
 # A code is good for five sends and five guesses, so every code that is checked is sent to a number of its own.
 unused = itertools.cycle(f"+120255501{last}" for last in range(20, 100))
+keys = itertools.count()
 given = {"verification_id": [], "device_token": []}
 approved = []
 
@@ -39,6 +40,9 @@ def before_call(context, case, **kwargs):
         case.path_parameters["id"] = given["verification_id"][-1 - choice % 2 * (len(given["verification_id"]) - 1)]
     if (case.query or {}).get("to") is not None:
         case.query["to"] = NUMBERS[choice % len(NUMBERS)]
+    if case.headers and "Idempotency-Key" in case.headers:
+        # Visible ASCII and not empty; never the key of another request.
+        case.headers["Idempotency-Key"] = f"key-{next(keys)}"
     if isinstance(case.body, dict):
         meaningful(case, case.body, choice)
 

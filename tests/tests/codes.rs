@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest};
+use verify_core::flow::Step;
 use verify_core::keys::Keys;
 use verify_core::outcome::{Answer, RefusalCode};
 use verify_core::record::{MOST_VERIFICATIONS, Status};
+use verify_core::store::StoreAnswer;
 use verify_core::vocabulary::{Channel, Purpose, ServiceId};
 use verify_testkit::explore::{Kinds, World};
 use verify_tests::{
@@ -464,4 +466,29 @@ fn a_record_is_bounded_and_keeps_room_for_known_callers() {
     let mut known = SendRequest::to(TO).subject("owner");
     known.caller.device_token = Some(device);
     sent(world.run(Command::Send(known)).0.answer);
+}
+
+#[test]
+fn i56_an_intent_that_is_repeated_under_the_old_key_revives_nothing() {
+    // The gap would refuse the repetition.
+    let mut world = World::new(
+        policy(
+            "[[limit]]\nname = \"resend_gap\"\nmax = 3\n[[tests.destination]]\nto = \"+12025550123\"\n\
+             code = \"424242\"\nuntil = 2099-12-31\n",
+        ),
+        Kinds::Own,
+    );
+    let Step::Store(intent) = world.start(send()) else {
+        panic!("a send begins with an intent")
+    };
+    world.store.apply_now(intent.changeset());
+    let again = intent.resume(world.now, StoreAnswer::Unknown);
+    world.use_keys(Keys::generate(&[7; 32]).rotated(&[8; 32]));
+    approved(world.run(check("424242")).0.answer);
+    let mut step = again;
+    while !matches!(step, Step::Done(_)) {
+        step = world.perform(step);
+    }
+    let answer = world.run(check("424242")).0.answer;
+    assert!(!matches!(answer, Answer::Approved(_)), "approved twice");
 }

@@ -1,4 +1,7 @@
-//! Whether the target of the machine would notice: what its corpus does, on machines that lack a rule.
+//! Whether the target of the machine would notice: its corpus, on machines that lack a rule.
+//!
+//! Two of them it cannot notice, because it holds nothing about who is known: the token of another kind, and limits that
+//! strangers share with known callers.
 #![allow(missing_docs, reason = "tests")]
 
 use std::fs;
@@ -7,41 +10,39 @@ use std::path::Path;
 use verify_core::broken::Broken;
 use verify_fuzz::machine_in;
 
-/// The promise that the first input of the corpus finds broken.
-fn noticed(how: Broken) -> Option<String> {
+/// Some input of the corpus finds this promise broken.
+fn notices(how: Broken, promise: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/machine");
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    let inputs = files.iter().map(|file| fs::read(file).unwrap());
-    inputs
-        .map(|input| machine_in(&input, |world| world.broken(how)))
-        .find_map(Result::err)
+    let found = files
+        .iter()
+        .map(|file| fs::read(file).unwrap())
+        .filter_map(|input| machine_in(&input, |world| world.broken(how)).err())
+        .any(|what| what.starts_with(promise));
+    assert!(found, "nothing in the corpus finds {promise} broken by {how:?}");
 }
 
 macro_rules! notices {
-    ($($test:ident: $how:ident),+ $(,)?) => {$(
+    ($($test:ident: $how:ident breaks $promise:literal),+ $(,)?) => {$(
         #[test]
         fn $test() {
-            let found = noticed(Broken::$how);
-            println!("{found:?}");
-            assert!(found.is_some());
+            notices(Broken::$how, concat!($promise, ":"));
         }
     )+};
 }
 
 notices! {
-    charge_after_dispatch: ChargeAfterDispatch,
-    count_after_compare: CountAfterCompare,
-    ignore_expected_version: IgnoreExpectedVersion,
-    reset_failures_on_resend: ResetFailuresOnResend,
-    reset_on_unknown: ResetOnUnknown,
-    resend_after_unknown: ResendAfterUnknown,
-    approve_without_compare_and_swap: ApproveWithoutCompareAndSwap,
-    extend_expiry_on_resend: ExtendExpiryOnResend,
-    skip_one_limit: SkipOneLimit,
-    accept_token_of_another_kind: AcceptTokenOfAnotherKind,
-    share_between_standings: ShareBetweenStandings,
+    charge_after_dispatch: ChargeAfterDispatch breaks "i48",
+    count_after_compare: CountAfterCompare breaks "i06",
+    ignore_expected_version: IgnoreExpectedVersion breaks "i24",
+    reset_failures_on_resend: ResetFailuresOnResend breaks "i03",
+    reset_on_unknown: ResetOnUnknown breaks "i07",
+    resend_after_unknown: ResendAfterUnknown breaks "i51",
+    approve_without_compare_and_swap: ApproveWithoutCompareAndSwap breaks "i35",
+    extend_expiry_on_resend: ExtendExpiryOnResend breaks "i22",
+    skip_one_limit: SkipOneLimit breaks "i48",
 }

@@ -90,6 +90,8 @@ impl Place {
         let mut whole = Record::default();
         for row in self.rows(seen) {
             let newer = std::mem::replace(&mut whole, Record::decode(row)?);
+            // A write that was repeated after the record had moved: what was moved is what goes on.
+            whole.entries.retain(|entry| newer.entry(&entry.nonce).is_none());
             whole.entries.extend(newer.entries);
             whole.concluding = newer.concluding.or(whole.concluding);
         }

@@ -225,8 +225,6 @@ impl Run {
         let now = self.world.now;
         let way = if flow.late { Way::LoseCall } else { way };
         let happens = matches!(way, Way::Go | Way::LoseAnswer);
-        let lost = way != Way::Go;
-        let detail = Detail::default;
         flow.step = match flow.step {
             Step::Store(step) => {
                 let answer = match happens {
@@ -242,67 +240,32 @@ impl Run {
                 };
                 step.resume(now, answer)
             }
-            Step::Dispatch(step) => {
-                flow.asked_a_provider = true;
-                let mut answer = Dispatched::Unknown(detail());
+            step => {
+                flow.asked_a_provider |= matches!(step, Step::Dispatch(_) | Step::Compare(_));
+                let step_again = step.clone();
+                let mut answered = None;
                 if happens {
-                    holds(!flow.facts.decoy, "i40: a decoy is sent")?;
-                    holds(!flow.facts.test, "i64: a test destination is sent to")?;
-                    self.watch
-                        .dispatches(&flow.course, step.request(), flow.facts.least)?;
-                    answer = self.world.dispatch(step.request());
+                    match &step {
+                        Step::Dispatch(step) => {
+                            holds(!flow.facts.decoy, "i40: a decoy is sent")?;
+                            holds(!flow.facts.test, "i64: a test destination is sent to")?;
+                            self.watch
+                                .dispatches(&flow.course, step.request(), flow.facts.least)?;
+                        }
+                        Step::Compare(_) => flow.course.compares()?,
+                        Step::Store(_)
+                        | Step::Assess(_)
+                        | Step::Inquire(_)
+                        | Step::Conclude(_)
+                        | Step::Done(_) => {}
+                    }
+                    answered = Some(self.world.perform(step));
                 }
-                step.resume(
-                    now,
-                    if lost {
-                        Dispatched::Unknown(detail())
-                    } else {
-                        answer
-                    },
-                )
-            }
-            Step::Compare(step) => {
-                flow.asked_a_provider = true;
-                if happens {
-                    flow.course.compares()?;
+                match answered.filter(|_| way == Way::Go) {
+                    Some(next) => next,
+                    None => unanswered(step_again, happens, now),
                 }
-                let answer = if happens {
-                    self.world.compare(step.request())
-                } else {
-                    Compared::NotAsked(detail())
-                };
-                let answer = if happens && lost {
-                    Compared::Unknown(detail())
-                } else {
-                    answer
-                };
-                step.resume(now, answer)
             }
-            Step::Conclude(step) => {
-                let answer = if happens {
-                    self.world.conclude(step.request())
-                } else {
-                    Concluded::Unknown(detail())
-                };
-                step.resume(
-                    now,
-                    if lost {
-                        Concluded::Unknown(detail())
-                    } else {
-                        answer
-                    },
-                )
-            }
-            Step::Inquire(step) => {
-                let answer = if lost {
-                    Inquired::Unknown
-                } else {
-                    self.world.inquire(step.request())
-                };
-                step.resume(now, answer)
-            }
-            Step::Assess(step) if lost => step.resume(now, AssessAnswer::Unavailable),
-            step @ (Step::Assess(_) | Step::Done(_)) => self.world.perform(step),
         };
         Ok(flow)
     }
@@ -450,6 +413,21 @@ impl Run {
             holds(!stuck, "i28: a delivery is never settled")?;
         }
         Ok(())
+    }
+}
+
+/// The step whose answer does not come, after its effect or without it.
+fn unanswered(step: Step, happened: bool, now: Timestamp) -> Step {
+    let nothing = Detail::default();
+    match step {
+        Step::Store(step) => step.resume(now, StoreAnswer::Unknown),
+        Step::Assess(step) => step.resume(now, AssessAnswer::Unavailable),
+        Step::Dispatch(step) => step.resume(now, Dispatched::Unknown(nothing)),
+        Step::Compare(step) if happened => step.resume(now, Compared::Unknown(nothing)),
+        Step::Compare(step) => step.resume(now, Compared::NotAsked(nothing)),
+        Step::Inquire(step) => step.resume(now, Inquired::Unknown),
+        Step::Conclude(step) => step.resume(now, Concluded::Unknown(nothing)),
+        Step::Done(outcome) => Step::Done(outcome),
     }
 }
 
