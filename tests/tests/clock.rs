@@ -23,7 +23,10 @@ fn back_into_a_wait_that_was_over(kinds: Kinds) -> (World, std::net::IpAddr) {
     let (mut world, ip) = (world(kinds), "203.0.113.7".parse().unwrap());
     sent(world.run(Command::Send(SendRequest::to(TO).ip(ip))).0.answer);
     let guess = wrong(&code(&world));
-    let answer = world.run(Command::Check(CheckRequest::to(TO, guess).ip(ip))).0.answer;
+    let answer = world
+        .run(Command::Check(CheckRequest::to(TO, guess).ip(ip)))
+        .0
+        .answer;
     assert!(matches!(answer, Answer::WrongCode(_)), "{answer:?}");
     world.advance(Duration::from_secs(100));
     sent(world.run(Command::Send(SendRequest::to(ANOTHER).ip(ip))).0.answer);
@@ -37,7 +40,10 @@ fn i44_a_wait_that_was_over_before_a_jump_back_is_over_for_a_check() {
     for kinds in verify_tests::BOTH {
         let (mut world, ip) = back_into_a_wait_that_was_over(kinds);
         let right = world.code_for(TO).unwrap().expose().to_owned();
-        let answer = world.run(Command::Check(CheckRequest::to(TO, right).ip(ip))).0.answer;
+        let answer = world
+            .run(Command::Check(CheckRequest::to(TO, right).ip(ip)))
+            .0
+            .answer;
         assert!(matches!(answer, Answer::Approved(_)), "{answer:?}");
     }
 }

@@ -14,7 +14,6 @@ use acts::{Act, Rules, ask, rules, short_waits, with_jumps, with_mishaps};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use verify_core::broken::Broken;
-use verify_core::outcome::RefusalCode;
 use verify_core::policy::{Max, Policy, PolicySet, Then};
 use verify_core::port::Maker;
 use verify_core::record::Status;

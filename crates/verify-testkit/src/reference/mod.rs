@@ -418,6 +418,14 @@ impl Reference {
         match self.person(person) {
             Ok(who) => {
                 self.notes.retain(|note| note.of != who.to.canonical());
+                // What the lockouts have closed stays closed.
+                for standing in Standing::ALL {
+                    let who = Who {
+                        standing: *standing,
+                        ..who.clone()
+                    };
+                    self.close(&who, &[]);
+                }
                 self.remember(&who, Happened::Unlocked);
                 Told::Unlocked
             }
