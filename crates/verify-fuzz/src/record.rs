@@ -133,28 +133,7 @@ fn met_in_the_store(kinds: Kinds, kind: RecordKind, bytes: &[u8]) {
         panic!("a send left no record");
     };
     let key = RecordKey { kind, ..key };
-    let expect = if kind == RecordKind::Verifications {
-        Expect::At(version)
-    } else {
-        Expect::Absent
-    };
-    let row = Row {
-        version: 0,
-        lifetime: Lifetime::Until(world.now + Duration::from_secs(3_600)),
-        live_until: Some(world.now + Duration::from_secs(600)),
-        due: Some(world.now),
-        bytes: bytes.to_vec(),
-    };
-    let mut changeset = Changeset::new(ServiceId::default(), world.now, Room::Known);
-    changeset.records = vec![RecordChange {
-        key,
-        expect,
-        write: Write::Put(row),
-    }];
-    assert!(matches!(
-        world.store.apply_now(&changeset),
-        StoreAnswer::Applied(_)
-    ));
+    becomes(&mut world, key, version, bytes);
     world.advance(Duration::from_secs(31));
     let named = verify_core::command::VerificationRequest {
         service: ServiceId::default(),
@@ -191,6 +170,32 @@ fn met_in_the_store(kinds: Kinds, kind: RecordKind, bytes: &[u8]) {
             );
         }
     }
+}
+
+/// Puts these bytes under a key.
+fn becomes(world: &mut World, key: RecordKey, version: u64, bytes: &[u8]) {
+    let expect = if key.kind == RecordKind::Verifications {
+        Expect::At(version)
+    } else {
+        Expect::Absent
+    };
+    let row = Row {
+        version: 0,
+        lifetime: Lifetime::Until(world.now + Duration::from_secs(3_600)),
+        live_until: Some(world.now + Duration::from_secs(600)),
+        due: Some(world.now),
+        bytes: bytes.to_vec(),
+    };
+    let mut changeset = Changeset::new(ServiceId::default(), world.now, Room::Known);
+    changeset.records = vec![RecordChange {
+        key,
+        expect,
+        write: Write::Put(row),
+    }];
+    assert!(matches!(
+        world.store.apply_now(&changeset),
+        StoreAnswer::Applied(_)
+    ));
 }
 
 fn only_record(world: &World) -> Option<(RecordKey, u64)> {

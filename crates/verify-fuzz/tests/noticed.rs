@@ -38,7 +38,7 @@ macro_rules! notices {
 notices! {
     charge_after_dispatch: ChargeAfterDispatch breaks "i48",
     count_after_compare: CountAfterCompare breaks "i06",
-    ignore_expected_version: IgnoreExpectedVersion breaks "i24",
+    ignore_expected_version: IgnoreExpectedVersion breaks "i35",
     reset_failures_on_resend: ResetFailuresOnResend breaks "i03",
     reset_on_unknown: ResetOnUnknown breaks "i07",
     resend_after_unknown: ResendAfterUnknown breaks "i51",
