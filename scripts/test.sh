@@ -10,16 +10,16 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo -n "$@"; else return 1; fi
 }
 
-install() { # package, command that it brings
-  command -v "$2" >/dev/null && return 0
+install() { # package, and what says that it is there
+  eval "$2" >/dev/null 2>&1 && return 0
   echo "installing $1"
   { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$1"; } \
-    >/dev/null 2>&1 && command -v "$2" >/dev/null
+    >/dev/null 2>&1 && eval "$2" >/dev/null 2>&1
 }
 
 # reqwest's TLS builds a little C; the page's test drives a real browser.
-command -v cc >/dev/null || install gcc cc || { echo "a C compiler is needed: apt-get install gcc" >&2; exit 1; }
-{ install chromium chromium && install chromium-driver chromedriver; } ||
+install gcc "command -v cc" || { echo "a C compiler is needed: apt-get install gcc" >&2; exit 1; }
+{ install chromium "command -v chromium" && install chromium-driver "command -v chromedriver"; } ||
   skipped+=("the page in a browser: chromium and chromium-driver cannot be installed here")
 
 if cargo fmt --version >/dev/null 2>&1; then cargo fmt --all --check; else skipped+=("formatting: no rustfmt"); fi
@@ -30,11 +30,13 @@ else
 fi
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 cargo test --workspace --all-features --no-fail-fast
-if install valgrind valgrind; then
+if install valgrind "command -v valgrind"; then
   cargo xtask bench --instructions
 else
   skipped+=("whether the hot paths got slower: valgrind cannot be installed here")
 fi
+# Debian's python3 comes without what makes a virtual environment.
+install python3-venv "python3 -c 'import ensurepip'" || true
 bash scripts/schemathesis.sh || {
   [ $? = 77 ] || exit 1
   skipped+=("the gateway against its document: schemathesis cannot be installed here")
