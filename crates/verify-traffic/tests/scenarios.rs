@@ -54,6 +54,6 @@ held! {
     i41_a_scanner_that_opens_every_link_uses_up_none: mail_scanner at 0.3,
     i40_known_and_unknown_numbers_look_alike: enumeration at 0.1,
     fifty_times_the_usual_crowd_meets_no_refusal: flash_crowd at 1.0,
-    five_thousand_people_behind_one_named_address_meet_no_refusal: cgnat_office at 0.4,
+    five_thousand_people_behind_one_named_address_meet_no_refusal: cgnat_office at 1.0,
     i32_a_market_day_stays_within_the_caps: market_day at 0.03,
 }

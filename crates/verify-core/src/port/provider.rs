@@ -347,12 +347,7 @@ impl Detail {
 /// is or as it stands in an address; control characters become spaces.
 fn masked(text: &str) -> String {
     let mut out = String::new();
-    for word in text
-        .chars()
-        .take(300)
-        .collect::<String>()
-        .split(|c: char| c.is_whitespace() || c.is_control())
-    {
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
         if !out.is_empty() {
             out.push(' ');
         }
@@ -362,7 +357,8 @@ fn masked(text: &str) -> String {
             out.push_str(word);
         }
     }
-    mask_digit_runs(&out)
+    // Cut last: half a mailbox has no `@`, and half a number too few digits.
+    mask_digit_runs(&out).chars().take(300).collect()
 }
 
 /// True for what people and programs put between the digits of one number: the usual marks, every dash, and characters
@@ -371,7 +367,12 @@ fn breaks_up(c: char) -> bool {
     matches!(
         c,
         '+' | ' ' | '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' | '\u{2212}'
-    ) || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+    ) || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+/// True for what does so with a digit on either side, and elsewhere parts one thing from another.
+fn joins(c: char) -> bool {
+    matches!(c, ',' | ':' | '_' | '*')
 }
 
 fn mask_digit_runs(text: &str) -> String {
@@ -388,11 +389,15 @@ fn mask_digit_runs(text: &str) -> String {
         run.clear();
         *digits = 0;
     };
-    for c in text.chars() {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let joined = || joins(c) && run.ends_with(char::is_numeric);
         if c.is_numeric() {
             run.push(c);
             digits += 1;
-        } else if breaks_up(c) && (!run.is_empty() || c == '+') {
+        } else if (breaks_up(c) && (!run.is_empty() || c == '+'))
+            || (joined() && chars.peek().is_some_and(|next| next.is_numeric()))
+        {
             run.push(c);
         } else {
             flush(&mut run, &mut digits, &mut out);
@@ -566,6 +571,10 @@ mod tests {
                 "+1\u{a0}202\u{a0}555\u{a0}0110 and 202\u{2011}555\u{2011}0110, 202\u{2013}555\u{2013}0110",
                 "[number] and [number], [number]",
             ),
+            (
+                "call 202,555,0110 or 202_555_0110, 202:555:0110",
+                "call [number] or [number], [number]",
+            ),
             ("no mailbox ann@example.com here", "no mailbox [mailbox] here"),
             (
                 "/Verifications/ann%40example.com was not found",
@@ -578,5 +587,9 @@ mod tests {
             assert_eq!(Detail::new(None, said).message(), kept);
         }
         assert!(Detail::new(None, &"x".repeat(9_000)).message().len() <= 300);
+        let at_the_cut = format!("{} ann.lee@example.com", "x".repeat(292));
+        assert!(!Detail::new(None, &at_the_cut).message().contains("ann"));
+        let at_the_cut = format!("{} 2025550110", "x".repeat(295));
+        assert!(!Detail::new(None, &at_the_cut).message().contains('2'));
     }
 }

@@ -1,8 +1,9 @@
 //! The naive reference: what the policy promises, in the simplest form that can be run.
 //!
 //! It keeps the whole history (every send, check, success, unlock, with its instant and its caller) and recounts
-//! everything from it on each question. It knows no stamps, no records and no changesets, and takes nothing from the
-//! core but its words: the policy's model, destinations, channels, codes of refusals. What the core does in constant
+//! everything from it on each question. It knows no stamps, no records and no changesets, and takes from the core
+//! its words and constants alone: the policy's model, destinations, channels, codes of refusals, how long a flow may take and
+//! how many verifications a destination has. What the core does in constant
 //! time this does by looking at everything again, so that the two agree only where both are right.
 //!
 //! [`Answers`] is whoever can be asked: the reference, the core ([`CoreSide`]), and in the workspace's tests the engine.

@@ -148,11 +148,14 @@ impl<'a> Seen<'a> {
                 .as_millis()
                 .div_ceil(limit.per.as_millis().max(1));
             let most = max * standings * u64::try_from(windows).unwrap_or(u64::MAX);
-            Bound::most(
-                format!("messages to one destination in any {}", span(limit.per)),
-                figure,
-                most,
-            )
+            Bound {
+                least: 1,
+                ..Bound::most(
+                    format!("messages to one destination in any {}", span(limit.per)),
+                    figure,
+                    most,
+                )
+            }
         };
         limits.map(bound).collect()
     }
@@ -161,7 +164,11 @@ impl<'a> Seen<'a> {
     fn guesses(&self, name: &str, apart: Duration) -> Bound {
         let what = format!("guesses of {name} compared");
         let most = admitted_guesses(self.policy, self.run.span + apart);
-        Bound::most(what, self.figure(name, |a| a.compared), most)
+        // Where nothing was compared the lockout was not tried.
+        Bound {
+            least: 1,
+            ..Bound::most(what, self.figure(name, |a| a.compared), most)
+        }
     }
 
     fn taken(&self, name: &str) -> Bound {
@@ -230,14 +237,19 @@ impl<'a> Seen<'a> {
 
 /// How many guesses in a row a policy's lockout admits within a span, from the first one on.
 fn admitted_guesses(policy: &Policy, within: Duration) -> u64 {
+    let waits = &policy.lockout.waits;
     let (mut at, mut failures) = (Duration::ZERO, 0_u32);
-    while at < within && failures < u32::MAX {
+    while at < within {
         failures += 1;
-        match policy.lockout.waits.range(..=failures).next_back() {
-            Some((_, Wait::For(wait))) => at += *wait,
+        let wait = match waits.range(..=failures).next_back() {
             Some((_, Wait::Never)) => break,
-            None => {}
+            Some((_, Wait::For(wait))) => *wait,
+            None => Duration::ZERO,
+        };
+        if wait.is_zero() && waits.range(failures + 1..).next().is_none() {
+            return u64::MAX;
         }
+        at += wait;
     }
     u64::from(failures)
 }
@@ -561,6 +573,11 @@ pub(super) fn enumeration(run: &Run) -> Vec<Bound> {
             apart.unwrap_or(u64::MAX),
             1,
         ),
+        Bound::least(
+            "messages to numbers with an account",
+            seen.figure("enumerate", |a| a.messages),
+            1,
+        ),
         seen.taken("enumerate"),
     ]
 }
@@ -584,8 +601,8 @@ pub(super) fn market_day(run: &Run) -> Vec<Bound> {
         bounds.push(Bound::least("alerts", seen.ledger.alerts().len() as u64, 1));
     }
     bounds.push(Bound::least(
-        "customers who came",
-        seen.figure("customers", |a| a.people.came),
+        "customers who were verified",
+        seen.figure("customers", |a| a.people.verified),
         1,
     ));
     bounds
