@@ -120,6 +120,8 @@ pub struct Baseline {
 /// What a comparison says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
+    /// False when the baseline is of another compiler.
+    pub compared: bool,
     /// Rows that got slower.
     pub slower: Vec<String>,
     /// What is worth a word, and no failure.
@@ -195,13 +197,26 @@ impl Baseline {
         )
     }
 
-    /// Compares. Another compiler makes other instructions: then nothing is a failure, and a note says so.
-    pub fn compare(&self, counts: &Counts) -> Verdict {
-        self.compare_by(counts, &rustc().unwrap_or_default())
+    /// Compares. Another compiler makes other instructions: then nothing is compared, and a note says so.
+    ///
+    /// # Errors
+    /// When the compiler does not say which one it is.
+    pub fn compare(&self, counts: &Counts) -> Measured<Verdict> {
+        Ok(self.compare_by(counts, &rustc()?))
     }
 
     fn compare_by(&self, counts: &Counts, rustc: &str) -> Verdict {
-        let mut verdict = Verdict::default();
+        let mut verdict = Verdict {
+            compared: self.rustc == rustc,
+            ..Verdict::default()
+        };
+        if !verdict.compared {
+            let was = &self.rustc;
+            verdict.notes.push(format!(
+                "recorded with {was}, this is {rustc}: not compared; record anew"
+            ));
+            return verdict;
+        }
         let (known, found) = (&self.counts.0, &counts.0);
         for kind in known.keys().filter(|kind| !found.contains_key(*kind)) {
             verdict.slower.push(format!(
@@ -229,13 +244,6 @@ impl Baseline {
                         .push(format!("{said}; faster: record anew, so that it stays so"));
                 }
             }
-        }
-        if self.rustc != rustc {
-            let was = &self.rustc;
-            verdict.notes.append(&mut verdict.slower);
-            verdict.notes.push(format!(
-                "recorded with {was}, this is {rustc}: not compared; record anew"
-            ));
         }
         verdict
     }
@@ -288,9 +296,11 @@ mod tests {
     }
 
     #[test]
-    fn another_compiler_is_told_and_fails_nothing() {
+    fn with_another_compiler_nothing_is_compared_and_that_is_told() {
         let verdict = baseline().compare_by(&counts(9_000, 500), "rustc 2");
-        assert_eq!((verdict.slower.len(), verdict.notes.len()), (0, 2));
+        assert!(!verdict.compared);
+        assert_eq!((verdict.slower.len(), verdict.notes.len()), (0, 1));
+        assert!(baseline().compare_by(&counts(1_000, 500), "rustc 1").compared);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! Metrics go through the `metrics` facade, spans and log lines through `tracing`: without a recorder or a
 //! subscriber they cost next to nothing. An engine keeps what it got from the recorder for the busiest metrics, so the
-//! recorder has to be installed before its first command. Labels are words of closed lists, names of rules and names of providers;
-//! spans and lines carry fingerprints. A number, a mailbox, a code or a user id is in neither.
+//! recorder has to be installed before its first command, and must not drop metrics that are idle. Labels are words of
+//! closed lists, names of rules and names of providers; spans and lines carry fingerprints. A number, a mailbox, a code or a user id is in neither.
 
 use std::sync::Arc;
 use std::time::Duration;

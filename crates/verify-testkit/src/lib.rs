@@ -8,7 +8,7 @@
 //! - A phone network without phones: [`PhoneNetwork`], with [`SimulatedProvider`] and [`SimulatedRiskScorer`] over
 //!   it. The demo mode of the gateway is made of it.
 //! - Exploration of every interleaving of several flows: [`explore`]. A [`Watch`] counts again what any run does.
-//! - A naive reference of what a policy promises, to compare with: [`reference`].
+//! - A naive reference of what a policy promises, to compare with: [`mod@reference`].
 //! - Suites for your own adapters: [`store_suite!`], [`provider_suite!`].
 //!
 //! Nothing here reads a clock or draws randomness: what happens depends on what was handed in alone.

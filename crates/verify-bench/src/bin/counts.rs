@@ -1,6 +1,7 @@
 //! `counts`: how many instructions the hot paths take, counted by callgrind, and whether they take more than they did.
 //!
-//! `counts` compares with the baseline beside the package, `counts --record` writes a new one. `counts KIND TIMES` does
+//! `counts` compares with the baseline beside the package, and exits with 77 when that is of another compiler;
+//! `counts --record` writes a new one. `counts KIND TIMES` does
 //! the work of one row, and is what it runs under `valgrind`.
 
 use std::path::Path;
@@ -10,6 +11,8 @@ use verify_bench::instructions::{Baseline, Counts, HEAD, count_all};
 use verify_bench::measure::{BenchError, Measured};
 use verify_bench::rows::counted::KINDS;
 
+/// What programs exit with that could not do what they are for.
+const NOT_COMPARED: u8 = 77;
 const USAGE: &str = "usage: counts [--record] | counts KIND TIMES";
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.toml");
 
@@ -49,15 +52,16 @@ fn record() -> Measured<ExitCode> {
 fn compare() -> Measured<ExitCode> {
     let baseline = Baseline::read(Path::new(BASELINE))?;
     let counts = counted()?;
-    let verdict = baseline.compare(&counts);
+    let verdict = baseline.compare(&counts)?;
     verdict.notes.iter().for_each(|note| println!("{note}"));
     verdict
         .slower
         .iter()
         .for_each(|slower| eprintln!("counts: {slower}"));
-    Ok(match verdict.slower.is_empty() {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    Ok(match (verdict.compared, verdict.slower.is_empty()) {
+        (false, _) => ExitCode::from(NOT_COMPARED),
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::FAILURE,
     })
 }
 

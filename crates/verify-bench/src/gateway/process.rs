@@ -122,8 +122,8 @@ impl Serving {
         Err(BenchError::Setup("a server does not listen".to_owned()))
     }
 
-    /// The processor time that its threads took so far, user and system together. The servers that are measured keep
-    /// their threads; time of a thread that ended is not in it.
+    /// The processor time that its threads took so far, user and system together. Time of a thread that
+    /// ended is not in it: the difference of two readings is true while no thread ends in between.
     ///
     /// # Errors
     /// When the kernel does not tell.

@@ -34,7 +34,7 @@ pub const KINDS: [(&str, Work); 10] = [
     ("record_decode", record_decode),
 ];
 
-/// What callgrind is told to collect: everything inside of [`counted`], and nothing that was set up before.
+/// What callgrind is told to collect: everything inside of `counted`, and nothing that was set up before.
 pub const COLLECTED: &str = "*rows::counted::counted*";
 
 /// Runs work that is counted. What happens once in a process, such as compiling patterns, has happened before.

@@ -25,20 +25,18 @@ const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: 
 /// A gateway that does not start, or answers otherwise.
 pub fn start(effort: Effort, programs: &Programs) -> Measured<Vec<Row>> {
     let runtime = runtime()?;
-    let (mut healthy, mut sent, mut busy) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut healthy, mut sent) = (Vec::new(), Vec::new());
     for _ in 0..effort.rounds.min(MOST_STARTS) {
         let began = begin(programs, &runtime)?;
         healthy.push(millis(began.healthy));
         sent.push(millis(began.sent));
-        busy.push(millis(began.busy));
     }
-    let cpu = Figure::of(busy).median;
     let row = |work: &str, figures: Vec<f64>| Row {
         work: format!("process start to {work}"),
         unit: "ms",
         target: Target::Most(30.0),
         made_of: format!(
-            "the fastest of {} took {:.1} ms; the process had {cpu:.1} ms of CPU time until the end of both",
+            "the fastest of {} took {:.1} ms",
             figures.len(),
             figures.iter().copied().fold(f64::INFINITY, f64::min)
         ),
@@ -53,7 +51,6 @@ pub fn start(effort: Effort, programs: &Programs) -> Measured<Vec<Row>> {
 struct Began {
     healthy: Duration,
     sent: Duration,
-    busy: Duration,
 }
 
 fn begin(programs: &Programs, runtime: &Runtime) -> Measured<Began> {
@@ -70,11 +67,7 @@ fn begin(programs: &Programs, runtime: &Runtime) -> Measured<Began> {
     let reply = Load::connect(runtime, serving.address, 1)?.ask(runtime, &body(0, true))?;
     let sent = serving.started.elapsed();
     match reply.status {
-        201 => Ok(Began {
-            healthy,
-            sent,
-            busy: serving.cpu()?,
-        }),
+        201 => Ok(Began { healthy, sent }),
         _ => Err(BenchError::OtherOutcome("first send")),
     }
 }

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use verify_core::policy::{Counts, Limit, Max, Policy, Then, Wait};
+use verify_core::policy::{Counts, Limit, Max, Policy, Then};
 use verify_core::vocabulary::Dimension;
 
 use super::Run;
+use super::admitted::admitted_guesses;
 use super::worlds::{
     ACCOUNTS, COPIES, HOUR, NIGHT, OFFICE_PEOPLE, OPENED, OVERWRITTEN, OWNERS, OWNERS_VISITS, RUSH,
     SPELLINGS, WRONG_BY, scaled,
@@ -233,25 +234,6 @@ impl<'a> Seen<'a> {
             charged,
         )
     }
-}
-
-/// How many guesses in a row a policy's lockout admits within a span, from the first one on.
-fn admitted_guesses(policy: &Policy, within: Duration) -> u64 {
-    let waits = &policy.lockout.waits;
-    let (mut at, mut failures) = (Duration::ZERO, 0_u32);
-    while at < within {
-        failures += 1;
-        let wait = match waits.range(..=failures).next_back() {
-            Some((_, Wait::Never)) => break,
-            Some((_, Wait::For(wait))) => *wait,
-            None => Duration::ZERO,
-        };
-        if wait.is_zero() && waits.range(failures + 1..).next().is_none() {
-            return u64::MAX;
-        }
-        at += wait;
-    }
-    u64::from(failures)
 }
 
 fn span(span: Duration) -> String {

@@ -1,5 +1,6 @@
 //! Worlds with a name, and what each has to hold.
 
+mod admitted;
 mod bounds;
 mod worlds;
 
