@@ -27,7 +27,7 @@ const BOTTOM: f64 = 44.0;
 const TOP: f64 = 26.0;
 /// Grid lines above the axis, and labels along it.
 const LINES: u32 = 4;
-const LABELS: u32 = 4;
+const LABELS: u32 = 3;
 /// How many names have a colour of their own. The others are shown together.
 const COLOURS: usize = 7;
 
