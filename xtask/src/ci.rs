@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: everything that a change has to pass, cheapest first.
+//! `cargo xtask ci`: what a change has to pass, cheapest first; `scripts/test.sh` has what needs something installed.
 
 use std::io;
 use std::process::Command;

@@ -24,7 +24,7 @@ const USAGE: &str = "usage: cargo xtask <command>
 
   bench     what the hot paths cost, as ratios against floors measured in the same run
   campaign  every scenario of attack traffic from ten seeds, each held to its bounds; see docs/simulator.md
-  ci        formatting, lints, docs and tests; scripts/test.sh has the gateway's document and the counts besides
+  ci        promises, purity, sizes, formatting, lints, docs and tests: scripts/test.sh without what must be installed
   explore   every interleaving of racing flows under large budgets; see docs/exploration.md
   mutants   whether the tests notice a broken core: machines, stores, and cargo-mutants with what follows `--`
   fuzz      the targets of the fuzzer, each for a while; see docs/fuzzing.md
