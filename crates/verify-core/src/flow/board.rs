@@ -19,8 +19,6 @@ use super::who::Who;
 
 /// The limit that is the gap between two sends. Repeats and waivers are about it.
 pub(super) const RESEND_GAP: &str = "resend_gap";
-pub(super) const LOCKOUT_DESTINATION: &str = "lockout_destination";
-pub(super) const LOCKOUT_SUBJECT: &str = "lockout_subject";
 
 /// What kind of rule a line of the board is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -353,8 +351,8 @@ impl Board {
             closing(lines.map(|line| (state(line), &line.charge.rule)), now)
         };
         Closed {
-            destination: by(LOCKOUT_DESTINATION),
-            subject: by(LOCKOUT_SUBJECT),
+            destination: by(limit_names::LOCKOUT_DESTINATION),
+            subject: by(limit_names::LOCKOUT_SUBJECT),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::event::{Event, EventKind};
 use crate::keys::PrintKind;
 use crate::outcome::Answer;
 use crate::port::{ConcludeRequest, Concluded, Conclusion};
-use crate::record::{Notes, Record, Status};
+use crate::record::{Entry, Notes, Record, Status};
 use crate::store::{RecordKind, StoreAnswer};
 use crate::time::Timestamp;
 use crate::vocabulary::{Purpose, Standing};
@@ -32,6 +32,8 @@ pub(super) struct Named {
     /// Where it is kept what providers said of the destination and its prefix: what they refuse is not offered.
     notes: Vec<Place>,
     noted: Notes,
+    /// The end may be written already: an answer was lost.
+    maybe_written: bool,
 }
 
 /// Who holds the id speaks for the verification, whatever standing it was sent with.
@@ -75,6 +77,7 @@ pub(super) fn named(
                 place,
                 notes,
                 noted: Notes::default(),
+                maybe_written: false,
             })
         }
         Err(refusal) => Err(Box::new(ctx.refuse(refusal))),
@@ -190,7 +193,26 @@ impl Write {
         let entry = record.entry_mut(&named.nonce);
         let canceled = entry.is_some_and(|entry| entry.is_pending(clock) && entry.advance(Status::Canceled));
         if !canceled {
-            return named.ctx.refuse(not_found());
+            let there = record.entry(&named.nonce).map(Entry::status);
+            if !named.maybe_written || there != Some(Status::Canceled) {
+                return named.ctx.refuse(not_found());
+            }
+            // It was written, and its answer was lost.
+            let by = named.ctx.seed.bytes("concluding");
+            let ours = record
+                .concluding
+                .as_ref()
+                .is_some_and(|concluding| concluding.by == by);
+            let conclude = match ours {
+                true => conclude_request(&named.ctx, &record, &named.nonce, named.who.to.delivery()),
+                false => None,
+            };
+            return Self {
+                named,
+                record,
+                conclude,
+            }
+            .written(now);
         }
         let announced = announce(&named.ctx, &mut record, &named.nonce, Conclusion::Canceled, now);
         let conclude = match announced {
@@ -249,6 +271,7 @@ impl Write {
             }
             // The same once more: if it was applied, the version tells.
             StoreAnswer::Unknown if self.named.ctx.try_again() => {
+                self.named.maybe_written = true;
                 let read = self.named.clone();
                 read.look(now, StoreThen::CancelLook(Look { named: self.named }))
             }

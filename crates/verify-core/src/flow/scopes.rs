@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::policy::{Policy, PolicySet};
+use crate::policy::{Policy, PolicySet, limit_names};
 use crate::vocabulary::{ServiceId, Standing};
 
 /// A rule's name and, for limits on people, the standing, as 64 bits.
@@ -56,8 +56,8 @@ impl Scopes {
         let named = |name: &str| (name.into(), Scope::of(name));
         Self {
             limits: policy.limits.iter().map(|limit| Scope::of(&limit.name)).collect(),
-            lockout_destination: named(super::board::LOCKOUT_DESTINATION),
-            lockout_subject: named(super::board::LOCKOUT_SUBJECT),
+            lockout_destination: named(limit_names::LOCKOUT_DESTINATION),
+            lockout_subject: named(limit_names::LOCKOUT_SUBJECT),
         }
     }
 }

@@ -110,7 +110,7 @@ impl Backoff {
         let closes = |count: u32| {
             let wait = waits.range(..=count).next_back().map(|(_, wait)| *wait);
             wait.is_some_and(|wait| match wait {
-                Wait::For(span) => span >= CLOSING_WAIT,
+                Wait::For(span) => span >= CLOSING_WAIT.min(forget_after),
                 Wait::Never => true,
             })
         };

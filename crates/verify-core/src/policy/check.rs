@@ -238,6 +238,9 @@ fn check_limits(policy: &Policy, found: &mut Findings) {
         if !names.insert(&limit.name) {
             found.fault(path("name"), "found it twice; once would do");
         }
+        if [limit_names::LOCKOUT_DESTINATION, limit_names::LOCKOUT_SUBJECT].contains(&&*limit.name) {
+            found.fault(path("name"), "a lockout has this name; another one would do");
+        }
         check_limit(limit, &path, found);
         let usual = defaults.limits.iter().find(|usual| usual.name == limit.name);
         let watches_only = usual.is_some_and(|usual| usual.then != Then::Alert) && limit.then == Then::Alert;

@@ -16,8 +16,13 @@ const TEN_MINUTES: Duration = Duration::from_secs(600);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The names of the limits that every policy has. A file may change them or make them `"unlimited"`, never drop them.
+/// The names of the limits that every policy has, and of what is no limit. A file may change limits or make them
+/// `"unlimited"`, never drop them.
 pub mod limit_names {
+    /// Not a limit: the lockout of a destination. No limit may be called so.
+    pub const LOCKOUT_DESTINATION: &str = "lockout_destination";
+    /// Not a limit: the lockout of a subject. No limit may be called so.
+    pub const LOCKOUT_SUBJECT: &str = "lockout_subject";
     /// Sends by client address.
     pub const SENDS_PER_IP: &str = "sends_per_ip";
     /// Sends to one destination, within minutes.

@@ -351,7 +351,7 @@ fn masked(text: &str) -> String {
         if !out.is_empty() {
             out.push(' ');
         }
-        if word.contains(['@', '\u{ff20}']) || word.contains("%40") {
+        if word.contains(['@', '\u{fe6b}', '\u{ff20}']) || word.contains("%40") {
             out.push_str("[mailbox]");
         } else {
             out.push_str(word);
@@ -366,7 +366,8 @@ fn masked(text: &str) -> String {
 fn breaks_up(c: char) -> bool {
     matches!(
         c,
-        '+' | ' ' | '-' | '.' | '(' | ')' | '/' | '\u{2010}'..='\u{2015}' | '\u{2212}'
+        '+' | ' ' | '-' | '.' | '(' | ')' | '/' | '\u{b7}' | '\u{2010}'
+            ..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
     ) || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 

@@ -225,14 +225,15 @@ impl Check {
     }
 
     fn nothing_pending(self, record: Record, closed: Closed, clock: Timestamp, now: Timestamp) -> Step {
-        let live = record
-            .entries
-            .iter()
-            .any(|entry| entry.is_pending(clock) && entry.issued >= closed.of(&self.who, entry));
-        let lags = record
-            .entries
-            .iter()
-            .any(|entry| entry.is_pending(clock) && entry.issued < closed.of(&self.who, entry));
+        // A lockout of this standing closes nothing of the other, which is pending all the same.
+        let closed_at =
+            |entry: &Entry| match self.who.may_meet(entry) || entry.identity.standing == self.who.standing {
+                true => closed.of(&self.who, entry),
+                false => Timestamp::ZERO,
+            };
+        let pending = || record.entries.iter().filter(|entry| entry.is_pending(clock));
+        let live = pending().any(|entry| entry.issued >= closed_at(entry));
+        let lags = pending().any(|entry| entry.issued < closed_at(entry));
         let answer = Answer::Refused(not_found());
         if lags && !live {
             // A crash kept the closing from being written, so that this guess was counted though nothing is pending.

@@ -46,6 +46,8 @@ impl Send {
     /// on nothing that expected those versions would put nothing in the place of what is pending.
     pub(super) fn begin_again(mut self, now: Timestamp) -> Step {
         self.place.forget();
+        self.notes.forget();
+        self.prefix_notes.iter_mut().for_each(Place::forget);
         self.intend_on_nothing(now)
     }
 

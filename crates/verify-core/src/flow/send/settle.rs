@@ -364,12 +364,16 @@ impl Send {
         let record = self.look_at_records(seen, now);
         let unseen = |place: &Place| !seen.records.iter().any(|(key, _)| place.is_at(key));
         if unseen(&before.notes) {
-            (self.notes, self.noted, self.noted_here) = (before.notes, before.noted, before.noted_here);
+            (self.notes, self.noted_here) = (before.notes, before.noted_here);
         }
         if let Some(place) = before.prefix_notes
             && unseen(&place)
         {
             (self.prefix_notes, self.noted_prefix) = (Some(place), before.noted_prefix);
+        }
+        self.noted = self.noted_here.clone();
+        for note in &self.noted_prefix.notes {
+            self.noted.take(note.clone(), now);
         }
         record
     }
