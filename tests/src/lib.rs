@@ -5,11 +5,15 @@ pub mod explored;
 mod manual;
 pub mod promises;
 
-use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest, VerificationRequest};
+use verify_core::command::{
+    CheckRequest, Command, RedeemRequest, SendRequest, TickRequest, VerificationRequest,
+};
 use verify_core::event::EventKind;
+use verify_core::flow::Step;
 use verify_core::limit::Counter;
 use verify_core::outcome::{Answer, Approval, Outcome, Refusal, Verification};
 use verify_core::policy::PolicySet;
+use verify_core::port::Inquired;
 use verify_core::record::{DeliveryStatus, Record};
 use verify_core::store::{RecordKey, RecordKind};
 use verify_core::vocabulary::{Purpose, ServiceId};
@@ -191,6 +195,25 @@ pub fn record(world: &World) -> Option<(RecordKey, Record)> {
     records
         .next()
         .and_then(|((_, key), row)| Some((*key, Record::decode(row).ok()?)))
+}
+
+/// Ticks of the only record, whose provider says each time that it was never sent.
+pub fn ticks_hear_not_sent(world: &mut World) {
+    let Some((key, _)) = record(world) else {
+        panic!("there is no record")
+    };
+    for _ in 0..3 {
+        let mut step = world.start(Command::Tick(TickRequest {
+            service: ServiceId::default(),
+            record: key,
+        }));
+        while !matches!(step, Step::Done(_)) {
+            step = match step {
+                Step::Inquire(asked) => asked.resume(world.now, Inquired::NotSent),
+                step => world.perform(step),
+            };
+        }
+    }
 }
 
 /// The README's code compiles and runs.

@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
-use verify_core::command::{CheckRequest, Command, SendRequest, TickRequest};
+use verify_core::command::{CheckRequest, Command, SendRequest};
 use verify_core::flow::Step;
 use verify_core::keys::Keys;
 use verify_core::outcome::{Answer, RefusalCode};
-use verify_core::port::{Inquired, RejectionKind, RiskLevel};
-use verify_core::vocabulary::{Channel, ServiceId};
+use verify_core::port::{RejectionKind, RiskLevel};
+use verify_core::vocabulary::Channel;
 use verify_testkit::explore::{Kinds, World};
 use verify_tests::{
-    BOTH, TO, approved, check, code, policy, record, redeem, refused, send, sent, status, world, wrong,
+    BOTH, TO, approved, check, code, policy, record, redeem, refused, send, sent, status,
+    ticks_hear_not_sent, world, wrong,
 };
 
 const PRIVATE: &str = "version = 1\n[privacy]\ndisclosure = \"private\"\n";
@@ -139,20 +140,8 @@ fn died_unsent(world: &mut World, request: SendRequest) {
     let Step::Assess(_) = world.perform(step) else {
         panic!("the intent is recorded")
     };
-    let (key, _) = record(world).unwrap();
     world.advance(Duration::from_secs(300));
-    for _ in 0..3 {
-        let mut step = world.start(Command::Tick(TickRequest {
-            service: ServiceId::default(),
-            record: key,
-        }));
-        while !matches!(step, Step::Done(_)) {
-            step = match step {
-                Step::Inquire(asked) => asked.resume(world.now, Inquired::NotSent),
-                step => world.perform(step),
-            };
-        }
-    }
+    ticks_hear_not_sent(world);
     assert!(record(world).is_none(), "surely nothing was sent");
 }
 

@@ -2,34 +2,18 @@
 #![allow(missing_docs, reason = "tests")]
 
 use std::time::Duration;
-use verify_core::command::{Caller, Command, SendRequest, TickRequest};
+use verify_core::command::{Caller, Command, SendRequest};
 use verify_core::flow::Step;
 use verify_core::outcome::{Answer, RefusalCode};
 use verify_core::policy::PolicySet;
-use verify_core::port::{Detail, Dispatched, Inquired, Rejection, RejectionKind};
+use verify_core::port::{Detail, Dispatched, Rejection, RejectionKind};
 use verify_core::store::StoreAnswer;
-use verify_core::vocabulary::{Channel, ServiceId};
+use verify_core::vocabulary::Channel;
 use verify_testkit::explore::{Kinds, World};
 use verify_tests::*;
 
 fn secs(world: &mut World, n: u64) {
     world.advance(Duration::from_secs(n));
-}
-
-fn tick_not_sent(world: &mut World) {
-    let (key, _) = record(world).unwrap();
-    for _ in 0..3 {
-        let mut step = world.start(Command::Tick(TickRequest {
-            service: ServiceId::default(),
-            record: key,
-        }));
-        while !matches!(step, Step::Done(_)) {
-            step = match step {
-                Step::Inquire(asked) => asked.resume(world.now, Inquired::NotSent),
-                step => world.perform(step),
-            };
-        }
-    }
 }
 
 fn dies_in_the_middle(world: &mut World, request: SendRequest) {
@@ -48,7 +32,7 @@ fn i50_a_freed_key_does_not_pass_by_what_providers_said() {
     };
     dies_in_the_middle(&mut world, keyed.clone());
     secs(&mut world, 300);
-    tick_not_sent(&mut world);
+    ticks_hear_not_sent(&mut world);
     assert!(record(&world).is_none());
     world.rejecting.insert("own".into(), RejectionKind::OptedOut);
     assert_eq!(
