@@ -68,6 +68,27 @@ pub enum Answer {
     Fault(Fault),
 }
 
+impl Answer {
+    /// The stable word for it, for logs and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Sent(_) => "sent",
+            Self::Repeated(_) => "repeated",
+            Self::Approved(_) => "approved",
+            Self::WrongCode(_) => "wrong_code",
+            Self::Status(_) => "status",
+            Self::Canceled(_) => "canceled",
+            Self::Reported { .. } => "reported",
+            Self::Ticked { .. } => "ticked",
+            Self::Redeemed(_) => "redeemed",
+            Self::Unlocked => "unlocked",
+            Self::Erased { .. } => "erased",
+            Self::Refused(_) => "refused",
+            Self::Fault(_) => "fault",
+        }
+    }
+}
+
 /// A verification as its caller may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Verification {

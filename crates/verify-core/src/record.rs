@@ -539,6 +539,13 @@ impl Notes {
             .find(|note| note.channel == channel && note.until.is_none_or(|until| now < until))
     }
 
+    /// Takes these besides.
+    pub fn take_all(&mut self, others: Self, now: Timestamp) {
+        for note in others.notes {
+            self.take(note, now);
+        }
+    }
+
     /// Takes a note; of two on one channel the longer holds.
     pub fn take(&mut self, new: Note, now: Timestamp) {
         let longer = self

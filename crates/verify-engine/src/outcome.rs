@@ -179,7 +179,7 @@ fn no(answer: Answer) -> Result<Refusal, Fault> {
         return Err(fault);
     }
     // Another verb's answer: the machine never gives one. Nothing is allowed because of it.
-    let answer = telemetry::answer_word(&answer);
+    let answer = answer.as_str();
     tracing::error!(target: telemetry::TARGET_COMMAND, answer, "a command was answered as if it were another");
     Err(Fault::StoreUnavailable)
 }

@@ -58,25 +58,6 @@ pub const TARGET_START: &str = "verify::start";
 /// What the flood shield is called where rules are named.
 pub const FLOOD_SHIELD_RULE: &str = "flood_shield";
 
-/// The stable word for what a command came to.
-pub fn answer_word(answer: &Answer) -> &'static str {
-    match answer {
-        Answer::Sent(_) => "sent",
-        Answer::Repeated(_) => "repeated",
-        Answer::Approved(_) => "approved",
-        Answer::WrongCode(_) => "wrong_code",
-        Answer::Status(_) => "status",
-        Answer::Canceled(_) => "canceled",
-        Answer::Reported { .. } => "reported",
-        Answer::Ticked { .. } => "ticked",
-        Answer::Redeemed(_) => "redeemed",
-        Answer::Unlocked => "unlocked",
-        Answer::Erased { .. } => "erased",
-        Answer::Refused(_) => "refused",
-        Answer::Fault(_) => "fault",
-    }
-}
-
 /// A span for a command; fingerprints are recorded once they are known.
 pub(crate) fn command_span(command: &'static str, service: &str) -> tracing::Span {
     tracing::info_span!(
@@ -98,7 +79,7 @@ pub(crate) fn command_ended(
     steps: usize,
     took: Duration,
 ) {
-    let answer = answer_word(&outcome.answer);
+    let answer = outcome.answer.as_str();
     meters.command_ended(command, answer, took.as_secs_f64(), steps);
     record_on_span(answer, &outcome.explanation);
     match &outcome.answer {

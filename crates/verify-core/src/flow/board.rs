@@ -144,6 +144,22 @@ impl Closed {
             false => self.destination,
         }
     }
+
+    /// The same, of one standing only: its lockouts close nothing of the other.
+    pub(super) fn of_standing(self, who: &Who, entry: &Entry) -> Timestamp {
+        match entry.identity.standing == who.standing {
+            true => self.of(who, entry),
+            false => Timestamp::ZERO,
+        }
+    }
+
+    /// The same, and of what a check by this person meets besides.
+    pub(super) fn of_met(self, who: &Who, entry: &Entry) -> Timestamp {
+        match who.may_meet(entry) {
+            true => self.of(who, entry),
+            false => self.of_standing(who, entry),
+        }
+    }
 }
 
 /// All rules of a command.

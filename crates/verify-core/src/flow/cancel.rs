@@ -109,9 +109,7 @@ impl Named {
         self.known.take(counters);
         self.place.take(&seen);
         for place in &self.notes {
-            for note in place.notes(&seen, now).ok()?.notes {
-                self.noted.take(note, now);
-            }
+            self.noted.take_all(place.notes(&seen, now).ok()?, now);
         }
         let record = self.place.record(&seen).ok()?;
         let standing = record.entry(&self.nonce).map(|entry| entry.identity.standing);
@@ -125,12 +123,7 @@ impl Named {
     /// Ends in the record what time and the lockouts have ended, though nobody may have written it yet.
     pub(super) fn write_down_ends(&self, record: &mut Record, clock: Timestamp) {
         let closed = self.board.closed_before(clock);
-        write_down_ends(record, clock, |entry| {
-            match entry.identity.standing == self.who.standing {
-                true => closed.of(&self.who, entry),
-                false => Timestamp::ZERO,
-            }
-        });
+        write_down_ends(record, clock, |entry| closed.of_standing(&self.who, entry));
     }
 
     pub(super) fn view(&self, record: &Record, now: Timestamp) -> Option<crate::outcome::Verification> {

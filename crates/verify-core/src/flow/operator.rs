@@ -131,11 +131,8 @@ impl UnlockLook {
         let boards = || self.people.iter().map(|(_, board)| board.newest());
         let clock = boards().fold(now.max(record.newest()), Timestamp::max);
         let exhausted = write_down_ends(&mut record, clock, |entry| {
-            let own = |(who, _): &&(Who, Board)| who.standing == entry.identity.standing;
-            let person = self.people.iter().find(own);
-            person.map_or(Timestamp::ZERO, |(who, board)| {
-                board.closed_before(clock).of(who, entry)
-            })
+            let closed = |(who, board): &(Who, Board)| board.closed_before(clock).of_standing(who, entry);
+            self.people.iter().map(closed).max().unwrap_or(Timestamp::ZERO)
         });
         let mut changeset = self.ctx.changeset(now, Standing::Known);
         changeset.resets = self

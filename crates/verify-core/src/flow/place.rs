@@ -39,8 +39,10 @@ impl Place {
         self.spots.iter().map(|spot| &spot.key)
     }
 
-    pub(super) fn is_at(&self, key: &RecordKey) -> bool {
-        self.keys().any(|own| own == key)
+    /// True when the store said what lies here, or that nothing does.
+    pub(super) fn is_shown(&self, seen: &Seen) -> bool {
+        let named = |key| seen.records.iter().any(|(shown, _)| shown == key);
+        self.keys().any(named)
     }
 
     /// Takes the versions that the store showed.
@@ -102,9 +104,7 @@ impl Place {
     pub(super) fn notes(&self, seen: &Seen, now: Timestamp) -> Result<Notes, StoreFault> {
         let mut whole = Notes::default();
         for row in self.rows(seen) {
-            for note in Notes::decode(row)?.notes {
-                whole.take(note, now);
-            }
+            whole.take_all(Notes::decode(row)?, now);
         }
         Ok(whole)
     }

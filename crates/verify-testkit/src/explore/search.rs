@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use verify_core::command::{Command, Report, ReportRequest};
 use verify_core::flow::Step;
-use verify_core::outcome::{Answer, Outcome};
+use verify_core::outcome::Outcome;
 use verify_core::vocabulary::ServiceId;
 
 use super::digest::digest;
@@ -248,7 +248,7 @@ impl Search<'_> {
             let over = state.is_over();
             explored.ends += usize::from(over);
             let answered =
-                |(flow, outcome): (usize, &Option<Outcome>)| Some((flow, word(&outcome.as_ref()?.answer)));
+                |(flow, outcome): (usize, &Option<Outcome>)| Some((flow, outcome.as_ref()?.answer.as_str()));
             let answers = state.outcomes.iter().enumerate().filter_map(answered);
             explored.answers.extend(answers);
             self.holds(&state, over).map_err(|what| found(what, &trail))?;
@@ -431,24 +431,6 @@ impl State {
         if let Some(place) = self.flows.get_mut(index) {
             *place = Rc::new(flow);
         }
-    }
-}
-
-fn word(answer: &Answer) -> &'static str {
-    match answer {
-        Answer::Sent(_) => "sent",
-        Answer::Repeated(_) => "repeated",
-        Answer::Approved(_) => "approved",
-        Answer::WrongCode(_) => "wrong code",
-        Answer::Status(_) => "status",
-        Answer::Canceled(_) => "canceled",
-        Answer::Reported { .. } => "reported",
-        Answer::Ticked { .. } => "ticked",
-        Answer::Redeemed(_) => "redeemed",
-        Answer::Unlocked => "unlocked",
-        Answer::Erased { .. } => "erased",
-        Answer::Refused(_) => "refused",
-        Answer::Fault(_) => "fault",
     }
 }
 

@@ -56,10 +56,7 @@ impl Approve {
         // The reset forgets what the lockout had closed, so that is written down first; and what is over is no sibling.
         let closed = check.board.closed_before(self.clock);
         write_down_ends(&mut record, self.clock, |entry| {
-            match entry.identity.standing == check.who.standing {
-                true => closed.of(&check.who, entry),
-                false => Timestamp::ZERO,
-            }
+            closed.of_standing(&check.who, entry)
         });
         if scope.is_some() {
             // Siblings in the scope shared the code that is used up now.

@@ -57,12 +57,7 @@ impl Close {
         let check = &self.check;
         let mut record = self.record.clone();
         let clock = now.max(record.newest()).max(check.board.newest());
-        let exhausted = write_down_ends(&mut record, clock, |entry| {
-            match check.who.may_meet(entry) || entry.identity.standing == check.who.standing {
-                true => self.closed.of(&check.who, entry),
-                false => Timestamp::ZERO,
-            }
-        });
+        let exhausted = write_down_ends(&mut record, clock, |entry| self.closed.of_met(&check.who, entry));
         // Closing ends what is pending, so it has the room of known callers.
         let mut changeset = check.ctx.changeset(now, Standing::Known);
         changeset.takebacks.clone_from(&self.takebacks);

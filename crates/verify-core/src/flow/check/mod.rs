@@ -225,15 +225,9 @@ impl Check {
     }
 
     fn nothing_pending(self, record: Record, closed: Closed, clock: Timestamp, now: Timestamp) -> Step {
-        // A lockout of this standing closes nothing of the other, which is pending all the same.
-        let closed_at =
-            |entry: &Entry| match self.who.may_meet(entry) || entry.identity.standing == self.who.standing {
-                true => closed.of(&self.who, entry),
-                false => Timestamp::ZERO,
-            };
         let pending = || record.entries.iter().filter(|entry| entry.is_pending(clock));
-        let live = pending().any(|entry| entry.issued >= closed_at(entry));
-        let lags = pending().any(|entry| entry.issued < closed_at(entry));
+        let live = pending().any(|entry| entry.issued >= closed.of_met(&self.who, entry));
+        let lags = pending().any(|entry| entry.issued < closed.of_met(&self.who, entry));
         let answer = Answer::Refused(not_found());
         if lags && !live {
             // A crash kept the closing from being written, so that this guess was counted though nothing is pending.
@@ -243,12 +237,7 @@ impl Check {
                 .write(now);
         }
         let closes = self.board.closes_before(clock);
-        let ends = |entry: &Entry| {
-            entry.identity.standing == self.who.standing
-                && entry.is_pending(clock)
-                && entry.issued < closes.of(&self.who, entry)
-        };
-        if record.entries.iter().any(ends) {
+        if pending().any(|entry| entry.issued < closes.of_standing(&self.who, entry)) {
             // The guess was at another identity's code, or at none, and its failure closes what is pending here.
             return Close::new(self, record, closes, answer).write(now);
         }

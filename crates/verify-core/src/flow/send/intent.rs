@@ -158,12 +158,7 @@ impl Send {
     /// Ends in the record what time and the lockouts have ended, though nobody may have written it yet.
     fn write_down_ends(&self, record: &mut Record, clock: Timestamp) {
         let closed = self.board.closed_before(clock);
-        write_down_ends(record, clock, |entry| {
-            match entry.identity.standing == self.who.standing {
-                true => closed.of(&self.who, entry),
-                false => Timestamp::ZERO,
-            }
-        });
+        write_down_ends(record, clock, |entry| closed.of_standing(&self.who, entry));
     }
 
     /// A code that somebody may hold stays; a decoy's never does.

@@ -61,19 +61,19 @@ impl Send {
         Ok(Found { record, clock })
     }
 
-    /// The same of the records alone.
+    /// The same of the records alone. Notes that the answer does not show stay as they were seen before.
     pub(super) fn look_at_records(&mut self, seen: &Seen, now: Timestamp) -> Result<Record, StoreFault> {
         self.place.take(seen);
-        self.notes.take(seen);
-        self.noted_here = self.notes.notes(seen, now)?;
-        self.noted = self.noted_here.clone();
-        if let Some(place) = &mut self.prefix_notes {
+        if self.notes.is_shown(seen) {
+            self.notes.take(seen);
+            self.noted_here = self.notes.notes(seen, now)?;
+        }
+        if let Some(place) = self.prefix_notes.as_mut().filter(|place| place.is_shown(seen)) {
             place.take(seen);
             self.noted_prefix = place.notes(seen, now)?;
-            for note in &self.noted_prefix.notes {
-                self.noted.take(note.clone(), now);
-            }
         }
+        self.noted = self.noted_here.clone();
+        self.noted.take_all(self.noted_prefix.clone(), now);
         self.place.record(seen)
     }
 

@@ -11,7 +11,6 @@ use crate::time::{Timestamp, Until};
 
 use super::{Attempt, Came, Carrier, Send};
 use crate::flow::board::Kind;
-use crate::flow::place::Place;
 use crate::flow::step::{Step, StoreStep, StoreThen};
 use crate::flow::view::{store_fault, view};
 
@@ -292,7 +291,8 @@ impl Settle {
 
     /// Somebody else wrote the record in between, or this flow did and did not hear of it.
     fn again(mut self, seen: &Seen, now: Timestamp) -> Step {
-        let Ok(record) = self.send.look_again(seen, now) else {
+        // The board stays what the intent was charged.
+        let Ok(record) = self.send.look_at_records(seen, now) else {
             return self.unwritten(now);
         };
         if let Some(next) = &self.next
@@ -354,28 +354,6 @@ impl Settle {
                 send.ctx.done(Answer::Sent(Box::new(seen)))
             }
         }
-    }
-}
-
-impl Send {
-    /// What lies in the records now. The board stays what the intent was charged.
-    fn look_again(&mut self, seen: &Seen, now: Timestamp) -> Result<Record, crate::store::StoreFault> {
-        let before = self.clone();
-        let record = self.look_at_records(seen, now);
-        let unseen = |place: &Place| !seen.records.iter().any(|(key, _)| place.is_at(key));
-        if unseen(&before.notes) {
-            (self.notes, self.noted_here) = (before.notes, before.noted_here);
-        }
-        if let Some(place) = before.prefix_notes
-            && unseen(&place)
-        {
-            (self.prefix_notes, self.noted_prefix) = (Some(place), before.noted_prefix);
-        }
-        self.noted = self.noted_here.clone();
-        for note in &self.noted_prefix.notes {
-            self.noted.take(note.clone(), now);
-        }
-        record
     }
 }
 
