@@ -10,8 +10,8 @@ use verify_core::command::Command;
 use verify_core::destination::Destination;
 use verify_core::port::Clock;
 use verify_core::time::Timestamp;
+use verify_demo::{Message, PhoneNetwork, SimulatedProvider, SimulatedRiskScorer};
 use verify_engine::{Engine, EngineBuilder, SystemClock};
-use verify_testkit::{Message, PhoneNetwork, SimulatedProvider, SimulatedRiskScorer};
 
 /// How often the network is asked for reports while nobody moves the clock.
 const PULSE: Duration = Duration::from_millis(250);

@@ -5,8 +5,6 @@
 //!   [`FlawedStore`] that tests of the tests must find out.
 //! - A provider, a risk scorer and a human check that do as they are told: [`ScriptedProvider`],
 //!   [`ScriptedRiskScorer`], [`ScriptedHumanCheck`].
-//! - A phone network without phones: [`PhoneNetwork`], with [`SimulatedProvider`] and [`SimulatedRiskScorer`] over
-//!   it. The demo mode of the gateway is made of it.
 //! - Exploration of every interleaving of several flows: [`explore`]. A [`Watch`] counts again what any run does.
 //! - A naive reference of what a policy promises, to compare with: [`mod@reference`].
 //! - Suites for your own adapters: [`store_suite!`], [`provider_suite!`].
@@ -16,17 +14,14 @@
 mod by_service;
 mod clock;
 mod counting_store;
-mod demo;
 pub mod explore;
 mod faulty_store;
 mod flawed_store;
 mod managed_codes;
 mod model_store;
-mod phone_network;
 pub mod reference;
 mod scripted_provider;
 mod scripted_risk;
-mod simulated_provider;
 pub mod suite;
 mod watch;
 
@@ -36,8 +31,6 @@ pub use counting_store::CountingStore;
 pub use faulty_store::{Fault, FaultyStore};
 pub use flawed_store::{Flaw, FlawedStore};
 pub use model_store::{KeptCounter, ModelState, ModelStore};
-pub use phone_network::{Behaviour, Fate, Message, PhoneNetwork};
 pub use scripted_provider::{Asked, ScriptedProvider, Sent, Turn, Verb};
 pub use scripted_risk::{ScriptedHumanCheck, ScriptedRiskScorer};
-pub use simulated_provider::{SimulatedProvider, SimulatedRiskScorer};
 pub use watch::{Course, Holds, Watch};

@@ -14,8 +14,7 @@ use verify_core::port::{
 use verify_core::time::Timestamp;
 use verify_testkit::suite::provider::ProviderUnderTest;
 use verify_testkit::{
-    ManualClock, PhoneNetwork, ScriptedHumanCheck, ScriptedProvider, ScriptedRiskScorer, SimulatedProvider,
-    Turn, Verb, provider_suite,
+    ManualClock, ScriptedHumanCheck, ScriptedProvider, ScriptedRiskScorer, Turn, Verb, provider_suite,
 };
 
 const PHONE: &str = "+12025550199";
@@ -44,26 +43,6 @@ provider_suite!(scripted_managed, || async {
         "scope",
         Arc::new(clock()),
     )))
-});
-provider_suite!(simulated, || async {
-    let clock = clock();
-    let network = Arc::new(PhoneNetwork::new(Arc::new(clock.clone())));
-    let (now, provider) = (
-        clock.now(),
-        SimulatedProvider::new("simulated", Arc::clone(&network)),
-    );
-    ProviderUnderTest {
-        provider: Arc::new(provider),
-        now,
-        phone: PHONE.to_owned(),
-        mailbox: "ann@example.com".to_owned(),
-        received: Box::new(move |to| {
-            clock.advance(Duration::from_secs(2));
-            let newest = network.inbox(to).into_iter().next().map(|message| message.code);
-            clock.jump_back(Duration::from_secs(2));
-            newest
-        }),
-    }
 });
 
 fn managed() -> (ManualClock, Arc<ScriptedProvider>) {

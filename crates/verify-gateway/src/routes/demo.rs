@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use verify_core::destination::Destination;
 use verify_core::vocabulary::ServiceId;
-use verify_testkit::Message;
+use verify_demo::Message;
 
 use crate::app::{App, internal};
 use crate::body::JsonBody;

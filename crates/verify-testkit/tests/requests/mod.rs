@@ -1,6 +1,5 @@
 //! Requests to providers in few words.
 
-#![allow(dead_code, reason = "each test file uses some of them")]
 #![allow(clippy::unwrap_used, reason = "only tests use it")]
 
 use std::time::Duration;

@@ -12,7 +12,8 @@ use verify_core::port::{
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::Channel;
-use verify_testkit::{Behaviour, Fate, ManualClock, PhoneNetwork, SimulatedProvider, SimulatedRiskScorer};
+use verify_demo::{Behaviour, Fate, PhoneNetwork, SimulatedProvider, SimulatedRiskScorer};
+use verify_testkit::ManualClock;
 
 const ANYBODY: &str = "+12025550199";
 

@@ -151,7 +151,7 @@ impl PhoneNetwork {
     /// A network with the demo mode's destinations: numbers that are landlines, opted out, down, and so on.
     pub fn with_demo_destinations(clock: Arc<dyn Clock>) -> Self {
         let network = Self::new(clock);
-        for (to, behaviour) in crate::demo::destinations() {
+        for (to, behaviour) in crate::destinations::all() {
             network.set_behaviour(to, behaviour);
         }
         network

@@ -8,7 +8,7 @@ use verify_core::vocabulary::Channel;
 use crate::phone_network::{Behaviour, Fate};
 
 /// The demo destinations. Any other destination gets what is sent to it.
-pub(crate) fn destinations() -> [(&'static str, Behaviour); 9] {
+pub(crate) fn all() -> [(&'static str, Behaviour); 9] {
     let refused = |kind, code| Fate::Refused {
         kind,
         code: Some(code),
