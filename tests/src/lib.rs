@@ -17,7 +17,7 @@ use verify_core::port::Inquired;
 use verify_core::record::{DeliveryStatus, Record};
 use verify_core::store::{RecordKey, RecordKind};
 use verify_core::vocabulary::{Purpose, ServiceId};
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 
 /// A number that anybody may have.
 pub const TO: &str = "+12025550123";

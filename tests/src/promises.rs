@@ -7,7 +7,7 @@ use verify_core::command::Command;
 use verify_core::flow::Step;
 use verify_core::limit::Counter;
 use verify_core::outcome::{Answer, Fault, Outcome};
-use verify_testkit::explore::{Budget, Search, World};
+use verify_lab::explore::{Budget, Search, World};
 
 use crate::explored::{Finding, all_ends, finding};
 use crate::{NO_FIRST_WAIT, always, check, code, failures, policy, send, sent, wrong};

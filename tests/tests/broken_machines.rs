@@ -12,7 +12,7 @@ use verify_core::keys::Print;
 use verify_core::outcome::Answer;
 use verify_core::port::{Compared, Detail};
 use verify_core::record::Status;
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 use verify_tests::explored::{Finding, finding};
 use verify_tests::promises::{
     explore, i01_two_wrong_checks_one_comparison, i02_two_right_checks_one_approval,

@@ -11,9 +11,9 @@ use verify_core::outcome::Answer;
 use verify_core::port::{Detail, DispatchRequest, Dispatched, Rejection, RejectionKind};
 use verify_core::vocabulary::Channel;
 use verify_engine::{Deliverer, Engine, SendOutcome};
+use verify_lab::explore::{Kinds, World};
 use verify_memstore::MemStore;
 use verify_testkit::ManualClock;
-use verify_testkit::explore::{Kinds, World};
 use verify_tests::{TO, code, sent, world, wrong};
 
 const ANOTHER: &str = "+12025550145";

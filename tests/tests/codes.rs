@@ -10,7 +10,7 @@ use verify_core::outcome::{Answer, RefusalCode};
 use verify_core::record::{MOST_VERIFICATIONS, Status};
 use verify_core::store::StoreAnswer;
 use verify_core::vocabulary::{Channel, Purpose, ServiceId};
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 use verify_tests::{
     BOTH, TO, approved, check, code, failures, policy, record, redeem, refused, send, sent, world,
 };

@@ -10,7 +10,7 @@ use verify_core::outcome::{Answer, Fault, RefusalCode};
 use verify_core::port::{Compared, Detail};
 use verify_core::store::{Lifetime, RecordKind, StoreAnswer, StoreFault};
 use verify_core::vocabulary::{Channel, Purpose};
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 use verify_tests::{
     BOTH, NO_FIRST_WAIT, TO, approved, cancel, check, code, failures, policy, refused, send, sent, world,
     wrong,

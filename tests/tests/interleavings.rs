@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use verify_core::broken::Broken;
 use verify_core::record::{DeliveryStatus, Status};
-use verify_testkit::explore::{Explored, Kinds, Transitions};
+use verify_lab::explore::{Explored, Kinds, Transitions};
 use verify_tests::explored::{SCENARIOS, Size};
 
 /// What the searches of one name came to. Each search runs once, whoever asks for it first.

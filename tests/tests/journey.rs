@@ -8,7 +8,7 @@ use verify_core::outcome::{Answer, RefusalCode};
 use verify_core::policy::PolicySet;
 use verify_core::time::Until;
 use verify_core::vocabulary::{Channel, Purpose, ServiceId};
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 
 const TO: &str = "+12025550123";
 

@@ -9,7 +9,7 @@ use verify_core::event::EventKind;
 use verify_core::outcome::{Answer, RefusalCode};
 use verify_core::port::RejectionKind;
 use verify_core::vocabulary::{Channel, Purpose};
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 use verify_tests::{TO, approved, check, code, policy, refused, send, sent, world};
 
 fn number(index: u32) -> String {

@@ -7,7 +7,7 @@ use verify_core::command::{Caller, CheckRequest, Command, PersonRequest, SendReq
 use verify_core::outcome::{Answer, Refusal, RefusalCode};
 use verify_core::port::RiskLevel;
 use verify_core::vocabulary::ServiceId;
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 use verify_tests::{
     BOTH, TO, approved, check, code, failures, policy, refused, send, sent, status, world, wrong,
 };

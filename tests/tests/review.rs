@@ -9,7 +9,7 @@ use verify_core::keys::Keys;
 use verify_core::outcome::{Answer, RefusalCode};
 use verify_core::port::{RejectionKind, RiskLevel};
 use verify_core::vocabulary::Channel;
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 use verify_tests::{
     BOTH, TO, approved, check, code, policy, record, redeem, refused, send, sent, status,
     ticks_hear_not_sent, world, wrong,

@@ -9,7 +9,7 @@ use verify_core::policy::PolicySet;
 use verify_core::port::{Detail, Dispatched, Rejection, RejectionKind};
 use verify_core::store::StoreAnswer;
 use verify_core::vocabulary::Channel;
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 use verify_tests::*;
 
 fn secs(world: &mut World, n: u64) {

@@ -7,7 +7,7 @@ use verify_core::command::{Command, SendRequest};
 use verify_core::limit::Counter;
 use verify_core::outcome::Answer;
 use verify_core::vocabulary::{Channel, Purpose};
-use verify_testkit::explore::World;
+use verify_lab::explore::World;
 use verify_tests::{BOTH, TO, check, code, send, sent, world, wrong};
 
 /// Every run of failures that the store holds.

@@ -10,7 +10,7 @@ use verify_core::port::{Detail, RejectionKind, RiskLevel};
 use verify_core::record::DeliveryStatus;
 use verify_core::time::Until;
 use verify_core::vocabulary::{Channel, ServiceId};
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 use verify_tests::{
     BOTH, TO, approved, cancel, check, code, policy, record, refused, send, sent, status, world, wrong,
 };

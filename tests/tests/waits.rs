@@ -8,7 +8,7 @@ use verify_core::command::{Caller, CheckRequest, Command, SendRequest};
 use verify_core::outcome::Answer;
 use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::Channel;
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 use verify_tests::{cancel, code, policy, refused, wrong};
 
 /// Small limits, so that random traffic runs into all of them.

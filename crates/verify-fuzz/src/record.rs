@@ -11,7 +11,7 @@ use verify_core::store::{
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{ServiceId, Standing};
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 
 use crate::input::choice;
 

@@ -16,7 +16,7 @@ use verify_core::token::{
     DeliveryToken, DeviceToken, ProofToken, StepUpToken, Token, TokenError, TokenKind, VerificationToken,
 };
 use verify_core::vocabulary::{Purpose, ServiceId};
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 
 use crate::input::{choice, text};
 

@@ -1,36 +1,44 @@
-//! What tests of verification need, for this project and for applications.
+//! What tests of verification need: of an application that embeds the engine, and of an adapter that somebody writes.
 //!
 //! - Time and chance in hand: [`ManualClock`], [`SeededEntropy`].
-//! - Stores: [`ModelStore`], the simplest there is; [`CountingStore`] and [`FaultyStore`] around any other; a
-//!   [`FlawedStore`] that tests of the tests must find out.
+//! - Stores: [`ModelStore`], the simplest there is; [`CountingStore`] and [`FaultyStore`] around any other.
 //! - A provider, a risk scorer and a human check that do as they are told: [`ScriptedProvider`],
-//!   [`ScriptedRiskScorer`], [`ScriptedHumanCheck`].
-//! - Exploration of every interleaving of several flows: [`explore`]. A [`Watch`] counts again what any run does.
-//! - A naive reference of what a policy promises, to compare with: [`mod@reference`].
-//! - Suites for your own adapters: [`store_suite!`], [`provider_suite!`].
+//!   [`ScriptedRiskScorer`], [`ScriptedHumanCheck`]. [`ManagedCodes`] is what a provider that makes codes keeps.
+//! - Suites for your own adapters: [`store_suite!`], [`capped_store_suite!`], [`provider_suite!`].
 //!
 //! Nothing here reads a clock or draws randomness: what happens depends on what was handed in alone.
+//!
+//! Phones and mailboxes are in `verify-demo`. How this project takes its own core apart (exploration, a reference, flawed
+//! stores) is in `verify-lab`, and of no use to anybody else. Nothing here belongs into a product.
+//!
+//! ```
+//! use verify_core::store::{Store, StoreFault};
+//! use verify_testkit::{FaultyStore, ModelStore};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! // For `Engine::builder().store(…)`: from now on it cannot be reached.
+//! let store = FaultyStore::new(ModelStore::new());
+//! store.set_down(true);
+//! assert_eq!(store.health().await, Err(StoreFault::Unavailable));
+//! # }
+//! ```
 
 mod by_service;
 mod clock;
 mod counting_store;
-pub mod explore;
 mod faulty_store;
-mod flawed_store;
 mod managed_codes;
 mod model_store;
-pub mod reference;
 mod scripted_provider;
 mod scripted_risk;
 pub mod suite;
-mod watch;
 
 pub use by_service::ByService;
 pub use clock::{ManualClock, SeededEntropy};
 pub use counting_store::CountingStore;
 pub use faulty_store::{Fault, FaultyStore};
-pub use flawed_store::{Flaw, FlawedStore};
+pub use managed_codes::{ManagedCodes, SendsUsedUp, SentCode};
 pub use model_store::{KeptCounter, ModelState, ModelStore};
 pub use scripted_provider::{Asked, ScriptedProvider, Sent, Turn, Verb};
 pub use scripted_risk::{ScriptedHumanCheck, ScriptedRiskScorer};
-pub use watch::{Course, Holds, Watch};

@@ -2,6 +2,8 @@
 //! has one code at a time, and all who send to it share its sends and its checks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +17,25 @@ const MOST_SENDS: u8 = 5;
 /// How often it is compared; afterwards it is as good as gone.
 const MOST_CHECKS: u8 = 5;
 
-/// The destination used up the sends of its code.
-pub(crate) struct SendsUsedUp;
+/// A code that went out. Its `Debug` does not show the digits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SentCode {
+    /// The provider's id for it: the same for every send of one code.
+    pub upstream: String,
+    /// Its six digits.
+    pub code: String,
+}
 
-/// All codes of one provider.
+/// The destination used up the sends of its code; it gets another when this one has died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendsUsedUp;
+
+/// All codes of one managed provider, as a value: for providers of your own tests that make codes themselves.
+///
+/// A code lives for ten minutes from its first send, is sent five times and compared five times, and ends with a match. The
+/// digits differ from code to code and are the same in every run.
 #[derive(Clone, Default)]
-pub(crate) struct ManagedCodes {
+pub struct ManagedCodes {
     live: BTreeMap<(Arc<str>, String), ManagedCode>,
     converted: BTreeSet<String>,
     made: u64,
@@ -36,13 +51,11 @@ struct ManagedCode {
 }
 
 impl ManagedCodes {
-    /// Sends the code that lives, or a new one; its upstream id and its digits.
-    pub(crate) fn send(
-        &mut self,
-        scope: &Arc<str>,
-        to: &str,
-        now: Timestamp,
-    ) -> Result<(String, String), SendsUsedUp> {
+    /// Sends the code that lives, or a new one.
+    ///
+    /// # Errors
+    /// The code that lives was sent five times: surely nothing is sent.
+    pub fn send(&mut self, scope: &Arc<str>, to: &str, now: Timestamp) -> Result<SentCode, SendsUsedUp> {
         let key = (Arc::clone(scope), to.to_owned());
         let mut code = match self.live.get(&key).filter(|code| now < code.made_at + LIFE) {
             Some(code) => code.clone(),
@@ -52,13 +65,16 @@ impl ManagedCodes {
             return Err(SendsUsedUp);
         }
         code.sends += 1;
-        let sent = (code.upstream.clone(), code.code.clone());
+        let sent = SentCode {
+            upstream: code.upstream.clone(),
+            code: code.code.clone(),
+        };
         self.live.insert(key, code);
         Ok(sent)
     }
 
-    /// Compares a guess; a match ends the code.
-    pub(crate) fn compare(&mut self, scope: &Arc<str>, to: &str, guess: &str, now: Timestamp) -> Compared {
+    /// Compares a guess: `Match`, which ends the code, `NoMatch`, or `Gone` where none lives or five were compared.
+    pub fn compare(&mut self, scope: &Arc<str>, to: &str, guess: &str, now: Timestamp) -> Compared {
         let key = (Arc::clone(scope), to.to_owned());
         let usable = |code: &&mut ManagedCode| now < code.made_at + LIFE && code.checks < MOST_CHECKS;
         let Some(code) = self.live.get_mut(&key).filter(usable) else {
@@ -73,18 +89,17 @@ impl ManagedCodes {
         Compared::Match
     }
 
-    /// Ends a code; false when there is none.
-    pub(crate) fn end(&mut self, scope: &Arc<str>, to: &str, now: Timestamp) -> bool {
+    /// Ends a code; false when none lives.
+    pub fn end(&mut self, scope: &Arc<str>, to: &str, now: Timestamp) -> bool {
         let ended = self.live.remove(&(Arc::clone(scope), to.to_owned()));
         ended.is_some_and(|code| now < code.made_at + LIFE)
     }
 
-    /// True when this code was given and matched.
-    pub(crate) fn is_converted(&self, upstream: &str) -> bool {
+    /// True when the code of this id was given and matched.
+    pub fn is_converted(&self, upstream: &str) -> bool {
         self.converted.contains(upstream)
     }
 
-    /// Six digits that differ from code to code and are the same in every run.
     fn make(&mut self, now: Timestamp) -> ManagedCode {
         self.made += 1;
         let digits = self.made.wrapping_mul(271_829) % 1_000_000;
@@ -97,6 +112,30 @@ impl ManagedCodes {
         }
     }
 }
+
+impl fmt::Debug for ManagedCodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagedCodes")
+            .field("made", &self.made)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SentCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SentCode")
+            .field("upstream", &self.upstream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for SendsUsedUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the code was sent as often as it may be; wait until it has died")
+    }
+}
+
+impl Error for SendsUsedUp {}
 
 #[cfg(test)]
 mod tests {
@@ -112,7 +151,7 @@ mod tests {
         codes
             .send(&"scope".into(), TO, at(seconds))
             .ok()
-            .map(|(_, code)| code)
+            .map(|sent| sent.code)
     }
 
     #[test]
@@ -144,7 +183,7 @@ mod tests {
     fn a_match_ends_the_code_in_its_scope_only() {
         let mut codes = ManagedCodes::default();
         let right = sent(&mut codes, 0).unwrap();
-        let (_, other) = codes.send(&"other".into(), TO, at(0)).ok().unwrap();
+        let other = codes.send(&"other".into(), TO, at(0)).unwrap().code;
         assert_eq!(codes.compare(&"scope".into(), TO, &right, at(1)), Compared::Match);
         assert_eq!(codes.compare(&"scope".into(), TO, &right, at(1)), Compared::Gone);
         assert_eq!(codes.compare(&"other".into(), TO, &other, at(1)), Compared::Match);

@@ -25,16 +25,13 @@ pub struct KeptCounter {
     pub expires_at: Timestamp,
 }
 
-/// Every state of a limit or lockout.
-pub(crate) type Counters = ByService<CounterKey, KeptCounter>;
-
 /// All that a store holds, as a value: cloned, compared and hashed by whoever explores what can happen.
 ///
 /// It is unbounded, and forgets only with [`ModelState::purge`]; entries past their expiry count as absent all the
 /// same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ModelState {
-    counters: Counters,
+    counters: ByService<CounterKey, KeptCounter>,
     records: ByService<RecordKey, Row>,
     claims: ByService<ClaimKey, Claim>,
     events: BTreeMap<u64, Event>,
@@ -108,13 +105,13 @@ impl ModelState {
         self.claims.retain(|_, claim| claim.expires_at > at);
     }
 
-    /// Drops counters, as no sound store does.
-    pub(crate) fn forget_counters(&mut self, gone: impl Fn(&CounterKey, &Counter) -> bool) {
+    /// Drops the counters for which this is true, as no sound store does: to make a flawed one of.
+    pub fn forget_counters(&mut self, gone: impl Fn(&CounterKey, &Counter) -> bool) {
         self.counters.retain(|key, kept| !gone(key, &kept.state));
     }
 
-    /// Puts other counters in the place of these, as no sound store does.
-    pub(crate) fn swap_counters(&mut self, other: &mut Counters) {
+    /// Puts other counters in the place of these, as no sound store does: to make a flawed one of.
+    pub fn swap_counters(&mut self, other: &mut ByService<CounterKey, KeptCounter>) {
         std::mem::swap(&mut self.counters, other);
     }
 

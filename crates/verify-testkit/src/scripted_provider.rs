@@ -14,7 +14,7 @@ use verify_core::port::{
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::Channel;
 
-use crate::managed_codes::ManagedCodes;
+use crate::managed_codes::{ManagedCodes, SendsUsedUp};
 
 /// The calls of a provider that can be scripted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -228,8 +228,8 @@ impl ScriptedProvider {
                 ));
             }
             (Maker::Managed, _) => match state.codes.send(&request.scope, &request.to, now) {
-                Ok(sent) => sent,
-                Err(_) => {
+                Ok(sent) => (sent.upstream, sent.code),
+                Err(SendsUsedUp) => {
                     return Dispatched::Rejected(rejection(RejectionKind::DestinationQuota, "sends used up"));
                 }
             },

@@ -6,7 +6,7 @@ use verify_core::command::{CheckRequest, Command, SendRequest};
 use verify_core::event::EventKind;
 use verify_core::outcome::{Answer, Outcome};
 use verify_core::vocabulary::Channel;
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 
 use super::{Finding, Scenario, finding, sent_once};
 use crate::{NO_FIRST_WAIT, TO, check, events, failures, policy, send, wrong};

@@ -8,7 +8,7 @@ use verify_core::event::{Event, EventKind};
 use verify_core::outcome::{Answer, Outcome};
 use verify_core::record::{DeliveryStatus, Status};
 use verify_core::vocabulary::ServiceId;
-use verify_testkit::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, World};
 
 use super::{Finding, Scenario, finding, sent_once};
 use crate::{

@@ -14,7 +14,7 @@ use verify_core::outcome::Outcome;
 use verify_core::policy::PolicySet;
 use verify_core::record::DeliveryStatus;
 use verify_core::vocabulary::ServiceId;
-use verify_testkit::explore::{Budget, Explored, Found, Kinds, Opening, Search, World};
+use verify_lab::explore::{Budget, Explored, Found, Kinds, Opening, Search, World};
 
 use crate::{BOTH, TO, always, code, record, send, sent};
 

@@ -5,7 +5,7 @@ use verify_core::event::EventKind;
 use verify_core::outcome::{Answer, Outcome};
 use verify_core::policy::PolicySet;
 use verify_core::port::Detail;
-use verify_testkit::explore::{Kinds, Opening, World};
+use verify_lab::explore::{Kinds, Opening, World};
 
 use super::{Finding, Scenario, finding, sent_once};
 use crate::{approvals, events, send};

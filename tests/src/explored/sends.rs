@@ -7,7 +7,7 @@ use verify_core::outcome::Answer;
 use verify_core::policy::PolicySet;
 use verify_core::port::RejectionKind;
 use verify_core::vocabulary::Channel;
-use verify_testkit::explore::{Delivered, Kinds, World};
+use verify_lab::explore::{Delivered, Kinds, World};
 
 use super::{Finding, Scenario, finding, sent_once, tick};
 use crate::{TO, check, code, rejected_is_true, send};

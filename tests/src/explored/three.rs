@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use verify_core::command::{Command, SendRequest};
 use verify_core::vocabulary::Channel;
-use verify_testkit::explore::{Budget, Kinds, World};
+use verify_lab::explore::{Budget, Kinds, World};
 
 use super::ends::one_end;
 use super::{ONE_OF_EACH, Scenario, sent_once};

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use verify_core::policy::{Counts, Limit, Max, Policy, Resend, Then, Wait};
 use verify_core::port::{RejectionKind, RiskLevel};
 use verify_core::vocabulary::{Channel, Dimension, Purpose};
-use verify_testkit::reference::{Ask, CheckAsk, Fate, From, Guess, Mishap, Of, Outside, Person, SendAsk};
+use verify_lab::reference::{Ask, CheckAsk, Fate, From, Guess, Mishap, Of, Outside, Person, SendAsk};
 
 /// What a random policy is made of.
 #[derive(Debug, Clone)]

@@ -18,8 +18,8 @@ use verify_core::policy::{Max, Policy, PolicySet, Then};
 use verify_core::port::Maker;
 use verify_core::record::Status;
 use verify_core::time::{Timestamp, Until};
-use verify_testkit::explore::{Kinds, World};
-use verify_testkit::reference::{
+use verify_lab::explore::{Kinds, World};
+use verify_lab::reference::{
     Answers, Ask, CheckAsk, CoreSide, From, Guess, Of, Outside, Person, Reference, Seen, SendAsk, Told,
 };
 use verify_tests::failures;

@@ -15,8 +15,8 @@ use verify_core::port::{
 };
 use verify_core::time::Timestamp;
 use verify_engine::Engine;
+use verify_lab::reference::{Answers, Ask, Mishap, Outside, Sent, Tokens, Told};
 use verify_memstore::MemStore;
-use verify_testkit::reference::{Answers, Ask, Mishap, Outside, Sent, Tokens, Told};
 use verify_testkit::{ManualClock, ScriptedProvider, SeededEntropy, Turn, Verb};
 
 /// The engine, and what its run is made of.

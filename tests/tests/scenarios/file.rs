@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use verify_core::vocabulary::{Channel, Purpose};
-use verify_testkit::reference::{Ask, CheckAsk, Fate, From, Guess, Mishap, Of, Outside, Person, SendAsk};
+use verify_lab::reference::{Ask, CheckAsk, Fate, From, Guess, Mishap, Of, Outside, Person, SendAsk};
 
 /// A scenario.
 #[derive(Debug, Deserialize)]

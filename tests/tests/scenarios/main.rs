@@ -13,8 +13,8 @@ use engine::EngineSide;
 use file::{Expect, Maker, Scenario, Step, duration};
 use verify_core::policy::PolicySet;
 use verify_core::time::{Timestamp, Until};
-use verify_testkit::explore::{Kinds, World};
-use verify_testkit::reference::{Answers, CoreSide, Reference, Seen, Told};
+use verify_lab::explore::{Kinds, World};
+use verify_lab::reference::{Answers, CoreSide, Reference, Seen, Told};
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -64,7 +64,7 @@ impl Run {
 
     fn step(&mut self, step: &Step) -> Result<(), String> {
         for change in step.outside(self.now)? {
-            if let verify_testkit::reference::Outside::Now(now) = change {
+            if let verify_lab::reference::Outside::Now(now) = change {
                 self.now = now;
             }
             self.sides.iter_mut().for_each(|side| side.outside(change));

@@ -4,8 +4,8 @@ mod orders;
 mod plan;
 mod run;
 
-use verify_testkit::Holds;
-use verify_testkit::explore::World;
+use verify_lab::Holds;
+use verify_lab::explore::World;
 
 use plan::Plan;
 use run::Run;

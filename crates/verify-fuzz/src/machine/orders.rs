@@ -7,7 +7,7 @@ use verify_core::command::{
 };
 use verify_core::policy::{Counts, Disclosure, Max, Policy};
 use verify_core::vocabulary::{Channel, Dimension, Purpose, ServiceId};
-use verify_testkit::explore::World;
+use verify_lab::explore::World;
 
 use super::plan::{Guess, Order, Who};
 

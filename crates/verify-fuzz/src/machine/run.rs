@@ -14,8 +14,8 @@ use verify_core::store::{RecordKind, StoreAnswer, StoreFault};
 use verify_core::time::{Timestamp, Until};
 use verify_core::token::ProofToken;
 use verify_core::vocabulary::ServiceId;
-use verify_testkit::explore::{Kinds, World};
-use verify_testkit::{Course, Holds, Watch};
+use verify_lab::explore::{Kinds, World};
+use verify_lab::{Course, Holds, Watch};
 
 use super::orders::{FOR_TESTS, Facts, Known, Told};
 use super::plan::{Move, Order, POLICIES, Plan, Way, longest, span};

@@ -29,8 +29,8 @@ use verify_core::port::{Maker, RejectionKind, RiskLevel};
 use verify_core::record::{DeliveryStatus, MOST_INQUIRIES, RETENTION, Status};
 use verify_core::time::{SKEW, Timestamp};
 use verify_core::vocabulary::{Channel, Purpose, Standing};
+use verify_testkit::ManagedCodes;
 
-use crate::managed_codes::ManagedCodes;
 pub use ask::{
     Answers, Ask, CheckAsk, Fate, From, Guess, Mishap, Of, Outside, Person, Refused, Seen, SendAsk, Told,
 };

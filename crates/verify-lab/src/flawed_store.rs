@@ -1,18 +1,16 @@
-//! Stores with one flaw each: for tests of the tests, here and in the suite of whoever writes a store.
+//! Stores with one flaw each: for tests of the tests.
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use verify_core::event::Event;
 use verify_core::limit::{Counter, Rule};
 use verify_core::store::{
-    Changeset, Charge, EventSeq, Expect, Lifetime, Mode, RecordChange, RecordKey, Store, StoreAnswer,
-    StoreFault, Write,
+    Changeset, Charge, CounterKey, EventSeq, Expect, Lifetime, Mode, RecordChange, RecordKey, Store,
+    StoreAnswer, StoreFault, Write,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
-
-use crate::ModelState;
-use crate::model_store::Counters;
+use verify_testkit::{ByService, KeptCounter, ModelState};
 
 macro_rules! flaws {
     ($($(#[$meta:meta])* $flaw:ident = $name:literal,)+) => {
@@ -77,7 +75,7 @@ pub(crate) struct Condition {
     /// What a store that saves late has saved.
     saved: Option<Box<ModelState>>,
     /// What a store that counts for each process has counted for the other one.
-    other: Counters,
+    other: ByService<CounterKey, KeptCounter>,
 }
 
 impl Condition {

@@ -5,6 +5,7 @@ use verify_core::policy::{Disclosure, RiskAction};
 use verify_core::port::{RejectionKind, Remember, RiskLevel};
 use verify_core::record::{DeliveryStatus, RETENTION};
 use verify_core::time::Until;
+use verify_testkit::SendsUsedUp;
 
 use super::history::{Happened, Message, Note};
 use super::send::Sending;
@@ -93,7 +94,7 @@ impl Reference {
             Some(code) if !found.managed => code.clone(),
             _ => {
                 let sent = self.provider.send(&Self::scope(), found.who.to.delivery(), wall);
-                sent.map_err(|_| RejectionKind::DestinationQuota)?.1
+                sent.map_err(|SendsUsedUp| RejectionKind::DestinationQuota)?.code
             }
         };
         let Some(last) = found.deliveries.last_mut() else {

@@ -18,10 +18,10 @@ use verify_core::seed::Seed;
 use verify_core::store::{Changeset, StoreAnswer};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::Channel;
+use verify_testkit::ModelState;
 
 use super::digest::digest;
 use super::moves::{self, Way};
-use crate::ModelState;
 use crate::flawed_store::{Condition, Flaw};
 
 /// Which makers carry which channels in a world.
@@ -401,7 +401,7 @@ impl World {
 
 #[allow(
     clippy::panic,
-    reason = "a flow that does not end is what the kit is there to find"
+    reason = "a flow that does not end is what the lab is there to find"
 )]
 fn unreachable_flow() -> ! {
     panic!("a flow did not end within its stated number of steps")

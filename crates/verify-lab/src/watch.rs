@@ -21,8 +21,7 @@ use verify_core::store::{
 };
 use verify_core::time::{SKEW, Timestamp};
 use verify_core::vocabulary::ServiceId;
-
-use crate::ModelState;
+use verify_testkit::{KeptCounter, ModelState};
 
 /// What does not hold: the text begins with the promise.
 pub type Holds = Result<(), String>;
@@ -496,7 +495,7 @@ fn written(changeset: &Changeset) -> impl Iterator<Item = Record> {
 /// What a changeset names, as it is.
 #[derive(Debug, PartialEq)]
 struct Before {
-    counters: Vec<Option<crate::KeptCounter>>,
+    counters: Vec<Option<KeptCounter>>,
     rows: Vec<(Print, Option<Row>)>,
     entries: Vec<Record>,
     claims: Vec<ClaimKey>,

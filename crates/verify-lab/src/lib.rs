@@ -1,0 +1,31 @@
+//! Where this project's own core is taken apart.
+//!
+//! - [`explore`]: every interleaving of several flows over one world, with faults at every step.
+//! - [`mod@reference`]: a naive reference of what a policy promises, to compare with.
+//! - [`Watch`] counts again what any run does.
+//! - [`FlawedStore`]: stores that tests of the tests must find out.
+//!
+//! It is for the tests of this workspace and for its fuzzer. Applications and adapters need none of it: what they
+//! test with is `verify-testkit`, which knows nothing of this crate. What is here follows the core's insides and changes with
+//! them.
+//!
+//! Nothing here reads a clock or draws randomness: what happens depends on what was handed in alone.
+//!
+//! ```
+//! use verify_core::command::{Command, SendRequest};
+//! use verify_core::{outcome::Answer, policy::PolicySet};
+//! use verify_lab::explore::{Kinds, World};
+//!
+//! let mut world = World::new(PolicySet::default(), Kinds::Own);
+//! let (outcome, trips) = world.run(Command::Send(SendRequest::to("+12025550123")));
+//! assert!(matches!(outcome.answer, Answer::Sent(_)));
+//! assert_eq!((trips, world.sent.len()), (2, 1));
+//! ```
+
+pub mod explore;
+mod flawed_store;
+pub mod reference;
+mod watch;
+
+pub use flawed_store::{Flaw, FlawedStore};
+pub use watch::{Course, Holds, Watch};
