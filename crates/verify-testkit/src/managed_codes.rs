@@ -1,7 +1,7 @@
 //! The codes of a managed provider, with the meaning that Twilio Verify gives them: within one scope a destination
 //! has one code at a time, and all who send to it share its sends and its checks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -30,18 +30,17 @@ pub struct SentCode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SendsUsedUp;
 
-/// All codes of one managed provider, as a value: for providers of your own tests that make codes themselves.
+/// All codes of one managed provider, as a value: cloned, compared and hashed by whoever explores what can happen.
 ///
 /// A code lives for ten minutes from its first send, is sent five times and compared five times, and ends with a match. The
 /// digits differ from code to code and are the same in every run.
-#[derive(Clone, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct ManagedCodes {
     live: BTreeMap<(Arc<str>, String), ManagedCode>,
-    converted: BTreeSet<String>,
     made: u64,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct ManagedCode {
     upstream: String,
     code: String,
@@ -76,15 +75,17 @@ impl ManagedCodes {
     /// Compares a guess: `Match`, which ends the code, `NoMatch`, or `Gone` where none lives or five were compared.
     pub fn compare(&mut self, scope: &Arc<str>, to: &str, guess: &str, now: Timestamp) -> Compared {
         let key = (Arc::clone(scope), to.to_owned());
-        let usable = |code: &&mut ManagedCode| now < code.made_at + LIFE && code.checks < MOST_CHECKS;
-        let Some(code) = self.live.get_mut(&key).filter(usable) else {
+        let alive = |code: &&mut ManagedCode| now < code.made_at + LIFE;
+        let Some(code) = self.live.get_mut(&key).filter(alive) else {
             return Compared::Gone;
         };
-        code.checks += 1;
+        code.checks = code.checks.saturating_add(1);
+        if code.checks > MOST_CHECKS {
+            return Compared::Gone;
+        }
         if code.code != guess {
             return Compared::NoMatch;
         }
-        self.converted.insert(code.upstream.clone());
         self.live.remove(&key);
         Compared::Match
     }
@@ -95,9 +96,10 @@ impl ManagedCodes {
         ended.is_some_and(|code| now < code.made_at + LIFE)
     }
 
-    /// True when the code of this id was given and matched.
-    pub fn is_converted(&self, upstream: &str) -> bool {
-        self.converted.contains(upstream)
+    /// The provider's id for the code that a destination has, whether or not it can still be used.
+    pub fn upstream(&self, scope: &Arc<str>, to: &str) -> Option<&str> {
+        let code = self.live.get(&(Arc::clone(scope), to.to_owned()))?;
+        Some(&code.upstream)
     }
 
     fn make(&mut self, now: Timestamp) -> ManagedCode {

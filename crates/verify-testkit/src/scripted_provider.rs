@@ -1,6 +1,6 @@
 //! A provider that does as it is told, and remembers what it was asked and what it truly sent.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -103,6 +103,8 @@ struct State {
     asked: Vec<Asked>,
     sent: Vec<Sent>,
     codes: ManagedCodes,
+    /// The ids of codes that matched.
+    converted: BTreeSet<String>,
     unhealthy: Option<RejectionKind>,
 }
 
@@ -248,6 +250,17 @@ impl ScriptedProvider {
         }
     }
 
+    fn compare_now(&self, request: &CompareRequest) -> Compared {
+        let (scope, to, now) = (&request.scope, &request.to, self.clock.now());
+        let mut state = self.state.lock();
+        let upstream = state.codes.upstream(scope, to).map(str::to_owned);
+        let compared = state.codes.compare(scope, to, request.code.expose(), now);
+        if compared == Compared::Match {
+            state.converted.extend(upstream);
+        }
+        compared
+    }
+
     fn look_up(&self, request: &InquireRequest) -> Inquired {
         let state = self.state.lock();
         match state
@@ -255,7 +268,7 @@ impl ScriptedProvider {
             .iter()
             .find(|sent| sent.dispatch_id == request.dispatch_id)
         {
-            Some(sent) if state.codes.is_converted(&sent.upstream) => Inquired::Converted {
+            Some(sent) if state.converted.contains(&sent.upstream) => Inquired::Converted {
                 upstream: Some(sent.upstream.clone()),
             },
             Some(sent) => Inquired::Sent {
@@ -289,19 +302,12 @@ impl Provider for ScriptedProvider {
         if self.capabilities.maker == Maker::Own {
             return Compared::NotAsked(detail("codes of the engine are not compared here"));
         }
-        let compare = || {
-            let (now, guess) = (self.clock.now(), request.code.expose());
-            self.state
-                .lock()
-                .codes
-                .compare(&request.scope, &request.to, guess, now)
-        };
         match turn {
-            Turn::Normally | Turn::Slow => compare(),
+            Turn::Normally | Turn::Slow => self.compare_now(request),
             Turn::Reject(_) => Compared::NotAsked(detail("scripted")),
             Turn::Unknown => Compared::Unknown(detail("scripted: nothing happened")),
             Turn::Lost => {
-                compare();
+                self.compare_now(request);
                 Compared::Unknown(detail("scripted: the answer was lost"))
             }
         }

@@ -18,7 +18,7 @@ use verify_core::seed::Seed;
 use verify_core::store::{Changeset, StoreAnswer};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::Channel;
-use verify_testkit::ModelState;
+use verify_testkit::{ManagedCodes, ModelState, SendsUsedUp};
 
 use super::digest::digest;
 use super::moves::{self, Way};
@@ -65,15 +65,6 @@ pub struct Delivered {
     pub at: Timestamp,
 }
 
-/// A code that the managed provider made for a destination.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct ManagedCode {
-    code: String,
-    born: Timestamp,
-    sends: u32,
-    checks: u32,
-}
-
 /// Everything outside the core.
 #[derive(Clone)]
 pub struct World {
@@ -93,8 +84,7 @@ pub struct World {
     pub risk: RiskLevel,
     /// What the next dispatches are answered instead of being carried out, by provider.
     pub rejecting: BTreeMap<String, RejectionKind>,
-    managed: BTreeMap<(String, String), ManagedCode>,
-    made: u32,
+    managed: ManagedCodes,
     seeds: u64,
     condition: Condition,
     #[cfg(feature = "broken")]
@@ -143,8 +133,7 @@ impl World {
             compared: 0,
             risk: RiskLevel::Low,
             rejecting: BTreeMap::new(),
-            managed: BTreeMap::new(),
-            made: 0,
+            managed: ManagedCodes::default(),
             seeds: 0,
             condition: Condition::default(),
             #[cfg(feature = "broken")]
@@ -278,12 +267,11 @@ impl World {
         }
         let code = match &request.code {
             Some(code) => code.expose().to_owned(),
-            None => match self.managed_send(&request.scope, &request.to) {
-                Some(code) => code,
-                None => {
-                    let kind = RejectionKind::DestinationQuota;
+            None => match self.managed.send(&request.scope, &request.to, self.now) {
+                Ok(sent) => sent.code,
+                Err(SendsUsedUp) => {
                     return Dispatched::Rejected(Rejection {
-                        kind,
+                        kind: RejectionKind::DestinationQuota,
                         retry_after: None,
                         detail: Detail::default(),
                     });
@@ -304,47 +292,10 @@ impl World {
         }
     }
 
-    /// As Twilio: the same code on a resend during ten minutes, and five sends.
-    fn managed_send(&mut self, scope: &str, to: &str) -> Option<String> {
-        let now = self.now;
-        self.made += 1;
-        let fresh = ManagedCode {
-            code: format!("{:06}", 100_000 + self.made),
-            born: now,
-            sends: 0,
-            checks: 0,
-        };
-        let held = self
-            .managed
-            .entry((scope.to_owned(), to.to_owned()))
-            .or_insert_with(|| fresh.clone());
-        if now >= held.born + Duration::from_secs(600) {
-            *held = fresh;
-        }
-        held.sends += 1;
-        (held.sends <= 5).then(|| held.code.clone())
-    }
-
     /// Compares a code, as the managed provider would.
     pub fn compare(&mut self, request: &CompareRequest) -> Compared {
-        let key = (request.scope.to_string(), request.to.clone());
-        let now = self.now;
-        let Some(held) = self
-            .managed
-            .get_mut(&key)
-            .filter(|held| now < held.born + Duration::from_secs(600))
-        else {
-            return Compared::Gone;
-        };
-        held.checks += 1;
-        if held.checks > 5 {
-            return Compared::Gone;
-        }
-        let right = held.code == request.code.expose();
-        if right {
-            self.managed.remove(&key);
-        }
-        if right { Compared::Match } else { Compared::NoMatch }
+        let (scope, guess) = (&request.scope, request.code.expose());
+        self.managed.compare(scope, &request.to, guess, self.now)
     }
 
     /// Says what became of a delivery.
@@ -361,10 +312,9 @@ impl World {
 
     /// Is told an end.
     pub fn conclude(&mut self, request: &ConcludeRequest) -> Concluded {
-        let key = (request.scope.to_string(), request.to.clone());
-        match self.managed.remove(&key) {
-            Some(_) => Concluded::Done,
-            None => Concluded::Gone,
+        match self.managed.end(&request.scope, &request.to, self.now) {
+            true => Concluded::Done,
+            false => Concluded::Gone,
         }
     }
 
@@ -388,13 +338,12 @@ impl World {
             risk,
             rejecting,
             managed,
-            made,
             seeds,
             condition,
             #[cfg(feature = "broken")]
                 broken: _,
         } = self;
-        let said = (risk, rejecting, managed, made, seeds, condition);
+        let said = (risk, rejecting, managed, seeds, condition);
         digest(&(store, now, sent, dispatches, compared, said))
     }
 }
