@@ -5,6 +5,8 @@ pub mod explored;
 mod manual;
 pub mod promises;
 
+use std::time::Duration;
+
 use verify_core::command::{
     CheckRequest, Command, RedeemRequest, SendRequest, TickRequest, VerificationRequest,
 };
@@ -197,8 +199,19 @@ pub fn record(world: &World) -> Option<(RecordKey, Record)> {
         .and_then(|((_, key), row)| Some((*key, Record::decode(row).ok()?)))
 }
 
+/// A send whose flow dies before its message leaves, and ticks that hear so. Nothing is left of it.
+pub fn died_unsent(world: &mut World, request: SendRequest) {
+    let step = world.start(Command::Send(request));
+    let Step::Assess(_) = world.perform(step) else {
+        panic!("the intent is recorded")
+    };
+    world.advance(Duration::from_secs(300));
+    ticks_hear_not_sent(world);
+    assert!(record(world).is_none(), "surely nothing was sent");
+}
+
 /// Ticks of the only record, whose provider says each time that it was never sent.
-pub fn ticks_hear_not_sent(world: &mut World) {
+fn ticks_hear_not_sent(world: &mut World) {
     let Some((key, _)) = record(world) else {
         panic!("there is no record")
     };

@@ -7,6 +7,7 @@ use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest};
 use verify_core::flow::Step;
 use verify_core::keys::Keys;
 use verify_core::outcome::{Answer, RefusalCode};
+use verify_core::port::RejectionKind;
 use verify_core::record::{MOST_VERIFICATIONS, Status};
 use verify_core::store::StoreAnswer;
 use verify_core::vocabulary::{Channel, Purpose, ServiceId};
@@ -171,6 +172,24 @@ fn i24_terminal_states_absorb() {
             );
         }
     }
+}
+
+#[test]
+fn i23_an_approval_names_the_channel_that_carried_the_code() {
+    let mut world = World::new(policy("version = 1"), Kinds::Own);
+    sent(world.run(send()).0.answer);
+    world.advance(Duration::from_secs(31));
+    world
+        .rejecting
+        .insert("own".into(), RejectionKind::ChannelUnreachable);
+    refused(
+        world
+            .run(Command::Send(SendRequest::to(TO).by(Channel::Call)))
+            .0
+            .answer,
+    );
+    let approval = approved(world.run(check(&code(&world))).0.answer);
+    assert_eq!(approval.channel, Channel::Sms);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use verify_core::command::{CheckRequest, Command, SendRequest};
+use verify_core::command::{Caller, CheckRequest, Command, SendRequest};
 use verify_core::flow::Step;
 use verify_core::outcome::{Answer, Fault, RefusalCode};
 use verify_core::port::{Compared, Detail};
@@ -324,4 +324,30 @@ fn i06_a_clock_that_is_set_back_meanwhile_brings_no_guess_that_is_not_counted() 
             assert_eq!((failures(&world), world.compared), (0, 0), "{kinds:?}");
         }
     }
+}
+
+#[test]
+fn i06_what_a_stranger_guesses_while_a_known_callers_code_is_pending_stays_counted() {
+    let mut world = World::new(
+        policy("version = 1\n[lockout]\nwaits = { 1 = \"5m\" }\n"),
+        Kinds::Own,
+    );
+    sent(world.run(send()).0.answer);
+    let device = approved(world.run(check(&code(&world))).0.answer).device_token;
+    world.advance(Duration::from_secs(601));
+    sent(world.run(send()).0.answer);
+    let bad = wrong(&code(&world));
+    let known = SendRequest {
+        caller: Caller {
+            device_token: Some(device),
+            ..Caller::default()
+        },
+        ..SendRequest::to(TO)
+    };
+    sent(world.run(Command::Send(known)).0.answer);
+    world.run(check(&bad));
+    world.advance(Duration::from_secs(300));
+    let before = failures(&world);
+    world.run(check(&bad));
+    assert_eq!((before, failures(&world)), (1, 2));
 }

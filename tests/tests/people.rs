@@ -12,6 +12,8 @@ use verify_tests::{
     BOTH, TO, approved, check, code, failures, policy, refused, send, sent, status, world, wrong,
 };
 
+const PRIVATE: &str = "version = 1\n[privacy]\ndisclosure = \"private\"\n";
+
 fn known(device_token: &str) -> Caller {
     Caller {
         device_token: Some(device_token.into()),
@@ -56,6 +58,22 @@ fn i36_strangers_do_not_keep_a_known_caller_out() {
         };
         approved(world.run(Command::Check(guess)).0.answer);
     }
+}
+
+#[test]
+fn a_view_counts_what_its_own_standing_has_left() {
+    let mut world = world(Kinds::Own);
+    sent(world.run(send()).0.answer);
+    let device = approved(world.run(check(&code(&world))).0.answer).device_token;
+    let mut known = SendRequest::to(TO);
+    known.caller.device_token = Some(device);
+    let id = sent(world.run(Command::Send(known)).0.answer).id;
+    world.advance(Duration::from_secs(31));
+    sent(world.run(send()).0.answer);
+    let Answer::Status(seen) = world.run(status(&id)).0.answer else {
+        panic!()
+    };
+    assert_eq!(seen.sends_left, 2, "the known caller sent once");
 }
 
 #[test]
@@ -135,6 +153,21 @@ fn i38_a_closing_that_a_crash_kept_from_being_written_holds_all_the_same() {
         (RefusalCode::NotFound, 1),
         "it is written down now"
     );
+}
+
+#[test]
+fn i38_checks_left_counts_to_a_closing_as_short_as_what_forgets() {
+    let text = "version = 1\n[lockout]\nwaits = { 2 = \"2m\" }\nforget_after = \"2m\"\n";
+    let mut world = World::new(policy(text), Kinds::Own);
+    sent(world.run(send()).0.answer);
+    let bad = wrong(&code(&world));
+    let Answer::WrongCode(one) = world.run(check(&bad)).0.answer else {
+        panic!()
+    };
+    let Answer::WrongCode(two) = world.run(check(&bad)).0.answer else {
+        panic!()
+    };
+    assert_eq!((two.status.as_str(), one.checks_left), ("exhausted", 1));
 }
 
 #[test]
@@ -247,6 +280,44 @@ fn i40_no_guess_of_a_million_approves_a_decoy() {
     for guess in 0..10_000 {
         let answer = world.run(check(&format!("{guess:04}"))).0.answer;
         assert!(matches!(answer, Answer::WrongCode(_)), "{guess}: {answer:?}");
+    }
+}
+
+#[test]
+fn i40_a_resent_decoy_expires_as_a_resent_code_does() {
+    for kinds in BOTH {
+        let life = |decoy: bool| {
+            let mut world = World::new(policy(PRIVATE), kinds);
+            let request = SendRequest {
+                decoy,
+                ..SendRequest::to(TO)
+            };
+            let first = sent(world.run(Command::Send(request.clone())).0.answer);
+            world.advance(Duration::from_secs(31));
+            let second = sent(world.run(Command::Send(request)).0.answer);
+            (first.expires_at, second.expires_at, first.id == second.id)
+        };
+        assert_eq!(life(true), life(false));
+    }
+}
+
+#[test]
+fn i40_risk_answers_for_a_decoy_as_for_anyone() {
+    for risk in [RiskLevel::Low, RiskLevel::Medium, RiskLevel::High] {
+        let answer = |decoy: bool| {
+            let mut world = World::new(policy(PRIVATE), Kinds::Own);
+            world.risk = risk;
+            let request = SendRequest {
+                decoy,
+                ..SendRequest::to(TO)
+            };
+            match world.run(Command::Send(request)).0.answer {
+                Answer::Refused(refusal) => refusal.code.as_str().to_owned(),
+                Answer::Sent(_) => "sent".to_owned(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(answer(true), answer(false), "{risk:?}");
     }
 }
 

@@ -1,9 +1,9 @@
-//! Promises about sends (I-26 to I-31, I-35, I-46 to I-53), on the pure machine.
+//! Promises about sends (I-27, I-30, I-31, I-35, I-46 to I-53), on the pure machine.
 #![allow(missing_docs, reason = "tests")]
 
 use std::time::Duration;
 
-use verify_core::command::{CheckRequest, Command, Report, ReportRequest, SendRequest};
+use verify_core::command::{Command, Report, ReportRequest, SendRequest};
 use verify_core::flow::MOST_STEPS;
 use verify_core::outcome::{Answer, RefusalCode};
 use verify_core::port::{Detail, RejectionKind, RiskLevel};
@@ -12,7 +12,7 @@ use verify_core::time::Until;
 use verify_core::vocabulary::{Channel, ServiceId};
 use verify_lab::explore::{Kinds, World};
 use verify_tests::{
-    BOTH, TO, approved, cancel, check, code, policy, record, refused, send, sent, status, world, wrong,
+    BOTH, TO, approved, cancel, check, code, policy, refused, send, sent, status, world, wrong,
 };
 
 fn by(channel: Channel) -> Command {
@@ -39,82 +39,6 @@ fn i27_only_a_send_sends() {
     }
     assert_eq!(world.sent.len(), 1);
     assert_eq!(world.store, before);
-}
-
-#[test]
-fn i29_one_idempotency_key_one_send() {
-    for kinds in BOTH {
-        let mut world = world(kinds);
-        let keyed = |to: &str| {
-            Command::Send(SendRequest {
-                idempotency_key: Some("k1".into()),
-                ..SendRequest::to(to)
-            })
-        };
-        let id = sent(world.run(keyed(TO)).0.answer).id;
-        for _ in 0..3 {
-            world.advance(Duration::from_secs(100));
-            let (outcome, trips) = world.run(keyed(TO));
-            let Answer::Repeated(same) = outcome.answer else {
-                panic!("{outcome:?}")
-            };
-            assert_eq!((same.id.as_str(), trips), (id.as_str(), 1));
-        }
-        assert_eq!(world.dispatches, 1);
-        let other = refused(world.run(keyed("+12025550124")).0.answer);
-        assert_eq!(other.code, RefusalCode::IdempotencyMismatch);
-        approved(
-            world
-                .run(Command::Check(CheckRequest::of(id, code(&world))))
-                .0
-                .answer,
-        );
-        assert!(
-            matches!(world.run(keyed(TO)).0.answer, Answer::Repeated(_)),
-            "terminal or not"
-        );
-    }
-}
-
-#[test]
-fn i29_a_send_that_reached_nobody_frees_its_key() {
-    let mut world = world(Kinds::Own);
-    world.rejecting.insert("own".into(), RejectionKind::Down);
-    let keyed = Command::Send(SendRequest {
-        idempotency_key: Some("k1".into()),
-        ..SendRequest::to(TO)
-    });
-    assert_eq!(
-        refused(world.run(keyed.clone()).0.answer).code,
-        RefusalCode::ProviderUnavailable
-    );
-    assert!(record(&world).is_none(), "nothing is left behind");
-    world.rejecting.clear();
-    sent(world.run(keyed).0.answer);
-}
-
-#[test]
-fn i29_a_right_check_whose_answer_was_lost_gives_the_same_proof_again() {
-    let mut world = world(Kinds::Own);
-    let id = sent(world.run(send()).0.answer).id;
-    let keyed = |key: &str, code: &str| {
-        Command::Check(CheckRequest {
-            idempotency_key: Some(key.into()),
-            ..CheckRequest::of(&id, code)
-        })
-    };
-    let right = code(&world);
-    let first = approved(world.run(keyed("k", &right)).0.answer);
-    let second = approved(world.run(keyed("k", &right)).0.answer);
-    assert_eq!(first.proof, second.proof);
-    assert_eq!(
-        refused(world.run(keyed("other", &right)).0.answer).code,
-        RefusalCode::NotFound
-    );
-    assert_eq!(
-        refused(world.run(keyed("k", "000000")).0.answer).code,
-        RefusalCode::IdempotencyMismatch
-    );
 }
 
 #[test]
@@ -472,4 +396,15 @@ fn i53_no_code_that_cannot_be_checked() {
     world.advance(Duration::from_secs(29 + 485));
     let late = refused(world.run(send()).0.answer);
     assert_eq!(late.code, RefusalCode::Cooldown, "the last minute of a code");
+}
+
+#[test]
+fn i53_a_used_up_limit_on_failures_holds_a_send_back() {
+    let text = "version = 1\n[lockout]\nwaits = { 100 = \"never\" }\n[[limit]]\nname = \"mine\"\ncounts = \"failures\"\nby = [\"destination\"]\nmax = 1\nper = \"10m\"\n";
+    let mut world = World::new(policy(text), Kinds::Own);
+    sent(world.run(send()).0.answer);
+    let bad = wrong(&code(&world));
+    world.run(check(&bad));
+    world.advance(Duration::from_secs(31));
+    assert_eq!(refused(world.run(send()).0.answer).code, RefusalCode::RateLimited);
 }

@@ -81,6 +81,17 @@ fn i60_a_typing_error_never_passes() {
 }
 
 #[test]
+fn i60_a_limit_cannot_have_the_name_of_a_lockout() {
+    for name in ["lockout_destination", "lockout_subject"] {
+        let text = format!(
+            "version = 1\n[[limit]]\nname = \"{name}\"\ncounts = \"checks\"\nby = [\"destination\"]\nmax = 5\nper = \"10m\"\n"
+        );
+        let errors = PolicySet::from_toml(&text).unwrap_err().to_string();
+        assert!(errors.contains("a lockout has this name"), "{errors}");
+    }
+}
+
+#[test]
 // long because it is a table: one line a fault
 fn values_out_of_bounds_or_of_another_kind_are_named() {
     for (section, line) in [
