@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::reader::Section;
-use super::values::{Read, env_name, list, unshown_text, word, wrong};
+use super::file::{Read, Section, env_name, is_name, list, unshown_text, word, words, wrong};
 use crate::vocabulary::{Purpose, ServiceId};
 
 /// What the file says to the host. Everything is optional; the host has defaults of its own.
@@ -55,6 +54,8 @@ pub enum AuthMode {
     AuthToken,
 }
 
+words! { AuthMode { ApiKey = "api_key", AuthToken = "auth_token" } }
+
 /// The Twilio Verify Services: one for all, and those of services and purposes that have their own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VerifyServices {
@@ -69,6 +70,24 @@ pub struct VerifyServices {
 }
 
 impl VerifyServices {
+    /// Reads the Verify Service of a service, a purpose, or a purpose of a service.
+    pub(super) fn read(
+        &mut self,
+        service: Option<&ServiceId>,
+        purpose: Option<Purpose>,
+        section: &mut Section<'_, '_>,
+    ) {
+        let Some(sid) = read_verify_service(section, "verify_service_sid") else {
+            return;
+        };
+        match (service.cloned(), purpose) {
+            (Some(service), Some(purpose)) => drop(self.service_purposes.insert((service, purpose), sid)),
+            (Some(service), None) => drop(self.services.insert(service, sid)),
+            (None, Some(purpose)) => drop(self.purposes.insert(purpose, sid)),
+            (None, None) => self.default = Some(sid),
+        }
+    }
+
     /// The Verify Service for a verification: the one of service and purpose, else of the service, else of the
     /// purpose, else the default. A service's own comes before a purpose's, so that tenants stay apart.
     pub fn of(&self, service: &ServiceId, purpose: Purpose) -> Option<&str> {
@@ -103,6 +122,10 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
+}
+
+words! {
+    LogLevel { Error = "error", Warn = "warn", Info = "info", Debug = "debug", Trace = "trace" }
 }
 
 /// Reads the host's sections of the file's root.
@@ -186,9 +209,6 @@ fn host_label(value: &Value) -> Read<String> {
 }
 
 fn field(value: &Value) -> Read<String> {
-    let found = value
-        .as_str()
-        .filter(|text| super::values::is_name(text))
-        .map(str::to_owned);
+    let found = value.as_str().filter(|text| is_name(text)).map(str::to_owned);
     found.ok_or_else(|| wrong(value, "a list of field names"))
 }

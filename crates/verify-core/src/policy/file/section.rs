@@ -3,50 +3,14 @@
 //! A section remembers which keys it was asked for: the others are unknown, and unknown keys are faults. Keys may be
 //! written in snake_case or camelCase; names that the writer chooses (services, limits) are taken as they stand.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
-use super::errors::Fault;
 use super::money;
+use super::report::Report;
 use super::values::{Read, describe, wrong};
 
-/// What was found on the way.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    /// What is wrong.
-    pub(super) faults: Vec<Fault>,
-    /// What is allowed, and worth a line at start.
-    pub(super) warnings: Vec<Fault>,
-    /// The one currency of the file.
-    pub(super) currency: Option<String>,
-    /// Where a key really stands, by where it was moved to.
-    spelled: BTreeMap<String, String>,
-}
-
-impl Report {
-    /// Notes a fault, under the key that the writer of the file knows.
-    pub(super) fn fault(&mut self, key: &str, message: impl Into<String>) {
-        let key = self.spelled.get(key).map_or(key, String::as_str);
-        let fault = Fault::new(key, message);
-        self.faults.push(fault);
-    }
-
-    /// Notes a warning, under the key that the writer of the file knows.
-    pub(super) fn warning(&mut self, key: &str, message: impl Into<String>) {
-        let key = self.spelled.get(key).map_or(key, String::as_str);
-        let warning = Fault::new(key, message);
-        self.warnings.push(warning);
-    }
-
-    /// Remembers that what is read at `key` is written at `written`.
-    pub(super) fn moved(&mut self, key: impl Into<String>, written: impl Into<String>) {
-        self.spelled.insert(key.into(), written.into());
-    }
-}
-
 /// A table of the file, while it is read.
-pub(super) struct Section<'v, 'r> {
+pub(crate) struct Section<'v, 'r> {
     path: String,
     entries: &'v Map<String, Value>,
     known: Vec<String>,
@@ -55,7 +19,7 @@ pub(super) struct Section<'v, 'r> {
 
 impl<'v, 'r> Section<'v, 'r> {
     /// Reads a table; whatever `read` did not ask for is a fault.
-    pub(super) fn visit(
+    pub(crate) fn visit(
         path: impl Into<String>,
         entries: &'v Map<String, Value>,
         report: &'r mut Report,
@@ -72,23 +36,23 @@ impl<'v, 'r> Section<'v, 'r> {
     }
 
     /// The path of a key of this section.
-    pub(super) fn path_of(&self, key: &str) -> String {
+    pub(crate) fn path_of(&self, key: &str) -> String {
         join(&self.path, key)
     }
 
     /// What was found so far.
-    pub(super) fn report(&mut self) -> &mut Report {
+    pub(crate) fn report(&mut self) -> &mut Report {
         self.report
     }
 
     /// Notes a fault of one of this section's keys.
-    pub(super) fn fault(&mut self, key: &str, message: impl Into<String>) {
+    pub(crate) fn fault(&mut self, key: &str, message: impl Into<String>) {
         let path = self.path_of(key);
-        self.report.fault(&path, message);
+        self.report.fault(path, message);
     }
 
     /// The value of a key, which is known from now on.
-    pub(super) fn value(&mut self, key: &str) -> Option<&'v Value> {
+    pub(crate) fn value(&mut self, key: &str) -> Option<&'v Value> {
         self.known.push(key.to_owned());
         let other = camel_case(key);
         let (plain, camel) = (self.entries.get(key), self.entries.get(&other));
@@ -99,12 +63,12 @@ impl<'v, 'r> Section<'v, 'r> {
     }
 
     /// Whether a key is given.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key) || self.entries.contains_key(&camel_case(key))
     }
 
     /// The entries that nobody asked for by name: here the writer chooses the names.
-    pub(super) fn rest(&mut self) -> Vec<(&'v str, &'v Value)> {
+    pub(crate) fn rest(&mut self) -> Vec<(&'v str, &'v Value)> {
         let rest: Vec<_> = self
             .entries
             .iter()
@@ -116,7 +80,7 @@ impl<'v, 'r> Section<'v, 'r> {
     }
 
     /// Reads a key into its place. True when it was given and will do; else the place keeps what it had.
-    pub(super) fn set<T>(
+    pub(crate) fn set<T>(
         &mut self,
         key: &str,
         place: &mut T,
@@ -136,27 +100,27 @@ impl<'v, 'r> Section<'v, 'r> {
     }
 
     /// Reads a key that has no default.
-    pub(super) fn optional<T>(&mut self, key: &str, read: impl FnOnce(&'v Value) -> Read<T>) -> Option<T> {
+    pub(crate) fn optional<T>(&mut self, key: &str, read: impl FnOnce(&'v Value) -> Read<T>) -> Option<T> {
         let mut place = None;
         self.set(key, &mut place, |value| read(value).map(Some));
         place
     }
 
     /// Reads the table under a key, if there is one.
-    pub(super) fn within(&mut self, key: &str, read: impl FnOnce(&mut Section<'v, '_>)) {
+    pub(crate) fn within(&mut self, key: &str, read: impl FnOnce(&mut Section<'v, '_>)) {
         if let Some(value) = self.value(key) {
             self.table(key, value, read);
         }
     }
 
     /// Reads a value of this section as a table.
-    pub(super) fn table(&mut self, key: &str, value: &'v Value, read: impl FnOnce(&mut Section<'v, '_>)) {
+    pub(crate) fn table(&mut self, key: &str, value: &'v Value, read: impl FnOnce(&mut Section<'v, '_>)) {
         let path = self.path_of(key);
         self.table_at(&path, value, read);
     }
 
     /// Reads a value as a table with a path of its own.
-    pub(super) fn table_at(&mut self, path: &str, value: &'v Value, read: impl FnOnce(&mut Section<'v, '_>)) {
+    pub(crate) fn table_at(&mut self, path: &str, value: &'v Value, read: impl FnOnce(&mut Section<'v, '_>)) {
         match value.as_object() {
             Some(entries) => Section::visit(path, entries, self.report, read),
             None => self.report.fault(path, wrong(value, "a table")),
@@ -164,7 +128,7 @@ impl<'v, 'r> Section<'v, 'r> {
     }
 
     /// The tables in the list under a key; `None` when the key is not given.
-    pub(super) fn tables(&mut self, key: &str) -> Option<&'v [Value]> {
+    pub(crate) fn tables(&mut self, key: &str) -> Option<&'v [Value]> {
         let value = self.value(key)?;
         let tables = value.as_array();
         if tables.is_none() {
@@ -173,8 +137,24 @@ impl<'v, 'r> Section<'v, 'r> {
         tables.map(Vec::as_slice)
     }
 
+    /// Reads the tables in the list under a key, each by its place in the list; `None` when the key is not given.
+    pub(crate) fn list_of<T>(
+        &mut self,
+        key: &str,
+        mut read: impl FnMut(&mut Section<'v, '_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let path = self.path_of(key);
+        let mut found = Vec::new();
+        for (index, table) in self.tables(key)?.iter().enumerate() {
+            self.table_at(&format!("{path}[{index}]"), table, |entry| {
+                found.extend(read(entry))
+            });
+        }
+        Some(found)
+    }
+
     /// An amount of money, in micros, in the one currency of the file. Without one, the fault is noted.
-    pub(super) fn amount(&mut self, key: &str, value: &Value) -> Option<u64> {
+    pub(crate) fn amount(&mut self, key: &str, value: &Value) -> Option<u64> {
         let Some((micros, currency)) = value.as_str().and_then(money::parse) else {
             self.fault(key, wrong(value, money::FORM));
             return None;
@@ -212,7 +192,7 @@ impl<'v, 'r> Section<'v, 'r> {
 }
 
 /// A key's path. A key that is more than a bare word stands in quotes.
-pub(super) fn join(path: &str, key: &str) -> String {
+pub(crate) fn join(path: &str, key: &str) -> String {
     let bare = !key.is_empty()
         && key
             .bytes()
@@ -230,7 +210,7 @@ pub(super) fn join(path: &str, key: &str) -> String {
 }
 
 /// `service_sid` as `serviceSid`.
-pub(super) fn camel_case(key: &str) -> String {
+pub(crate) fn camel_case(key: &str) -> String {
     let mut words = key.split('_');
     let mut camel = words.next().unwrap_or_default().to_owned();
     for word in words {
@@ -244,12 +224,15 @@ pub(super) fn camel_case(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::values::{flag, integer};
+    use crate::policy::file::{flag, integer};
 
     fn read(value: &Value, read: impl FnOnce(&mut Section<'_, '_>)) -> Vec<String> {
         let mut report = Report::default();
         Section::visit("", value.as_object().unwrap(), &mut report, read);
-        report.faults.iter().map(ToString::to_string).collect()
+        report.into_warnings().map_or_else(
+            |errors| errors.to_string().lines().map(str::to_owned).collect(),
+            |_| Vec::new(),
+        )
     }
 
     #[test]

@@ -4,11 +4,11 @@
 const MICROS: u64 = 1_000_000;
 
 /// What an amount looks like, for messages.
-pub(super) const FORM: &str =
+pub(crate) const FORM: &str =
     r#"an amount with at most six decimals and the currency's three letters, such as "25 USD","#;
 
 /// An amount and its currency; `None` when it has a sign, more than six decimals, no currency, or overflows.
-pub(super) fn parse(text: &str) -> Option<(u64, &str)> {
+pub(crate) fn parse(text: &str) -> Option<(u64, &str)> {
     let (amount, currency) = text.split_once(' ')?;
     if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
         return None;
@@ -24,7 +24,9 @@ pub(super) fn parse(text: &str) -> Option<(u64, &str)> {
 }
 
 /// The text of an amount, without needless decimals.
-pub(super) fn print(micros: u64, currency: &str) -> String {
+pub(crate) fn print(micros: u64, currency: Option<&str>) -> String {
+    // Without a currency the policy fails its check; no real one is put into its mouth.
+    let currency = currency.unwrap_or("XXX");
     let (whole, rest) = (micros / MICROS, micros % MICROS);
     if rest == 0 {
         return format!("{whole} {currency}");
@@ -84,7 +86,7 @@ mod tests {
             (7_900, "0.0079 USD"),
             (1, "0.000001 USD"),
         ] {
-            assert_eq!(print(micros, "USD"), text);
+            assert_eq!(print(micros, Some("USD")), text);
             assert_eq!(parse(text), Some((micros, "USD")));
         }
     }
