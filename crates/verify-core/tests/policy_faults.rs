@@ -8,6 +8,7 @@
 )]
 
 use verify_core::policy::{Max, Policy, PolicySet};
+use verify_core::vocabulary::Country;
 
 /// The keys of the faults of a text.
 fn faulty_keys(text: &str) -> Vec<String> {
@@ -214,6 +215,87 @@ fn money_needs_a_price_and_one_currency() {
     assert_eq!(faulty_keys(in_service), ["services.acme.prices.default"]);
     let turned = "[prices]\ndefault = \"1 USD\"\n[[limit]]\nname = \"sends_per_ip\"\ncounts = \"spend\"";
     assert_eq!(faulty_keys(turned), ["limit.sends_per_ip.max"]);
+}
+
+/// A store may be a script whose numbers are doubles: it must hold every count and every amount exactly.
+#[test]
+fn what_a_double_cannot_hold_is_refused() {
+    let count = |max: &str| format!("[[limit]]\nname = \"sends_per_ip\"\nmax = {max}");
+    let spend = |max: &str| {
+        format!(
+            "[prices]\ndefault = \"1 USD\"\n[[limit]]\nname = \"spend\"\ncounts = \"spend\"\nby = [\"service\"]\nper = \"1h\"\nmax = \"{max} USD\""
+        )
+    };
+    let network =
+        |max: &str| format!("[[network]]\ncidr = \"203.0.113.0/24\"\nlimits = {{ sends_per_ip = {max} }}");
+    let price = |price: &str| format!("[prices]\ndefault = \"{price} USD\"");
+    let a_count = "at most 9007199254740991 (2^53 - 1), or \"unlimited\", would do";
+    let an_amount = "at most \"9007199254.740991 USD\" would do";
+    let (most, more) = ("9007199254740991", "9007199254740992");
+    let (most_money, more_money) = ("9007199254.740991", "9007199254.740992");
+    for (fits, too_much, fault) in [
+        (
+            count(most),
+            count(more),
+            format!("limit.sends_per_ip.max: found {more}; {a_count}"),
+        ),
+        (
+            network(most),
+            network(more),
+            format!("network[0].limits.sends_per_ip: found {more}; {a_count}"),
+        ),
+        (
+            spend(most_money),
+            spend(more_money),
+            format!("limit.spend.max: found \"{more_money} USD\"; {an_amount}"),
+        ),
+        (
+            price(most_money),
+            price(more_money),
+            format!("prices.default: found \"{more_money} USD\"; {an_amount}"),
+        ),
+        (
+            price("0"),
+            price("99999999999999999999"),
+            format!("prices.default: found \"99999999999999999999 USD\"; {an_amount}"),
+        ),
+    ] {
+        let loaded = PolicySet::from_toml(&fits).unwrap();
+        assert_eq!(PolicySet::from_toml(&loaded.policies.to_toml()).unwrap(), loaded);
+        let errors = PolicySet::from_toml(&too_much).unwrap_err().to_string();
+        assert!(errors.lines().any(|line| line == fault), "{errors}");
+    }
+
+    let errors_of = |change: fn(&mut Policy)| {
+        let mut policy = Policy::default();
+        policy.prices.currency = Some("USD".into());
+        change(&mut policy);
+        let set = PolicySet {
+            default: policy.into(),
+            ..PolicySet::default()
+        };
+        set.check()
+            .map_or_else(|errors| errors.to_string(), |_| String::new())
+    };
+    assert_eq!(
+        errors_of(|policy| policy.limits[0].max = Max::Units((1 << 53) - 1)),
+        ""
+    );
+    assert_eq!(
+        errors_of(|policy| policy.limits[0].max = Max::Units(1 << 53)),
+        "limit.sends_per_ip.max: a number of at most 9007199254740991 (2^53 - 1), or \"unlimited\", would do"
+    );
+    assert_eq!(
+        errors_of(|policy| policy.prices.default = Some(1 << 53)),
+        "prices.default: at most \"9007199254.740991 USD\" would do"
+    );
+    assert_eq!(
+        errors_of(|policy| {
+            let us = Country::new("US").unwrap();
+            policy.prices.listed.insert((us, None), 1 << 53);
+        }),
+        "prices.US.default: at most \"9007199254.740991 USD\" would do"
+    );
 }
 
 #[test]

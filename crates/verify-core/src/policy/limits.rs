@@ -12,6 +12,8 @@ use super::file::{
 };
 use crate::vocabulary::Dimension;
 
+/// What a count may be, for messages.
+const AT_MOST: &str = "at most 9007199254740991 (2^53 - 1), or \"unlimited\",";
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 /// The names of the limits that every policy has, and of what is no limit. A file may change limits or make them
@@ -80,7 +82,7 @@ words! { Counts { Sends = "sends", Checks = "checks", Failures = "failures", Spe
 /// How much a limit admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Max {
-    /// Units; money in micros (a millionth of the currency unit). At least 1.
+    /// Units; money in micros (a millionth of the currency unit). 1 to 2^53 - 1.
     Units(u64),
     /// An explicit, logged choice.
     Unlimited,
@@ -238,20 +240,20 @@ pub(super) fn read_max(
     if value.as_str() == Some(UNLIMITED) {
         return Some(Max::Unlimited);
     }
-    let (units, wanted) = match counts {
-        Counts::Spend => (
-            Some(section.amount(key, value)?),
-            "more than nothing, or \"unlimited\",",
-        ),
-        Counts::Sends | Counts::Checks | Counts::Failures => {
-            (value.as_u64(), "a whole number of at least 1, or \"unlimited\",")
-        }
+    let units = match counts {
+        Counts::Spend => section.amount(key, value)?,
+        Counts::Sends | Counts::Checks | Counts::Failures => value.as_u64().unwrap_or(0),
     };
-    let units = units.filter(|units| (1..=MOST_UNITS).contains(units));
-    if units.is_none() {
-        section.fault(key, wrong(value, wanted));
-    }
-    units.map(Max::Units)
+    let wanted = match (units, counts) {
+        (1..=MOST_UNITS, _) => return Some(Max::Units(units)),
+        (0, Counts::Spend) => "more than nothing, or \"unlimited\",",
+        (0, Counts::Sends | Counts::Checks | Counts::Failures) => {
+            "a whole number of at least 1, or \"unlimited\","
+        }
+        (_, _) => AT_MOST,
+    };
+    section.fault(key, wrong(value, wanted));
+    None
 }
 
 fn dimension_or_none(value: &Value) -> Read<Option<Dimension>> {
@@ -358,7 +360,8 @@ fn check_limit(limit: &Limit, path: &dyn Fn(&str) -> String, found: &mut Report)
 pub(super) fn check_max(max: Max, key: &str, off: &str, found: &mut Report) {
     match max {
         Max::Units(1..=MOST_UNITS) => {}
-        Max::Units(_) => found.fault(key, "a number of at least 1, or \"unlimited\", would do"),
+        Max::Units(0) => found.fault(key, "a number of at least 1, or \"unlimited\", would do"),
+        Max::Units(_) => found.fault(key, format!("a number of {AT_MOST} would do")),
         Max::Unlimited => found.warning(key, off),
     }
 }

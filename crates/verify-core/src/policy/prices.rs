@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::countries::check_country;
-use super::file::{Page, Report, Section, Word, print_amount};
+use super::file::{MOST_UNITS, Page, Report, Section, Word, at_most_amount, print_amount};
 use crate::vocabulary::{Channel, Country};
 
 /// What a message costs, in micros of the operator's currency.
@@ -11,9 +11,9 @@ use crate::vocabulary::{Channel, Country};
 pub struct Prices {
     /// The currency of all prices and spend limits (ISO 4217), once one is named.
     pub currency: Option<String>,
-    /// Where nothing else fits. Required when a limit counts spend.
+    /// Where nothing else fits, at most 2^53 - 1. Required when a limit counts spend.
     pub default: Option<u64>,
-    /// By country and channel; a `None` channel means any.
+    /// By country and channel, at most 2^53 - 1; a `None` channel means any.
     pub listed: BTreeMap<(Country, Option<Channel>), u64>,
 }
 
@@ -65,9 +65,8 @@ impl Prices {
         if let Some(micros) = default {
             page.text("default", &amount(micros));
         }
-        for ((country, channel), micros) in listed {
-            let of = channel.map_or("default", |channel| channel.as_str());
-            page.text(&format!("{country}.{of}"), &amount(micros));
+        for (place, micros) in listed {
+            page.text(&key_of(*place), &amount(micros));
         }
     }
 
@@ -86,6 +85,19 @@ impl Prices {
                 "found amounts without a currency; its three letters, such as USD, would do",
             );
         }
+        let listed = self
+            .listed
+            .iter()
+            .map(|(place, micros)| (key_of(*place), *micros));
+        let default = self.default.map(|micros| ("default".to_owned(), micros));
+        for (key, _) in default
+            .into_iter()
+            .chain(listed)
+            .filter(|(_, micros)| *micros > MOST_UNITS)
+        {
+            let message = format!("{} would do", at_most_amount(self.currency.as_deref()));
+            found.fault(format!("prices.{key}"), message);
+        }
     }
 
     pub(super) fn check_countries(&self, found: &mut Report) {
@@ -94,6 +106,11 @@ impl Prices {
             check_country(&format!("prices.{country}"), country, found);
         }
     }
+}
+
+/// The key of a price in `[prices]`.
+fn key_of((country, channel): (Country, Option<Channel>)) -> String {
+    format!("{country}.{}", channel.map_or("default", Word::word))
 }
 
 fn read_country(

@@ -16,7 +16,7 @@ mod words;
 pub use errors::PolicyErrors;
 
 pub(super) use duration::{FORM as SPAN, parse as parse_span, print as print_span};
-pub(super) use money::print as print_amount;
+pub(super) use money::{at_most as at_most_amount, print as print_amount};
 pub(super) use page::{Page, key_text, quoted};
 pub(super) use report::Report;
 pub(super) use section::{Section, camel_case, join};

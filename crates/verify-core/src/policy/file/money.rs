@@ -1,5 +1,7 @@
 //! Amounts as a policy writes them, `"0.0079 USD"`: exact, in micros.
 
+use super::values::MOST_UNITS;
+
 /// Micros in one unit of a currency.
 const MICROS: u64 = 1_000_000;
 
@@ -7,7 +9,8 @@ const MICROS: u64 = 1_000_000;
 pub(crate) const FORM: &str =
     r#"an amount with at most six decimals and the currency's three letters, such as "25 USD","#;
 
-/// An amount and its currency; `None` when it has a sign, more than six decimals, no currency, or overflows.
+/// An amount and its currency; `None` when it has a sign, more than six decimals or no currency. What a `u64` cannot hold is
+/// its greatest, which is more than any policy may say.
 pub(crate) fn parse(text: &str) -> Option<(u64, &str)> {
     let (amount, currency) = text.split_once(' ')?;
     if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
@@ -19,7 +22,7 @@ pub(crate) fn parse(text: &str) -> Option<(u64, &str)> {
         None => (amount, "0"),
     };
     let micros = digits(&format!("{fraction:0<6}"))?;
-    let total = digits(whole)?.checked_mul(MICROS)?.checked_add(micros)?;
+    let total = digits(whole)?.saturating_mul(MICROS).saturating_add(micros);
     Some((total, currency))
 }
 
@@ -36,11 +39,15 @@ pub(crate) fn print(micros: u64, currency: Option<&str>) -> String {
     format!("{whole}.{fraction:0<2} {currency}")
 }
 
+/// What an amount may be, for messages.
+pub(crate) fn at_most(currency: Option<&str>) -> String {
+    format!("at most \"{}\"", print(MOST_UNITS, currency))
+}
+
 /// A whole number of ASCII digits alone: `u64::from_str` would take a plus sign.
 fn digits(text: &str) -> Option<u64> {
-    text.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| text.parse().ok())?
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -56,11 +63,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_much_for_a_number_stays_too_much() {
+        for text in [
+            "18446744073710 USD",
+            "99999999999999999999 USD",
+            "18446744073709.551616 USD",
+        ] {
+            assert_eq!(parse(text), Some((u64::MAX, "USD")), "{text}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_no_amount() {
         for text in [
             "25",
             "25USD",
             "25 usd",
+            " USD",
+            ".0 USD",
             "25 US",
             "-1 USD",
             "+1 USD",
@@ -70,7 +90,6 @@ mod tests {
             "0.0000001 USD",
             "1,000 USD",
             "25  USD",
-            "18446744073710 USD",
             " 25 USD",
             "USD 25",
         ] {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::money;
 use super::report::Report;
-use super::values::{Read, describe, wrong};
+use super::values::{MOST_UNITS, Read, describe, wrong};
 
 /// A table of the file, while it is read.
 pub(crate) struct Section<'v, 'r> {
@@ -159,19 +159,17 @@ impl<'v, 'r> Section<'v, 'r> {
             self.fault(key, wrong(value, money::FORM));
             return None;
         };
-        match &self.report.currency {
-            Some(first) if first != currency => {
-                let message =
-                    format!("found {currency}; a file has one currency, and {first} was named before");
-                self.fault(key, message);
-                None
-            }
-            Some(_) => Some(micros),
-            None => {
-                self.report.currency = Some(currency.to_owned());
-                Some(micros)
-            }
+        let first = self.report.currency.get_or_insert_with(|| currency.to_owned());
+        if first != currency {
+            let message = format!("found {currency}; a file has one currency, and {first} was named before");
+            self.fault(key, message);
+            return None;
         }
+        if micros > MOST_UNITS {
+            self.fault(key, wrong(value, money::at_most(Some(currency))));
+            return None;
+        }
+        Some(micros)
     }
 
     fn is_known(&self, key: &str) -> bool {

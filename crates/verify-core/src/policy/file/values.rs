@@ -16,8 +16,9 @@ pub(crate) type Read<T> = Result<T, String>;
 pub(crate) const UNLIMITED: &str = "unlimited";
 /// The word that takes an inherited value away.
 pub(crate) const NONE: &str = "none";
-/// The greatest count of a limit: what a TOML integer holds.
-pub(crate) const MOST_UNITS: u64 = i64::MAX.unsigned_abs();
+/// The greatest count, and the greatest amount in micros: what a double holds exactly, because the numbers of a store that is
+/// a script may be doubles.
+pub(crate) const MOST_UNITS: u64 = (1 << 53) - 1;
 
 /// The sentence for a value that will not do.
 pub(crate) fn wrong(value: &Value, wanted: impl fmt::Display) -> String {
