@@ -5,7 +5,8 @@
 //! stands in these types. A file is read as a whole: unknown keys, wrong types, values out of bounds and impossible
 //! combinations are all named at once ([`PolicyErrors`]), and nothing of a faulty file is used.
 //!
-//! What stands in the same file and is no policy (credentials by reference, logging) is in [`HostSettings`].
+//! The same file may hold what is no policy, such as credentials by reference. Whoever needs it reads it from the
+//! [`PolicyFile`] before the policies; the core knows nothing of it.
 //!
 //! Each noun of the policy has a file of its own with all there is about it: types, defaults, how it is read, printed and
 //! checked. This one is their sum, `set` has the services, `file` what is the same for all.
@@ -14,8 +15,7 @@ mod channels;
 mod code;
 mod countries;
 pub(crate) mod email;
-mod file;
-mod host;
+pub mod file;
 mod limits;
 mod load;
 mod lockout;
@@ -39,10 +39,9 @@ pub use channels::{AtEnd, Automatic, ChannelRules};
 pub use code::{CodeRules, Resend};
 pub use countries::{CountryAction, CountryRules, NumberRules};
 pub use email::EmailRules;
-pub use file::PolicyErrors;
-pub use host::{AuthMode, HostSettings, LogLevel, LoggingSettings, TwilioSettings, VerifyServices};
+pub use file::errors::PolicyErrors;
 pub use limits::{Counts, Limit, Max, Then, limit_names};
-pub use load::Loaded;
+pub use load::{Loaded, Place, PolicyFile};
 pub use lockout::{Lockout, Wait, Waits};
 pub use networks::Network;
 pub use prices::Prices;

@@ -6,7 +6,6 @@
 use serde_json::{Map, Value, json};
 
 use super::file::{Read, Report, Section, camel_case, describe, flag, integer, name, wrong};
-use super::host::{VerifyServices, read_verify_service};
 use super::limits::{limit_names, limit_path};
 use super::lockout::Lockout;
 
@@ -44,13 +43,15 @@ const RATE_LIMITS: [(&str, &str); 3] = [
 /// The key of `[rate_limits]` that is the first wait of the lockout.
 const FIRST_WAIT: &str = "cooldown_seconds_after_failed_check";
 
+pub(super) const SECTIONS: [&str; 3] = ["verify", "rate_limits", "fraud_guard"];
+
 /// Moves what the other spelling says to where the policy has it.
-pub(super) fn translate(root: &mut Map<String, Value>, services: &mut VerifyServices, report: &mut Report) {
+pub(super) fn translate(root: &mut Map<String, Value>, report: &mut Report) {
+    let [verify, rate_limits, fraud_guard] = SECTIONS;
     let mut moves = Vec::new();
     let mut limits = Vec::new();
     let mut first_wait = None;
-    visit(root, "verify", report, |verify| {
-        services.default = read_verify_service(verify, "service_sid");
+    visit(root, verify, report, |verify| {
         read(verify, &VERIFY_CHANNELS, &mut moves);
         // The first of the channels is the default where none is named.
         let channels = verify.value("channels").and_then(|list| list.get(0));
@@ -60,7 +61,7 @@ pub(super) fn translate(root: &mut Map<String, Value>, services: &mut VerifyServ
         }
         read(verify, &VERIFY_CODE, &mut moves);
     });
-    visit(root, "rate_limits", report, |section| {
+    visit(root, rate_limits, report, |section| {
         for (key, limit) in RATE_LIMITS {
             let max = section.value(key).cloned();
             limits.extend(max.map(|max| (section.path_of(key), limit, max)));
@@ -68,7 +69,7 @@ pub(super) fn translate(root: &mut Map<String, Value>, services: &mut VerifyServ
         let wait = section.optional(FIRST_WAIT, |value| seconds(value, 0));
         first_wait = wait.map(|wait| (section.path_of(FIRST_WAIT), waits_with_first(wait)));
     });
-    visit(root, "fraud_guard", report, |guard| {
+    visit(root, fraud_guard, report, |guard| {
         read(guard, &FRAUD_GUARD, &mut moves)
     });
     for (written, target, value) in moves {

@@ -47,16 +47,9 @@ impl PurposeRules {
 /// What each purpose overrides.
 pub(super) type Purposes = BTreeMap<Purpose, PurposeRules>;
 
-/// Reads `[purposes]` over the rules of the service. `of_purpose` reads what else may stand there.
-pub(super) fn read(
-    root: &mut Section<'_, '_>,
-    service: &PurposeRules,
-    purposes: &mut Purposes,
-    of_purpose: &mut dyn FnMut(Purpose, &mut Section<'_, '_>),
-) {
-    root.within("purposes", |section| {
-        read_each(section, service, purposes, of_purpose)
-    });
+/// Reads `[purposes]` over the rules of the service.
+pub(super) fn read(root: &mut Section<'_, '_>, service: &PurposeRules, purposes: &mut Purposes) {
+    root.within("purposes", |section| read_each(section, service, purposes));
 }
 
 /// Reads the file's purposes once more, over a service's rules. Their faults were noted the first time.
@@ -64,17 +57,12 @@ pub(super) fn inherit(of_file: Option<&Value>, service: &PurposeRules, purposes:
     if let Some(entries) = of_file.and_then(Value::as_object) {
         let mut noted_already = Report::default();
         Section::visit("purposes", entries, &mut noted_already, |section| {
-            read_each(section, service, purposes, &mut |_, _| {});
+            read_each(section, service, purposes);
         });
     }
 }
 
-fn read_each(
-    section: &mut Section<'_, '_>,
-    service: &PurposeRules,
-    purposes: &mut Purposes,
-    of_purpose: &mut dyn FnMut(Purpose, &mut Section<'_, '_>),
-) {
+fn read_each(section: &mut Section<'_, '_>, service: &PurposeRules, purposes: &mut Purposes) {
     for (key, value) in section.rest() {
         let Some(purpose) = Purpose::named(key) else {
             let message = format!("found no purpose; one of {} would do", Purpose::all_words());
@@ -82,10 +70,7 @@ fn read_each(
             continue;
         };
         let rules = purposes.entry(purpose).or_insert_with(|| service.clone());
-        section.table(key, value, |section| {
-            rules.read(section);
-            of_purpose(purpose, section);
-        });
+        section.table(key, value, |section| rules.read(section));
     }
 }
 

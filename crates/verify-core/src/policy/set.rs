@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Policy;
-use super::file::{Page, PolicyErrors, Report, Section, join, key_text};
+use super::file::errors::PolicyErrors;
+use super::file::{Page, Report, Section, join, key_text};
 use super::{load, purposes};
-use crate::vocabulary::{Purpose, ServiceId};
+use crate::vocabulary::ServiceId;
 
 /// The policies of all services: the default one, and those that differ.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,18 +25,13 @@ impl PolicySet {
         self.services.get(service).unwrap_or(&self.default)
     }
 
-    /// Reads the policies of a file. `of_place` reads what else may stand where a service or a purpose has its keys.
-    pub(super) fn read(root: &mut Section<'_, '_>, of_place: &mut OfPlace<'_>) -> Self {
+    /// Reads the policies of a file.
+    pub(super) fn read(root: &mut Section<'_, '_>) -> Self {
         let mut base = Policy::default();
         base.read(root);
         let of_file = root.value("purposes");
         let mut default = base.clone();
-        purposes::read(
-            root,
-            &base.for_any_purpose(),
-            &mut default.purposes,
-            &mut |purpose, section| of_place(None, Some(purpose), section),
-        );
+        purposes::read(root, &base.for_any_purpose(), &mut default.purposes);
         let mut services = BTreeMap::new();
         root.within("services", |section| {
             for (key, value) in section.rest() {
@@ -49,10 +45,7 @@ impl PolicySet {
                     policy.read(section);
                     let rules = policy.for_any_purpose();
                     purposes::inherit(of_file, &rules, &mut policy.purposes);
-                    of_place(Some(&id), None, section);
-                    purposes::read(section, &rules, &mut policy.purposes, &mut |purpose, section| {
-                        of_place(Some(&id), Some(purpose), section);
-                    });
+                    purposes::read(section, &rules, &mut policy.purposes);
                     services.insert(id, Arc::new(policy));
                 });
             }
@@ -127,9 +120,6 @@ impl PolicySet {
         found
     }
 }
-
-/// Reads what else may stand where a service, a purpose, or a purpose of a service has its keys.
-pub(super) type OfPlace<'a> = dyn FnMut(Option<&ServiceId>, Option<Purpose>, &mut Section<'_, '_>) + 'a;
 
 impl fmt::Display for PolicySet {
     /// As [`PolicySet::to_toml`].

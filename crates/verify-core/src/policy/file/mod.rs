@@ -1,10 +1,11 @@
 //! How a policy file is read and printed, whatever it says: texts to values, tables to keys, and every fault with the
 //! path of its key.
 //!
-//! Nothing here knows a section of the policy.
+//! Nothing here knows a section of the policy. What is public is for readers of sections that are no policy: a
+//! [`PolicyFile`](super::PolicyFile) hands them a [`Section`], whose keys they read by the functions here, or by their own.
 
 mod duration;
-mod errors;
+pub(super) mod errors;
 mod money;
 mod page;
 mod report;
@@ -13,15 +14,16 @@ pub(super) mod source;
 mod values;
 mod words;
 
-pub use errors::PolicyErrors;
+pub use section::Section;
+pub use values::{Read, env_name, is_name, list, unshown_text, word, wrong};
+pub use words::Word;
 
 pub(super) use duration::{FORM as SPAN, parse as parse_span, print as print_span};
 pub(super) use money::{at_most as at_most_amount, print as print_amount};
 pub(super) use page::{Page, key_text, quoted};
 pub(super) use report::Report;
-pub(super) use section::{Section, camel_case, join};
+pub(super) use section::{camel_case, join};
 pub(super) use values::{
-    MOST_UNITS, NONE, Read, UNLIMITED, describe, either, env_name, flag, integer, is_name, list, name,
-    or_none, span, unshown_text, word, word_list, wrong,
+    MOST_UNITS, NONE, UNLIMITED, describe, either, flag, integer, name, or_none, span, word_list,
 };
-pub(super) use words::{Word, words};
+pub(super) use words::words;

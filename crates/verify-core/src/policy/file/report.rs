@@ -15,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) currency: Option<String>,
     /// Where a key really stands, by where it was moved to.
     spelled: BTreeMap<String, String>,
+    /// Keys that are no policy and were read already, by the path of their section.
+    claimed: BTreeMap<String, Vec<String>>,
 }
 
 impl Report {
@@ -38,6 +40,16 @@ impl Report {
     /// Remembers that what is read at `key` is written at `written`.
     pub(crate) fn moved(&mut self, key: impl Into<String>, written: impl Into<String>) {
         self.spelled.insert(key.into(), written.into());
+    }
+
+    /// Remembers that these keys of a section are known.
+    pub(crate) fn claim(&mut self, path: String, keys: Vec<String>) {
+        self.claimed.insert(path, keys);
+    }
+
+    /// The keys of a section that are known already.
+    pub(crate) fn claimed(&self, path: &str) -> Vec<String> {
+        self.claimed.get(path).cloned().unwrap_or_default()
     }
 
     /// Adds what was found under a path (`services.acme.`, or none), but for what was found in what it inherits from.

@@ -10,7 +10,7 @@ use super::report::Report;
 use super::values::{MOST_UNITS, Read, describe, wrong};
 
 /// A table of the file, while it is read.
-pub(crate) struct Section<'v, 'r> {
+pub struct Section<'v, 'r> {
     path: String,
     entries: &'v Map<String, Value>,
     known: Vec<String>,
@@ -18,21 +18,37 @@ pub(crate) struct Section<'v, 'r> {
 }
 
 impl<'v, 'r> Section<'v, 'r> {
-    /// Reads a table; whatever `read` did not ask for is a fault.
+    /// Reads a table; whatever nobody asked for is a fault.
     pub(crate) fn visit(
         path: impl Into<String>,
         entries: &'v Map<String, Value>,
         report: &'r mut Report,
         read: impl FnOnce(&mut Section<'v, 'r>),
     ) {
-        let mut section = Self {
-            path: path.into(),
-            entries,
-            known: Vec::new(),
-            report,
-        };
+        let mut section = Self::at(path.into(), entries, report);
         read(&mut section);
         section.fault_unknown_keys();
+    }
+
+    /// Reads keys of a table that is visited later.
+    pub(crate) fn claim(
+        path: &str,
+        entries: &'v Map<String, Value>,
+        report: &'r mut Report,
+        read: impl FnOnce(&mut Section<'v, 'r>),
+    ) {
+        let mut section = Self::at(path.to_owned(), entries, report);
+        read(&mut section);
+        section.report.claim(section.path, section.known);
+    }
+
+    fn at(path: String, entries: &'v Map<String, Value>, report: &'r mut Report) -> Self {
+        Self {
+            known: report.claimed(&path),
+            path,
+            entries,
+            report,
+        }
     }
 
     /// The path of a key of this section.
@@ -46,29 +62,39 @@ impl<'v, 'r> Section<'v, 'r> {
     }
 
     /// Notes a fault of one of this section's keys.
-    pub(crate) fn fault(&mut self, key: &str, message: impl Into<String>) {
+    pub fn fault(&mut self, key: &str, message: impl Into<String>) {
         let path = self.path_of(key);
         self.report.fault(path, message);
     }
 
+    /// Notes what is allowed of one of this section's keys, and worth a line at start.
+    pub fn warning(&mut self, key: &str, message: impl Into<String>) {
+        let path = self.path_of(key);
+        self.report.warning(path, message);
+    }
+
     /// The value of a key, which is known from now on.
-    pub(crate) fn value(&mut self, key: &str) -> Option<&'v Value> {
+    pub fn value(&mut self, key: &str) -> Option<&'v Value> {
         self.known.push(key.to_owned());
         let other = camel_case(key);
-        let (plain, camel) = (self.entries.get(key), self.entries.get(&other));
-        if plain.is_some() && camel.is_some() && other != key {
+        if other != key && self.entries.contains_key(key) && self.entries.contains_key(&other) {
             self.fault(key, format!("found it twice, also as {other}; once would do"));
         }
-        plain.or(camel)
+        Self::spelled(self.entries, key)
     }
 
     /// Whether a key is given.
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.entries.contains_key(key) || self.entries.contains_key(&camel_case(key))
+        Self::spelled(self.entries, key).is_some()
+    }
+
+    /// The value of a key in either spelling.
+    pub(crate) fn spelled(entries: &'v Map<String, Value>, key: &str) -> Option<&'v Value> {
+        entries.get(key).or_else(|| entries.get(&camel_case(key)))
     }
 
     /// The entries that nobody asked for by name: here the writer chooses the names.
-    pub(crate) fn rest(&mut self) -> Vec<(&'v str, &'v Value)> {
+    pub fn rest(&mut self) -> Vec<(&'v str, &'v Value)> {
         let rest: Vec<_> = self
             .entries
             .iter()
@@ -100,16 +126,23 @@ impl<'v, 'r> Section<'v, 'r> {
     }
 
     /// Reads a key that has no default.
-    pub(crate) fn optional<T>(&mut self, key: &str, read: impl FnOnce(&'v Value) -> Read<T>) -> Option<T> {
+    pub fn optional<T>(&mut self, key: &str, read: impl FnOnce(&'v Value) -> Read<T>) -> Option<T> {
         let mut place = None;
         self.set(key, &mut place, |value| read(value).map(Some));
         place
     }
 
     /// Reads the table under a key, if there is one.
-    pub(crate) fn within(&mut self, key: &str, read: impl FnOnce(&mut Section<'v, '_>)) {
+    pub fn within(&mut self, key: &str, read: impl FnOnce(&mut Section<'v, '_>)) {
         if let Some(value) = self.value(key) {
             self.table(key, value, read);
+        }
+    }
+
+    /// Whatever nobody asked for in the table under a key is a fault, unless the table was visited already.
+    pub(crate) fn nothing_else_within(&mut self, key: &str) {
+        if !self.is_known(key) {
+            self.within(key, |_| {});
         }
     }
 

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::duration;
 use super::words::Word;
 
-/// A value, or the sentence that says why not.
-pub(crate) type Read<T> = Result<T, String>;
+/// A value, or the sentence that says what was found and what would do.
+pub type Read<T> = Result<T, String>;
 
 /// The word that turns a cap off.
 pub(crate) const UNLIMITED: &str = "unlimited";
@@ -21,7 +21,7 @@ pub(crate) const NONE: &str = "none";
 pub(crate) const MOST_UNITS: u64 = (1 << 53) - 1;
 
 /// The sentence for a value that will not do.
-pub(crate) fn wrong(value: &Value, wanted: impl fmt::Display) -> String {
+pub fn wrong(value: &Value, wanted: impl fmt::Display) -> String {
     format!("found {}; {wanted} would do", describe(value))
 }
 
@@ -57,7 +57,7 @@ fn kind(value: &Value) -> &'static str {
 ///
 /// # Errors
 /// The kind of what was found, and what would do.
-pub(crate) fn unshown_text(value: &Value, wanted: &str, fits: impl Fn(&str) -> bool) -> Read<String> {
+pub fn unshown_text(value: &Value, wanted: &str, fits: impl Fn(&str) -> bool) -> Read<String> {
     match value.as_str() {
         Some(text) if fits(text) => Ok(text.to_owned()),
         _ => Err(format!("found {}; {wanted} would do", kind(value))),
@@ -105,7 +105,7 @@ pub(crate) fn span(value: &Value) -> Read<Duration> {
 ///
 /// # Errors
 /// What was found, and all words.
-pub(crate) fn word<T: Word>(value: &Value) -> Read<T> {
+pub fn word<T: Word>(value: &Value) -> Read<T> {
     value
         .as_str()
         .and_then(T::named)
@@ -118,7 +118,7 @@ pub(crate) fn word_list<T: Word + PartialEq>(value: &Value) -> Read<Vec<T>> {
 }
 
 /// A list without doubles. A fault in an element is the list's.
-pub(crate) fn list<T: PartialEq>(element: impl Fn(&Value) -> Read<T>) -> impl Fn(&Value) -> Read<Vec<T>> {
+pub fn list<T: PartialEq>(element: impl Fn(&Value) -> Read<T>) -> impl Fn(&Value) -> Read<Vec<T>> {
     move |value| {
         let mut found = Vec::new();
         for entry in value.as_array().ok_or_else(|| wrong(value, "a list"))? {
@@ -149,7 +149,7 @@ pub(crate) fn name(value: &Value) -> Read<String> {
 }
 
 /// Whether a text can name a limit, a factor or a field.
-pub(crate) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text
             .bytes()
@@ -160,7 +160,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 ///
 /// # Errors
 /// The kind of what was found, and what would do.
-pub(crate) fn env_name(value: &Value) -> Read<String> {
+pub fn env_name(value: &Value) -> Read<String> {
     let wanted = "the name of an environment variable (letters, digits and _), never the secret itself,";
     unshown_text(value, wanted, |text| {
         (1..=128).contains(&text.len())

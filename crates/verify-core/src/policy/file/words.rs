@@ -3,7 +3,7 @@
 use crate::vocabulary::{Channel, Dimension, Purpose};
 
 /// A choice that has a word.
-pub(crate) trait Word: Copy + 'static {
+pub trait Word: Copy + 'static {
     /// Every choice, in the order of the manual.
     const ALL: &'static [Self];
 
