@@ -71,15 +71,9 @@ impl Default for ChannelRules {
 
 impl ChannelRules {
     pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
+        #[rustfmt::skip]
         let Self {
-            default,
-            enabled,
-            fallback,
-            fallback_after,
-            automatic,
-            at_end,
-            default_locale,
-            default_country,
+            default, enabled, fallback, fallback_after, automatic, at_end, default_locale, default_country,
         } = self;
         section.set("default", default, word);
         let enabled_changed = section.set("enabled", enabled, word_list);
@@ -96,15 +90,9 @@ impl ChannelRules {
     }
 
     pub(super) fn print(&self, page: &mut Page) {
+        #[rustfmt::skip]
         let Self {
-            default,
-            enabled,
-            fallback,
-            fallback_after,
-            automatic,
-            at_end,
-            default_locale,
-            default_country,
+            default, enabled, fallback, fallback_after, automatic, at_end, default_locale, default_country,
         } = self;
         page.header("channels");
         page.word("default", *default);

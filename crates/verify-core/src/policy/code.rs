@@ -50,12 +50,8 @@ impl Default for CodeRules {
 
 impl CodeRules {
     pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
-        let Self {
-            length,
-            allow_short,
-            ttl,
-            resend,
-        } = self;
+        #[rustfmt::skip]
+        let Self { length, allow_short, ttl, resend } = self;
         section.set("length", length, integer(LENGTH));
         section.set("allow_short", allow_short, flag);
         section.set("ttl", ttl, span);
@@ -63,12 +59,8 @@ impl CodeRules {
     }
 
     pub(super) fn print(&self, page: &mut Page) {
-        let Self {
-            length,
-            allow_short,
-            ttl,
-            resend,
-        } = self;
+        #[rustfmt::skip]
+        let Self { length, allow_short, ttl, resend } = self;
         page.header("code");
         page.pair("length", length);
         page.pair("allow_short", allow_short);

@@ -60,11 +60,8 @@ impl Default for CountryRules {
 impl CountryRules {
     /// A list replaces the list of the same name; a country is where it was named last.
     pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
-        let Self {
-            default,
-            listed,
-            channels,
-        } = self;
+        #[rustfmt::skip]
+        let Self { default, listed, channels } = self;
         section.set("default", default, word);
         read_lists(section, listed);
         for (key, value) in section.rest() {
@@ -86,11 +83,8 @@ impl CountryRules {
     }
 
     pub(super) fn print(&self, page: &mut Page, inherited: Option<&Self>) {
-        let Self {
-            default,
-            listed,
-            channels,
-        } = self;
+        #[rustfmt::skip]
+        let Self { default, listed, channels } = self;
         page.header("countries");
         page.word("default", *default);
         for action in CountryAction::ALL {

@@ -28,11 +28,8 @@ impl Default for EmailRules {
 
 impl EmailRules {
     pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
-        let Self {
-            plus_tags_same,
-            dotless_domains,
-            disposable_allowed,
-        } = self;
+        #[rustfmt::skip]
+        let Self { plus_tags_same, dotless_domains, disposable_allowed } = self;
         section.set("plus_tags", plus_tags_same, either("same", "distinct"));
         section.set("dotless_domains", dotless_domains, list(mail_domain));
         let dots_same = section.optional("dots", either("same", "distinct"));
@@ -44,11 +41,8 @@ impl EmailRules {
     }
 
     pub(super) fn print(&self, page: &mut Page) {
-        let Self {
-            plus_tags_same,
-            dotless_domains,
-            disposable_allowed,
-        } = self;
+        #[rustfmt::skip]
+        let Self { plus_tags_same, dotless_domains, disposable_allowed } = self;
         page.header("email");
         page.either("plus_tags", *plus_tags_same, "same", "distinct");
         page.either("dots", !dotless_domains.is_empty(), "same", "distinct");

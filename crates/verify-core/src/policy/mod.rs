@@ -139,22 +139,10 @@ impl Policy {
 
     /// Reads every section over what holds already, but purposes: they come after what they inherit from.
     fn read(&mut self, root: &mut Section<'_, '_>) {
+        #[rustfmt::skip]
         let Self {
-            code,
-            channels,
-            limits,
-            lockout,
-            risk,
-            countries,
-            numbers,
-            prices,
-            networks,
-            email,
-            privacy,
-            proof_ttl,
-            device_ttl,
-            tests,
-            purposes: _,
+            code, channels, limits, lockout, risk, countries, numbers, prices, networks, email, privacy,
+            proof_ttl, device_ttl, tests, purposes: _,
         } = self;
         root.within("code", |section| code.read(section));
         root.within("channels", |section| channels.read(section));
@@ -176,22 +164,10 @@ impl Policy {
         if inherited == Some(self) {
             return;
         }
+        #[rustfmt::skip]
         let Self {
-            code,
-            channels,
-            limits,
-            lockout,
-            risk,
-            countries,
-            numbers,
-            prices,
-            networks,
-            email,
-            privacy,
-            proof_ttl,
-            device_ttl,
-            tests,
-            purposes,
+            code, channels, limits, lockout, risk, countries, numbers, prices, networks, email, privacy,
+            proof_ttl, device_ttl, tests, purposes,
         } = self;
         let currency = prices.currency.as_deref();
         let other = inherited;

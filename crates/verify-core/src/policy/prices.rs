@@ -33,11 +33,8 @@ impl Prices {
 
     /// Reads prices over those that hold already. The currency is the whole file's and named at its end.
     pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
-        let Self {
-            currency: _,
-            default,
-            listed,
-        } = self;
+        #[rustfmt::skip]
+        let Self { currency: _, default, listed } = self;
         if let Some(value) = section.value("default") {
             *default = section.amount("default", value).or(*default);
         }
@@ -55,11 +52,8 @@ impl Prices {
     }
 
     pub(super) fn print(&self, page: &mut Page) {
-        let Self {
-            currency,
-            default,
-            listed,
-        } = self;
+        #[rustfmt::skip]
+        let Self { currency, default, listed } = self;
         let amount = |micros: &u64| print_amount(*micros, currency.as_deref());
         page.header("prices");
         if let Some(micros) = default {

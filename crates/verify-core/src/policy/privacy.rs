@@ -37,19 +37,15 @@ impl Default for PrivacyRules {
 
 impl PrivacyRules {
     pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
-        let Self {
-            disclosure,
-            last_digits,
-        } = self;
+        #[rustfmt::skip]
+        let Self { disclosure, last_digits } = self;
         section.set("disclosure", disclosure, word);
         section.set("last_digits", last_digits, integer(LAST_DIGITS));
     }
 
     pub(super) fn print(&self, page: &mut Page) {
-        let Self {
-            disclosure,
-            last_digits,
-        } = self;
+        #[rustfmt::skip]
+        let Self { disclosure, last_digits } = self;
         page.header("privacy");
         page.word("disclosure", *disclosure);
         page.pair("last_digits", last_digits);

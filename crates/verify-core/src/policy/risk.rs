@@ -75,16 +75,9 @@ impl Default for RiskRules {
 
 impl RiskRules {
     pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
+        #[rustfmt::skip]
         let Self {
-            enabled,
-            high,
-            medium,
-            low,
-            unavailable,
-            step_up,
-            unenrolled,
-            medium_from,
-            high_from,
+            enabled, high, medium, low, unavailable, step_up, unenrolled, medium_from, high_from,
         } = self;
         section.set("enabled", enabled, flag);
         section.set("high", high, word);
@@ -100,16 +93,9 @@ impl RiskRules {
     }
 
     pub(super) fn print(&self, page: &mut Page) {
+        #[rustfmt::skip]
         let Self {
-            enabled,
-            high,
-            medium,
-            low,
-            unavailable,
-            step_up,
-            unenrolled,
-            medium_from,
-            high_from,
+            enabled, high, medium, low, unavailable, step_up, unenrolled, medium_from, high_from,
         } = self;
         page.header("risk");
         page.pair("enabled", enabled);
