@@ -265,7 +265,10 @@ fn what_a_double_cannot_hold_is_refused() {
         let errors = PolicySet::from_toml(&too_much).unwrap_err().to_string();
         assert!(errors.lines().any(|line| line == fault), "{errors}");
     }
+}
 
+#[test]
+fn what_a_double_cannot_hold_is_refused_from_code_too() {
     let errors_of = |change: fn(&mut Policy)| {
         let mut policy = Policy::default();
         policy.prices.currency = Some("USD".into());

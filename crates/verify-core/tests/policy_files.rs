@@ -284,36 +284,47 @@ fn a_host_keeps_sections_of_its_own_in_the_same_file() {
     assert_eq!(read(PolicyFile::from_value(value).unwrap()), (own, loaded));
 }
 
+/// A file in which several readers find faults, and the policy the rest.
+const FAULTS_OF_MANY: &str = r#"
+[security]
+keyEnv = "MY_KEY"
+token_env = "s3cret!"
+kee = 1
+[mailer]
+fields = ["a", "a"]
+[verify]
+sid = 5
+serivce = 6
+[code]
+length = 3
+[purposes.recovery]
+label = "Wrong"
+[purposes.login]
+label = "nobody's"
+[services.acme]
+label = "right"
+labbel = "x"
+[services.acme.purposes.sign_up]
+label = "right"
+[services."a b"]
+label = "nobody's"
+"#;
+const AS_THEY_ARE_TOLD: [&str; 9] = [
+    "security.token_env: found another text; the name of an environment variable (letters, digits and _), never the secret itself, would do",
+    "mailer.fields: found \"a\" twice; once would do",
+    "verify.sid: found 5; one of sms, call, whatsapp, email would do",
+    "purposes.recovery.label: wrong",
+    "verify.serivce: unknown key; known here: channels, code_ttl_seconds, default_channel, default_locale, fallback_channels, sid",
+    "code.length: found 3; a whole number from 4 to 10 would do",
+    "purposes.login: found no purpose; one of sign_in, sign_up, change_destination, recovery, transaction would do",
+    "services.\"a b\": found no service id; 1 to 64 characters of a-z A-Z 0-9 . _ - would do",
+    "security.kee: unknown key; known here: key_env, token_env",
+];
+
 /// Two readers share a section, a third has keys beside the policy; what is wrong comes out with the policy's faults.
 #[test]
 fn i60_faults_of_sections_that_are_no_policy_come_with_all_others() {
-    let mut file = PolicyFile::from_toml(
-        r#"
-        [security]
-        keyEnv = "MY_KEY"
-        token_env = "s3cret!"
-        kee = 1
-        [mailer]
-        fields = ["a", "a"]
-        [verify]
-        sid = 5
-        serivce = 6
-        [code]
-        length = 3
-        [purposes.recovery]
-        label = "Wrong"
-        [purposes.login]
-        label = "nobody's"
-        [services.acme]
-        label = "right"
-        labbel = "x"
-        [services.acme.purposes.sign_up]
-        label = "right"
-        [services."a b"]
-        label = "nobody's"
-        "#,
-    )
-    .unwrap();
+    let mut file = PolicyFile::from_toml(FAULTS_OF_MANY).unwrap();
     let mut key = None;
     file.section("security", |security| {
         key = security.optional("key_env", env_name)
@@ -350,17 +361,7 @@ fn i60_faults_of_sections_that_are_no_policy_come_with_all_others() {
 
     let errors = file.policies().unwrap_err().to_string();
     assert!(!errors.contains("s3cret"), "{errors}");
-    for fault in [
-        "security.token_env: found another text; the name of an environment variable (letters, digits and _), never the secret itself, would do",
-        "mailer.fields: found \"a\" twice; once would do",
-        "verify.sid: found 5; one of sms, call, whatsapp, email would do",
-        "purposes.recovery.label: wrong",
-        "verify.serivce: unknown key; known here: channels, code_ttl_seconds, default_channel, default_locale, fallback_channels, sid",
-        "code.length: found 3; a whole number from 4 to 10 would do",
-        "purposes.login: found no purpose; one of sign_in, sign_up, change_destination, recovery, transaction would do",
-        "services.\"a b\": found no service id; 1 to 64 characters of a-z A-Z 0-9 . _ - would do",
-        "security.kee: unknown key; known here: key_env, token_env",
-    ] {
+    for fault in AS_THEY_ARE_TOLD {
         assert!(errors.lines().any(|line| line == fault), "{fault}\n\n{errors}");
     }
     let unknown = errors
