@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cpu_time::ThreadTime;
-use verify_core::policy::PolicySet;
+use verify_core::policy::{Loaded, PolicyErrors, PolicyFile};
 use verify_traffic::report::{Report, json, page, table};
 use verify_traffic::scenario::{SCENARIOS, Scenario};
 
-/// The section of the gateway, which a policy file may hold too.
-const GATEWAYS: &str = "gateway";
+/// What a policy file may hold too: what the gateway reads, and Twilio.
+const NO_POLICY: [&str; 4] = ["gateway", "logging", "security", "twilio"];
 
 /// What was asked for.
 #[derive(Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> io::Result<Vec<Str
     };
     let mut reports = Vec::new();
     for (name, text) in wanted.texts(scenario)? {
-        let loaded = match PolicySet::from_toml_with(&text, &[GATEWAYS]) {
+        let loaded = match policies(&text) {
             Ok(loaded) => loaded,
             Err(errors) => return Ok(vec![format!("{name}: {errors}")]),
         };
@@ -59,6 +59,21 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> io::Result<Vec<Str
         fs::write(path, page(&reports))?;
     }
     Ok(Vec::new())
+}
+
+/// The policies of a file that a gateway can be started with; what else stands in it is not looked at.
+fn policies(text: &str) -> Result<Loaded, PolicyErrors> {
+    let mut file = PolicyFile::from_toml(text)?;
+    for section in NO_POLICY {
+        file.section(section, |section| drop(section.rest()));
+    }
+    file.section("verify", |verify| {
+        verify.value("service_sid");
+    });
+    file.services_and_purposes(|_, section| {
+        section.value("verify_service_sid");
+    });
+    file.policies()
 }
 
 impl Wanted {
@@ -148,6 +163,16 @@ mod tests {
 
     fn read(arguments: &[&str]) -> Result<Wanted, String> {
         Wanted::read(arguments.iter().map(|argument| (*argument).to_owned()))
+    }
+
+    #[test]
+    fn a_file_that_a_gateway_is_started_with_can_be_simulated() {
+        let text = "[gateway]\nlisten = \"127.0.0.1:3000\"\n[services.acme]\nverify_service_sid = \"VA0\"\n";
+        let in_use = include_str!("../../crates/verify-core/tests/fixtures/twilio-verify.toml");
+        for text in [text, in_use] {
+            assert_eq!(policies(text).unwrap().warnings, Vec::<String>::new());
+        }
+        assert!(policies("[twilo]\nregion = \"us1\"").is_err());
     }
 
     #[test]

@@ -9,14 +9,36 @@
 
 use std::time::Duration;
 
+use verify_core::policy::file::{env_name, is_name, list, word};
 use verify_core::policy::{
-    AuthMode, Counts, LogLevel, Max, Policy, PolicySet, RiskAction, Then, Wait, limit_names,
+    Counts, Loaded, Max, Place, Policy, PolicyErrors, PolicyFile, PolicySet, RiskAction, Then, Wait,
+    limit_names,
 };
 use verify_core::vocabulary::{Channel, Dimension, Purpose, ServiceId};
 
 const IN_TOML: &str = include_str!("fixtures/twilio-verify.toml");
 const IN_JSON: &str = include_str!("fixtures/verify.config.json");
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// The policies of a file in use. What else it holds is read where it belongs: at the provider and at the host.
+fn of_a_file_in_use(file: Result<PolicyFile, PolicyErrors>) -> Result<Loaded, PolicyErrors> {
+    let mut file = file?;
+    for name in ["twilio", "logging", "security"] {
+        file.section(name, |section| drop(section.rest()));
+    }
+    file.section("verify", |verify| {
+        verify.value("service_sid");
+    });
+    file.policies()
+}
+
+fn in_toml(text: &str) -> Result<Loaded, PolicyErrors> {
+    of_a_file_in_use(PolicyFile::from_toml(text))
+}
+
+fn in_json(text: &str) -> Result<Loaded, PolicyErrors> {
+    of_a_file_in_use(PolicyFile::from_json(text))
+}
 
 fn max_of(policy: &Policy, name: &str) -> Max {
     policy
@@ -124,64 +146,17 @@ fn i08_turning_a_cap_off_takes_a_word_and_is_said() {
 
 #[test]
 fn the_toml_file_in_use_loads_as_it_stands() {
-    let loaded = PolicySet::from_toml(IN_TOML).unwrap();
+    let loaded = in_toml(IN_TOML).unwrap();
     // Every figure in it is the default.
     assert_eq!(loaded.policies, PolicySet::default());
-
-    let twilio = &loaded.host.twilio;
-    assert_eq!(
-        twilio.account_sid.as_deref(),
-        Some("AC2f7c2c6b2d2f4a1b9a0b3c1d2e3f4a5")
-    );
-    assert_eq!(twilio.auth_mode, Some(AuthMode::ApiKey));
-    assert_eq!(twilio.api_key_sid_env.as_deref(), Some("TWILIO_API_KEY_SID"));
-    assert_eq!(
-        twilio.api_key_secret_env.as_deref(),
-        Some("TWILIO_API_KEY_SECRET")
-    );
-    assert_eq!(twilio.auth_token_env.as_deref(), Some("TWILIO_AUTH_TOKEN"));
-    assert_eq!(
-        (twilio.region.as_deref(), twilio.edge.as_deref()),
-        (Some("us1"), Some("ashburn"))
-    );
-    let logging = &loaded.host.logging;
-    assert_eq!(
-        logging.redact_fields,
-        ["to", "email", "code", "auth_token", "api_key_secret"]
-    );
-    assert_eq!(logging.level, Some(LogLevel::Info));
-    let verify_service = loaded
-        .host
-        .verify_services
-        .of(&ServiceId::default(), Purpose::SignIn);
-    assert_eq!(verify_service, Some("VA0a1b2c3d4e5f60718293a4b5c6d7e8f"));
-
-    // Their SIDs are a digit short: said, and no reason to stop.
-    let warned: Vec<_> = loaded
-        .warnings
-        .iter()
-        .map(|line| line.split_once(':').unwrap().0)
-        .collect();
-    assert_eq!(warned, ["verify.service_sid", "twilio.account_sid"]);
+    assert_eq!(loaded.warnings, [""; 0]);
 }
 
 #[test]
 fn the_json_file_in_use_loads_as_it_stands() {
-    let loaded = PolicySet::from_json(IN_JSON).unwrap();
+    let loaded = in_json(IN_JSON).unwrap();
     assert_eq!(loaded.policies, PolicySet::default());
-    assert_eq!(
-        loaded.host.hmac_key_env.as_deref(),
-        Some("VERIFY_DESTINATION_HMAC_KEY")
-    );
-    assert_eq!(
-        loaded.host.webhook_auth_token_env.as_deref(),
-        Some("TWILIO_AUTH_TOKEN")
-    );
-    assert_eq!(
-        loaded.host.verify_services.default.as_deref(),
-        Some("VA0a1b2c3d4e5f60718293a4b5c6d7e8f")
-    );
-    assert_eq!(loaded.host.twilio.edge.as_deref(), Some("ashburn"));
+    assert_eq!(loaded.warnings, [""; 0]);
 }
 
 #[test]
@@ -201,9 +176,8 @@ fn every_figure_of_the_file_in_use_reaches_the_policy() {
         .replace("block_on_high_risk = true", "block_on_high_risk = false")
         .replace("step_up_on_medium_risk = true", "step_up_on_medium_risk = false")
         .replace("\"totp\"", "\"push\"")
-        .replace("enabled = true", "enabled = false")
-        .replace("log_level = \"info\"", "log_level = \"debug\"");
-    let loaded = PolicySet::from_toml(&text).unwrap();
+        .replace("enabled = true", "enabled = false");
+    let loaded = in_toml(&text).unwrap();
     let policy = &loaded.policies.default;
     assert_eq!(
         (policy.channels.default, policy.channels.fallback.as_slice()),
@@ -230,13 +204,12 @@ fn every_figure_of_the_file_in_use_reaches_the_policy() {
         (policy.risk.enabled, policy.risk.step_up.as_slice()),
         (false, &["push".to_owned()][..])
     );
-    assert_eq!(loaded.host.logging.level, Some(LogLevel::Debug));
 }
 
 #[test]
 fn channels_of_the_json_file_are_an_order() {
     let text = IN_JSON.replace(r#"["sms", "call", "email"]"#, r#"["whatsapp", "call"]"#);
-    let channels = &PolicySet::from_json(&text).unwrap().policies.default.channels;
+    let channels = &in_json(&text).unwrap().policies.default.channels;
     assert_eq!(channels.default, Channel::Whatsapp);
     assert_eq!(channels.enabled, [Channel::Whatsapp, Channel::Call]);
     assert_eq!(channels.fallback, [Channel::Call]);
@@ -245,7 +218,7 @@ fn channels_of_the_json_file_are_an_order() {
 #[test]
 fn both_spellings_of_one_thing_do_not_go_together() {
     let both = "[channels]\ndefault = \"sms\"\n[code]\nttl = \"5m\"\n[lockout]\nwaits = { 1 = \"2m\" }\n[[limit]]\nname = \"sends_per_ip\"\nmax = 7";
-    let errors = PolicySet::from_toml(&format!("{both}\n{IN_TOML}")).unwrap_err();
+    let errors = in_toml(&format!("{both}\n{IN_TOML}")).unwrap_err();
     let keys: Vec<_> = errors.faults().map(|(key, _)| key).collect();
     assert_eq!(
         keys,
@@ -265,7 +238,7 @@ fn a_fault_in_the_other_spelling_is_named_as_it_stands() {
         .replace("send_per_ip_per_10m = 5", "send_per_ip_per_10m = 0")
         .replace("default_channel = \"sms\"", "default_channel = \"fax\"")
         .replace("enabled = true", "enabld = true");
-    let errors = PolicySet::from_toml(&text).unwrap_err();
+    let errors = in_toml(&text).unwrap_err();
     let keys: Vec<_> = errors.faults().map(|(key, _)| key).collect();
     assert_eq!(
         keys,
@@ -285,18 +258,139 @@ fn a_host_keeps_sections_of_its_own_in_the_same_file() {
         PolicySet::from_toml(text).is_err(),
         "nobody said whose [gateway] is"
     );
-    let loaded = PolicySet::from_toml_with(text, &["gateway", "providers"]).unwrap();
+    let read = |mut file: PolicyFile| {
+        let mut own = Vec::new();
+        file.section("gateway", |gateway| {
+            own.extend(
+                gateway
+                    .rest()
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value.clone())),
+            );
+        });
+        file.section("providers", |_| panic!("there is no such section"));
+        (own, file.policies().unwrap())
+    };
+    let (own, loaded) = read(PolicyFile::from_toml(text).unwrap());
     assert_eq!(loaded.policies.default.code.length, 8);
-    assert_eq!(
-        loaded.own_sections["gateway"],
-        serde_json::json!({ "listen": "127.0.0.1:3000" })
-    );
-    assert!(!loaded.own_sections.contains_key("providers"));
+    assert_eq!(own, [("listen".to_owned(), "127.0.0.1:3000".into())]);
 
     let table: toml::Table = toml::from_str(text).unwrap();
-    assert_eq!(PolicySet::from_table(&table, &["gateway"]).unwrap(), loaded);
+    assert_eq!(
+        read(PolicyFile::from_table(&table)),
+        (own.clone(), loaded.clone())
+    );
     let value = serde_json::to_value(&table).unwrap();
-    assert_eq!(PolicySet::from_value(value, &["gateway"]).unwrap(), loaded);
+    assert_eq!(read(PolicyFile::from_value(value).unwrap()), (own, loaded));
+}
+
+/// A file in which several readers find faults, and the policy the rest.
+const FAULTS_OF_MANY: &str = r#"
+[security]
+keyEnv = "MY_KEY"
+token_env = "s3cret!"
+kee = 1
+[mailer]
+fields = ["a", "a"]
+[verify]
+sid = 5
+serivce = 6
+[code]
+length = 3
+[purposes.recovery]
+label = "Wrong"
+[purposes.login]
+label = "nobody's"
+[services.acme]
+label = "right"
+labbel = "x"
+[services.acme.purposes.sign_up]
+label = "right"
+[services."a b"]
+label = "nobody's"
+"#;
+const AS_THEY_ARE_TOLD: [&str; 9] = [
+    "security.token_env: found another text; the name of an environment variable (letters, digits and _), never the secret itself, would do",
+    "mailer.fields: found \"a\" twice; once would do",
+    "verify.sid: found 5; one of sms, call, whatsapp, email would do",
+    "purposes.recovery.label: wrong",
+    "verify.serivce: unknown key; known here: channels, code_ttl_seconds, default_channel, default_locale, fallback_channels, sid",
+    "code.length: found 3; a whole number from 4 to 10 would do",
+    "purposes.login: found no purpose; one of sign_in, sign_up, change_destination, recovery, transaction would do",
+    "services.\"a b\": found no service id; 1 to 64 characters of a-z A-Z 0-9 . _ - would do",
+    "security.kee: unknown key; known here: key_env, token_env",
+];
+
+/// Two readers share a section, a third has keys beside the policy; what is wrong comes out with the policy's faults.
+#[test]
+fn i60_faults_of_sections_that_are_no_policy_come_with_all_others() {
+    let mut file = PolicyFile::from_toml(FAULTS_OF_MANY).unwrap();
+    let mut key = None;
+    file.section("security", |security| {
+        key = security.optional("key_env", env_name)
+    });
+    file.section("security", |security| {
+        assert_eq!(security.optional("token_env", env_name), None);
+    });
+    file.section("mailer", |mailer| {
+        let field =
+            |value: &serde_json::Value| value.as_str().filter(|text| is_name(text)).map(str::to_owned);
+        mailer.optional("fields", list(|value| field(value).ok_or("a name".into())));
+        mailer.warning("fields", "they are many");
+    });
+    file.section("pager", |_| panic!("there is no such section"));
+    file.section("verify", |verify| {
+        verify.optional("sid", word::<Channel>);
+    });
+    let mut labels = Vec::new();
+    file.services_and_purposes(|place, section| {
+        let label = section.optional("label", |value| match value.as_str() {
+            Some("right") => Ok(()),
+            _ => Err("wrong".into()),
+        });
+        let whose = match place {
+            Place::Service(service) => service.to_string(),
+            Place::Purpose(purpose) => purpose.to_string(),
+            Place::PurposeOfService(service, purpose) => format!("{service} {purpose}"),
+        };
+        labels.push((whose, label.is_some()));
+    });
+    assert_eq!(key.as_deref(), Some("MY_KEY"));
+    let read = [("recovery", false), ("acme", true), ("acme sign_up", true)];
+    assert_eq!(labels, read.map(|(whose, read)| (whose.to_owned(), read)));
+
+    let errors = file.policies().unwrap_err().to_string();
+    assert!(!errors.contains("s3cret"), "{errors}");
+    for fault in AS_THEY_ARE_TOLD {
+        assert!(errors.lines().any(|line| line == fault), "{fault}\n\n{errors}");
+    }
+    let unknown = errors
+        .lines()
+        .find(|line| line.starts_with("services.acme.labbel: "));
+    assert!(unknown.unwrap().contains(", label, limit, "), "{unknown:?}");
+    assert_eq!(errors.lines().count(), 10, "{errors}");
+}
+
+#[test]
+fn a_section_that_is_no_policy_is_a_table_once_and_known() {
+    let faults = |text: &str, name: &str| {
+        let mut file = PolicyFile::from_toml(text).unwrap();
+        file.section(name, |section| drop(section.rest()));
+        file.policies()
+            .map_or_else(|errors| errors.to_string(), |_| String::new())
+    };
+    assert_eq!(
+        faults("my_mailer = 5", "my_mailer"),
+        "my_mailer: found 5; a table would do"
+    );
+    assert_eq!(faults("[myMailer]\na = 1", "my_mailer"), "");
+    assert_eq!(
+        faults("[myMailer]\n[my_mailer]", "my_mailer"),
+        "my_mailer: found it twice, also as myMailer; once would do"
+    );
+    let typo = faults("[my_mialer]", "my_mailer");
+    assert!(typo.contains(", lockout, my_mailer, network, "), "{typo}");
+    assert!(!format!("{:?}", PolicyFile::from_toml("a = \"s3cret\"").unwrap()).contains("s3cret"));
 }
 
 #[test]
@@ -306,10 +400,7 @@ fn services_and_purposes_override_what_they_name() {
         [code]
         length = 7
         [purposes.recovery]
-        verify_service_sid = "VA00000000000000000000000000000001"
         code = { length = 10 }
-        [services.acme]
-        verify_service_sid = "VA00000000000000000000000000000002"
         [services.acme.code]
         resend = "new"
         [[services.acme.limit]]
@@ -341,12 +432,6 @@ fn services_and_purposes_override_what_they_name() {
     assert!(acme.channels_for(Purpose::SignUp).fallback == [Channel::Email]);
     assert_eq!(max_of(acme, limit_names::SENDS_PER_IP), Max::Units(50));
     assert_eq!(max_of(default, limit_names::SENDS_PER_IP), Max::Units(5));
-
-    let sids = &loaded.host.verify_services;
-    let sid = |service: &ServiceId, purpose| sids.of(service, purpose).map(|sid| sid.chars().last().unwrap());
-    assert_eq!(sid(&ServiceId::default(), Purpose::Recovery), Some('1'));
-    assert_eq!(sid(&ServiceId::default(), Purpose::SignIn), None);
-    assert_eq!(sid(&acme_id, Purpose::Recovery), Some('2'), "tenants stay apart");
 }
 
 #[test]

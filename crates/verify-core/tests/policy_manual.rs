@@ -30,9 +30,6 @@ device.zz = 1
 tests = { zz = 1, destination = [{ to = "+12025550190", code = "424242", until = 2026-12-31, zz = 1 }] }
 services.ID.zz = 1
 purposes.recovery.zz = 1
-twilio.zz = 1
-logging.zz = 1
-security.zz = 1
 verify.zz = 1
 rate_limits.zz = 1
 fraud_guard.zz = 1

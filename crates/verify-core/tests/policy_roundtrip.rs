@@ -242,10 +242,7 @@ fn country_codes() -> impl Strategy<Value = Country> {
 }
 
 fn maxima() -> impl Strategy<Value = Max> {
-    prop_oneof![
-        (1..=i64::MAX.unsigned_abs()).prop_map(Max::Units),
-        Just(Max::Unlimited)
-    ]
+    prop_oneof![(1..1_u64 << 53).prop_map(Max::Units), Just(Max::Unlimited)]
 }
 
 fn thens() -> impl Strategy<Value = Then> {
@@ -366,7 +363,7 @@ fn countries() -> impl Strategy<Value = CountryRules> {
 fn prices() -> impl Strategy<Value = Prices> {
     let of = (country_codes(), proptest::option::of(select(Channel::ALL)));
     (
-        any::<u64>(),
+        0..1_u64 << 53,
         proptest::collection::btree_map(of, 0_u64..10_000_000, 0..4),
     )
         .prop_map(|(default, listed)| Prices {

@@ -1,6 +1,7 @@
 //! Policy files.
 
-use verify_core::policy::PolicySet;
+use verify_core::policy::{Loaded, PolicyErrors, PolicyFile, PolicySet};
+use verify_twilio::TwilioSettings;
 
 use crate::input::{choice, text};
 
@@ -10,11 +11,11 @@ pub fn policy(data: &[u8]) {
     let (language, data) = choice(data);
     let text = text(data);
     let found = if language % 2 == 0 {
-        PolicySet::from_toml_with(&text, &["gateway"])
+        PolicyFile::from_toml(&text)
     } else {
-        PolicySet::from_json_with(&text, &["gateway"])
+        PolicyFile::from_json(&text)
     };
-    let loaded = match found {
+    let loaded = match found.and_then(read) {
         Ok(loaded) => loaded,
         Err(errors) => {
             let mut faults = errors.faults().peekable();
@@ -39,4 +40,13 @@ pub fn policy(data: &[u8]) {
     let json = serde_json::to_string(&table).expect("a table is an object");
     let again = PolicySet::from_json(&json).unwrap_or_else(|errors| panic!("i60: {errors}\n{json}"));
     assert_eq!(again.policies, policies, "i60: printed as\n{json}");
+}
+
+/// As the gateway reads it, but for what it does with sections of its own.
+fn read(mut file: PolicyFile) -> Result<Loaded, PolicyErrors> {
+    TwilioSettings::read(&mut file);
+    for section in ["gateway", "logging", "security"] {
+        file.section(section, |section| drop(section.rest()));
+    }
+    file.policies()
 }

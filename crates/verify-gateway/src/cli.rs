@@ -28,7 +28,7 @@ pub struct ServeArgs {
     /// Policy and settings, TOML or JSON [variable: VERIFY_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where state lives [variable: VERIFY_STORE; default: memory]
+    /// Where state lives; this build knows one store, memory [variable: VERIFY_STORE; default: memory]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
     /// Say what is wrong with the configuration, and exit with 0 or 2

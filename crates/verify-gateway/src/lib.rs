@@ -12,6 +12,7 @@ pub mod cli;
 pub mod client_ip;
 pub mod config;
 pub mod demo;
+mod environment;
 pub mod event_log;
 pub mod explain;
 pub mod logs;

@@ -18,7 +18,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use verify_core::policy::LogLevel;
+
+use crate::config::LogLevel;
 
 /// Fields that are never logged, whoever logs them.
 const ALWAYS_REDACTED: [&str; 14] = [

@@ -13,22 +13,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{interval, sleep};
 use verify_core::destination::Destination;
-use verify_core::keys::Keys;
-use verify_core::policy::{EmailRules, VerifyServices};
-use verify_core::port::{Entropy, Scopes};
-use verify_core::vocabulary::{Purpose, ServiceId};
-use verify_engine::{BuildError, Engine, EngineBuilder, SystemEntropy};
-use verify_memstore::MemStore;
-use verify_twilio::{TwilioClient, TwilioVerify};
+use verify_core::policy::EmailRules;
+use verify_core::vocabulary::ServiceId;
+use verify_engine::{BuildError, Engine, EngineBuilder};
 
 use crate::app::App;
-use crate::config::{self, AppEnv, Live, Mode, Settings};
-use crate::demo::Demo;
+use crate::config::backends::{Around, BackendError, Equipped};
+use crate::config::{self, AppEnv, Settings};
 use crate::event_log::EventLog;
 use crate::explain::Explanations;
 use crate::logs;
 use crate::routes::router;
-use crate::webhook::Webhooks;
 
 /// How long connections may take to end once it stops: longer than any flow, and shorter than the thirty seconds after
 /// which a supervisor commonly kills, so that events that are left can still be handed over.
@@ -51,9 +46,9 @@ pub enum ServeError {
     /// The engine cannot be built from these settings.
     #[error(transparent)]
     Engine(#[from] BuildError),
-    /// The provider cannot be reached as configured.
-    #[error("the provider twilio: {0}")]
-    Twilio(#[from] verify_twilio::ConfigError),
+    /// A provider cannot be reached as configured.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// No metrics.
     #[error("metrics cannot be recorded: {0}")]
     Metrics(#[from] RecorderError),
@@ -66,7 +61,7 @@ impl ServeError {
     /// 2 for what a change of the configuration mends, 1 for the rest.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Engine(_) | Self::Twilio(_) => 2,
+            Self::Engine(_) | Self::Backend(_) => 2,
             Self::Listen { .. } | Self::Metrics(_) | Self::Io(_) => 1,
         }
     }
@@ -181,35 +176,32 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     services.insert(ServiceId::default());
     let builder = Engine::builder()
         .policy(settings.policies)
-        .store(MemStore::new())
         .event_sink(EventLog)
         .refusal_sink(EventLog)
         .with_client_ip();
-    let builder = shielded(builder, settings.flood_shield);
-    let mut notes = settings.notes;
-    let (engine, demo, webhooks) = match settings.mode {
-        Mode::Demo(keys) => {
-            let demo = Demo::start();
-            let keys = keys.map_or_else(|| Keys::generate(&SystemEntropy.seed()), |keys| *keys);
-            (demo.equip(builder).keys(keys).build()?, Some(demo), None)
-        }
-        Mode::Live(live) => {
-            let Live { keys, twilio } = *live;
-            let webhooks = Webhooks::new(twilio.webhook_tokens, settings.public_url, &keys, &services);
-            notes.extend(twilio.api.warnings().iter().map(ToString::to_string));
-            let client = TwilioClient::new(&twilio.api)?;
-            let provider = TwilioVerify::new("twilio", client, scopes(&twilio.services, &services));
-            notes.extend(provider.warnings().iter().map(ToString::to_string));
-            let provider = if webhooks.is_some() {
-                provider.with_message_events()
-            } else {
-                provider
-            };
-            (builder.keys(keys).provider(provider).build()?, None, webhooks)
-        }
+    let builder = settings.store.equip(shielded(builder, settings.flood_shield));
+    let around = Around {
+        keys: &settings.keys,
+        services: &services,
+        public_url: settings.public_url.as_deref(),
     };
+    let mut equipped = Equipped {
+        builder,
+        demo: None,
+        webhooks: None,
+        notes: settings.notes,
+    };
+    for provider in settings.providers {
+        equipped = provider.equip(equipped, &around)?;
+    }
+    let Equipped {
+        builder,
+        demo,
+        webhooks,
+        notes,
+    } = equipped;
     let app = Arc::new(App {
-        engine,
+        engine: builder.keys(settings.keys).build()?,
         callers: settings.callers,
         proxies: settings.proxies,
         explanations: Explanations::default(),
@@ -218,22 +210,6 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
         metrics,
     });
     Ok(Assembled { app, notes })
-}
-
-/// Where Twilio's codes are valid. A Verify Service of a purpose holds for the services that have none of their own.
-fn scopes(named: &VerifyServices, services: &BTreeSet<ServiceId>) -> Scopes {
-    let pairs = services
-        .iter()
-        .flat_map(|service| Purpose::ALL.iter().map(move |purpose| (service, *purpose)));
-    Scopes {
-        default: named.default.as_deref().unwrap_or_default().into(),
-        named: pairs
-            .filter_map(|(service, purpose)| {
-                let sid = named.of(service, purpose)?;
-                Some(((service.clone(), Some(purpose)), sid.into()))
-            })
-            .collect(),
-    }
 }
 
 fn shielded(builder: EngineBuilder, rate: Option<NonZeroU32>) -> EngineBuilder {

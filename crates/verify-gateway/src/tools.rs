@@ -9,7 +9,7 @@ use verify_engine::SystemEntropy;
 
 use crate::callers::{Callers, Role, entry};
 use crate::cli::{KeysTool, Tool, WebhookTool};
-use crate::config::Environment;
+use crate::environment::Environment;
 use crate::webhook;
 
 /// What a tool says, and the exit code.

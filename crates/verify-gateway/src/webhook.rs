@@ -14,7 +14,7 @@ use verify_twilio::signature::{Body, Mismatch, Validator, Variant};
 use verify_twilio::webhook::{Inbound, Unreadable, call_status, message_status};
 
 use crate::cli::WebhookCheck;
-use crate::config::Environment;
+use crate::environment::Environment;
 use crate::tools::Said;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");

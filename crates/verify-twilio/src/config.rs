@@ -197,16 +197,18 @@ fn named(text: &Option<String>) -> Option<&str> {
 }
 
 fn label<'a>(what: &'static str, text: Option<&'a str>) -> Result<Option<&'a str>, ConfigError> {
-    let fits = |text: &str| {
-        text.len() <= 32
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
     match text {
-        Some(text) if !fits(text) => Err(ConfigError::NotALabel { what }),
+        Some(text) if !is_label(text) => Err(ConfigError::NotALabel { what }),
         Some(_) | None => Ok(text),
     }
+}
+
+/// Whether nothing but a part of a host name can come of it.
+pub(crate) fn is_label(text: &str) -> bool {
+    text.len() <= 32
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 fn overridden(text: &str) -> Result<Url, ConfigError> {

@@ -4,6 +4,7 @@
 //!   done it. Only what surely was not done is ever tried again.
 //! - [`TwilioVerify`] is the [`Provider`](verify_core::port::Provider) on top of it: Twilio makes, sends and
 //!   compares the codes, the policy engine decides whether it is asked at all.
+//! - [`TwilioSettings`] is what a policy file says of Twilio.
 //! - [`signature`] says whether a request came from Twilio, [`webhook`] what a genuine one reports.
 //! - [`error_table`] is the one place that knows Twilio's error codes.
 //!
@@ -37,6 +38,7 @@ pub mod double;
 pub mod error_table;
 pub mod events;
 pub mod provider;
+pub mod settings;
 pub mod signature;
 mod signed_url;
 mod transport;
@@ -46,4 +48,5 @@ pub mod wire;
 pub use client::TwilioClient;
 pub use config::{Config, ConfigError, Credentials, Warning};
 pub use provider::TwilioVerify;
+pub use settings::{AuthMode, TwilioSettings, VerifyServices};
 pub use transport::{CallError, Refusal};

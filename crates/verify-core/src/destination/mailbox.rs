@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 
 use zeroize::Zeroizing;
 
-use super::{DestinationError, HIDDEN};
-use crate::policy::EmailRules;
+use super::{DestinationError, HIDDEN, domain};
+use crate::policy::email::EmailRules;
 
 /// The longest mailbox (RFC 5321, with its erratum 1690).
 pub(super) const MAX_BYTES: usize = 254;
@@ -34,7 +34,7 @@ impl Mailbox {
     pub(super) fn parse(text: &str, rules: &EmailRules) -> Result<Self, DestinationError> {
         let (local, domain) = text.rsplit_once('@').ok_or(DestinationError::InvalidDomain)?;
         check_local(local)?;
-        let domain = ascii_domain(domain)?;
+        let domain = domain::to_ascii(domain).ok_or(DestinationError::InvalidDomain)?;
         let delivery = Zeroizing::new(format!("{local}@{domain}"));
         // Measured again: a domain of another script grows when it is written in ASCII.
         if delivery.len() > MAX_BYTES {
@@ -108,15 +108,6 @@ fn check_local(local: &str) -> Result<(), DestinationError> {
 /// RFC 5322's `atext`.
 fn is_atom_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
-}
-
-/// The domain in lower-case ASCII (IDNA), with a dot and a top-level domain that is not a number.
-fn ascii_domain(domain: &str) -> Result<String, DestinationError> {
-    let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| DestinationError::InvalidDomain)?;
-    match ascii.rsplit_once('.') {
-        Some((_, top)) if !top.bytes().all(|byte| byte.is_ascii_digit()) => Ok(ascii),
-        Some(_) | None => Err(DestinationError::InvalidDomain),
-    }
 }
 
 fn canonical_local(local: &str, domain: &str, rules: &EmailRules) -> String {

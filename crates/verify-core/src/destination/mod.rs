@@ -24,13 +24,14 @@
 //! # Ok::<(), verify_core::destination::DestinationError>(())
 //! ```
 
+pub(crate) mod domain;
 mod mailbox;
 mod phone;
 mod plan;
 
 use std::fmt;
 
-use crate::policy::EmailRules;
+use crate::policy::email::EmailRules;
 use crate::vocabulary::{Channel, Country};
 
 pub use mailbox::Mailbox;

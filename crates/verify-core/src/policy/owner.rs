@@ -5,12 +5,34 @@
 
 use serde_json::{Map, Value, json};
 
-use super::defaults::limit_names;
-use super::host::{VerifyServices, read_verify_service};
-use super::limits::limit_path;
-use super::reader::{Report, Section, camel_case};
-use super::values::{describe, flag, integer, name};
-use super::{Lockout, Wait, duration};
+use super::file::{Read, Report, Section, camel_case, describe, flag, integer, name, wrong};
+use super::limits::{limit_names, limit_path};
+use super::lockout::Lockout;
+
+/// A key, where the policy has it, and how its value is said there.
+type Move = (&'static str, [&'static str; 2], fn(&Value) -> Read<Value>);
+
+const VERIFY_CHANNELS: [Move; 4] = [
+    ("default_channel", ["channels", "default"], as_it_is),
+    ("channels", ["channels", "enabled"], as_it_is),
+    ("fallback_channels", ["channels", "fallback"], as_it_is),
+    ("default_locale", ["channels", "default_locale"], as_it_is),
+];
+const VERIFY_CODE: [Move; 1] = [("code_ttl_seconds", ["code", "ttl"], |value| seconds(value, 1))];
+const FRAUD_GUARD: [Move; 4] = [
+    ("enabled", ["risk", "enabled"], |value| {
+        flag(value).map(Value::from)
+    }),
+    ("block_on_high_risk", ["risk", "high"], |value| {
+        action(value, "refuse")
+    }),
+    ("step_up_on_medium_risk", ["risk", "medium"], |value| {
+        action(value, "step_up")
+    }),
+    ("step_up_channel", ["risk", "step_up"], |value| {
+        name(value).map(|factor| json!([factor]))
+    }),
+];
 
 /// The keys of `[rate_limits]` that are limits, each per ten minutes.
 const RATE_LIMITS: [(&str, &str); 3] = [
@@ -18,123 +40,77 @@ const RATE_LIMITS: [(&str, &str); 3] = [
     ("send_per_to_per_10m", limit_names::SENDS_PER_DESTINATION),
     ("check_per_identity_per_10m", limit_names::CHECKS_PER_IDENTITY),
 ];
+/// The key of `[rate_limits]` that is the first wait of the lockout.
+const FIRST_WAIT: &str = "cooldown_seconds_after_failed_check";
+
+pub(super) const SECTIONS: [&str; 3] = ["verify", "rate_limits", "fraud_guard"];
 
 /// Moves what the other spelling says to where the policy has it.
-pub(super) fn translate(root: &mut Map<String, Value>, services: &mut VerifyServices, report: &mut Report) {
-    let mut moves = Moves::default();
-    visit(root, "verify", report, |verify| {
-        services.default = read_verify_service(verify, "service_sid");
-        read_verify(verify, &mut moves);
+pub(super) fn translate(root: &mut Map<String, Value>, report: &mut Report) {
+    let [verify, rate_limits, fraud_guard] = SECTIONS;
+    let mut moves = Vec::new();
+    let mut limits = Vec::new();
+    let mut first_wait = None;
+    visit(root, verify, report, |verify| {
+        read(verify, &VERIFY_CHANNELS, &mut moves);
+        // The first of the channels is the default where none is named.
+        let channels = verify.value("channels").and_then(|list| list.get(0));
+        if let (Some(first), false) = (channels, verify.has("default_channel")) {
+            let default = ["channels", "default"];
+            moves.push((verify.path_of("channels"), default, first.clone()));
+        }
+        read(verify, &VERIFY_CODE, &mut moves);
     });
-    visit(root, "rate_limits", report, |limits| {
-        read_rate_limits(limits, &mut moves)
+    visit(root, rate_limits, report, |section| {
+        for (key, limit) in RATE_LIMITS {
+            let max = section.value(key).cloned();
+            limits.extend(max.map(|max| (section.path_of(key), limit, max)));
+        }
+        let wait = section.optional(FIRST_WAIT, |value| seconds(value, 0));
+        first_wait = wait.map(|wait| (section.path_of(FIRST_WAIT), waits_with_first(wait)));
     });
-    visit(root, "fraud_guard", report, |guard| {
-        read_fraud_guard(guard, &mut moves)
+    visit(root, fraud_guard, report, |guard| {
+        read(guard, &FRAUD_GUARD, &mut moves)
     });
-    for (written, target, value) in moves.values {
+    for (written, target, value) in moves {
         put(root, target, value, &written, report);
     }
-    for (written, limit, max) in moves.limits {
+    for (written, limit, max) in limits {
         put_limit(root, limit, max, &written, report);
     }
-    if let Some((written, wait)) = moves.first_wait {
+    if let Some((written, waits)) = first_wait {
         report.moved("lockout.waits.1", &written);
-        put(
-            root,
-            ["lockout", "waits"],
-            waits_with_first(wait),
-            &written,
-            report,
-        );
+        put(root, ["lockout", "waits"], waits, &written, report);
     }
 }
 
-/// Values on their way: the path where they are written, and where they belong.
-#[derive(Default)]
-struct Moves {
-    values: Vec<(String, [&'static str; 2], Value)>,
-    limits: Vec<(String, &'static str, Value)>,
-    first_wait: Option<(String, Value)>,
-}
-
-fn read_verify(verify: &mut Section<'_, '_>, moves: &mut Moves) {
-    let channels = verify.value("channels");
-    let default = verify.value("default_channel");
-    let targets = [
-        ("default_channel", "default", default),
-        ("channels", "enabled", channels),
-        ("fallback_channels", "fallback", verify.value("fallback_channels")),
-        ("default_locale", "default_locale", verify.value("default_locale")),
-    ];
-    for (key, target, value) in targets {
-        moves
-            .values
-            .extend(value.map(|value| (verify.path_of(key), ["channels", target], value.clone())));
-    }
-    // The first of the channels is the default where none is named.
-    if let (None, Some(first)) = (default, channels.and_then(|list| list.get(0))) {
-        moves
-            .values
-            .push((verify.path_of("channels"), ["channels", "default"], first.clone()));
-    }
-    if let Some(seconds) = verify.optional("code_ttl_seconds", integer(1..=u32::MAX)) {
-        moves.values.push((
-            verify.path_of("code_ttl_seconds"),
-            ["code", "ttl"],
-            json!(format!("{seconds}s")),
-        ));
+/// Reads keys on their way: the path where they are written, where they belong, and what is said there.
+fn read(section: &mut Section<'_, '_>, keys: &[Move], moves: &mut Vec<(String, [&'static str; 2], Value)>) {
+    for (key, target, say) in keys {
+        let value = section.optional(key, say);
+        moves.extend(value.map(|value| (section.path_of(key), *target, value)));
     }
 }
 
-fn read_rate_limits(limits: &mut Section<'_, '_>, moves: &mut Moves) {
-    for (key, limit) in RATE_LIMITS {
-        moves.limits.extend(
-            limits
-                .value(key)
-                .map(|max| (limits.path_of(key), limit, max.clone())),
-        );
-    }
-    let key = "cooldown_seconds_after_failed_check";
-    if let Some(seconds) = limits.optional(key, integer(0..=u32::MAX)) {
-        moves.first_wait = Some((limits.path_of(key), json!(format!("{seconds}s"))));
-    }
+fn as_it_is(value: &Value) -> Read<Value> {
+    Ok(value.clone())
 }
 
-fn read_fraud_guard(guard: &mut Section<'_, '_>, moves: &mut Moves) {
-    let mut put = |written, target, value| moves.values.push((written, ["risk", target], value));
-    if let Some(enabled) = guard.optional("enabled", flag) {
-        put(guard.path_of("enabled"), "enabled", json!(enabled));
-    }
-    if let Some(block) = guard.optional("block_on_high_risk", flag) {
-        put(
-            guard.path_of("block_on_high_risk"),
-            "high",
-            json!(if block { "refuse" } else { "proceed" }),
-        );
-    }
-    if let Some(step_up) = guard.optional("step_up_on_medium_risk", flag) {
-        let action = if step_up { "step_up" } else { "proceed" };
-        put(guard.path_of("step_up_on_medium_risk"), "medium", json!(action));
-    }
-    if let Some(factor) = guard.optional("step_up_channel", name) {
-        put(guard.path_of("step_up_channel"), "step_up", json!([factor]));
-    }
+fn seconds(value: &Value, least: u32) -> Read<Value> {
+    let seconds = integer(least..=u32::MAX)(value)?;
+    Ok(json!(format!("{seconds}s")))
+}
+
+fn action(value: &Value, when_true: &str) -> Read<Value> {
+    Ok(json!(if flag(value)? { when_true } else { "proceed" }))
 }
 
 /// The default waits with another first step.
 fn waits_with_first(first: Value) -> Value {
-    let defaults = Lockout::default();
-    let mut waits: Map<String, Value> = defaults
-        .waits
+    let waits = Lockout::default().waits;
+    let mut waits: Map<_, _> = waits
         .iter()
-        .map(|(failures, wait)| {
-            let text = match wait {
-                Wait::For(span) => duration::print(*span),
-                Wait::Never => "never".into(),
-            };
-            (failures.to_string(), Value::from(text))
-        })
+        .map(|(failures, wait)| (failures.to_string(), Value::from(wait.to_text())))
         .collect();
     waits.insert("1".into(), first);
     Value::Object(waits)
@@ -156,7 +132,7 @@ fn visit(
     let Some(value) = plain.or(spelled) else { return };
     match value.as_object() {
         Some(entries) => Section::visit(key, entries, report, |section| read(section)),
-        None => report.fault(key, super::values::wrong(&value, "a table")),
+        None => report.fault(key, wrong(&value, "a table")),
     }
 }
 

@@ -1,9 +1,13 @@
-//! The file: policy, providers, and a section of the gateway's own.
+//! The file: the policy, what stores and providers have in it, and a section of the gateway's own.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use verify_core::policy::{HostSettings, Loaded, PolicySet};
+use verify_core::policy::{Loaded, PolicyErrors, PolicyFile, PolicySet};
+
+use super::backends::InFile;
+use super::keys;
+use super::logging::LoggingSettings;
 
 /// The gateway's own section.
 const SECTION: &str = "gateway";
@@ -11,53 +15,68 @@ const SECTION: &str = "gateway";
 const KEYS: [&str; 5] = ["listen", "store", "public_url", "trusted_proxies", "flood_shield"];
 
 /// What the file says; the defaults where there is none.
+#[derive(Default)]
 pub(super) struct File {
     pub(super) path: Option<PathBuf>,
-    pub(super) loaded: Loaded,
+    pub(super) policies: PolicySet,
+    pub(super) warnings: Vec<String>,
+    pub(super) backends: InFile,
+    pub(super) logging: LoggingSettings,
+    pub(super) hmac_key_env: Option<String>,
     gateway: Map<String, Value>,
 }
 
 impl File {
-    pub(super) fn none() -> Self {
-        let loaded = Loaded {
-            policies: PolicySet::default(),
-            host: HostSettings::default(),
-            warnings: Vec::new(),
-            own_sections: Map::new(),
-        };
-        Self {
-            path: None,
-            loaded,
-            gateway: Map::new(),
-        }
-    }
-
     /// Reads a file. After a fault it is as if there were none.
     pub(super) fn read(path: &Path, faults: &mut Vec<String>) -> Self {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
                 faults.push(format!("{}: cannot be read: {}", path.display(), error.kind()));
-                return Self::none();
+                return Self::default();
             }
         };
-        let loaded = if is_json(path, &text) {
-            PolicySet::from_json_with(&text, &[SECTION])
+        let parsed = if is_json(path, &text) {
+            PolicyFile::from_json(&text)
         } else {
-            PolicySet::from_toml_with(&text, &[SECTION])
+            PolicyFile::from_toml(&text)
         };
-        match loaded {
-            Ok(mut loaded) => {
-                let gateway = own_section(&mut loaded, faults);
-                Self {
-                    path: Some(path.to_owned()),
-                    loaded,
-                    gateway,
-                }
-            }
-            Err(errors) => {
-                faults.extend(errors.to_string().lines().map(str::to_owned));
-                Self::none()
+        let mut file = Self::default();
+        let read = parsed.and_then(|parsed| file.read_all(parsed));
+        let unfit = read.err().map(|errors| errors.to_string());
+        faults.extend(unfit.iter().flat_map(|errors| errors.lines()).map(str::to_owned));
+        file.check_gateway(faults);
+        if unfit.is_some() {
+            return Self::default();
+        }
+        file.path = Some(path.to_owned());
+        file
+    }
+
+    fn read_all(&mut self, mut file: PolicyFile) -> Result<(), PolicyErrors> {
+        self.backends = InFile::read(&mut file);
+        self.logging = LoggingSettings::read(&mut file);
+        self.hmac_key_env = keys::in_file(&mut file);
+        file.section(SECTION, |section| {
+            let entries = section.rest().into_iter();
+            self.gateway = entries
+                .map(|(key, value)| (key.to_owned(), value.clone()))
+                .collect();
+        });
+        let Loaded { policies, warnings } = file.policies()?;
+        (self.policies, self.warnings) = (policies, warnings);
+        Ok(())
+    }
+
+    fn check_gateway(&self, faults: &mut Vec<String>) {
+        for (key, value) in &self.gateway {
+            if !KEYS.contains(&key.as_str()) {
+                faults.push(format!(
+                    "{SECTION}.{key}: unknown key; known are {}",
+                    KEYS.join(", ")
+                ));
+            } else if !value.is_string() {
+                faults.push(format!("{SECTION}.{key}: expected a text, as in the variable"));
             }
         }
     }
@@ -66,28 +85,6 @@ impl File {
     pub(super) fn gateway(&self, key: &str) -> Option<&str> {
         self.gateway.get(key).and_then(Value::as_str)
     }
-}
-
-fn own_section(loaded: &mut Loaded, faults: &mut Vec<String>) -> Map<String, Value> {
-    let section = match loaded.own_sections.remove(SECTION) {
-        None => return Map::new(),
-        Some(Value::Object(section)) => section,
-        Some(_) => {
-            faults.push(format!("{SECTION}: expected a section"));
-            return Map::new();
-        }
-    };
-    for (key, value) in &section {
-        if !KEYS.contains(&key.as_str()) {
-            faults.push(format!(
-                "{SECTION}.{key}: unknown key; known are {}",
-                KEYS.join(", ")
-            ));
-        } else if !value.is_string() {
-            faults.push(format!("{SECTION}.{key}: expected a text, as in the variable"));
-        }
-    }
-    section
 }
 
 fn is_json(path: &Path, text: &str) -> bool {

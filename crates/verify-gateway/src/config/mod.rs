@@ -1,8 +1,9 @@
 //! Configuration: flags, variables and one file become settings, or a list of all that is wrong.
 
-mod environment;
+pub mod backends;
 mod file;
 mod keys;
+mod logging;
 mod twilio;
 mod values;
 
@@ -11,16 +12,21 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use verify_core::keys::Keys;
-use verify_core::policy::{LogLevel, PolicySet};
+use verify_core::policy::PolicySet;
+use verify_core::port::Entropy;
+use verify_engine::SystemEntropy;
 
-pub use environment::Environment;
+pub use crate::environment::Environment;
+pub use logging::LogLevel;
 pub use twilio::TwilioAccount;
 pub use values::AppEnv;
 
 use crate::callers::Callers;
 use crate::cli::ServeArgs;
 use crate::client_ip::TrustedProxies;
+use backends::{Provider, Store};
 use file::File;
+use values::Values;
 
 /// How to serve.
 #[derive(Debug)]
@@ -45,28 +51,14 @@ pub struct Settings {
     pub config: Option<PathBuf>,
     /// The policies.
     pub policies: PolicySet,
-    /// Demo or real.
-    pub mode: Mode,
+    /// The key rings. New ones at each start in demo mode, unless there are some.
+    pub keys: Keys,
+    /// Where state lives.
+    pub store: Store,
+    /// Who sends, in the order in which they are tried.
+    pub providers: Vec<Provider>,
     /// What is worth a line at start.
     pub notes: Vec<String>,
-}
-
-/// Demo or real.
-#[derive(Debug)]
-pub enum Mode {
-    /// A simulated provider; on this machine only. New keys at each start unless there are some.
-    Demo(Option<Box<Keys>>),
-    /// Twilio.
-    Live(Box<Live>),
-}
-
-/// What only a real gateway has.
-#[derive(Debug)]
-pub struct Live {
-    /// The key rings.
-    pub keys: Keys,
-    /// The account.
-    pub twilio: TwilioAccount,
 }
 
 /// All that is wrong with a configuration: one fault a line, each naming its flag, variable or key.
@@ -95,33 +87,41 @@ pub fn resolve(
 ) -> Result<Settings, ConfigErrors> {
     let mut faults = Vec::new();
     let file = read_file(args, environment, &mut faults);
-    let mut values = values::Values::read(args, environment, &file, &mut faults);
-    let mut notes = file.loaded.warnings.clone();
-    let host = &file.loaded.host;
-    let account = twilio::read(host, environment, goal, &mut notes, &mut faults);
-    let keys = keys::read(host, environment, &mut notes, &mut faults);
-    let mode = match account {
-        None => demo(&values, keys, goal, &mut notes, &mut faults),
-        Some(twilio) => live(twilio, keys, &values, goal, &mut notes, &mut faults),
-    };
-    check_tests(values.env, &file.loaded.policies, &mut faults);
-    match mode {
-        Some(mode) if faults.is_empty() => Ok(Settings {
-            listen: values.listen,
-            env: values.env,
-            log_level: values.log_level,
-            redact: file.loaded.host.logging.redact_fields.clone(),
-            callers: std::mem::take(&mut values.callers),
-            flood_shield: values.flood_shield,
-            public_url: values.public_url,
-            proxies: values.proxies,
-            config: file.path,
-            policies: file.loaded.policies,
-            mode,
-            notes,
-        }),
-        Some(_) | None => Err(ConfigErrors(faults)),
+    let values = Values::read(args, environment, &file, &mut faults);
+    let mut notes = file.warnings.clone();
+    let found = Provider::configured(&file.backends, environment, goal, &mut notes, &mut faults);
+    let keys = keys::read(file.hmac_key_env.as_deref(), environment, &mut notes, &mut faults);
+    if found.is_empty() {
+        check_demo(&values, goal, &mut notes, &mut faults);
+    } else {
+        check_real(&found, keys.as_ref(), &values, goal, &mut notes, &mut faults);
     }
+    check_tests(values.env, &file.policies, &mut faults);
+    if !faults.is_empty() {
+        return Err(ConfigErrors(faults));
+    }
+    // A check without keys goes no further than a demo would.
+    let providers = if found.is_empty() || keys.is_none() {
+        vec![Provider::Demo]
+    } else {
+        found
+    };
+    Ok(Settings {
+        listen: values.listen,
+        env: values.env,
+        log_level: values.log_level,
+        redact: file.logging.redact_fields,
+        callers: values.callers,
+        flood_shield: values.flood_shield,
+        public_url: values.public_url,
+        proxies: values.proxies,
+        config: file.path,
+        policies: file.policies,
+        keys: keys.unwrap_or_else(|| Keys::generate(&SystemEntropy.seed())),
+        store: values.store,
+        providers,
+        notes,
+    })
 }
 
 /// The policies of a file, read again.
@@ -131,9 +131,9 @@ pub fn resolve(
 pub fn reread(path: &Path, env: AppEnv) -> Result<PolicySet, ConfigErrors> {
     let mut faults = Vec::new();
     let file = File::read(path, &mut faults);
-    check_tests(env, &file.loaded.policies, &mut faults);
+    check_tests(env, &file.policies, &mut faults);
     if faults.is_empty() {
-        Ok(file.loaded.policies)
+        Ok(file.policies)
     } else {
         Err(ConfigErrors(faults))
     }
@@ -144,7 +144,7 @@ fn read_file(args: &ServeArgs, environment: &Environment<'_>, faults: &mut Vec<S
         .config
         .clone()
         .or_else(|| environment.get("VERIFY_CONFIG").map(PathBuf::from));
-    path.map_or_else(File::none, |path| File::read(&path, faults))
+    path.map_or_else(File::default, |path| File::read(&path, faults))
 }
 
 /// I-64: a fixed code must not be left on where real people are verified.
@@ -163,17 +163,11 @@ fn check_tests(env: AppEnv, policies: &PolicySet, faults: &mut Vec<String>) {
     }
 }
 
-fn demo(
-    values: &values::Values,
-    keys: Option<Keys>,
-    goal: Goal,
-    notes: &mut Vec<String>,
-    faults: &mut Vec<String>,
-) -> Option<Mode> {
+fn check_demo(values: &Values, goal: Goal, notes: &mut Vec<String>, faults: &mut Vec<String>) {
     if values.env == AppEnv::Production && goal == Goal::Serve {
         faults.push(format!(
             "APP_ENV: production refuses demo mode, and there are no provider credentials; set {}",
-            twilio::NEEDED.join(", ")
+            Provider::needed()
         ));
     }
     if !values.listen.ip().to_canonical().is_loopback() {
@@ -182,51 +176,37 @@ fn demo(
              set provider credentials ({})",
             values.listen_origin,
             values.listen,
-            twilio::NEEDED.join(", ")
+            Provider::needed()
         ));
     }
     if !values.callers.is_empty() {
         notes.push("VERIFY_API_KEYS: not asked for in demo mode".to_owned());
     }
-    Some(Mode::Demo(keys.map(Box::new)))
 }
 
-fn live(
-    twilio: TwilioAccount,
-    keys: Option<Keys>,
-    values: &values::Values,
+fn check_real(
+    providers: &[Provider],
+    keys: Option<&Keys>,
+    values: &Values,
     goal: Goal,
     notes: &mut Vec<String>,
     faults: &mut Vec<String>,
-) -> Option<Mode> {
-    let mut missing = |fault: String| match goal {
-        Goal::Serve => faults.push(fault),
-        Goal::Check => notes.push(fault),
+) {
+    let mut missing = |fault: &str| match goal {
+        Goal::Serve => faults.push(fault.to_owned()),
+        Goal::Check => notes.push(fault.to_owned()),
     };
     if keys.is_none() {
-        missing("VERIFY_KEYS: needed with a real provider; `verify-gateway keys new` prints one".to_owned());
+        missing("VERIFY_KEYS: needed with a real provider; `verify-gateway keys new` prints one");
     }
     if values.callers.is_empty() {
         missing(
             "VERIFY_API_KEYS: needed with a real provider, or nobody could call; `verify-gateway keys caller NAME` \
-             makes an entry"
-                .to_owned(),
+             makes an entry",
         );
     }
-    if twilio.webhook_tokens.is_empty() {
-        notes.push(
-            "TWILIO_AUTH_TOKEN: not set, so webhooks cannot be verified and all are refused".to_owned(),
-        );
-    } else if values.public_url.is_none() {
-        notes.push(
-            "VERIFY_PUBLIC_URL: not set, so webhooks cannot be verified and all are refused".to_owned(),
-        );
-    }
-    match (keys, goal) {
-        (Some(keys), Goal::Serve | Goal::Check) => Some(Mode::Live(Box::new(Live { keys, twilio }))),
-        (None, Goal::Check) => Some(Mode::Demo(None)),
-        (None, Goal::Serve) => None,
-    }
+    let public_url = values.public_url.as_deref();
+    notes.extend(providers.iter().filter_map(|provider| provider.lacks(public_url)));
 }
 
 #[cfg(test)]

@@ -13,6 +13,18 @@ fn with(vars: &[(&str, &str)], args: &ServeArgs, goal: Goal) -> Result<Settings,
     resolve(args, &Environment::new(&lookup), goal).map_err(|ConfigErrors(faults)| faults)
 }
 
+fn is_demo(settings: &Settings) -> bool {
+    matches!(settings.providers.as_slice(), [Provider::Demo])
+}
+
+/// The account of a real gateway.
+fn account(settings: &Settings) -> &TwilioAccount {
+    let [Provider::Twilio(account)] = settings.providers.as_slice() else {
+        panic!("{:?}", settings.providers)
+    };
+    account
+}
+
 fn serve(vars: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
     with(vars, &ServeArgs::default(), Goal::Serve)
 }
@@ -66,14 +78,18 @@ impl Drop for TempFile {
 #[test]
 fn nothing_at_all_is_demo_mode_on_this_machine() {
     let settings = serve(&[]).unwrap();
-    assert!(matches!(settings.mode, Mode::Demo(None)));
+    assert!(is_demo(&settings));
+    assert_eq!(settings.store, Store::Memory);
+    let other = serve(&[]).unwrap();
+    assert_ne!(
+        settings.keys.to_text().expose(),
+        other.keys.to_text().expose(),
+        "new keys at each start"
+    );
     assert_eq!(settings.listen.to_string(), "127.0.0.1:3000");
     assert_eq!(settings.flood_shield, NonZeroU32::new(100));
     assert!(
-        matches!(
-            serve(&[("TWILIO_ACCOUNT_SID", " ")]).unwrap().mode,
-            Mode::Demo(None)
-        ),
+        is_demo(&serve(&[("TWILIO_ACCOUNT_SID", " ")]).unwrap()),
         "empty is unset"
     );
 }
@@ -90,10 +106,10 @@ fn demo_mode_serves_this_machine_only_and_never_production() {
 #[test]
 fn a_whole_set_of_credentials_is_a_real_gateway() {
     let settings = serve_live(|vars| vars.push(("VERIFY_LISTEN", "0.0.0.0:80".into()))).unwrap();
-    let Mode::Live(live) = &settings.mode else {
-        panic!("demo")
-    };
-    assert!(matches!(&live.twilio.api.credentials, Credentials::ApiKey { .. }));
+    assert!(matches!(
+        account(&settings).api.credentials,
+        Credentials::ApiKey { .. }
+    ));
     assert!(!format!("{settings:?}").contains("the-api-secret"));
     assert!(
         settings
@@ -126,10 +142,8 @@ fn secrets_may_come_from_files() {
         vars.retain(|(name, _)| *name != "TWILIO_API_KEY_SECRET");
         vars.push(("TWILIO_API_KEY_SECRET_FILE", file.0.display().to_string()));
     });
-    let Mode::Live(live) = settings.unwrap().mode else {
-        panic!("demo")
-    };
-    let Credentials::ApiKey { secret, .. } = live.twilio.api.credentials else {
+    let settings = settings.unwrap();
+    let Credentials::ApiKey { secret, .. } = &account(&settings).api.credentials else {
         panic!("no api key")
     };
     assert_eq!(secret.expose(), "the-secret");
@@ -164,6 +178,25 @@ fn a_flag_beats_a_variable_beats_the_file() {
 }
 
 #[test]
+fn a_store_that_is_not_known_is_refused_with_what_would_do() {
+    let known = "this build knows one store: memory";
+    let by_flag = ServeArgs {
+        store: Some("redis://:pass@host".to_owned()),
+        ..ServeArgs::default()
+    };
+    let faults = with(&[], &by_flag, Goal::Serve).unwrap_err();
+    assert_eq!(faults, [format!("--store: {known}")]);
+    let faults = serve(&[("VERIFY_STORE", "Memory")]).unwrap_err();
+    assert_eq!(faults, [format!("VERIFY_STORE: {known}")]);
+    let file = TempFile::new("store.toml", "[gateway]\nstore = \"postgres\"\n");
+    let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
+    assert_eq!(faults, [format!("gateway.store: {known}")]);
+
+    let settings = serve(&[("VERIFY_STORE", "memory")]).unwrap();
+    assert_eq!(settings.store, Store::Memory);
+}
+
+#[test]
 fn every_fault_is_named_at_once() {
     let file = TempFile::new("faults.toml", "[gateway]\nport = 1\nstore = 5\n");
     let vars = [
@@ -189,6 +222,28 @@ fn every_fault_is_named_at_once() {
     }
     let text = faults.join("\n");
     assert!(!text.contains("pass") && !text.contains("secret"), "{text}");
+}
+
+#[test]
+fn faults_of_all_readers_of_the_file_come_at_once() {
+    let text = "[gateway]\nport = 1\n[twilio]\nauth_mode = \"token\"\n[logging]\nlog_level = \"verbose\"\nlevel = 1\n\
+                redact_fields = [\"a b\"]\n[security]\nhmac_key = \"x\"\nhmac_key_env = \"a secret\"\n[code]\nlength = 3\n";
+    let file = TempFile::new("readers.toml", text);
+    let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
+    for line in [
+        "gateway.port: unknown key; known are listen, store, public_url, trusted_proxies, flood_shield",
+        "twilio.auth_mode: found \"token\"; one of api_key, auth_token would do",
+        "logging.log_level: found \"verbose\"; one of error, warn, info, debug, trace would do",
+        "logging.redact_fields: found \"a b\"; a list of field names would do",
+        "logging.level: unknown key; known here: log_level, redact_fields",
+        "security.hmac_key: unknown key; known here: hmac_key_env, webhook_auth_token_env",
+        "security.hmac_key_env: found another text; the name of an environment variable (letters, digits and _), never \
+         the secret itself, would do",
+        "code.length: found 3; a whole number from 4 to 10 would do",
+    ] {
+        assert!(faults.iter().any(|fault| fault == line), "{line}\n{faults:#?}");
+    }
+    assert_eq!(faults.len(), 8, "{faults:#?}");
 }
 
 #[test]
@@ -254,7 +309,7 @@ fn one_fingerprint_key_gives_all_rings_and_that_is_said() {
     vars.push(("MY_KEY", "k".repeat(64)));
     let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let settings = with(&vars, &file.args(), Goal::Serve).unwrap();
-    assert!(matches!(settings.mode, Mode::Live(_)));
+    account(&settings);
     assert!(
         settings
             .notes
@@ -263,4 +318,69 @@ fn one_fingerprint_key_gives_all_rings_and_that_is_said() {
         "{:?}",
         settings.notes
     );
+}
+
+fn in_use(name: &str) -> ServeArgs {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../verify-core/tests/fixtures/");
+    ServeArgs {
+        config: Some(format!("{fixtures}{name}").into()),
+        ..ServeArgs::default()
+    }
+}
+
+#[test]
+fn the_files_in_use_load_as_they_stand() {
+    let file = File::read(&in_use("twilio-verify.toml").config.unwrap(), &mut Vec::new());
+    assert_eq!(file.policies, PolicySet::default());
+    assert_eq!(
+        file.logging.redact_fields,
+        ["to", "email", "code", "auth_token", "api_key_secret"]
+    );
+    assert_eq!(file.logging.level, Some(LogLevel::Info));
+    assert_eq!(file.warnings.len(), 2, "{:?}", file.warnings);
+
+    let file = File::read(&in_use("verify.config.json").config.unwrap(), &mut Vec::new());
+    assert_eq!(file.policies, PolicySet::default());
+    assert_eq!(file.hmac_key_env.as_deref(), Some("VERIFY_DESTINATION_HMAC_KEY"));
+
+    let checked = |name| with(&[], &in_use(name), Goal::Check).unwrap();
+    assert_eq!(checked("twilio-verify.toml").log_level, LogLevel::Info);
+    assert!(is_demo(&checked("verify.config.json")));
+}
+
+#[test]
+fn the_level_of_the_file_reaches_the_logs() {
+    let text = std::fs::read_to_string(in_use("twilio-verify.toml").config.unwrap()).unwrap();
+    let file = TempFile::new("level.toml", &text.replace("\"info\"", "\"debug\""));
+    let level = |vars: &[(&str, &str)]| with(vars, &file.args(), Goal::Check).unwrap().log_level;
+    assert_eq!(level(&[]), LogLevel::Debug);
+    assert_eq!(level(&[("LOG_LEVEL", "trace")]), LogLevel::Trace);
+}
+
+/// The policy's own keys are compared with the page where the policy is.
+#[test]
+fn the_page_has_every_key_of_the_file_that_is_no_policy() {
+    let page = include_str!("../../../../docs/policy.md");
+    let text = "twilio.zz = 1\nlogging.zz = 1\nsecurity.zz = 1\nverify.zz = 1\nservices.ID.zz = 1\npurposes.recovery.zz = 1\n";
+    let file = TempFile::new("page.toml", text);
+    let faults = with(&[], &file.args(), Goal::Check).unwrap_err();
+    let mut paths = Vec::new();
+    for fault in &faults {
+        let (key, known) = fault.split_once(": unknown key; known here: ").unwrap();
+        let section = key.strip_suffix(".zz").unwrap();
+        let section = section.replace("recovery", "PURPOSE");
+        let keys = known
+            .split(", ")
+            .filter(|key| section != "services.ID" || key.ends_with("_sid"));
+        let keys = keys.filter(|key| section != "purposes.PURPOSE" || key.ends_with("_sid"));
+        paths.extend(keys.map(|key| format!("{section}.{key}")));
+    }
+    assert_eq!(faults.len(), 6, "{faults:#?}");
+    assert!(paths.len() >= 20, "{paths:#?}");
+    for path in paths {
+        assert!(
+            page.contains(&format!("| `{path}` |")),
+            "{path} is not in the page"
+        );
+    }
 }

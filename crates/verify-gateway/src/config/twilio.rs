@@ -1,11 +1,10 @@
 //! The Twilio account: credentials by reference, all or none.
 
-use verify_core::policy::{AuthMode, HostSettings, TwilioSettings, VerifyServices};
 use verify_core::secret::SecretString;
-use verify_twilio::{Config, Credentials};
+use verify_twilio::{AuthMode, Config, Credentials, TwilioSettings, VerifyServices};
 
 use super::Goal;
-use super::environment::Environment;
+use crate::environment::Environment;
 
 /// What a real gateway needs of Twilio, by the names of the variables.
 pub(super) const NEEDED: [&str; 4] = [
@@ -28,14 +27,14 @@ pub struct TwilioAccount {
 
 /// The account; `None` when nothing names one, which means demo mode. Some of it without the rest is a fault.
 pub(super) fn read(
-    host: &HostSettings,
+    file: &TwilioSettings,
     environment: &Environment<'_>,
     goal: Goal,
     notes: &mut Vec<String>,
     faults: &mut Vec<String>,
 ) -> Option<TwilioAccount> {
-    let names = Names::of(host);
-    let mut services = host.verify_services.clone();
+    let names = Names::of(file);
+    let mut services = file.services.clone();
     let from_env = environment.get_or_file("TWILIO_VERIFY_SERVICE_SID", faults);
     let mut found = Found {
         account_sid: environment.get_or_file(&names.account_sid, faults),
@@ -45,9 +44,9 @@ pub(super) fn read(
     };
     let in_environment = found.any() || from_env.is_some();
     services.default = from_env.or(services.default);
-    found.account_sid = found.account_sid.or_else(|| host.twilio.account_sid.clone());
+    found.account_sid = found.account_sid.or_else(|| file.account_sid.clone());
 
-    let by_token = host.twilio.auth_mode == Some(AuthMode::AuthToken);
+    let by_token = file.auth_mode == Some(AuthMode::AuthToken);
     let missing = found.missing(&names, by_token, services.default.is_some());
     if !in_environment && (found.account_sid.is_none() || goal == Goal::Check) {
         if found.account_sid.is_some() {
@@ -65,7 +64,7 @@ pub(super) fn read(
         ));
         return None;
     }
-    found.into_account(host, environment, services, by_token, faults)
+    found.into_account(file, environment, services, by_token, faults)
 }
 
 /// The names of the variables; the file may choose its own.
@@ -78,7 +77,7 @@ struct Names {
 }
 
 impl Names {
-    fn of(host: &HostSettings) -> Self {
+    fn of(file: &TwilioSettings) -> Self {
         let or =
             |named: &Option<String>, standard: &str| named.clone().unwrap_or_else(|| standard.to_owned());
         let TwilioSettings {
@@ -86,14 +85,15 @@ impl Names {
             api_key_sid_env,
             api_key_secret_env,
             auth_token_env,
+            webhook_auth_token_env,
             ..
-        } = &host.twilio;
+        } = file;
         Self {
             account_sid: or(account_sid_env, "TWILIO_ACCOUNT_SID"),
             key_sid: or(api_key_sid_env, "TWILIO_API_KEY_SID"),
             key_secret: or(api_key_secret_env, "TWILIO_API_KEY_SECRET"),
             auth_token: or(auth_token_env, "TWILIO_AUTH_TOKEN"),
-            webhook_token: host.webhook_auth_token_env.clone(),
+            webhook_token: webhook_auth_token_env.clone(),
         }
     }
 }
@@ -136,13 +136,13 @@ impl Found {
 
     fn into_account(
         self,
-        host: &HostSettings,
+        file: &TwilioSettings,
         environment: &Environment<'_>,
         services: VerifyServices,
         by_token: bool,
         faults: &mut Vec<String>,
     ) -> Option<TwilioAccount> {
-        let names = Names::of(host);
+        let names = Names::of(file);
         let of_webhooks = names
             .webhook_token
             .as_deref()
@@ -160,12 +160,8 @@ impl Found {
             }
         };
         let api = Config {
-            region: environment
-                .get("TWILIO_REGION")
-                .or_else(|| host.twilio.region.clone()),
-            edge: environment
-                .get("TWILIO_EDGE")
-                .or_else(|| host.twilio.edge.clone()),
+            region: environment.get("TWILIO_REGION").or_else(|| file.region.clone()),
+            edge: environment.get("TWILIO_EDGE").or_else(|| file.edge.clone()),
             base_url: environment.get("TWILIO_BASE_URL"),
             ..Config::new(self.account_sid?, credentials)
         };

@@ -5,13 +5,15 @@ use std::num::NonZeroU32;
 
 use axum::http::Uri;
 use ipnet::IpNet;
-use verify_core::policy::LogLevel;
+use verify_core::policy::file::Word;
 
-use super::environment::Environment;
+use super::backends::Store;
 use super::file::File;
+use super::logging::LogLevel;
 use crate::callers::Callers;
 use crate::cli::ServeArgs;
 use crate::client_ip::TrustedProxies;
+use crate::environment::Environment;
 
 /// Which surroundings these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,7 @@ pub(super) struct Values {
     pub(super) listen_origin: String,
     pub(super) env: AppEnv,
     pub(super) log_level: LogLevel,
+    pub(super) store: Store,
     pub(super) callers: Callers,
     pub(super) flood_shield: Option<NonZeroU32>,
     pub(super) public_url: Option<String>,
@@ -89,8 +92,8 @@ impl Values {
         let callers = environment.get_or_file("VERIFY_API_KEYS", faults);
 
         let mut read = Reader { faults };
-        read.of(store, known_store);
         Self {
+            store: read.of(store, Store::parse).unwrap_or_default(),
             listen_origin: listen
                 .as_ref()
                 .map_or_else(|| "--listen".to_owned(), |given| given.origin.clone()),
@@ -100,7 +103,7 @@ impl Values {
             env: read.of(env, surroundings).unwrap_or(AppEnv::NotProduction),
             log_level: read
                 .of(level, log_level)
-                .or(file.loaded.host.logging.level)
+                .or(file.logging.level)
                 .unwrap_or(LogLevel::Info),
             callers: read.callers(callers),
             flood_shield: read.of(shield, rate).unwrap_or(NonZeroU32::new(100)),
@@ -139,15 +142,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| format!("found {text:?}; expected an address and a port, such as 127.0.0.1:3000"))
 }
 
-fn known_store(text: &str) -> Result<(), String> {
-    // The text may hold a password, so it is not repeated.
-    if text == "memory" {
-        Ok(())
-    } else {
-        Err("this build knows one store: memory".to_owned())
-    }
-}
-
 fn surroundings(text: &str) -> Result<AppEnv, String> {
     match text {
         "production" => Ok(AppEnv::Production),
@@ -159,16 +153,7 @@ fn surroundings(text: &str) -> Result<AppEnv, String> {
 }
 
 fn log_level(text: &str) -> Result<LogLevel, String> {
-    match text {
-        "error" => Ok(LogLevel::Error),
-        "warn" => Ok(LogLevel::Warn),
-        "info" => Ok(LogLevel::Info),
-        "debug" => Ok(LogLevel::Debug),
-        "trace" => Ok(LogLevel::Trace),
-        other => Err(format!(
-            "found {other:?}; expected error, warn, info, debug or trace"
-        )),
-    }
+    LogLevel::named(text).ok_or_else(|| format!("found {text:?}; expected error, warn, info, debug or trace"))
 }
 
 fn rate(text: &str) -> Result<Option<NonZeroU32>, String> {

@@ -3,50 +3,14 @@
 //! A section remembers which keys it was asked for: the others are unknown, and unknown keys are faults. Keys may be
 //! written in snake_case or camelCase; names that the writer chooses (services, limits) are taken as they stand.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
-use super::errors::Fault;
 use super::money;
-use super::values::{Read, describe, wrong};
-
-/// What was found on the way.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    /// What is wrong.
-    pub(super) faults: Vec<Fault>,
-    /// What is allowed, and worth a line at start.
-    pub(super) warnings: Vec<Fault>,
-    /// The one currency of the file.
-    pub(super) currency: Option<String>,
-    /// Where a key really stands, by where it was moved to.
-    spelled: BTreeMap<String, String>,
-}
-
-impl Report {
-    /// Notes a fault, under the key that the writer of the file knows.
-    pub(super) fn fault(&mut self, key: &str, message: impl Into<String>) {
-        let key = self.spelled.get(key).map_or(key, String::as_str);
-        let fault = Fault::new(key, message);
-        self.faults.push(fault);
-    }
-
-    /// Notes a warning, under the key that the writer of the file knows.
-    pub(super) fn warning(&mut self, key: &str, message: impl Into<String>) {
-        let key = self.spelled.get(key).map_or(key, String::as_str);
-        let warning = Fault::new(key, message);
-        self.warnings.push(warning);
-    }
-
-    /// Remembers that what is read at `key` is written at `written`.
-    pub(super) fn moved(&mut self, key: impl Into<String>, written: impl Into<String>) {
-        self.spelled.insert(key.into(), written.into());
-    }
-}
+use super::report::Report;
+use super::values::{MOST_UNITS, Read, describe, wrong};
 
 /// A table of the file, while it is read.
-pub(super) struct Section<'v, 'r> {
+pub struct Section<'v, 'r> {
     path: String,
     entries: &'v Map<String, Value>,
     known: Vec<String>,
@@ -54,57 +18,83 @@ pub(super) struct Section<'v, 'r> {
 }
 
 impl<'v, 'r> Section<'v, 'r> {
-    /// Reads a table; whatever `read` did not ask for is a fault.
-    pub(super) fn visit(
+    /// Reads a table; whatever nobody asked for is a fault.
+    pub(crate) fn visit(
         path: impl Into<String>,
         entries: &'v Map<String, Value>,
         report: &'r mut Report,
         read: impl FnOnce(&mut Section<'v, 'r>),
     ) {
-        let mut section = Self {
-            path: path.into(),
-            entries,
-            known: Vec::new(),
-            report,
-        };
+        let mut section = Self::at(path.into(), entries, report);
         read(&mut section);
         section.fault_unknown_keys();
     }
 
+    /// Reads keys of a table that is visited later.
+    pub(crate) fn claim(
+        path: &str,
+        entries: &'v Map<String, Value>,
+        report: &'r mut Report,
+        read: impl FnOnce(&mut Section<'v, 'r>),
+    ) {
+        let mut section = Self::at(path.to_owned(), entries, report);
+        read(&mut section);
+        section.report.claim(section.path, section.known);
+    }
+
+    fn at(path: String, entries: &'v Map<String, Value>, report: &'r mut Report) -> Self {
+        Self {
+            known: report.claimed(&path),
+            path,
+            entries,
+            report,
+        }
+    }
+
     /// The path of a key of this section.
-    pub(super) fn path_of(&self, key: &str) -> String {
+    pub(crate) fn path_of(&self, key: &str) -> String {
         join(&self.path, key)
     }
 
     /// What was found so far.
-    pub(super) fn report(&mut self) -> &mut Report {
+    pub(crate) fn report(&mut self) -> &mut Report {
         self.report
     }
 
     /// Notes a fault of one of this section's keys.
-    pub(super) fn fault(&mut self, key: &str, message: impl Into<String>) {
+    pub fn fault(&mut self, key: &str, message: impl Into<String>) {
         let path = self.path_of(key);
-        self.report.fault(&path, message);
+        self.report.fault(path, message);
+    }
+
+    /// Notes what is allowed of one of this section's keys, and worth a line at start.
+    pub fn warning(&mut self, key: &str, message: impl Into<String>) {
+        let path = self.path_of(key);
+        self.report.warning(path, message);
     }
 
     /// The value of a key, which is known from now on.
-    pub(super) fn value(&mut self, key: &str) -> Option<&'v Value> {
+    pub fn value(&mut self, key: &str) -> Option<&'v Value> {
         self.known.push(key.to_owned());
         let other = camel_case(key);
-        let (plain, camel) = (self.entries.get(key), self.entries.get(&other));
-        if plain.is_some() && camel.is_some() && other != key {
+        if other != key && self.entries.contains_key(key) && self.entries.contains_key(&other) {
             self.fault(key, format!("found it twice, also as {other}; once would do"));
         }
-        plain.or(camel)
+        Self::spelled(self.entries, key)
     }
 
     /// Whether a key is given.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.contains_key(key) || self.entries.contains_key(&camel_case(key))
+    pub(crate) fn has(&self, key: &str) -> bool {
+        Self::spelled(self.entries, key).is_some()
+    }
+
+    /// The value of a key in either spelling.
+    pub(crate) fn spelled(entries: &'v Map<String, Value>, key: &str) -> Option<&'v Value> {
+        entries.get(key).or_else(|| entries.get(&camel_case(key)))
     }
 
     /// The entries that nobody asked for by name: here the writer chooses the names.
-    pub(super) fn rest(&mut self) -> Vec<(&'v str, &'v Value)> {
+    pub fn rest(&mut self) -> Vec<(&'v str, &'v Value)> {
         let rest: Vec<_> = self
             .entries
             .iter()
@@ -116,7 +106,7 @@ impl<'v, 'r> Section<'v, 'r> {
     }
 
     /// Reads a key into its place. True when it was given and will do; else the place keeps what it had.
-    pub(super) fn set<T>(
+    pub(crate) fn set<T>(
         &mut self,
         key: &str,
         place: &mut T,
@@ -136,27 +126,34 @@ impl<'v, 'r> Section<'v, 'r> {
     }
 
     /// Reads a key that has no default.
-    pub(super) fn optional<T>(&mut self, key: &str, read: impl FnOnce(&'v Value) -> Read<T>) -> Option<T> {
+    pub fn optional<T>(&mut self, key: &str, read: impl FnOnce(&'v Value) -> Read<T>) -> Option<T> {
         let mut place = None;
         self.set(key, &mut place, |value| read(value).map(Some));
         place
     }
 
     /// Reads the table under a key, if there is one.
-    pub(super) fn within(&mut self, key: &str, read: impl FnOnce(&mut Section<'v, '_>)) {
+    pub fn within(&mut self, key: &str, read: impl FnOnce(&mut Section<'v, '_>)) {
         if let Some(value) = self.value(key) {
             self.table(key, value, read);
         }
     }
 
+    /// Whatever nobody asked for in the table under a key is a fault, unless the table was visited already.
+    pub(crate) fn nothing_else_within(&mut self, key: &str) {
+        if !self.is_known(key) {
+            self.within(key, |_| {});
+        }
+    }
+
     /// Reads a value of this section as a table.
-    pub(super) fn table(&mut self, key: &str, value: &'v Value, read: impl FnOnce(&mut Section<'v, '_>)) {
+    pub(crate) fn table(&mut self, key: &str, value: &'v Value, read: impl FnOnce(&mut Section<'v, '_>)) {
         let path = self.path_of(key);
         self.table_at(&path, value, read);
     }
 
     /// Reads a value as a table with a path of its own.
-    pub(super) fn table_at(&mut self, path: &str, value: &'v Value, read: impl FnOnce(&mut Section<'v, '_>)) {
+    pub(crate) fn table_at(&mut self, path: &str, value: &'v Value, read: impl FnOnce(&mut Section<'v, '_>)) {
         match value.as_object() {
             Some(entries) => Section::visit(path, entries, self.report, read),
             None => self.report.fault(path, wrong(value, "a table")),
@@ -164,7 +161,7 @@ impl<'v, 'r> Section<'v, 'r> {
     }
 
     /// The tables in the list under a key; `None` when the key is not given.
-    pub(super) fn tables(&mut self, key: &str) -> Option<&'v [Value]> {
+    pub(crate) fn tables(&mut self, key: &str) -> Option<&'v [Value]> {
         let value = self.value(key)?;
         let tables = value.as_array();
         if tables.is_none() {
@@ -173,25 +170,39 @@ impl<'v, 'r> Section<'v, 'r> {
         tables.map(Vec::as_slice)
     }
 
+    /// Reads the tables in the list under a key, each by its place in the list; `None` when the key is not given.
+    pub(crate) fn list_of<T>(
+        &mut self,
+        key: &str,
+        mut read: impl FnMut(&mut Section<'v, '_>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let path = self.path_of(key);
+        let mut found = Vec::new();
+        for (index, table) in self.tables(key)?.iter().enumerate() {
+            self.table_at(&format!("{path}[{index}]"), table, |entry| {
+                found.extend(read(entry))
+            });
+        }
+        Some(found)
+    }
+
     /// An amount of money, in micros, in the one currency of the file. Without one, the fault is noted.
-    pub(super) fn amount(&mut self, key: &str, value: &Value) -> Option<u64> {
+    pub(crate) fn amount(&mut self, key: &str, value: &Value) -> Option<u64> {
         let Some((micros, currency)) = value.as_str().and_then(money::parse) else {
             self.fault(key, wrong(value, money::FORM));
             return None;
         };
-        match &self.report.currency {
-            Some(first) if first != currency => {
-                let message =
-                    format!("found {currency}; a file has one currency, and {first} was named before");
-                self.fault(key, message);
-                None
-            }
-            Some(_) => Some(micros),
-            None => {
-                self.report.currency = Some(currency.to_owned());
-                Some(micros)
-            }
+        let first = self.report.currency.get_or_insert_with(|| currency.to_owned());
+        if first != currency {
+            let message = format!("found {currency}; a file has one currency, and {first} was named before");
+            self.fault(key, message);
+            return None;
         }
+        if micros > MOST_UNITS {
+            self.fault(key, wrong(value, money::at_most(Some(currency))));
+            return None;
+        }
+        Some(micros)
     }
 
     fn is_known(&self, key: &str) -> bool {
@@ -212,7 +223,7 @@ impl<'v, 'r> Section<'v, 'r> {
 }
 
 /// A key's path. A key that is more than a bare word stands in quotes.
-pub(super) fn join(path: &str, key: &str) -> String {
+pub(crate) fn join(path: &str, key: &str) -> String {
     let bare = !key.is_empty()
         && key
             .bytes()
@@ -230,7 +241,7 @@ pub(super) fn join(path: &str, key: &str) -> String {
 }
 
 /// `service_sid` as `serviceSid`.
-pub(super) fn camel_case(key: &str) -> String {
+pub(crate) fn camel_case(key: &str) -> String {
     let mut words = key.split('_');
     let mut camel = words.next().unwrap_or_default().to_owned();
     for word in words {
@@ -244,12 +255,15 @@ pub(super) fn camel_case(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::values::{flag, integer};
+    use crate::policy::file::{flag, integer};
 
     fn read(value: &Value, read: impl FnOnce(&mut Section<'_, '_>)) -> Vec<String> {
         let mut report = Report::default();
         Section::visit("", value.as_object().unwrap(), &mut report, read);
-        report.faults.iter().map(ToString::to_string).collect()
+        report.into_warnings().map_or_else(
+            |errors| errors.to_string().lines().map(str::to_owned).collect(),
+            |_| Vec::new(),
+        )
     }
 
     #[test]

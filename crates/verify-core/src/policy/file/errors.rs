@@ -20,7 +20,7 @@ impl PolicyErrors {
     }
 
     /// The errors, or nothing when there are none.
-    pub(super) fn unless_none(faults: Vec<Fault>) -> Result<(), Self> {
+    pub(crate) fn unless_none(faults: Vec<Fault>) -> Result<(), Self> {
         if faults.is_empty() {
             Ok(())
         } else {
@@ -29,7 +29,7 @@ impl PolicyErrors {
     }
 
     /// One fault of the file itself.
-    pub(super) fn of_file(message: impl Into<String>) -> Self {
+    pub(crate) fn of_file(message: impl Into<String>) -> Self {
         Self {
             faults: vec![Fault {
                 key: String::new(),
@@ -55,18 +55,9 @@ impl std::error::Error for PolicyErrors {}
 
 /// A key's path and a sentence about it: a fault, or a warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) key: String,
-    pub(super) message: String,
-}
-
-impl Fault {
-    pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            message: message.into(),
-        }
-    }
+pub(crate) struct Fault {
+    pub(crate) key: String,
+    pub(crate) message: String,
 }
 
 impl fmt::Display for Fault {

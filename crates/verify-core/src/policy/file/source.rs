@@ -5,10 +5,11 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::PolicyErrors;
+use super::errors::PolicyErrors;
+use super::values::wrong;
 
 /// The values of a TOML text.
-pub(super) fn toml(text: &str) -> Result<Map<String, Value>, PolicyErrors> {
+pub(crate) fn toml(text: &str) -> Result<Map<String, Value>, PolicyErrors> {
     let table: toml::Table = toml::from_str(text).map_err(|error| {
         // The error's own text quotes the line, and the line may hold a destination.
         let line = error
@@ -25,27 +26,24 @@ pub(super) fn toml(text: &str) -> Result<Map<String, Value>, PolicyErrors> {
 }
 
 /// The values of a JSON text.
-pub(super) fn json(text: &str) -> Result<Map<String, Value>, PolicyErrors> {
+pub(crate) fn json(text: &str) -> Result<Map<String, Value>, PolicyErrors> {
     let Doubtless(value) = serde_json::from_str(text)
         .map_err(|error| PolicyErrors::of_file(format!("found no JSON that will do: {error}")))?;
     object(value)
 }
 
 /// The table that a file must be.
-pub(super) fn object(value: Value) -> Result<Map<String, Value>, PolicyErrors> {
+pub(crate) fn object(value: Value) -> Result<Map<String, Value>, PolicyErrors> {
     match value {
         Value::Object(entries) => Ok(entries),
         other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            Err(PolicyErrors::of_file(super::values::wrong(
-                &other,
-                "a table of sections",
-            )))
+            Err(PolicyErrors::of_file(wrong(&other, "a table of sections")))
         }
     }
 }
 
 /// The values of a TOML table; dates become texts.
-pub(super) fn from_toml(table: &toml::Table) -> Map<String, Value> {
+pub(crate) fn from_toml(table: &toml::Table) -> Map<String, Value> {
     table
         .iter()
         .map(|(key, value)| (key.clone(), value_of(value)))

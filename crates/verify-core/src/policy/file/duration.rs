@@ -15,10 +15,10 @@ const UNITS: [(&str, u64); 5] = [
 ];
 
 /// What a duration looks like, for messages.
-pub(super) const FORM: &str = r#"a whole number and a unit of ms s m h d, such as "10m", up to "3650d","#;
+pub(crate) const FORM: &str = r#"a whole number and a unit of ms s m h d, such as "10m", up to "3650d","#;
 
 /// A duration from its text; `None` when it has no unit, a sign, a fraction, or lasts longer than ten years.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (count, unit) = text.split_at_checked(digits)?;
     let count: u64 = count.parse().ok()?;
@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 }
 
 /// The text of a duration, in the unit in which people say it: `60s` and `24h`, but `2m` and `2d`.
-pub(super) fn print(span: Duration) -> String {
+pub(crate) fn print(span: Duration) -> String {
     let total = crate::time::millis(span);
     let unit = UNITS.iter().find(|(name, millis)| {
         let least = if matches!(*name, "d" | "m") {

@@ -1,0 +1,164 @@
+//! Where state lives and who sends. A new store or a new provider is an arm here: what names it, what it needs, and how an
+//! engine gets it.
+
+use std::collections::BTreeSet;
+
+use verify_core::keys::Keys;
+use verify_core::policy::PolicyFile;
+use verify_core::vocabulary::ServiceId;
+use verify_engine::EngineBuilder;
+use verify_memstore::MemStore;
+use verify_twilio::{ConfigError, TwilioClient, TwilioSettings, TwilioVerify};
+
+use super::Goal;
+use super::twilio::{self, TwilioAccount};
+use crate::demo::Demo;
+use crate::environment::Environment;
+use crate::webhook::Webhooks;
+
+/// What a setting may say of the store.
+const STORES: [&str; 1] = ["memory"];
+
+/// Where state lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Store {
+    /// In this process, and gone with it.
+    #[default]
+    Memory,
+}
+
+impl Store {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "memory" => Ok(Self::Memory),
+            // It may hold a password, so it is not repeated.
+            _ => Err(match STORES.as_slice() {
+                [one] => format!("this build knows one store: {one}"),
+                several => format!("this build knows these stores: {}", several.join(", ")),
+            }),
+        }
+    }
+
+    /// Gives an engine the store.
+    #[must_use]
+    pub fn equip(self, builder: EngineBuilder) -> EngineBuilder {
+        match self {
+            Self::Memory => builder.store(MemStore::new()),
+        }
+    }
+}
+
+/// What the file says of stores and providers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct InFile {
+    twilio: TwilioSettings,
+}
+
+impl InFile {
+    pub(super) fn read(file: &mut PolicyFile) -> Self {
+        Self {
+            twilio: TwilioSettings::read(file),
+        }
+    }
+}
+
+/// Who sends.
+#[derive(Debug)]
+pub enum Provider {
+    /// A simulated phone network, in demo mode and there alone.
+    Demo,
+    /// Twilio Verify.
+    Twilio(Box<TwilioAccount>),
+}
+
+impl Provider {
+    /// The variables of which one provider's are needed to be more than a demo, for messages.
+    pub(super) fn needed() -> String {
+        twilio::NEEDED.join(", ")
+    }
+
+    /// The providers whose credentials are there, in the order in which they are tried; none of them means demo mode.
+    pub(super) fn configured(
+        file: &InFile,
+        environment: &Environment<'_>,
+        goal: Goal,
+        notes: &mut Vec<String>,
+        faults: &mut Vec<String>,
+    ) -> Vec<Self> {
+        let twilio = twilio::read(&file.twilio, environment, goal, notes, faults);
+        let twilio = twilio.map(|account| Self::Twilio(Box::new(account)));
+        twilio.into_iter().collect()
+    }
+
+    /// What it lacks to be told what became of messages.
+    pub(super) fn lacks(&self, public_url: Option<&str>) -> Option<String> {
+        let missing = match self {
+            Self::Demo => None,
+            Self::Twilio(account) if account.webhook_tokens.is_empty() => Some("TWILIO_AUTH_TOKEN"),
+            Self::Twilio(_) if public_url.is_none() => Some("VERIFY_PUBLIC_URL"),
+            Self::Twilio(_) => None,
+        };
+        missing.map(|name| format!("{name}: not set, so webhooks cannot be verified and all are refused"))
+    }
+
+    /// Gives an engine the provider.
+    ///
+    /// # Errors
+    /// [`BackendError`] when it cannot be reached as configured.
+    pub fn equip(self, mut to: Equipped, around: &Around<'_>) -> Result<Equipped, BackendError> {
+        match self {
+            Self::Demo => {
+                let demo = Demo::start();
+                to.builder = demo.equip(to.builder);
+                to.demo = Some(demo);
+            }
+            Self::Twilio(account) => {
+                let public_url = around.public_url.map(str::to_owned);
+                to.webhooks = Webhooks::new(account.webhook_tokens, public_url, around.keys, around.services);
+                let client = TwilioClient::new(&account.api)?;
+                let scopes = account.services.scopes(around.services);
+                let provider = TwilioVerify::new("twilio", client, scopes);
+                to.notes
+                    .extend(account.api.warnings().iter().map(ToString::to_string));
+                to.notes
+                    .extend(provider.warnings().iter().map(ToString::to_string));
+                to.builder = to.builder.provider(if to.webhooks.is_some() {
+                    provider.with_message_events()
+                } else {
+                    provider
+                });
+            }
+        }
+        Ok(to)
+    }
+}
+
+/// An engine on its way, and what its providers bring besides.
+pub struct Equipped {
+    /// The engine.
+    pub builder: EngineBuilder,
+    /// The demo, if it is one.
+    pub demo: Option<Demo>,
+    /// Where a provider reports, if it can.
+    pub webhooks: Option<Webhooks>,
+    /// What is worth a line at start.
+    pub notes: Vec<String>,
+}
+
+/// What providers need to know of the gateway.
+pub struct Around<'a> {
+    /// The key rings.
+    pub keys: &'a Keys,
+    /// All services that there are.
+    pub services: &'a BTreeSet<ServiceId>,
+    /// The base of the URL that webhooks are sent to.
+    pub public_url: Option<&'a str>,
+}
+
+/// Why an engine does not get its store or a provider. A change of the configuration mends it.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// Twilio cannot be reached as configured.
+    #[error("the provider twilio: {0}")]
+    Twilio(#[from] ConfigError),
+}
