@@ -6,6 +6,10 @@ cd "$(dirname "$0")/.."
 
 skipped=()
 
+# Machines with one rule switched off, for tests of the tests, are compiled in by this and by nothing else. What is built
+# below to be run (the gateway, the counts) has none.
+broken() { RUSTFLAGS="${RUSTFLAGS:-} --cfg verify_broken" "$@"; }
+
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null; then sudo -n "$@"; else return 1; fi
 }
@@ -29,12 +33,13 @@ else
   skipped+=("formatting: no rustfmt")
 fi
 if cargo clippy --version >/dev/null 2>&1; then
-  cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
+  broken cargo clippy --workspace --all-targets --all-features --quiet -- -D warnings
 else
   skipped+=("lints: no clippy")
 fi
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
-cargo test --workspace --all-features --no-fail-fast
+cargo run --quiet -p xtask -- packages
+broken cargo test --workspace --all-features --no-fail-fast
 if install valgrind "command -v valgrind"; then
   cargo run --quiet --profile counts -p verify-bench --bin counts || {
     [ $? = 77 ] || exit 1

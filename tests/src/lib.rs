@@ -7,18 +7,18 @@ pub mod promises;
 
 use std::time::Duration;
 
-use verify_core::command::{
-    CheckRequest, Command, RedeemRequest, SendRequest, TickRequest, VerificationRequest,
-};
+use verify_core::command::{Caller, CheckRequest, Command, SendRequest, StatusRequest, TickRequest};
 use verify_core::event::EventKind;
-use verify_core::flow::Step;
+use verify_core::flow::{Step, drive};
 use verify_core::limit::Counter;
-use verify_core::outcome::{Answer, Approval, Outcome, Refusal, Verification};
+use verify_core::outcome::{
+    Answer, Approval, CheckAnswer, Outcome, Refusal, Request, SendAnswer, StatusAnswer, VerificationView,
+};
 use verify_core::policy::PolicySet;
-use verify_core::port::Inquired;
-use verify_core::record::{DeliveryStatus, Record};
+use verify_core::port::{Compared, Inquired};
+use verify_core::record::{DeliveryStatus, Record, Verification};
 use verify_core::store::{RecordKey, RecordKind};
-use verify_core::vocabulary::{Purpose, ServiceId};
+use verify_core::vocabulary::ServiceId;
 use verify_lab::explore::{Kinds, World};
 
 /// A number that anybody may have.
@@ -47,68 +47,97 @@ pub fn world(kinds: Kinds) -> World {
     World::new(PolicySet::default(), kinds)
 }
 
-/// A send to [`TO`].
-pub fn send() -> Command {
-    Command::Send(SendRequest::to(TO))
+/// Short ways to ask a world.
+pub trait Asks {
+    /// Runs a request to its end: its own answer, or the end of the test where it could not be done.
+    fn ask<R: Request>(&mut self, request: R) -> R::Answer {
+        self.ask_counted(request).0
+    }
+
+    /// The same, with the store round trips that it took.
+    fn ask_counted<R: Request>(&mut self, request: R) -> (R::Answer, u32);
+
+    /// Begins a flow and takes it to its first step of this kind.
+    fn begin(&mut self, request: impl Into<Command>, kind: &str) -> Step;
 }
 
-/// A check of [`TO`].
-pub fn check(code: &str) -> Command {
-    Command::Check(CheckRequest::to(TO, code))
-}
+impl Asks for World {
+    fn ask_counted<R: Request>(&mut self, request: R) -> (R::Answer, u32) {
+        let (outcome, trips) = self.run(request);
+        match outcome.of::<R::Answer>().answer {
+            Ok(answer) => (answer, trips),
+            Err(fault) => panic!("{fault}"),
+        }
+    }
 
-/// A cancel.
-pub fn cancel(id: &str) -> Command {
-    Command::Cancel(VerificationRequest {
-        service: ServiceId::default(),
-        verification_id: id.into(),
-    })
-}
-
-/// A status.
-pub fn status(id: &str) -> Command {
-    Command::Status(VerificationRequest {
-        service: ServiceId::default(),
-        verification_id: id.into(),
-    })
-}
-
-/// A redemption of a proof for signing in with [`TO`].
-pub fn redeem(proof: &str) -> RedeemRequest {
-    RedeemRequest {
-        service: ServiceId::default(),
-        proof: proof.into(),
-        purpose: Purpose::SignIn,
-        to: TO.into(),
-        country: None,
-        subject: None,
-        amount: None,
-        payee: None,
-        idempotency_key: None,
+    fn begin(&mut self, request: impl Into<Command>, kind: &str) -> Step {
+        let mut step = self.start(request);
+        while step.kind() != kind {
+            step = match step.over() {
+                Ok(outcome) => panic!("over before it asks for a {kind}: {outcome:?}"),
+                Err(step) => self.perform(step),
+            };
+        }
+        step
     }
 }
 
+/// A send to [`TO`].
+pub fn send() -> SendRequest {
+    SendRequest::to(TO)
+}
+
+/// A check of [`TO`].
+pub fn check(code: &str) -> CheckRequest {
+    CheckRequest::to(TO, code)
+}
+
+/// Who shows the device token of an approval.
+pub fn from_device(token: impl Into<String>) -> Caller {
+    Caller {
+        device_token: Some(token.into()),
+        ..Caller::default()
+    }
+}
+
+/// A wrong guess of which the provider says this.
+pub fn judged(world: &mut World, verdict: Compared) -> Outcome<CheckAnswer> {
+    let Step::Compare(asked) = world.begin(check("000000"), "compare") else {
+        panic!("it begins with a comparison")
+    };
+    drive(asked.resume(world.now, verdict), world).of()
+}
+
 /// The verification that was sent, or the end of the test.
-pub fn sent(answer: Answer) -> Verification {
+pub fn sent(answer: SendAnswer) -> VerificationView {
     match answer {
-        Answer::Sent(verification) => *verification,
+        SendAnswer::Sent(verification) => *verification,
         other => panic!("not sent: {other:?}"),
     }
 }
 
 /// The refusal, or the end of the test.
-pub fn refused(answer: Answer) -> Refusal {
-    match answer {
-        Answer::Refused(refusal) => refusal,
-        other => panic!("not refused: {other:?}"),
+pub fn refused(answer: impl Into<Answer>) -> Refusal {
+    let answer = answer.into();
+    match answer.refusal() {
+        Some(refusal) => refusal.clone(),
+        None => panic!("not refused: {answer:?}"),
     }
 }
 
 /// The approval, or the end of the test.
-pub fn approved(answer: Answer) -> Approval {
+pub fn approved(answer: CheckAnswer) -> Approval {
     match answer {
-        Answer::Approved(approval) => *approval,
+        CheckAnswer::Approved(approval) => *approval,
         other => panic!("not approved: {other:?}"),
+    }
+}
+
+/// A verification as it is now, or the end of the test.
+pub fn seen(world: &mut World, id: &str) -> VerificationView {
+    match world.ask(StatusRequest::of(id)) {
+        StatusAnswer::Found(seen) => *seen,
+        StatusAnswer::Refused(refusal) => panic!("not there: {refusal:?}"),
     }
 }
 
@@ -149,10 +178,15 @@ pub fn events(world: &World, kind: EventKind) -> usize {
         .count()
 }
 
+/// How many flows were answered with this word.
+pub fn answered(outcomes: &[Option<Outcome>], word: &str) -> usize {
+    let with = |outcome: &&Outcome| outcome.as_str() == word;
+    outcomes.iter().flatten().filter(with).count()
+}
+
 /// How many flows were answered with an approval.
 pub fn approvals(outcomes: &[Option<Outcome>]) -> usize {
-    let approved = |outcome: &&Outcome| matches!(outcome.answer, Answer::Approved(_));
-    outcomes.iter().flatten().filter(approved).count()
+    answered(outcomes, "approved")
 }
 
 /// What holds in every state of every run of flows about one verification. The text begins with the promise.
@@ -178,10 +212,10 @@ pub fn always(world: &World, outcomes: &[Option<Outcome>]) -> Result<(), String>
 
 /// What is recorded as surely not sent was not.
 pub fn rejected_is_true(world: &World) -> Result<(), String> {
-    let entries = record(world).map_or(Vec::new(), |(_, record)| record.entries);
-    let mut deliveries = entries.iter().flat_map(|entry| &entry.deliveries);
-    let sent = |id: &[u8; 16]| world.sent.iter().any(|sent| sent.dispatch_id == *id);
-    match deliveries.any(|it| it.status() == DeliveryStatus::Rejected && sent(&it.id)) {
+    let verifications = verifications(world);
+    let mut deliveries = verifications.iter().flat_map(|one| &one.deliveries);
+    let sent = |id| world.sent.iter().any(|sent| sent.dispatch_id == id);
+    match deliveries.any(|it| it.status() == DeliveryStatus::Rejected && sent(it.id)) {
         true => Err("i51: recorded as surely not sent, and it was".into()),
         false => Ok(()),
     }
@@ -199,34 +233,36 @@ pub fn record(world: &World) -> Option<(RecordKey, Record)> {
         .and_then(|((_, key), row)| Some((*key, Record::decode(row).ok()?)))
 }
 
-/// A send whose flow dies before its message leaves, and ticks that hear so. Nothing is left of it.
-pub fn died_unsent(world: &mut World, request: SendRequest) {
-    let step = world.start(Command::Send(request));
-    let Step::Assess(_) = world.perform(step) else {
-        panic!("the intent is recorded")
-    };
-    world.advance(Duration::from_secs(300));
-    ticks_hear_not_sent(world);
-    assert!(record(world).is_none(), "surely nothing was sent");
+/// Its verifications; none where there is no record.
+pub fn verifications(world: &World) -> Vec<Verification> {
+    record(world).map_or(Vec::new(), |(_, record)| record.verifications)
 }
 
-/// Ticks of the only record, whose provider says each time that it was never sent.
-fn ticks_hear_not_sent(world: &mut World) {
-    let Some((key, _)) = record(world) else {
+/// A repair of the only record that there is.
+pub fn tick(world: &World) -> TickRequest {
+    let Some((record, _)) = record(world) else {
         panic!("there is no record")
     };
+    let service = ServiceId::default();
+    TickRequest { service, record }
+}
+
+/// A send whose flow dies before its message leaves, and ticks that hear so. Nothing is left of it.
+pub fn died_unsent(world: &mut World, request: SendRequest) {
+    drop(world.begin(request, "assess"));
+    world.advance(Duration::from_secs(300));
+    let tick = tick(world);
     for _ in 0..3 {
-        let mut step = world.start(Command::Tick(TickRequest {
-            service: ServiceId::default(),
-            record: key,
-        }));
-        while !matches!(step, Step::Done(_)) {
+        let mut step = world.start(tick.clone());
+        loop {
             step = match step {
+                Step::Done(_) => break,
                 Step::Inquire(asked) => asked.resume(world.now, Inquired::NotSent),
                 step => world.perform(step),
             };
         }
     }
+    assert!(record(world).is_none(), "surely nothing was sent");
 }
 
 /// The README's code compiles and runs.

@@ -1,24 +1,26 @@
 //! The tests notice when a rule of the core is switched off. Each check here is one of those that show a promise; it
 //! passes on the whole machine, and on the machine that lacks the rule it names the promise.
+#![cfg(verify_broken)]
 #![allow(missing_docs, reason = "tests")]
 
 use std::time::Duration;
 
 use verify_core::broken::Broken;
-use verify_core::command::{Caller, Command, SendRequest};
+use verify_core::command::{Person, SendRequest};
 use verify_core::event::EventKind;
-use verify_core::flow::Step;
 use verify_core::keys::Print;
-use verify_core::outcome::Answer;
+use verify_core::outcome::SendAnswer;
 use verify_core::port::{Compared, Detail};
 use verify_core::record::Status;
 use verify_lab::explore::{Kinds, World};
-use verify_tests::explored::{Finding, finding};
+use verify_tests::explored::{Finding, SCENARIOS, Size, finding};
 use verify_tests::promises::{
     explore, i01_two_wrong_checks_one_comparison, i02_two_right_checks_one_approval,
     i03_a_send_does_not_lower_failures, i06_counted_before_compared, i10_a_send_writes_no_run,
 };
-use verify_tests::{TO, approved, check, code, events, failures, record, send, sent, world};
+use verify_tests::{
+    Asks, TO, approved, check, code, events, failures, from_device, judged, send, sent, verifications, world,
+};
 
 /// The check passes on the whole machine and finds the promise of its name on the broken one.
 fn notices(test: &str, how: Broken, check: fn(World) -> Finding, kinds: Kinds) {
@@ -79,30 +81,23 @@ fn every_switch_has_a_test_for_each_promise_that_it_breaks() {
 }
 
 fn i07_every_verdict_leaves_the_failure(mut world: World) -> Finding {
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     for verdict in [
         Compared::NoMatch,
         Compared::Gone,
         Compared::Unknown(Detail::default()),
     ] {
         let mut world = world.clone();
-        let step = world.start(check("000000"));
-        let Step::Compare(asked) = world.perform(step) else {
-            return Err("the provider was not asked".into());
-        };
-        let mut step = asked.resume(world.now, verdict.clone());
-        while !matches!(step, Step::Done(_)) {
-            step = world.perform(step);
-        }
+        judged(&mut world, verdict.clone());
         finding(failures(&world) == 1, &format!("i07: {verdict:?} gave it back"))?;
     }
     Ok(())
 }
 
 fn i22_a_resend_extends_no_life(mut world: World) -> Finding {
-    let first = sent(world.run(send()).0.answer);
+    let first = sent(world.ask(send()));
     world.advance(Duration::from_secs(300));
-    let second = sent(world.run(send()).0.answer);
+    let second = sent(world.ask(send()));
     finding(
         first.expires_at == second.expires_at,
         "i22: a resend gave a new life",
@@ -111,20 +106,19 @@ fn i22_a_resend_extends_no_life(mut world: World) -> Finding {
 
 /// A check and a resend of the same code: what is approved is never pending again.
 fn i24_ends_are_final(mut world: World) -> Finding {
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let right = code(&world);
     world.advance(Duration::from_secs(31));
-    explore(world, 61, vec![check(&right), send()], |world, _| {
-        let ended = |nonce| {
+    explore(world, 61, [check(&right).into(), send().into()], |world, _| {
+        let ended = |nonce: Print| {
             let events = world.store.events();
-            events.values().any(|event| {
-                event.kind == EventKind::Approved && event.verification == Some(Print::from_bytes(nonce))
-            })
+            events
+                .values()
+                .any(|event| event.kind == EventKind::Approved && event.verification == Some(nonce))
         };
-        let entries = record(world).map_or(Vec::new(), |(_, record)| record.entries);
-        let again = entries
+        let again = verifications(world)
             .iter()
-            .any(|entry| entry.status() == Status::Pending && ended(entry.nonce));
+            .any(|one| one.status() == Status::Pending && ended(one.nonce.print()));
         finding(!again, "i24: approved, and pending again")
     })
 }
@@ -132,33 +126,29 @@ fn i24_ends_are_final(mut world: World) -> Finding {
 fn i31_three_sends_from_wherever(mut world: World) -> Finding {
     for host in 0..20 {
         let ip = std::net::Ipv4Addr::new(198, 51, 100, host);
-        world.run(Command::Send(SendRequest::to(TO).ip(ip.into())));
+        world.run(send().ip(ip.into()));
         world.advance(Duration::from_secs(29));
     }
     finding(world.sent.len() <= 3, "i31: more than three in ten minutes")
 }
 
-fn from_device(token: String) -> Command {
-    let caller = Caller {
-        device_token: Some(token),
-        ..Caller::default()
-    };
-    Command::Send(SendRequest {
-        caller,
-        ..SendRequest::to(TO)
-    })
+fn known(token: String) -> SendRequest {
+    SendRequest {
+        caller: from_device(token),
+        ..send()
+    }
 }
 
 fn i36_strangers_do_not_keep_a_known_caller_out(mut world: World) -> Finding {
-    sent(world.run(send()).0.answer);
-    let device = approved(world.run(check(&code(&world))).0.answer).device_token;
+    sent(world.ask(send()));
+    let device = approved(world.ask(check(&code(&world)))).device_token;
     for _ in 0..20 {
         world.advance(Duration::from_secs(61));
         world.run(send());
     }
-    let answer = world.run(from_device(device)).0.answer;
+    let answer = world.ask(known(device));
     finding(
-        matches!(answer, Answer::Sent(_)),
+        matches!(answer, SendAnswer::Sent(_)),
         "i36: strangers kept a known caller out",
     )
 }
@@ -166,16 +156,13 @@ fn i36_strangers_do_not_keep_a_known_caller_out(mut world: World) -> Finding {
 /// By ip, destination (ten minutes, a day, the gap), subject, prefix, service.
 fn i48_all_is_charged_before_a_dispatch(mut world: World) -> Finding {
     let ip = std::net::Ipv4Addr::LOCALHOST.into();
-    let mut step = world.start(Command::Send(SendRequest::to(TO).subject("ann").ip(ip)));
-    while !matches!(step, Step::Dispatch(_)) {
-        step = world.perform(step);
-    }
+    drop(world.begin(SendRequest::to(Person::at(TO).subject("ann")).ip(ip), "dispatch"));
     let charged = world.store.counters().len();
     finding(charged == 7, &format!("i48: {charged} limits of 7 were charged"))
 }
 
 fn i51_one_message_for_a_charge(world: World) -> Finding {
-    explore(world, 31, vec![send()], |world, _| {
+    explore(world, 31, [send().into()], |world, _| {
         let charged = events(world, EventKind::SendIntended);
         finding(world.sent.len() <= charged, "i51: sent twice for one charge")
     })
@@ -183,12 +170,40 @@ fn i51_one_message_for_a_charge(world: World) -> Finding {
 
 /// Just after an approval strangers wait for the gap, and a known caller does not.
 fn i55_a_proof_is_no_device_token(mut world: World) -> Finding {
-    sent(world.run(send()).0.answer);
-    let approval = approved(world.run(check(&code(&world))).0.answer);
-    sent(world.clone().run(from_device(approval.device_token)).0.answer);
-    let answer = world.run(from_device(approval.proof)).0.answer;
+    sent(world.ask(send()));
+    let approval = approved(world.ask(check(&code(&world))));
+    sent(world.clone().ask(known(approval.device_token)));
+    let answer = world.ask(known(approval.proof));
     finding(
-        matches!(answer, Answer::Refused(_)),
+        matches!(answer, SendAnswer::Refused(_)),
         "i55: a proof made a known caller",
     )
+}
+
+/// A machine without a rule is found by the search that is about it, under the promise of that rule.
+#[test]
+fn searches_find_broken_machines() {
+    use Broken::{
+        ApproveWithoutCompareAndSwap, ChargeAfterDispatch, CountAfterCompare, IgnoreExpectedVersion,
+        ResetFailuresOnResend, SkipOneLimit,
+    };
+    for (how, name, kinds, promise) in [
+        (
+            ApproveWithoutCompareAndSwap,
+            "check/check, right",
+            Kinds::Own,
+            "i02",
+        ),
+        (ChargeAfterDispatch, "send/send", Kinds::Own, "i48"),
+        (CountAfterCompare, "check/check, wrong", Kinds::Managed, "i06"),
+        (IgnoreExpectedVersion, "check/resend", Kinds::Own, "i24"),
+        (ResetFailuresOnResend, "check/resend, wrong", Kinds::Own, "i03"),
+        (SkipOneLimit, "send/send", Kinds::Managed, "i48"),
+    ] {
+        let named = SCENARIOS.iter().find(|named| named.name == name);
+        let mut scenario = (named.unwrap().make)(kinds);
+        scenario.world = scenario.world.broken(how);
+        let found = scenario.explore(Size::Tests).unwrap_err();
+        assert!(found.what.starts_with(promise), "{how:?}: {found}");
+    }
 }

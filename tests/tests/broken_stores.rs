@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use verify_core::command::Command;
-use verify_core::flow::Step;
-use verify_core::outcome::Answer;
+use verify_core::flow::{FLOW_BUDGET, Step};
 use verify_core::store::Store;
 use verify_lab::explore::{Kinds, World};
 use verify_lab::{Flaw, FlawedStore};
@@ -96,7 +95,7 @@ finds! {
         i49_a_failed_expectation_changes_nothing: IgnoresExpectations with "expected it to be refused",
         i49_an_existing_claim_changes_nothing: TellsOfRefusals with "an event was stored",
         a_claim_is_created_once_and_returned: ForgetsAll with "expected it to be refused",
-        a_probe_refuses_and_counts_nothing: CountsProbes with "!counter.charged",
+        a_probe_refuses_and_counts_nothing: CountsProbes with "a probe counts nothing",
         charges_of_one_changeset_see_each_other: AdmitsAll with "expected it to be refused",
         expectations_hold_or_refuse: IgnoresExpectations with "expected it to be refused",
         parallel_changes_over_many_keys_end_and_balance: NotAtomic with "right: 120",
@@ -132,10 +131,10 @@ fn i01_not_atomic_is_found() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let world = Mutex::new(world(Kinds::Managed));
-            drive(&world, &*store, send()).await;
+            drive(&world, &*store, send().into()).await;
             tokio::join!(
-                drive(&world, &*store, check("000000")),
-                drive(&world, &*store, check("000001")),
+                drive(&world, &*store, check("000000").into()),
+                drive(&world, &*store, check("000001").into()),
             );
             let compared = world.lock().compared;
             finding(compared == 1, "i01: two guesses inside the wait")
@@ -147,15 +146,15 @@ fn i01_not_atomic_is_found() {
 }
 
 /// Runs a command in a world, over a store of its own.
-async fn drive(world: &Mutex<World>, store: &dyn Store, command: Command) -> Answer {
+async fn drive(world: &Mutex<World>, store: &dyn Store, command: Command) {
     let mut step = world.lock().start(command);
     loop {
         step = match step {
             Step::Store(it) => {
-                let answer = store.apply(it.changeset()).await;
+                let answer = store.apply(it.changeset(), FLOW_BUDGET).await;
                 it.resume(world.lock().now, answer)
             }
-            Step::Done(outcome) => return outcome.answer,
+            Step::Done(_) => return,
             other => world.lock().perform(other),
         };
     }

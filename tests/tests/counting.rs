@@ -4,32 +4,32 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use verify_core::command::{Caller, CheckRequest, Command, SendRequest};
-use verify_core::flow::Step;
-use verify_core::outcome::{Answer, Fault, RefusalCode};
+use verify_core::command::{CancelRequest, CheckRequest, Command, Person, SendRequest};
+use verify_core::flow::{NotBegun, Step, drive};
+use verify_core::outcome::{Answer, CheckAnswer, Fault, RefusalCode, SendAnswer};
 use verify_core::port::{Compared, Detail};
 use verify_core::store::{Lifetime, RecordKind, StoreAnswer, StoreFault};
 use verify_core::vocabulary::{Channel, Purpose};
 use verify_lab::explore::{Kinds, World};
 use verify_tests::{
-    BOTH, NO_FIRST_WAIT, TO, approved, cancel, check, code, failures, policy, refused, send, sent, world,
-    wrong,
+    Asks, BOTH, NO_FIRST_WAIT, TO, approved, check, code, failures, from_device, judged, policy, refused,
+    send, sent, world, wrong,
 };
 
 #[test]
 fn i01_exactly_five_guesses_without_the_first_wait() {
     for kinds in BOTH {
         let mut world = World::new(policy(NO_FIRST_WAIT), kinds);
-        sent(world.run(send()).0.answer);
+        sent(world.ask(send()));
         let bad = wrong(&code(&world));
-        let answers: Vec<Answer> = (0..20).map(|_| world.run(check(&bad)).0.answer).collect();
+        let answers: Vec<CheckAnswer> = (0..20).map(|_| world.ask(check(&bad))).collect();
         let compared = answers
             .iter()
-            .filter(|answer| matches!(answer, Answer::WrongCode(_)))
+            .filter(|answer| matches!(answer, CheckAnswer::WrongCode(_)))
             .count();
         assert_eq!(compared, 5);
         assert_eq!(failures(&world), 5);
-        assert!(matches!(&answers[4], Answer::WrongCode(last) if last.checks_left == 0));
+        assert!(matches!(&answers[4], CheckAnswer::WrongCode(last) if last.checks_left == 0));
     }
 }
 
@@ -43,16 +43,17 @@ proptest! {
             let mut id = String::new();
             let mut counted = 0;
             for act in &acts {
-                let answer = match act {
-                    0 => world.run(send()).0.answer,
-                    1 => world.run(Command::Send(SendRequest::to(TO).by(Channel::Call))).0.answer,
-                    2 => world.run(check("000000")).0.answer,
-                    3 if !id.is_empty() => world.run(cancel(&id)).0.answer,
-                    4 => world.run(Command::Send(SendRequest::to(TO).purpose(Purpose::Recovery))).0.answer,
+                let command: Command = match act {
+                    0 => send().into(),
+                    1 => send().by(Channel::Call).into(),
+                    2 => check("000000").into(),
+                    3 if !id.is_empty() => CancelRequest::of(&id).into(),
+                    4 => SendRequest::to(Person::at(TO).purpose(Purpose::Recovery)).into(),
                     _ => { world.advance(Duration::from_secs(31)); continue }
                 };
-                if let Answer::Sent(sent) = &answer { id.clone_from(&sent.id); }
-                prop_assert!(!matches!(answer, Answer::Approved(_)));
+                let answer = world.run(command).0.answer.unwrap();
+                if let Answer::Send(SendAnswer::Sent(sent)) = &answer { id.clone_from(&sent.id); }
+                prop_assert!(answer.as_str() != "approved");
                 prop_assert!(failures(&world) >= counted, "i03: {act} lowered the failures");
                 // I-10: only a check raises them.
                 prop_assert!(failures(&world) == counted || *act == 2, "i10: {act} wrote a failure");
@@ -68,14 +69,11 @@ fn i04_a_new_session_purpose_or_challenge_is_no_new_budget() {
     let mut compared = 0;
     for round in 0..12 {
         let purpose = Purpose::ALL[round % 3];
-        let request = SendRequest::to(TO).purpose(purpose).subject("ann");
-        if let Answer::Sent(sent) = world.run(Command::Send(request)).0.answer {
+        let request = SendRequest::to(Person::at(TO).purpose(purpose).subject("ann"));
+        if let SendAnswer::Sent(sent) = world.ask(request) {
             for _ in 0..3 {
-                let answer = world
-                    .run(Command::Check(CheckRequest::of(&sent.id, "000000")))
-                    .0
-                    .answer;
-                compared += u32::from(matches!(answer, Answer::WrongCode(_)));
+                let answer = world.ask(CheckRequest::of(&sent.id, "000000"));
+                compared += u32::from(matches!(answer, CheckAnswer::WrongCode(_)));
             }
         }
         world.advance(Duration::from_secs(31));
@@ -86,12 +84,11 @@ fn i04_a_new_session_purpose_or_challenge_is_no_new_budget() {
 #[test]
 fn i06_the_count_is_durable_before_the_comparison() {
     let mut world = world(Kinds::Managed);
-    sent(world.run(send()).0.answer);
-    let Step::Store(count) = world.start(check("000000")) else {
-        panic!("a check counts first")
-    };
-    let counted = world.perform(Step::Store(count));
-    assert!(matches!(counted, Step::Compare(_)), "{counted:?}");
+    sent(world.ask(send()));
+    let count = world.start(check("000000"));
+    assert_eq!(count.kind(), "store", "a check counts first");
+    let counted = world.perform(count);
+    assert_eq!(counted.kind(), "compare");
     assert_eq!((failures(&world), world.compared), (1, 0));
     drop(counted);
     assert_eq!(
@@ -111,15 +108,8 @@ fn i07_every_verdict_of_a_provider_leaves_the_failure_but_not_asked() {
         (Compared::Match, 0),
     ] {
         let mut world = world(Kinds::Managed);
-        sent(world.run(send()).0.answer);
-        let step = world.start(check("000000"));
-        let Step::Compare(asked) = world.perform(step) else {
-            panic!("asked")
-        };
-        let mut step = asked.resume(world.now, verdict.clone());
-        while !matches!(step, Step::Done(_)) {
-            step = world.perform(step);
-        }
+        sent(world.ask(send()));
+        judged(&mut world, verdict.clone());
         assert_eq!(failures(&world), left, "{verdict:?}");
     }
 }
@@ -127,48 +117,32 @@ fn i07_every_verdict_of_a_provider_leaves_the_failure_but_not_asked() {
 #[test]
 fn i67_a_check_that_no_provider_was_asked_about_leaves_no_wait() {
     let mut world = world(Kinds::Managed);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let right = code(&world);
-    let step = world.start(check("000000"));
-    let Step::Compare(asked) = world.perform(step) else {
-        panic!("asked")
+    let asked = world.begin(check("000000"), "compare");
+    let given_back = asked.not_begun(world.now, NotBegun::BreakerOpen);
+    assert_eq!(given_back.kind(), "store");
+    let Ok(outcome) = world.perform(given_back).over() else {
+        panic!("two trips, and it is over")
     };
-    let mut step = asked.resume(world.now, Compared::NotAsked(Detail::default()));
-    let mut trips = 1;
-    while !matches!(step, Step::Done(_)) {
-        trips += 1;
-        step = world.perform(step);
-    }
-    let Step::Done(outcome) = step else { panic!("done") };
     assert_eq!(
-        (refused(outcome.answer).code, trips),
-        (RefusalCode::ProviderUnavailable, 2)
+        refused(outcome.answer.unwrap()).code,
+        RefusalCode::ProviderUnavailable
     );
-    approved(world.run(check(&right)).0.answer);
+    approved(world.ask(check(&right)));
 }
 
 #[test]
 fn i09_one_budget_spans_all_channels_of_a_subject() {
     let mut world = World::new(policy(NO_FIRST_WAIT), Kinds::Own);
     for to in [TO, "ann@example.com"] {
-        sent(
-            world
-                .run(Command::Send(SendRequest::to(to).subject("ann")))
-                .0
-                .answer,
-        );
+        sent(world.ask(SendRequest::to(Person::at(to).subject("ann"))));
     }
     let mut compared = 0;
     for round in 0..10 {
         let to = [TO, "ann@example.com"][round % 2];
-        let request = CheckRequest {
-            subject: Some("ann".into()),
-            ..CheckRequest::to(to, "000000")
-        };
-        compared += u32::from(matches!(
-            world.run(Command::Check(request)).0.answer,
-            Answer::WrongCode(_)
-        ));
+        let request = CheckRequest::to(Person::at(to).subject("ann"), "000000");
+        compared += u32::from(matches!(world.ask(request), CheckAnswer::WrongCode(_)));
     }
     assert_eq!(compared, 5);
 }
@@ -177,13 +151,13 @@ fn i09_one_budget_spans_all_channels_of_a_subject() {
 fn i11_everything_transient_expires_and_nothing_before_its_effect() {
     for kinds in BOTH {
         let mut world = world(kinds);
-        sent(world.run(send()).0.answer);
+        sent(world.ask(send()));
         world.run(check("000000"));
         let keyed = SendRequest {
             idempotency_key: Some("k".into()),
             ..SendRequest::to("+12025550124")
         };
-        sent(world.run(Command::Send(keyed)).0.answer);
+        sent(world.ask(keyed));
         let longest = world.now + Duration::from_secs(31 * 86_400);
         for kept in world.store.counters().values() {
             assert!(
@@ -212,36 +186,38 @@ fn i11_everything_transient_expires_and_nothing_before_its_effect() {
 
 #[test]
 fn i13_a_store_fault_refuses() {
-    for command in [send(), check("123456")] {
-        for answer in [
-            StoreAnswer::NotApplied(StoreFault::Unavailable),
-            StoreAnswer::NotApplied(StoreFault::Full),
+    for command in [Command::from(send()), check("123456").into()] {
+        for (answer, fault) in [
+            (StoreFault::unavailable("away"), Fault::StoreUnavailable),
+            (StoreFault::full("no room"), Fault::StoreFull),
+            (StoreFault::corrupt("what is this"), Fault::StoreCorrupt),
         ] {
             let mut world = world(Kinds::Own);
             let Step::Store(step) = world.start(command.clone()) else {
                 panic!("a store step")
             };
-            let Step::Done(outcome) = step.resume(world.now, answer.clone()) else {
+            let Ok(outcome) = step.resume(world.now, StoreAnswer::NotApplied(answer)).over() else {
                 panic!("over")
             };
-            assert_eq!(outcome.answer, Answer::Fault(Fault::StoreUnavailable));
-            assert_eq!(world.dispatches, 0);
+            assert_eq!((outcome.answer, world.dispatches), (Err(fault), 0));
         }
         let mut world = world(Kinds::Own);
-        let mut step = world.start(command.clone());
-        while let Step::Store(store) = step {
-            step = store.resume(world.now, StoreAnswer::Unknown);
-        }
-        let Step::Done(outcome) = step else { panic!("over") };
-        assert_eq!(outcome.answer, Answer::Fault(Fault::StoreUnavailable));
-        assert_eq!(world.dispatches, 0);
+        let mut step = world.start(command);
+        let outcome = loop {
+            step = match step.over() {
+                Ok(outcome) => break outcome,
+                Err(step) => step.lost(world.now),
+            };
+        };
+        let unknown = Err(Fault::StoreUnavailable);
+        assert_eq!((outcome.answer, world.dispatches), (unknown, 0));
     }
 }
 
 #[test]
 fn i14_malformed_guesses_cost_nothing_and_reveal_nothing() {
     let mut world = world(Kinds::Own);
-    let verification = sent(world.run(send()).0.answer);
+    let verification = sent(world.ask(send()));
     let before = world.store.clone();
     for guess in [
         "",
@@ -255,13 +231,10 @@ fn i14_malformed_guesses_cost_nothing_and_reveal_nothing() {
         "123456\n",
         "-12345",
     ] {
-        for command in [
-            check(guess),
-            Command::Check(CheckRequest::of(&verification.id, guess)),
-        ] {
-            let (outcome, trips) = world.run(command);
+        for request in [check(guess), CheckRequest::of(&verification.id, guess)] {
+            let (answer, trips) = world.ask_counted(request);
             assert_eq!(
-                (refused(outcome.answer).code, trips),
+                (refused(answer).code, trips),
                 (RefusalCode::InvalidCode, 0),
                 "{guess:?}"
             );
@@ -275,35 +248,29 @@ fn i14_a_check_where_nothing_is_pending_is_a_check_and_no_failure() {
     for kinds in BOTH {
         let mut world = world(kinds);
         for _ in 0..5 {
-            let (outcome, trips) = world.run(check("123456"));
-            assert_eq!((refused(outcome.answer).code, trips), (RefusalCode::NotFound, 1));
+            let (outcome, trips) = world.ask_counted(check("123456"));
+            assert_eq!((refused(outcome).code, trips), (RefusalCode::NotFound, 1));
         }
         assert_eq!(failures(&world), 0);
-        assert_eq!(
-            refused(world.run(check("123456")).0.answer).code,
-            RefusalCode::RateLimited
-        );
+        assert_eq!(refused(world.ask(check("123456"))).code, RefusalCode::RateLimited);
     }
 }
 
 #[test]
 fn i15_exactly_the_digits_of_a_code_or_nothing() {
     let mut world = World::new(policy("version = 1\n[code]\nlength = 8\n"), Kinds::Own);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let right = code(&world);
     assert_eq!(right.len(), 8);
-    assert_eq!(
-        refused(world.run(check("123456")).0.answer).code,
-        RefusalCode::InvalidCode
-    );
-    approved(world.run(check(&right)).0.answer);
+    assert_eq!(refused(world.ask(check("123456"))).code, RefusalCode::InvalidCode);
+    approved(world.ask(check(&right)));
 }
 
 #[test]
 fn i06_a_clock_that_is_set_back_meanwhile_brings_no_guess_that_is_not_counted() {
     for kinds in BOTH {
         let mut world = world(kinds);
-        let pending = sent(world.run(send()).0.answer);
+        let pending = sent(world.ask(send()));
         let code = code(&world);
         for guess in [code.as_str(), &wrong(&code)] {
             let mut world = world.clone();
@@ -313,14 +280,9 @@ fn i06_a_clock_that_is_set_back_meanwhile_brings_no_guess_that_is_not_counted() 
             };
             let answer = world.store.apply_now(counting.changeset());
             world.now = pending.expires_at - Duration::from_secs(1);
-            let mut step = counting.resume(world.now, answer);
-            let outcome = loop {
-                step = match step {
-                    Step::Done(outcome) => break outcome,
-                    step => world.perform(step),
-                };
-            };
-            assert_eq!(refused(outcome.answer).code, RefusalCode::NotFound, "{kinds:?}");
+            let outcome = drive(counting.resume(world.now, answer), &mut world);
+            let refusal = refused(outcome.answer.unwrap());
+            assert_eq!(refusal.code, RefusalCode::NotFound, "{kinds:?}");
             assert_eq!((failures(&world), world.compared), (0, 0), "{kinds:?}");
         }
     }
@@ -332,19 +294,16 @@ fn i06_what_a_stranger_guesses_while_a_known_callers_code_is_pending_stays_count
         policy("version = 1\n[lockout]\nwaits = { 1 = \"5m\" }\n"),
         Kinds::Own,
     );
-    sent(world.run(send()).0.answer);
-    let device = approved(world.run(check(&code(&world))).0.answer).device_token;
+    sent(world.ask(send()));
+    let device = approved(world.ask(check(&code(&world)))).device_token;
     world.advance(Duration::from_secs(601));
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let bad = wrong(&code(&world));
     let known = SendRequest {
-        caller: Caller {
-            device_token: Some(device),
-            ..Caller::default()
-        },
-        ..SendRequest::to(TO)
+        caller: from_device(device),
+        ..send()
     };
-    sent(world.run(Command::Send(known)).0.answer);
+    sent(world.ask(known));
     world.run(check(&bad));
     world.advance(Duration::from_secs(300));
     let before = failures(&world);

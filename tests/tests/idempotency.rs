@@ -3,45 +3,35 @@
 
 use std::time::Duration;
 
-use verify_core::command::{CheckRequest, Command, SendRequest};
+use verify_core::command::{CheckRequest, Person, RedeemRequest, SendRequest};
 use verify_core::keys::Keys;
-use verify_core::outcome::{Answer, RefusalCode};
+use verify_core::outcome::{CheckAnswer, RefusalCode, SendAnswer};
 use verify_core::port::RejectionKind;
 use verify_lab::explore::{Kinds, World};
-use verify_tests::{
-    BOTH, TO, approved, code, died_unsent, policy, record, redeem, refused, send, sent, world,
-};
+use verify_tests::{Asks, BOTH, TO, approved, code, died_unsent, policy, record, refused, send, sent, world};
 
 #[test]
 fn i29_one_idempotency_key_one_send() {
     for kinds in BOTH {
         let mut world = world(kinds);
-        let keyed = |to: &str| {
-            Command::Send(SendRequest {
-                idempotency_key: Some("k1".into()),
-                ..SendRequest::to(to)
-            })
+        let keyed = |to: &str| SendRequest {
+            idempotency_key: Some("k1".into()),
+            ..SendRequest::to(to)
         };
-        let id = sent(world.run(keyed(TO)).0.answer).id;
+        let id = sent(world.ask(keyed(TO))).id;
         for _ in 0..3 {
             world.advance(Duration::from_secs(100));
-            let (outcome, trips) = world.run(keyed(TO));
-            let Answer::Repeated(same) = outcome.answer else {
-                panic!("{outcome:?}")
+            let (SendAnswer::Repeated(same), trips) = world.ask_counted(keyed(TO)) else {
+                panic!("another send")
             };
             assert_eq!((same.id.as_str(), trips), (id.as_str(), 1));
         }
         assert_eq!(world.dispatches, 1);
-        let other = refused(world.run(keyed("+12025550124")).0.answer);
+        let other = refused(world.ask(keyed("+12025550124")));
         assert_eq!(other.code, RefusalCode::IdempotencyMismatch);
-        approved(
-            world
-                .run(Command::Check(CheckRequest::of(id, code(&world))))
-                .0
-                .answer,
-        );
+        approved(world.ask(CheckRequest::of(id, code(&world))));
         assert!(
-            matches!(world.run(keyed(TO)).0.answer, Answer::Repeated(_)),
+            matches!(world.ask(keyed(TO)), SendAnswer::Repeated(_)),
             "terminal or not"
         );
     }
@@ -51,39 +41,37 @@ fn i29_one_idempotency_key_one_send() {
 fn i29_a_send_that_reached_nobody_frees_its_key() {
     let mut world = world(Kinds::Own);
     world.rejecting.insert("own".into(), RejectionKind::Down);
-    let keyed = Command::Send(SendRequest {
+    let keyed = SendRequest {
         idempotency_key: Some("k1".into()),
-        ..SendRequest::to(TO)
-    });
+        ..send()
+    };
     assert_eq!(
-        refused(world.run(keyed.clone()).0.answer).code,
+        refused(world.ask(keyed.clone())).code,
         RefusalCode::ProviderUnavailable
     );
     assert!(record(&world).is_none(), "nothing is left behind");
     world.rejecting.clear();
-    sent(world.run(keyed).0.answer);
+    sent(world.ask(keyed));
 }
 
 #[test]
 fn i29_a_right_check_whose_answer_was_lost_gives_the_same_proof_again() {
     let mut world = world(Kinds::Own);
-    let id = sent(world.run(send()).0.answer).id;
-    let keyed = |key: &str, code: &str| {
-        Command::Check(CheckRequest {
-            idempotency_key: Some(key.into()),
-            ..CheckRequest::of(&id, code)
-        })
+    let id = sent(world.ask(send())).id;
+    let keyed = |key: &str, code: &str| CheckRequest {
+        idempotency_key: Some(key.into()),
+        ..CheckRequest::of(&id, code)
     };
     let right = code(&world);
-    let first = approved(world.run(keyed("k", &right)).0.answer);
-    let second = approved(world.run(keyed("k", &right)).0.answer);
+    let first = approved(world.ask(keyed("k", &right)));
+    let second = approved(world.ask(keyed("k", &right)));
     assert_eq!(first.proof, second.proof);
     assert_eq!(
-        refused(world.run(keyed("other", &right)).0.answer).code,
+        refused(world.ask(keyed("other", &right))).code,
         RefusalCode::NotFound
     );
     assert_eq!(
-        refused(world.run(keyed("k", "000000")).0.answer).code,
+        refused(world.ask(keyed("k", "000000"))).code,
         RefusalCode::IdempotencyMismatch
     );
 }
@@ -93,14 +81,14 @@ fn i29_a_key_that_was_taken_over_is_as_good_as_new() {
     let mut world = World::new(policy("version = 1"), Kinds::Own);
     let keyed = SendRequest {
         idempotency_key: Some("k".into()),
-        ..SendRequest::to(TO)
+        ..send()
     };
     died_unsent(&mut world, keyed.clone());
-    let id = sent(world.run(Command::Send(keyed.clone())).0.answer).id;
+    let id = sent(world.ask(keyed.clone())).id;
     world.advance(Duration::from_secs(31));
-    let answer = world.run(Command::Send(keyed)).0.answer;
+    let answer = world.ask(keyed);
     assert!(
-        matches!(&answer, Answer::Repeated(seen) if seen.id == id),
+        matches!(&answer, SendAnswer::Repeated(seen) if seen.id == id),
         "{answer:?}"
     );
     assert_eq!(world.sent.len(), 1);
@@ -109,44 +97,59 @@ fn i29_a_key_that_was_taken_over_is_as_good_as_new() {
 #[test]
 fn i29_an_idempotency_key_outlives_a_rotation_of_keys() {
     let mut world = world(Kinds::Own);
-    let keyed = || {
-        Command::Send(SendRequest {
-            idempotency_key: Some("k".into()),
-            ..SendRequest::to(TO)
-        })
+    let keyed = || SendRequest {
+        idempotency_key: Some("k".into()),
+        ..send()
     };
-    let id = sent(world.run(keyed()).0.answer).id;
+    let id = sent(world.ask(keyed())).id;
     world.use_keys(Keys::generate(&[7; 32]).rotated(&[9; 32]));
     world.advance(Duration::from_secs(31));
-    assert!(matches!(world.run(keyed()).0.answer, Answer::Repeated(_)));
+    assert!(matches!(world.ask(keyed()), SendAnswer::Repeated(_)));
     assert_eq!(world.dispatches, 1);
     let check = CheckRequest {
         idempotency_key: Some("c".into()),
         ..CheckRequest::of(id, code(&world))
     };
-    let first = approved(world.run(Command::Check(check.clone())).0.answer);
+    let first = approved(world.ask(check.clone()));
     world.use_keys(Keys::generate(&[7; 32]).rotated(&[9; 32]).rotated(&[11; 32]));
-    let again = approved(world.run(Command::Check(check)).0.answer);
-    let id_of = |proof: &str| world.clone().run(Command::Redeem(redeem(proof))).0.answer;
+    let again = approved(world.ask(check));
+    let id_of = |proof: &str| world.clone().ask(RedeemRequest::of(proof, TO));
     assert_eq!(id_of(&first.proof), id_of(&again.proof));
 }
 
 #[test]
 fn i29_a_check_of_another_subject_or_amount_is_another_request() {
     let mut world = world(Kinds::Own);
-    sent(
-        world
-            .run(Command::Send(SendRequest::to(TO).subject("ann")))
-            .0
-            .answer,
-    );
+    sent(world.ask(SendRequest::to(Person::at(TO).subject("ann"))));
     let check = |subject: &str, code: &str| CheckRequest {
-        subject: Some(subject.into()),
         idempotency_key: Some("k".into()),
-        ..CheckRequest::to(TO, code)
+        ..CheckRequest::to(Person::at(TO).subject(subject), code)
     };
     let right = code(&world);
-    approved(world.run(Command::Check(check("ann", &right))).0.answer);
-    let other = refused(world.run(Command::Check(check("eve", &right))).0.answer);
+    approved(world.ask(check("ann", &right)));
+    let other = refused(world.ask(check("eve", &right)));
     assert_eq!(other.code, RefusalCode::IdempotencyMismatch);
+}
+
+/// The approval's record goes by the latest stamp, its key's marker by the clock, which was behind.
+#[test]
+fn i29_a_key_whose_marker_is_over_approves_no_wrong_guess() {
+    for back in [0, 3_600, 80_000] {
+        let mut world = world(Kinds::Own);
+        sent(world.ask(send()));
+        let keyed = |code: &str| CheckRequest {
+            idempotency_key: Some("k".into()),
+            ..CheckRequest::to(TO, code)
+        };
+        let right = code(&world);
+        world.now = world.now - Duration::from_secs(back);
+        approved(world.ask(keyed(&right)));
+        for _ in 0..60 {
+            world.advance(Duration::from_secs(3_600));
+            for _ in 0..2 {
+                let answer = world.ask(keyed("000000"));
+                assert!(!matches!(answer, CheckAnswer::Approved(_)), "{answer:?}");
+            }
+        }
+    }
 }

@@ -5,9 +5,8 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use verify_core::broken::Broken;
 use verify_core::record::{DeliveryStatus, Status};
-use verify_lab::explore::{Explored, Kinds, Transitions};
+use verify_lab::explore::{Explored, Transitions};
 use verify_tests::explored::{SCENARIOS, Size};
 
 /// What the searches of one name came to. Each search runs once, whoever asks for it first.
@@ -182,34 +181,6 @@ fn every_flow_of_every_search_gets_its_way() {
         ran("send/check").iter().all(met),
         "the check knows the code of the send"
     );
-}
-
-/// A machine without a rule is found by the search that is about it, under the promise of that rule.
-#[test]
-fn searches_find_broken_machines() {
-    use Broken::{
-        ApproveWithoutCompareAndSwap, ChargeAfterDispatch, CountAfterCompare, IgnoreExpectedVersion,
-        ResetFailuresOnResend, SkipOneLimit,
-    };
-    for (how, name, kinds, promise) in [
-        (
-            ApproveWithoutCompareAndSwap,
-            "check/check, right",
-            Kinds::Own,
-            "i02",
-        ),
-        (ChargeAfterDispatch, "send/send", Kinds::Own, "i12"),
-        (CountAfterCompare, "check/check, wrong", Kinds::Managed, "i06"),
-        (IgnoreExpectedVersion, "check/resend", Kinds::Own, "i24"),
-        (ResetFailuresOnResend, "check/resend, wrong", Kinds::Own, "i03"),
-        (SkipOneLimit, "send/send", Kinds::Managed, "i12"),
-    ] {
-        let named = SCENARIOS.iter().find(|named| named.name == name);
-        let mut scenario = (named.unwrap().make)(kinds);
-        scenario.world = scenario.world.broken(how);
-        let found = scenario.explore(Size::Tests).unwrap_err();
-        assert!(found.what.starts_with(promise), "{how:?}: {found}");
-    }
 }
 
 #[test]

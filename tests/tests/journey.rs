@@ -3,89 +3,49 @@
 
 use std::time::Duration;
 
-use verify_core::command::{CheckRequest, Command, RedeemRequest, SendRequest};
-use verify_core::outcome::{Answer, RefusalCode};
-use verify_core::policy::PolicySet;
+use verify_core::command::{CheckRequest, Person, RedeemRequest, SendRequest};
+use verify_core::outcome::{CheckAnswer, RedeemAnswer, RefusalCode, SendAnswer};
 use verify_core::time::Until;
-use verify_core::vocabulary::{Channel, Purpose, ServiceId};
-use verify_lab::explore::{Kinds, World};
-
-const TO: &str = "+12025550123";
-
-fn sent(answer: Answer) -> verify_core::outcome::Verification {
-    match answer {
-        Answer::Sent(verification) => *verification,
-        other => panic!("not sent: {other:?}"),
-    }
-}
-
-fn refused(answer: Answer) -> verify_core::outcome::Refusal {
-    match answer {
-        Answer::Refused(refusal) => refusal,
-        other => panic!("not refused: {other:?}"),
-    }
-}
+use verify_core::vocabulary::{Channel, Purpose};
+use verify_lab::explore::Kinds;
+use verify_tests::{Asks, TO, approved, code, refused, send, sent, world};
 
 fn journey(kinds: Kinds) {
-    let mut world = World::new(PolicySet::default(), kinds);
-    let (outcome, trips) = world.run(Command::Send(SendRequest::to(TO)));
+    let mut world = world(kinds);
+    let (first, trips) = world.ask_counted(send());
     assert_eq!(trips, 2);
-    let first = sent(outcome.answer);
-    let (again, trips) = world.run(Command::Send(SendRequest::to(TO)));
-    assert!(matches!(again.answer, Answer::Repeated(_)), "{again:?}");
+    let first = sent(first);
+    let (again, trips) = world.ask_counted(send());
+    assert!(matches!(again, SendAnswer::Repeated(_)), "{again:?}");
     assert_eq!((trips, world.sent.len()), (1, 1));
 
-    let (wrong, trips) = world.run(Command::Check(CheckRequest::of(&first.id, "000000")));
-    let Answer::WrongCode(wrong) = wrong.answer else {
-        panic!("{wrong:?}")
+    let guess = || CheckRequest::of(&first.id, "000000");
+    let (CheckAnswer::WrongCode(wrong), trips) = world.ask_counted(guess()) else {
+        panic!("a guess is compared")
     };
     assert_eq!((trips, wrong.checks_left), (1, 4));
-    let (cooling, trips) = world.run(Command::Check(CheckRequest::of(&first.id, "000000")));
-    let cooling = refused(cooling.answer);
+    let (cooling, trips) = world.ask_counted(guess());
+    let cooling = refused(cooling);
     assert_eq!((trips, cooling.code), (1, RefusalCode::Cooldown));
-    assert_eq!(
-        cooling.retry_at,
-        Some(Until::At(world.now + Duration::from_secs(60)))
-    );
+    let after_a_minute = Until::At(world.now + Duration::from_secs(60));
+    assert_eq!(cooling.retry_at, Some(after_a_minute));
 
     world.advance(Duration::from_secs(60));
-    let (call, trips) = world.run(Command::Send(SendRequest::again(&first.id).by(Channel::Call)));
-    let call = sent(call.answer);
+    let (call, trips) = world.ask_counted(SendRequest::again(&first.id).by(Channel::Call));
+    let call = sent(call);
     assert_eq!((trips, call.id == first.id, world.sent.len()), (3, true, 2));
-    let code = world.code_for(TO).map(|code| code.expose().to_owned()).unwrap();
-    let (approved, trips) = world.run(Command::Check(CheckRequest::of(&first.id, &code)));
-    let Answer::Approved(approval) = approved.answer else {
-        panic!("{approved:?}")
-    };
+    let right = CheckRequest::of(&first.id, code(&world));
+    let (approval, trips) = world.ask_counted(right.clone());
+    let proof = approved(approval).proof;
     assert_eq!(trips, 2);
-    let (used, _) = world.run(Command::Check(CheckRequest::of(&first.id, &code)));
-    assert_eq!(refused(used.answer).code, RefusalCode::NotFound);
+    assert_eq!(refused(world.ask(right)).code, RefusalCode::NotFound);
 
-    let redeem = |purpose| {
-        Command::Redeem(RedeemRequest {
-            service: ServiceId::default(),
-            proof: approval.proof.clone(),
-            purpose,
-            to: TO.into(),
-            country: None,
-            subject: None,
-            amount: None,
-            payee: None,
-            idempotency_key: None,
-        })
-    };
-    assert_eq!(
-        refused(world.run(redeem(Purpose::Recovery)).0.answer).code,
-        RefusalCode::NotFound
-    );
-    assert!(matches!(
-        world.run(redeem(Purpose::SignIn)).0.answer,
-        Answer::Redeemed(_)
-    ));
-    assert_eq!(
-        refused(world.run(redeem(Purpose::SignIn)).0.answer).code,
-        RefusalCode::NotFound
-    );
+    let recovery = RedeemRequest::of(&proof, Person::at(TO).purpose(Purpose::Recovery));
+    assert_eq!(refused(world.ask(recovery)).code, RefusalCode::NotFound);
+    let redeem = RedeemRequest::of(&proof, TO);
+    let redeemed = world.ask(redeem.clone());
+    assert!(matches!(redeemed, RedeemAnswer::Redeemed(_)), "{redeemed:?}");
+    assert_eq!(refused(world.ask(redeem)).code, RefusalCode::NotFound);
 }
 
 #[test]

@@ -4,20 +4,23 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use verify_core::command::{CheckRequest, Command, SendRequest};
+use verify_core::command::{CheckRequest, Person, SendRequest};
 use verify_core::event::EventKind;
-use verify_core::outcome::{Answer, RefusalCode};
-use verify_core::port::RejectionKind;
+use verify_core::keys::Keys;
+use verify_core::outcome::{CheckAnswer, RefusalCode, SendAnswer};
+use verify_core::port::{Compared, Detail, RejectionKind};
 use verify_core::vocabulary::{Channel, Purpose};
 use verify_lab::explore::{Kinds, World};
-use verify_tests::{TO, approved, check, code, policy, refused, send, sent, world};
+use verify_tests::{
+    Asks, TO, approved, check, code, events, from_device, judged, policy, refused, send, sent, world,
+};
 
 fn number(index: u32) -> String {
     format!("+1202555{index:04}")
 }
 
 fn sends(world: &mut World, requests: impl IntoIterator<Item = SendRequest>) -> usize {
-    let reached = |request| matches!(world.run(Command::Send(request)).0.answer, Answer::Sent(_));
+    let reached = |request| matches!(world.ask(request), SendAnswer::Sent(_));
     requests
         .into_iter()
         .map(reached)
@@ -50,16 +53,17 @@ fn money_is_capped_and_comes_back_only_when_surely_not_sent() {
 fn a_tenth_of_shared_limits_is_kept_for_known_callers() {
     let text = "version = 1\n[[limit]]\nname = \"sends_per_service\"\nmax = 20\nthen = \"refuse\"\n";
     let mut world = World::new(policy(text), Kinds::Own);
-    sent(world.run(send()).0.answer);
-    let device = approved(world.run(check(&code(&world))).0.answer).device_token;
+    sent(world.ask(send()));
+    let device = approved(world.ask(check(&code(&world)))).device_token;
     world.advance(Duration::from_secs(31));
     assert_eq!(
         sends(&mut world, (200..240).map(|i| SendRequest::to(number(i)))),
         17
     );
-    let mut known = SendRequest::to(TO);
-    known.caller.device_token = Some(device);
-    sent(world.run(Command::Send(known)).0.answer);
+    sent(world.ask(SendRequest {
+        caller: from_device(device),
+        ..send()
+    }));
 }
 
 #[test]
@@ -97,51 +101,93 @@ fn a_human_lifts_the_limits_that_ask_for_one_and_is_counted() {
         9
     );
     let again = SendRequest::to(number(730));
-    let asked = refused(world.run(Command::Send(again.clone())).0.answer);
+    let asked = refused(world.ask(again.clone()));
     assert_eq!(asked.code, RefusalCode::HumanCheckRequired);
     let robot = SendRequest {
         human_check: Some("robot".into()),
         ..again.clone()
     };
-    assert_eq!(
-        refused(world.run(Command::Send(robot)).0.answer).code,
-        RefusalCode::HumanCheckRequired
-    );
+    assert_eq!(refused(world.ask(robot)).code, RefusalCode::HumanCheckRequired);
     let human = SendRequest {
         human_check: Some("human".into()),
         ..again
     };
-    sent(world.run(Command::Send(human)).0.answer);
+    sent(world.ask(human));
 }
 
 #[test]
 fn an_alert_refuses_nothing_and_is_raised_when_the_limit_is_passed() {
     let text = "version = 1\n[[limit]]\nname = \"failures_per_service\"\nmax = 10\n";
     let mut world = World::new(policy(text), Kinds::Own);
-    let alerts = |world: &World| verify_tests::events(world, EventKind::LimitAlert);
     for i in 0..12 {
-        sent(
-            world
-                .run(Command::Send(SendRequest::to(number(800 + i * 10_u32))))
-                .0
-                .answer,
-        );
-        let guess = Command::Check(CheckRequest::to(number(800 + i * 10_u32), "000000"));
-        assert!(matches!(world.run(guess).0.answer, Answer::WrongCode(_)));
+        sent(world.ask(SendRequest::to(number(800 + i * 10_u32))));
+        let guess = CheckRequest::to(number(800 + i * 10_u32), "000000");
+        assert!(matches!(world.ask(guess), CheckAnswer::WrongCode(_)));
     }
-    assert_eq!(alerts(&world), 1);
+    assert_eq!(events(&world, EventKind::LimitAlert), 1);
+}
+
+/// An alert when more than two messages leave in ten minutes.
+const CROWD: &str = "version = 1\n[[limit]]\nname = \"crowd\"\ncounts = \"sends\"\nby = [\"service\"]\nmax = 2\n\
+    per = \"10m\"\nthen = \"alert\"\n";
+
+#[test]
+fn an_alert_is_told_once_within_its_per_and_again_after_it() {
+    let mut world = World::new(policy(CROWD), Kinds::Own);
+    let began = world.now;
+    // It is crossed at 301 s; at 601 s, when the first has left it, again; and at 903 s, when the alert is over.
+    for (second, told) in [(0, 0), (300, 0), (301, 1), (601, 1), (902, 1), (903, 2), (904, 2)] {
+        world.now = began + Duration::from_secs(second);
+        sent(world.ask(SendRequest::to(number(2_000 + second as u32))));
+        assert_eq!(events(&world, EventKind::LimitAlert), told, "after {second} s");
+    }
+}
+
+#[test]
+fn an_alert_is_told_whatever_the_guess_that_crosses_it_comes_to() {
+    let text = "version = 1\n[[limit]]\nname = \"failures_per_service\"\nmax = 1\n";
+    for verdict in [Compared::Gone, Compared::Unknown(Detail::default())] {
+        let mut world = World::new(policy(text), Kinds::Managed);
+        sent(world.ask(SendRequest::to(number(3_000))));
+        world.run(CheckRequest::to(number(3_000), "000000"));
+        sent(world.ask(send()));
+        judged(&mut world, verdict.clone());
+        assert_eq!(events(&world, EventKind::LimitAlert), 1, "{verdict:?}");
+    }
+}
+
+#[test]
+fn what_is_given_back_alerts_nobody() {
+    let text = "version = 1\n[[limit]]\nname = \"failures_per_service\"\nmax = 1\n";
+    let mut world = World::new(policy(text), Kinds::Managed);
+    sent(world.ask(SendRequest::to(number(3_000))));
+    world.run(CheckRequest::to(number(3_000), "000000"));
+    sent(world.ask(send()));
+    judged(&mut world, Compared::NotAsked(Detail::default()));
+    assert_eq!(events(&world, EventKind::LimitAlert), 0);
+    judged(&mut world, Compared::NoMatch);
+    assert_eq!(events(&world, EventKind::LimitAlert), 1);
+}
+
+#[test]
+fn an_alert_is_told_once_while_keys_are_rotated() {
+    let mut world = World::new(policy(CROWD), Kinds::Own);
+    world.use_keys(Keys::generate(&[7; 32]).rotated(&[9; 32]));
+    for second in 0..4 {
+        sent(world.ask(SendRequest::to(number(2_000 + second))));
+    }
+    assert_eq!(events(&world, EventKind::LimitAlert), 1);
 }
 
 #[test]
 fn countries_are_blocked_watched_or_asked_for_a_human() {
     let text = "version = 1\n[countries]\nblock = [\"FR\"]\nmonitor = [\"DE\"]\nhuman_check = [\"GB\"]\n[countries.NL]\nchannels = [\"call\"]\n";
     let mut world = World::new(policy(text), Kinds::Own);
-    let answer = |world: &mut World, request| world.run(Command::Send(request)).0;
     assert_eq!(
-        refused(answer(&mut world, SendRequest::to("+33612345678")).answer).code,
+        refused(world.ask(SendRequest::to("+33612345678"))).code,
         RefusalCode::Blocked
     );
-    let watched = answer(&mut world, SendRequest::to("+4915112345678"));
+    let watched = world.run(SendRequest::to("+4915112345678")).0;
     assert!(
         watched
             .explanation
@@ -149,21 +195,15 @@ fn countries_are_blocked_watched_or_asked_for_a_human() {
             .iter()
             .any(|hit| &*hit.rule == "country_monitor")
     );
-    sent(watched.answer);
+    assert_eq!(watched.as_str(), "sent");
     let british = SendRequest::to("+447400123456");
-    let asked = refused(answer(&mut world, british.clone()).answer);
+    let asked = refused(world.ask(british.clone()));
     assert_eq!(asked.code, RefusalCode::HumanCheckRequired);
-    sent(
-        answer(
-            &mut world,
-            SendRequest {
-                human_check: Some("human".into()),
-                ..british
-            },
-        )
-        .answer,
-    );
-    let dutch = refused(answer(&mut world, SendRequest::to("+31612345678")).answer);
+    sent(world.ask(SendRequest {
+        human_check: Some("human".into()),
+        ..british
+    }));
+    let dutch = refused(world.ask(SendRequest::to("+31612345678")));
     assert_eq!(
         (dutch.code, dutch.fallback.as_slice()),
         (
@@ -171,39 +211,33 @@ fn countries_are_blocked_watched_or_asked_for_a_human() {
             &[Channel::Call, Channel::Email][..]
         )
     );
-    sent(answer(&mut world, SendRequest::to("+31612345678").by(Channel::Call)).answer);
+    sent(world.ask(SendRequest::to("+31612345678").by(Channel::Call)));
 }
 
 #[test]
 fn premium_numbers_are_blocked_by_default() {
     let mut plain = world(Kinds::Own);
     let premium = SendRequest::to("+19002345678");
-    assert_eq!(
-        refused(plain.run(Command::Send(premium.clone())).0.answer).code,
-        RefusalCode::Blocked
-    );
+    assert_eq!(refused(plain.ask(premium.clone())).code, RefusalCode::Blocked);
     let mut allowed = World::new(
         policy("version = 1\n[numbers]\npremium_rate = \"allow\"\n"),
         Kinds::Own,
     );
-    sent(allowed.run(Command::Send(premium)).0.answer);
+    sent(allowed.ask(premium));
 }
 
 #[test]
 fn a_purpose_overrides_codes_and_channels_and_shares_the_limits() {
     let text = "version = 1\n[purposes.recovery.code]\nlength = 8\n[purposes.recovery.channels]\nenabled = [\"email\"]\ndefault = \"email\"\n";
     let mut world = World::new(policy(text), Kinds::Own);
-    let recovery = SendRequest::to("ann@example.com").purpose(Purpose::Recovery);
-    sent(world.run(Command::Send(recovery)).0.answer);
+    let recovery = SendRequest::to(Person::at("ann@example.com").purpose(Purpose::Recovery));
+    sent(world.ask(recovery));
     assert_eq!(world.sent[0].code.len(), 8);
-    let phone = SendRequest::to(TO).purpose(Purpose::Recovery).by(Channel::Sms);
-    assert_eq!(
-        refused(world.run(Command::Send(phone)).0.answer).code,
-        RefusalCode::ChannelUnavailable
-    );
+    let phone = SendRequest::to(Person::at(TO).purpose(Purpose::Recovery)).by(Channel::Sms);
+    assert_eq!(refused(world.ask(phone)).code, RefusalCode::ChannelUnavailable);
     let sign_in = SendRequest::to("ann@example.com");
     assert_eq!(
-        refused(world.run(Command::Send(sign_in)).0.answer).code,
+        refused(world.ask(sign_in)).code,
         RefusalCode::Cooldown,
         "one gap for all"
     );
@@ -223,29 +257,30 @@ fn bad_input_is_refused_clearly_and_changes_nothing() {
         ),
         (SendRequest::to("+0"), RefusalCode::InvalidDestination),
         (SendRequest::to("ann@"), RefusalCode::InvalidDestination),
+        (send().by(Channel::Email), RefusalCode::InvalidRequest),
         (
-            SendRequest::to(TO).by(Channel::Email),
+            SendRequest {
+                decoy: true,
+                ..send()
+            },
             RefusalCode::InvalidRequest,
         ),
         (
             SendRequest::to("ann@example.com").by(Channel::Sms),
             RefusalCode::InvalidRequest,
         ),
+        (send().by(Channel::Whatsapp), RefusalCode::ChannelUnavailable),
         (
-            SendRequest::to(TO).by(Channel::Whatsapp),
-            RefusalCode::ChannelUnavailable,
-        ),
-        (
-            SendRequest::to(TO).subject("x".repeat(201)),
+            SendRequest::to(Person::at(TO).subject("x".repeat(201))),
             RefusalCode::InvalidRequest,
         ),
         (
-            SendRequest::to(TO).purpose(Purpose::Transaction),
+            SendRequest::to(Person::at(TO).purpose(Purpose::Transaction)),
             RefusalCode::InvalidRequest,
         ),
     ] {
-        let (outcome, trips) = world.run(Command::Send(request));
-        let refusal = refused(outcome.answer);
+        let (answer, trips) = world.ask_counted(request);
+        let refusal = refused(answer);
         assert_eq!((refusal.code, trips), (code, 0), "{}", refusal.detail);
         assert!(refusal.detail.len() > 10);
     }

@@ -3,36 +3,38 @@
 
 use std::time::Duration;
 
-use verify_core::command::{Caller, Command, SendRequest};
-use verify_core::flow::Step;
-use verify_core::outcome::RefusalCode;
+use verify_core::command::{EraseRequest, SendRequest};
+use verify_core::event::EventKind;
+use verify_core::flow::{Step, drive};
+use verify_core::outcome::{EraseAnswer, RefusalCode};
 use verify_core::port::{Detail, Dispatched, Rejection, RejectionKind};
+use verify_core::record::Notes;
+use verify_core::store::RecordKind;
 use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Kinds, World};
-use verify_tests::{TO, approved, check, code, died_unsent, policy, refused, send, sent};
+use verify_tests::{
+    Asks, TO, approved, check, code, died_unsent, events, from_device, policy, refused, send, sent,
+};
 
 #[test]
 fn i50_a_freed_key_does_not_pass_by_what_providers_said() {
     let mut world = World::new(policy("version = 1"), Kinds::Own);
     let keyed = SendRequest {
         idempotency_key: Some("k".into()),
-        ..SendRequest::to(TO)
+        ..send()
     };
     died_unsent(&mut world, keyed.clone());
     world.rejecting.insert("own".into(), RejectionKind::OptedOut);
-    assert_eq!(
-        refused(world.run(send()).0.answer).code,
-        RefusalCode::ChannelUnavailable
-    );
+    assert_eq!(refused(world.ask(send())).code, RefusalCode::ChannelUnavailable);
     world.rejecting.clear();
     world.advance(Duration::from_secs(31));
     assert_eq!(
-        refused(world.run(send()).0.answer).code,
+        refused(world.ask(send())).code,
         RefusalCode::ChannelUnavailable,
         "without the key"
     );
     let before = world.dispatches;
-    let answer = world.run(Command::Send(keyed)).0.answer;
+    let answer = world.ask(keyed);
     assert_eq!(
         world.dispatches, before,
         "a message left to who had opted out: {answer:?}"
@@ -46,9 +48,9 @@ fn i40_an_opt_out_is_not_told_under_private_disclosure() {
         Kinds::Own,
     );
     world.rejecting.insert("own".into(), RejectionKind::OptedOut);
-    let first = sent(world.run(send()).0.answer);
+    let first = sent(world.ask(send()));
     world.advance(Duration::from_secs(31));
-    assert_eq!(sent(world.run(send()).0.answer).id, first.id);
+    assert_eq!(sent(world.ask(send())).id, first.id);
     assert_eq!(
         (world.dispatches, world.sent.len()),
         (1, 0),
@@ -60,51 +62,73 @@ fn i40_an_opt_out_is_not_told_under_private_disclosure() {
 fn after_a_conflict_no_channel_is_offered_that_the_prefix_cannot_get() {
     let run = |conflict: bool| {
         let mut world = World::new(policy("version = 1"), Kinds::Own);
-        sent(world.run(send()).0.answer);
-        let device = approved(world.run(check(&code(&world))).0.answer).device_token;
+        sent(world.ask(send()));
+        let device = approved(world.ask(check(&code(&world)))).device_token;
         world.advance(Duration::from_secs(601));
         world.rejecting.insert("own".into(), RejectionKind::PrefixBlocked);
-        refused(
-            world
-                .run(Command::Send(SendRequest::to(TO).by(Channel::Call)))
-                .0
-                .answer,
-        );
+        refused(world.ask(send().by(Channel::Call)));
         world.rejecting.clear();
         world.advance(Duration::from_secs(31));
-        let mut step = world.start(send());
-        while !matches!(step, Step::Dispatch(_)) {
-            step = world.perform(step);
-        }
-        let Step::Dispatch(asked) = step else { panic!() };
+        let Step::Dispatch(asked) = world.begin(send(), "dispatch") else {
+            panic!("a send is dispatched")
+        };
         let rejection = Rejection {
             kind: RejectionKind::ChannelUnreachable,
             retry_after: None,
             detail: Detail::default(),
         };
-        let mut step = asked.resume(world.now, Dispatched::Rejected(rejection));
+        let step = asked.resume(world.now, Dispatched::Rejected(rejection));
         if conflict {
-            sent(
-                world
-                    .run(Command::Send(SendRequest {
-                        caller: Caller {
-                            device_token: Some(device),
-                            ..Caller::default()
-                        },
-                        ..SendRequest::to(TO)
-                    }))
-                    .0
-                    .answer,
-            );
+            sent(world.ask(SendRequest {
+                caller: from_device(device),
+                ..send()
+            }));
         }
-        loop {
-            step = match step {
-                Step::Done(outcome) => break refused(outcome.answer).fallback,
-                step => world.perform(step),
-            };
-        }
+        refused(drive(step, &mut world).answer.unwrap()).fallback
     };
     assert_eq!(run(false), run(true));
+}
+
+/// The notes that are kept of the only destination, and whether its row tells whose they are.
+fn kept(world: &World) -> (Notes, bool) {
+    let mut records = world.store.records().iter();
+    let notes = records.find(|((_, key), _)| key.kind == RecordKind::Notes);
+    let (_, row) = notes.expect("a note was taken");
+    (Notes::decode(row).unwrap(), row.under.seal.is_some())
+}
+
+#[test]
+fn an_erasure_leaves_a_note_that_tells_nobody_whose_it_is() {
+    for others in [false, true] {
+        let mut world = World::new(policy("version = 1"), Kinds::Own);
+        if others {
+            sent(world.ask(send().by(Channel::Call)));
+            world.advance(Duration::from_secs(31));
+        }
+        world.rejecting.insert("own".into(), RejectionKind::OptedOut);
+        refused(world.ask(send()));
+        let (before, sealed) = kept(&world);
+        assert!(before.is_durable() && before.whose.is_some() && sealed);
+
+        let erased = EraseAnswer::Erased {
+            verifications: usize::from(others),
+        };
+        assert_eq!(world.ask(EraseRequest::at(TO)), erased);
+        let (after, sealed) = kept(&world);
+        assert_eq!((after.notes, after.whose, sealed), (before.notes, None, false));
+        assert_eq!(events(&world, EventKind::Erased), 1);
+        world.rejecting.clear();
+        world.advance(Duration::from_secs(31));
+        assert_eq!(
+            refused(world.ask(send())).code,
+            RefusalCode::ChannelUnavailable,
+            "it is there for the person's sake"
+        );
+        // There is nothing left to erase, and nothing to write about it.
+        let before = world.store.clone();
+        world.ask(EraseRequest::at(TO));
+        assert_eq!(world.store, before);
+    }
 }
 
 #[test]

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use verify_core::command::{CheckRequest, SendRequest};
 use verify_core::keys::Keys;
+use verify_core::outcome::{CheckAnswer, SendAnswer};
 use verify_core::port::{DispatchRequest, Dispatched};
 use verify_core::vocabulary::Channel;
-use verify_engine::{CheckOutcome, Deliverer, Engine, SendOutcome};
+use verify_engine::{Deliverer, Engine};
 use verify_memstore::MemStore;
 use verify_tests::{TO, policy, wrong};
 
@@ -54,15 +55,15 @@ async fn guesses(engines: &[Engine], codes: Vec<String>) -> (usize, usize) {
     for (index, code) in codes.into_iter().enumerate() {
         let engine = engines[index % engines.len()].clone();
         tasks.push(tokio::spawn(async move {
-            engine.check(CheckRequest::to(TO, code)).await.unwrap()
+            engine.check(CheckRequest::to(TO, code)).await.answer.unwrap()
         }));
     }
     let (mut compared, mut approved) = (0, 0);
     for task in tasks {
         match task.await.unwrap() {
-            CheckOutcome::WrongCode(_) => compared += 1,
-            CheckOutcome::Approved(_) => approved += 1,
-            CheckOutcome::Refused(_) => {}
+            CheckAnswer::WrongCode(_) => compared += 1,
+            CheckAnswer::Approved(_) => approved += 1,
+            CheckAnswer::Refused(_) => {}
         }
     }
     (compared, approved)
@@ -70,8 +71,8 @@ async fn guesses(engines: &[Engine], codes: Vec<String>) -> (usize, usize) {
 
 async fn sent_by(engine: &Engine) {
     assert!(matches!(
-        engine.send(SendRequest::to(TO)).await.unwrap(),
-        SendOutcome::Sent(_)
+        engine.send(SendRequest::to(TO)).await.answer.unwrap(),
+        SendAnswer::Sent(_)
     ));
 }
 
@@ -107,7 +108,7 @@ async fn i26_two_hundred_sends_one_message() {
     for index in 0..200 {
         let engine = engines[index % engines.len()].clone();
         tasks.push(tokio::spawn(async move {
-            engine.send(SendRequest::to(TO)).await.unwrap()
+            engine.send(SendRequest::to(TO)).await.answer.unwrap()
         }));
     }
     for task in tasks {

@@ -3,39 +3,31 @@
 
 use std::time::Duration;
 
-use verify_core::command::{Caller, CheckRequest, Command, PersonRequest, SendRequest};
-use verify_core::outcome::{Answer, Refusal, RefusalCode};
-use verify_core::port::RiskLevel;
-use verify_core::vocabulary::ServiceId;
+use verify_core::command::{
+    CancelRequest, CheckRequest, EraseRequest, Report, ReportRequest, SendRequest, StatusRequest,
+    UnlockRequest,
+};
+use verify_core::outcome::{
+    Answer, CancelAnswer, CheckAnswer, EraseAnswer, Refusal, RefusalCode, Request, SendAnswer, StatusAnswer,
+    UnlockAnswer,
+};
+use verify_core::port::{Detail, RiskLevel};
+use verify_core::record::Status;
+use verify_core::vocabulary::{Channel, ServiceId};
 use verify_lab::explore::{Kinds, World};
 use verify_tests::{
-    BOTH, TO, approved, check, code, failures, policy, refused, send, sent, status, world, wrong,
+    Asks, BOTH, TO, approved, check, code, failures, from_device, policy, refused, seen, send, sent, world,
+    wrong,
 };
 
 const PRIVATE: &str = "version = 1\n[privacy]\ndisclosure = \"private\"\n";
-
-fn known(device_token: &str) -> Caller {
-    Caller {
-        device_token: Some(device_token.into()),
-        ..Caller::default()
-    }
-}
-
-fn person() -> PersonRequest {
-    PersonRequest {
-        service: ServiceId::default(),
-        to: TO.into(),
-        country: None,
-        subject: None,
-    }
-}
 
 #[test]
 fn i36_strangers_do_not_keep_a_known_caller_out() {
     for kinds in BOTH {
         let mut world = world(kinds);
-        sent(world.run(send()).0.answer);
-        let device = approved(world.run(check(&code(&world))).0.answer).device_token;
+        sent(world.ask(send()));
+        let device = approved(world.ask(check(&code(&world)))).device_token;
         // A stranger sends and guesses for hours.
         for _ in 0..200 {
             world.run(send());
@@ -44,112 +36,99 @@ fn i36_strangers_do_not_keep_a_known_caller_out() {
         }
         world.run(check("000000"));
         let mine = SendRequest {
-            caller: known(&device),
-            ..SendRequest::to(TO)
+            caller: from_device(&device),
+            ..send()
         };
-        let id = sent(world.run(Command::Send(mine)).0.answer).id;
+        let id = sent(world.ask(mine)).id;
         let right = code(&world);
         for _ in 0..20 {
             world.run(check("000000"));
         }
         let guess = CheckRequest {
-            caller: known(&device),
+            caller: from_device(&device),
             ..CheckRequest::of(id, right)
         };
-        approved(world.run(Command::Check(guess)).0.answer);
+        approved(world.ask(guess));
     }
 }
 
 #[test]
 fn a_view_counts_what_its_own_standing_has_left() {
     let mut world = world(Kinds::Own);
-    sent(world.run(send()).0.answer);
-    let device = approved(world.run(check(&code(&world))).0.answer).device_token;
-    let mut known = SendRequest::to(TO);
-    known.caller.device_token = Some(device);
-    let id = sent(world.run(Command::Send(known)).0.answer).id;
-    world.advance(Duration::from_secs(31));
-    sent(world.run(send()).0.answer);
-    let Answer::Status(seen) = world.run(status(&id)).0.answer else {
-        panic!()
+    sent(world.ask(send()));
+    let device = approved(world.ask(check(&code(&world)))).device_token;
+    let known = SendRequest {
+        caller: from_device(device),
+        ..send()
     };
-    assert_eq!(seen.sends_left, 2, "the known caller sent once");
+    let id = sent(world.ask(known)).id;
+    world.advance(Duration::from_secs(31));
+    sent(world.ask(send()));
+    assert_eq!(seen(&mut world, &id).sends_left, 2, "the known caller sent once");
 }
 
 #[test]
 fn i36_every_lockout_ends_by_itself_or_by_an_operator() {
     let mut world = world(Kinds::Own);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let bad = wrong(&code(&world));
     for _ in 0..5 {
         world.run(check(&bad));
         world.advance(Duration::from_secs(60));
     }
-    let locked = refused(world.run(send()).0.answer);
+    let locked = refused(world.ask(send()));
     assert_eq!(locked.code, RefusalCode::Locked);
     let mut waited = world.clone();
     waited.advance(Duration::from_secs(15 * 60));
-    sent(waited.run(send()).0.answer);
-    assert!(matches!(
-        world.run(Command::Unlock(person())).0.answer,
-        Answer::Unlocked
-    ));
+    sent(waited.ask(send()));
+    assert_eq!(world.ask(UnlockRequest::at(TO)), UnlockAnswer::Unlocked);
     world.advance(Duration::from_secs(10 * 60));
     assert_eq!(failures(&world), 0);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
 }
 
 #[test]
 fn i38_a_long_wait_closes_the_verification() {
     for kinds in BOTH {
         let mut world = world(kinds);
-        let id = sent(world.run(send()).0.answer).id;
+        let id = sent(world.ask(send())).id;
         let right = code(&world);
         let bad = wrong(&right);
         for _ in 0..4 {
-            assert!(matches!(world.run(check(&bad)).0.answer, Answer::WrongCode(_)));
+            assert!(matches!(world.ask(check(&bad)), CheckAnswer::WrongCode(_)));
             world.advance(Duration::from_secs(60));
         }
-        let Answer::WrongCode(last) = world.run(check(&bad)).0.answer else {
+        let CheckAnswer::WrongCode(last) = world.ask(check(&bad)) else {
             panic!("the fifth is compared")
         };
-        assert_eq!(last.status.as_str(), "exhausted");
-        let Answer::Status(seen) = world.run(status(&id)).0.answer else {
-            panic!()
-        };
-        assert_eq!(seen.status.as_str(), "exhausted");
+        assert_eq!(last.status, Status::Exhausted);
+        assert_eq!(seen(&mut world, &id).status, Status::Exhausted);
         world.advance(Duration::from_secs(15 * 60));
-        assert_eq!(
-            refused(world.run(check(&right)).0.answer).code,
-            RefusalCode::NotFound
-        );
+        assert_eq!(refused(world.ask(check(&right))).code, RefusalCode::NotFound);
     }
 }
 
 #[test]
 fn i38_a_closing_that_a_crash_kept_from_being_written_holds_all_the_same() {
-    use verify_core::flow::Step;
     let text = "version = 1\n[code]\nttl = \"10m\"\n[lockout]\nwaits = { 1 = \"5m\" }\n";
     let mut world = World::new(policy(text), Kinds::Own);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let right = code(&world);
     // The failure is counted, and the flow dies before it writes the closing.
     let step = world.start(check(&wrong(&right)));
-    let Step::Store(_) = world.perform(step) else {
-        panic!("the closing")
-    };
+    assert_eq!(world.perform(step).kind(), "store", "the closing");
     world.advance(Duration::from_secs(301));
     let counted = failures(&world);
-    let (outcome, trips) = world.run(check(&right));
-    assert_eq!((refused(outcome.answer).code, trips), (RefusalCode::NotFound, 2));
+    let (outcome, trips) = world.ask_counted(check(&right));
+    assert_eq!((refused(outcome).code, trips), (RefusalCode::NotFound, 2));
     assert_eq!(
         failures(&world),
         counted,
         "retyping an old code is not counted anew"
     );
-    let (outcome, trips) = world.run(check(&right));
+    let (answer, trips) = world.ask_counted(check(&right));
     assert_eq!(
-        (refused(outcome.answer).code, trips),
+        (refused(answer).code, trips),
         (RefusalCode::NotFound, 1),
         "it is written down now"
     );
@@ -159,12 +138,12 @@ fn i38_a_closing_that_a_crash_kept_from_being_written_holds_all_the_same() {
 fn i38_checks_left_counts_to_a_closing_as_short_as_what_forgets() {
     let text = "version = 1\n[lockout]\nwaits = { 2 = \"2m\" }\nforget_after = \"2m\"\n";
     let mut world = World::new(policy(text), Kinds::Own);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let bad = wrong(&code(&world));
-    let Answer::WrongCode(one) = world.run(check(&bad)).0.answer else {
+    let CheckAnswer::WrongCode(one) = world.ask(check(&bad)) else {
         panic!()
     };
-    let Answer::WrongCode(two) = world.run(check(&bad)).0.answer else {
+    let CheckAnswer::WrongCode(two) = world.ask(check(&bad)) else {
         panic!()
     };
     assert_eq!((two.status.as_str(), one.checks_left), ("exhausted", 1));
@@ -176,32 +155,35 @@ fn i39_a_success_resets_its_own_run_and_no_other() {
     let mut world = World::new(policy(text), Kinds::Own);
     let other = "+12025550124";
     for to in [TO, other] {
-        sent(world.run(Command::Send(SendRequest::to(to))).0.answer);
-        world.run(Command::Check(CheckRequest::to(to, "000000")));
+        sent(world.ask(SendRequest::to(to)));
+        world.run(CheckRequest::to(to, "000000"));
     }
     assert_eq!(failures(&world), 2);
-    approved(world.run(check(&code(&world))).0.answer);
+    approved(world.ask(check(&code(&world))));
     assert_eq!(failures(&world), 1);
 }
 
 #[test]
 fn i39_a_run_without_a_failure_for_long_enough_is_over() {
     let mut world = world(Kinds::Own);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let bad = wrong(&code(&world));
     for _ in 0..3 {
         world.run(check(&bad));
         world.advance(Duration::from_secs(60));
     }
     world.advance(Duration::from_secs(30 * 86_400));
-    let fresh = sent(world.run(send()).0.answer);
+    let fresh = sent(world.ask(send()));
     assert_eq!(fresh.checks_left, 5);
 }
 
-/// What a caller can see of an answer, times and ids aside.
-fn shape(answer: &Answer) -> String {
-    match answer {
-        Answer::Sent(v) | Answer::Repeated(v) | Answer::Status(v) | Answer::Canceled(v) => format!(
+/// What a caller can see of an answer, times and ids aside, and the round trips.
+fn shape(world: &mut World, request: impl Request) -> (String, u32) {
+    let (answer, trips) = world.ask_counted(request);
+    let shape = match answer.into() {
+        Answer::Send(SendAnswer::Sent(v) | SendAnswer::Repeated(v))
+        | Answer::Status(StatusAnswer::Found(v))
+        | Answer::Cancel(CancelAnswer::Canceled(v)) => format!(
             "{:?} {:?} {} {:?} {:?} {} {} {:?} {} {}",
             v.status,
             v.channel,
@@ -215,7 +197,8 @@ fn shape(answer: &Answer) -> String {
             v.sid.is_some()
         ),
         other => format!("{other:?}"),
-    }
+    };
+    (shape, trips)
 }
 
 #[test]
@@ -224,21 +207,16 @@ fn i40_a_decoy_looks_like_any_other_and_is_never_approved() {
     let run = |request: SendRequest, risk: RiskLevel| {
         let mut world = World::new(policy(private), Kinds::Own);
         world.risk = risk;
-        let mut shapes = Vec::new();
-        let (outcome, trips) = world.run(Command::Send(request.clone()));
-        shapes.push((shape(&outcome.answer), trips));
-        let id = sent(outcome.answer).id;
-        let (outcome, trips) = world.run(Command::Send(request.clone()));
-        shapes.push((shape(&outcome.answer), trips));
-        let (outcome, trips) = world.run(Command::Check(CheckRequest::of(&id, "000000")));
-        shapes.push((shape(&outcome.answer), trips));
+        let id = sent(world.clone().ask(request.clone())).id;
+        let mut shapes = vec![
+            shape(&mut world, request.clone()),
+            shape(&mut world, request.clone()),
+        ];
+        shapes.push(shape(&mut world, CheckRequest::of(&id, "000000")));
         world.advance(Duration::from_secs(60));
-        let (outcome, trips) = world.run(Command::Send(request));
-        shapes.push((shape(&outcome.answer), trips));
-        let (outcome, trips) = world.run(status(&id));
-        shapes.push((shape(&outcome.answer), trips));
-        let (outcome, trips) = world.run(verify_tests::cancel(&id));
-        shapes.push((shape(&outcome.answer), trips));
+        shapes.push(shape(&mut world, request));
+        shapes.push(shape(&mut world, StatusRequest::of(&id)));
+        shapes.push(shape(&mut world, CancelRequest::of(&id)));
         (shapes, world.dispatches)
     };
     let (real, dispatched) = run(SendRequest::to(TO), RiskLevel::Low);
@@ -246,7 +224,7 @@ fn i40_a_decoy_looks_like_any_other_and_is_never_approved() {
     let (unknown, dispatched) = run(
         SendRequest {
             decoy: true,
-            ..SendRequest::to(TO)
+            ..send()
         },
         RiskLevel::Low,
     );
@@ -268,18 +246,13 @@ fn i40_no_guess_of_a_million_approves_a_decoy() {
     let unlimited = "[[limit]]\nname = \"checks_per_identity\"\nmax = \"unlimited\"\n";
     let text = format!("{private}{unlimited}[code]\nlength = 4\nallow_short = true\nttl = \"10m\"\n");
     let mut world = World::new(policy(&text), Kinds::Own);
-    sent(
-        world
-            .run(Command::Send(SendRequest {
-                decoy: true,
-                ..SendRequest::to(TO)
-            }))
-            .0
-            .answer,
-    );
+    sent(world.ask(SendRequest {
+        decoy: true,
+        ..send()
+    }));
     for guess in 0..10_000 {
-        let answer = world.run(check(&format!("{guess:04}"))).0.answer;
-        assert!(matches!(answer, Answer::WrongCode(_)), "{guess}: {answer:?}");
+        let answer = world.ask(check(&format!("{guess:04}")));
+        assert!(matches!(answer, CheckAnswer::WrongCode(_)), "{guess}: {answer:?}");
     }
 }
 
@@ -288,16 +261,53 @@ fn i40_a_resent_decoy_expires_as_a_resent_code_does() {
     for kinds in BOTH {
         let life = |decoy: bool| {
             let mut world = World::new(policy(PRIVATE), kinds);
-            let request = SendRequest {
-                decoy,
-                ..SendRequest::to(TO)
-            };
-            let first = sent(world.run(Command::Send(request.clone())).0.answer);
+            let request = SendRequest { decoy, ..send() };
+            let first = sent(world.ask(request.clone()));
             world.advance(Duration::from_secs(31));
-            let second = sent(world.run(Command::Send(request)).0.answer);
+            let second = sent(world.ask(request));
             (first.expires_at, second.expires_at, first.id == second.id)
         };
         assert_eq!(life(true), life(false));
+    }
+}
+
+/// What is offered, and whether a send by another channel is admitted, while reports come of the real thing alone.
+#[test]
+fn i40_what_is_reported_of_the_real_thing_shows_nowhere() {
+    for kinds in BOTH {
+        let course = |report: Option<Report>, decoy: bool| {
+            let mut world = World::new(policy(PRIVATE), kinds);
+            let request = SendRequest { decoy, ..send() };
+            let id = sent(world.ask(request.clone())).id;
+            if let Some(report) = report {
+                let report = ReportRequest {
+                    service: ServiceId::default(),
+                    reference: world.sent[0].reference.clone(),
+                    report,
+                    dedupe: "1".into(),
+                };
+                world.run(report);
+            }
+            let mut course = Vec::new();
+            for _ in 0..8 {
+                world.advance(Duration::from_secs(5));
+                course.push(format!("{:?}", seen(&mut world, &id).fallback));
+                for by in [Channel::Sms, Channel::Call] {
+                    let again = request.clone().by(by);
+                    course.push(world.clone().run(again).0.as_str().to_owned());
+                }
+            }
+            course
+        };
+        let decoy = course(None, true);
+        for report in [Report::Delivered, Report::Undelivered(Detail::default())] {
+            assert_eq!(
+                course(Some(report.clone()), false),
+                decoy,
+                "{kinds:?}: {report:?}"
+            );
+        }
+        assert_eq!(course(None, false), decoy, "{kinds:?}");
     }
 }
 
@@ -307,13 +317,10 @@ fn i40_risk_answers_for_a_decoy_as_for_anyone() {
         let answer = |decoy: bool| {
             let mut world = World::new(policy(PRIVATE), Kinds::Own);
             world.risk = risk;
-            let request = SendRequest {
-                decoy,
-                ..SendRequest::to(TO)
-            };
-            match world.run(Command::Send(request)).0.answer {
-                Answer::Refused(refusal) => refusal.code.as_str().to_owned(),
-                Answer::Sent(_) => "sent".to_owned(),
+            let request = SendRequest { decoy, ..send() };
+            match world.ask(request) {
+                SendAnswer::Refused(refusal) => refusal.code.as_str().to_owned(),
+                SendAnswer::Sent(_) => "sent".to_owned(),
                 other => panic!("{other:?}"),
             }
         };
@@ -325,44 +332,44 @@ fn i40_risk_answers_for_a_decoy_as_for_anyone() {
 fn i44_a_clock_that_jumps_back_opens_nothing() {
     for kinds in BOTH {
         let mut world = world(kinds);
-        sent(world.run(send()).0.answer);
+        sent(world.ask(send()));
         let right = code(&world);
         world.run(check(&wrong(&right)));
         let now = world.now;
         world.now = now - Duration::from_secs(3_600);
-        let early = refused(world.run(check(&right)).0.answer);
+        let early = refused(world.ask(check(&right)));
         assert_eq!(early.code, RefusalCode::Cooldown);
         assert!(matches!(
-            world.run(send()).0.answer,
-            Answer::Repeated(_) | Answer::Refused(_)
+            world.ask(send()),
+            SendAnswer::Repeated(_) | SendAnswer::Refused(_)
         ));
         assert_eq!(world.dispatches, 1);
         world.now = now + Duration::from_secs(60);
-        approved(world.run(check(&right)).0.answer);
+        approved(world.ask(check(&right)));
     }
 }
 
 #[test]
 fn i44_an_expired_code_stays_expired_when_the_clock_jumps_back() {
     let mut world = world(Kinds::Own);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let right = code(&world);
     world.advance(Duration::from_secs(600));
     // Somebody sees it expired, and writes a newer stamp.
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     world.now = world.now - Duration::from_secs(70);
-    let answer = world.run(check(&right)).0.answer;
-    assert!(!matches!(answer, Answer::Approved(_)), "{answer:?}");
+    let answer = world.ask(check(&right));
+    assert!(!matches!(answer, CheckAnswer::Approved(_)), "{answer:?}");
 }
 
 #[test]
 fn i59_a_public_answer_has_no_place_for_rules_or_providers() {
     let mut world = world(Kinds::Own);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     world.advance(Duration::from_secs(31));
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     world.advance(Duration::from_secs(31));
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     world.advance(Duration::from_secs(31));
     let outcome = world.run(send()).0;
     let decided: Vec<String> = outcome
@@ -372,7 +379,7 @@ fn i59_a_public_answer_has_no_place_for_rules_or_providers() {
         .map(|hit| hit.rule.to_string())
         .collect();
     assert_eq!(decided, ["sends_per_destination"], "operators see the rule");
-    let Refusal { detail, code, .. } = refused(outcome.answer);
+    let Refusal { detail, code, .. } = refused(outcome.answer.unwrap());
     assert_eq!(code, RefusalCode::RateLimited);
     for secret in ["sends_per_destination", "own", "destination"] {
         assert!(!detail.contains(secret), "{detail}");
@@ -382,16 +389,16 @@ fn i59_a_public_answer_has_no_place_for_rules_or_providers() {
 #[test]
 fn an_erased_person_is_gone_and_their_counters_stay() {
     let mut world = world(Kinds::Own);
-    let id = sent(world.run(send()).0.answer).id;
+    let id = sent(world.ask(send())).id;
     world.run(check("000000"));
     assert_eq!(
-        world.run(Command::Erase(person())).0.answer,
-        Answer::Erased { verifications: 1 }
+        world.ask(EraseRequest::at(TO)),
+        EraseAnswer::Erased { verifications: 1 }
     );
     assert_eq!(
-        refused(world.run(status(&id)).0.answer).code,
+        refused(world.ask(StatusRequest::of(&id))).code,
         RefusalCode::NotFound
     );
     assert_eq!(failures(&world), 1);
-    assert_eq!(refused(world.run(send()).0.answer).code, RefusalCode::Cooldown);
+    assert_eq!(refused(world.ask(send())).code, RefusalCode::Cooldown);
 }

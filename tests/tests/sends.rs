@@ -3,39 +3,40 @@
 
 use std::time::Duration;
 
-use verify_core::command::{Command, Report, ReportRequest, SendRequest};
-use verify_core::flow::MOST_STEPS;
-use verify_core::outcome::{Answer, RefusalCode};
+use verify_core::command::{
+    CancelRequest, Command, Person, RedeemRequest, Report, ReportRequest, SendRequest, StatusRequest,
+};
+use verify_core::flow::{MOST_STEPS, Step};
+use verify_core::outcome::{CheckAnswer, RefusalCode, ReportAnswer, SendAnswer, StatusAnswer};
 use verify_core::port::{Detail, RejectionKind, RiskLevel};
-use verify_core::record::DeliveryStatus;
+use verify_core::record::{DeliveryStatus, Status};
+use verify_core::store::{Seen, StoreAnswer};
 use verify_core::time::Until;
 use verify_core::vocabulary::{Channel, ServiceId};
 use verify_lab::explore::{Kinds, World};
-use verify_tests::{
-    BOTH, TO, approved, cancel, check, code, policy, refused, send, sent, status, world, wrong,
-};
+use verify_tests::{Asks, BOTH, TO, approved, check, code, policy, refused, seen, send, sent, world, wrong};
 
-fn by(channel: Channel) -> Command {
-    Command::Send(SendRequest::to(TO).by(channel))
+fn by(channel: Channel) -> SendRequest {
+    send().by(channel)
 }
 
-fn report(reference: &str, report: Report, dedupe: &str) -> Command {
-    Command::Report(ReportRequest {
+fn report(reference: &str, report: Report, dedupe: &str) -> ReportRequest {
+    ReportRequest {
         service: ServiceId::default(),
         reference: reference.into(),
         report,
         dedupe: dedupe.into(),
-    })
+    }
 }
 
 #[test]
 fn i27_only_a_send_sends() {
     let mut world = world(Kinds::Own);
-    let id = sent(world.run(send()).0.answer).id;
+    let id = sent(world.ask(send())).id;
     let before = world.store.clone();
     for _ in 0..50 {
-        let (outcome, trips) = world.run(status(&id));
-        assert!(matches!(outcome.answer, Answer::Status(_)) && trips == 1);
+        let (answer, trips) = world.ask_counted(StatusRequest::of(&id));
+        assert!(matches!(answer, StatusAnswer::Found(_)) && trips == 1);
     }
     assert_eq!(world.sent.len(), 1);
     assert_eq!(world.store, before);
@@ -44,7 +45,7 @@ fn i27_only_a_send_sends() {
 #[test]
 fn i30_spellings_of_one_number_share_its_limits() {
     let mut world = world(Kinds::Own);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     for spelling in [
         "+1 202 555 0123",
         "+1 (202) 555-0123",
@@ -52,9 +53,9 @@ fn i30_spellings_of_one_number_share_its_limits() {
         "+1.202.555.0123",
     ] {
         let request = SendRequest::to(spelling);
-        let answer = world.run(Command::Send(request)).0.answer;
+        let answer = world.ask(request);
         assert!(
-            matches!(answer, Answer::Repeated(_) | Answer::Refused(_)),
+            matches!(answer, SendAnswer::Repeated(_) | SendAnswer::Refused(_)),
             "{spelling}: {answer:?}"
         );
     }
@@ -66,11 +67,8 @@ fn i31_the_address_does_not_multiply_a_destination_s_budget() {
     let mut world = world(Kinds::Own);
     let mut reached = 0;
     for host in 0..20 {
-        let request = SendRequest::to(TO).ip(std::net::Ipv4Addr::new(198, 51, 100, host).into());
-        reached += u32::from(matches!(
-            world.run(Command::Send(request)).0.answer,
-            Answer::Sent(_)
-        ));
+        let request = send().ip(std::net::Ipv4Addr::new(198, 51, 100, host).into());
+        reached += u32::from(matches!(world.ask(request), SendAnswer::Sent(_)));
         world.advance(Duration::from_secs(30));
     }
     assert_eq!(reached, 3, "three in ten minutes, from wherever");
@@ -79,13 +77,10 @@ fn i31_the_address_does_not_multiply_a_destination_s_budget() {
 #[test]
 fn i35_reports_move_a_delivery_forward_and_approve_nothing() {
     let mut world = world(Kinds::Own);
-    let id = sent(world.run(send()).0.answer).id;
+    let id = sent(world.ask(send())).id;
     let reference = world.sent[0].reference.clone();
     let delivered = || report(&reference, Report::Delivered, "m1/delivered");
-    assert_eq!(
-        world.run(delivered()).0.answer,
-        Answer::Reported { changed: true }
-    );
+    assert_eq!(world.ask(delivered()), ReportAnswer { changed: true });
     let before = world.store.clone();
     for late in [
         delivered(),
@@ -97,14 +92,12 @@ fn i35_reports_move_a_delivery_forward_and_approve_nothing() {
         ),
         report("forged", Report::Delivered, "m2"),
     ] {
-        assert_eq!(world.run(late).0.answer, Answer::Reported { changed: false });
+        assert_eq!(world.ask(late), ReportAnswer { changed: false });
     }
     assert_eq!(world.store, before);
-    let Answer::Status(seen) = world.run(status(&id)).0.answer else {
-        panic!()
-    };
+    let seen = seen(&mut world, &id);
     assert_eq!(seen.deliveries, [(Channel::Sms, DeliveryStatus::Delivered)]);
-    assert_eq!(seen.status.as_str(), "pending");
+    assert_eq!(seen.status, Status::Pending);
 }
 
 #[test]
@@ -126,15 +119,7 @@ fn i35_deliveries_never_go_back() {
 fn a_reported_failure_goes_on_by_itself_only_with_consent() {
     for (consent, expected) in [(true, true), (false, false)] {
         let mut world = world(Kinds::Own);
-        sent(
-            world
-                .run(Command::Send(SendRequest {
-                    consent,
-                    ..SendRequest::to(TO)
-                }))
-                .0
-                .answer,
-        );
+        sent(world.ask(SendRequest { consent, ..send() }));
         let reference = world.sent[0].reference.clone();
         let failed = report(
             &reference,
@@ -144,7 +129,7 @@ fn a_reported_failure_goes_on_by_itself_only_with_consent() {
         let outcome = world.run(failed).0;
         assert_eq!(outcome.follow_up.is_some(), expected);
         if let Some(next) = outcome.follow_up {
-            let call = sent(world.run(*next).0.answer);
+            let call = sent(world.ask(*next));
             assert_eq!((call.channel, call.deliveries.len()), (Channel::Call, 2));
         }
     }
@@ -153,25 +138,15 @@ fn a_reported_failure_goes_on_by_itself_only_with_consent() {
 #[test]
 fn a_silent_message_offers_the_next_channel_after_twenty_seconds() {
     let mut world = world(Kinds::Own);
-    let id = sent(world.run(send()).0.answer).id;
-    let fallback = |world: &mut World| match world.run(status(&id)).0.answer {
-        Answer::Status(seen) => seen.fallback,
-        other => panic!("{other:?}"),
-    };
-    assert!(fallback(&mut world).is_empty());
-    assert_eq!(
-        refused(world.run(by(Channel::Call)).0.answer).code,
-        RefusalCode::Cooldown
-    );
+    let id = sent(world.ask(send())).id;
+    assert!(seen(&mut world, &id).fallback.is_empty());
+    assert_eq!(refused(world.ask(by(Channel::Call))).code, RefusalCode::Cooldown);
     world.advance(Duration::from_secs(20));
-    assert_eq!(fallback(&mut world), [Channel::Call, Channel::Email]);
-    sent(world.run(by(Channel::Call)).0.answer);
+    assert_eq!(seen(&mut world, &id).fallback, [Channel::Call, Channel::Email]);
+    sent(world.ask(by(Channel::Call)));
     // The waived send still counted: an sms right after it waits for the whole gap.
     world.advance(Duration::from_millis(10_500));
-    assert_eq!(
-        refused(world.run(by(Channel::Sms)).0.answer).code,
-        RefusalCode::Cooldown
-    );
+    assert_eq!(refused(world.ask(by(Channel::Sms))).code, RefusalCode::Cooldown);
 }
 
 #[test]
@@ -180,20 +155,19 @@ fn a_landline_is_remembered_and_the_call_that_is_offered_goes_out_at_once() {
     world
         .rejecting
         .insert("own".into(), RejectionKind::ChannelUnreachable);
-    let (outcome, _) = world.run(send());
-    let refusal = refused(outcome.answer);
+    let refusal = refused(world.ask(send()));
     assert_eq!(
         (refusal.code, refusal.fallback.first()),
         (RefusalCode::ChannelUnavailable, Some(&Channel::Call))
     );
     world.rejecting.clear();
     assert_eq!(
-        refused(world.run(send()).0.answer).code,
+        refused(world.ask(send())).code,
         RefusalCode::ChannelUnavailable,
         "not asked again"
     );
     assert_eq!(world.dispatches, 1);
-    sent(world.run(by(Channel::Call)).0.answer);
+    sent(world.ask(by(Channel::Call)));
 }
 
 #[test]
@@ -204,11 +178,11 @@ fn risk_stops_before_a_dispatch_and_gives_the_gap_back() {
     ] {
         let mut world = world(Kinds::Own);
         world.risk = level;
-        let refusal = refused(world.run(send()).0.answer);
+        let refusal = refused(world.ask(send()));
         assert_eq!((refusal.code, world.dispatches), (code, 0));
         assert_eq!(refusal.factors.is_empty(), level == RiskLevel::High);
         world.risk = RiskLevel::Low;
-        sent(world.run(send()).0.answer);
+        sent(world.ask(send()));
     }
 }
 
@@ -235,28 +209,21 @@ fn i46_the_same_inputs_give_the_same_outputs() {
 
 #[test]
 fn i47_every_flow_ends_within_its_stated_steps_whatever_the_store_answers() {
-    use verify_core::flow::Step;
-    use verify_core::store::{Changeset, Seen, StoreAnswer};
-    let contended = |_: &Changeset| {
-        StoreAnswer::Refused(Seen {
-            conflict: true,
-            ..Seen::default()
-        })
-    };
-    for answer in [contended as fn(&Changeset) -> StoreAnswer, |_| {
-        StoreAnswer::Unknown
-    }] {
+    let contended = StoreAnswer::Refused(Seen::default());
+    for answer in [contended, StoreAnswer::Unknown(Detail::default())] {
         let mut world = world(Kinds::Managed);
-        let id = sent(world.run(send()).0.answer).id;
-        for command in [send(), check("123456"), cancel(&id), status(&id)] {
+        let id = sent(world.ask(send())).id;
+        for command in [
+            Command::from(send()),
+            check("123456").into(),
+            CancelRequest::of(&id).into(),
+            StatusRequest::of(&id).into(),
+        ] {
             let mut step = world.start(command.clone());
             let mut steps = 0;
             loop {
                 step = match step {
-                    Step::Store(store) => {
-                        let answer = answer(store.changeset());
-                        store.resume(world.now, answer)
-                    }
+                    Step::Store(store) => store.resume(world.now, answer.clone()),
                     Step::Done(_) => break,
                     other => world.perform(other),
                 };
@@ -269,15 +236,9 @@ fn i47_every_flow_ends_within_its_stated_steps_whatever_the_store_answers() {
 
 #[test]
 fn i48_everything_is_charged_before_a_dispatch() {
-    use verify_core::flow::Step;
     let mut world = world(Kinds::Own);
-    let request = SendRequest::to(TO)
-        .subject("ann")
-        .ip(std::net::Ipv4Addr::LOCALHOST.into());
-    let mut step = world.start(Command::Send(request));
-    while !matches!(step, Step::Dispatch(_)) {
-        step = world.perform(step);
-    }
+    let request = SendRequest::to(Person::at(TO).subject("ann")).ip(std::net::Ipv4Addr::LOCALHOST.into());
+    drop(world.begin(request, "dispatch"));
     // By ip, destination (ten minutes, a day, the gap), subject, prefix, service.
     assert_eq!(world.store.counters().len(), 7);
     assert!(world.store.records().values().all(|row| row.live_until.is_some()));
@@ -287,11 +248,11 @@ fn i48_everything_is_charged_before_a_dispatch() {
 fn i49_a_refused_changeset_changes_nothing() {
     let mut world = world(Kinds::Own);
     for _ in 0..3 {
-        sent(world.run(send()).0.answer);
+        sent(world.ask(send()));
         world.advance(Duration::from_secs(30));
     }
     let before = world.store.clone();
-    assert_eq!(refused(world.run(send()).0.answer).code, RefusalCode::RateLimited);
+    assert_eq!(refused(world.ask(send())).code, RefusalCode::RateLimited);
     assert_eq!(world.store, before);
 }
 
@@ -302,7 +263,7 @@ fn i50_another_refusing_rule_never_makes_an_acceptance() {
     for waits in [0_u64, 10, 31, 400] {
         let plain = {
             let mut world = world(Kinds::Own);
-            sent(world.run(send()).0.answer);
+            sent(world.ask(send()));
             world.advance(Duration::from_secs(waits));
             world
         };
@@ -312,11 +273,11 @@ fn i50_another_refusing_rule_never_makes_an_acceptance() {
                 world.use_policies(policy(text));
                 // The added rule has seen what the others have.
                 let mut seen = World::new(policy(text), Kinds::Own);
-                sent(seen.run(send()).0.answer);
+                sent(seen.ask(send()));
                 seen.advance(Duration::from_secs(waits));
-                return matches!(seen.run(by(Channel::Call)).0.answer, Answer::Sent(_));
+                return matches!(seen.ask(by(Channel::Call)), SendAnswer::Sent(_));
             }
-            matches!(world.run(by(Channel::Call)).0.answer, Answer::Sent(_))
+            matches!(world.ask(by(Channel::Call)), SendAnswer::Sent(_))
         };
         for text in [strict, reversed] {
             assert!(!accepts(Some(text)) || accepts(None), "after {waits} s");
@@ -328,29 +289,25 @@ fn i50_another_refusing_rule_never_makes_an_acceptance() {
 fn i52_round_trips_stay_within_the_table() {
     for kinds in BOTH {
         let mut world = world(kinds);
-        let trips = |world: &mut World, command| world.run(command).1;
-        assert_eq!(trips(&mut world, Command::Send(SendRequest::to("nonsense"))), 0);
-        assert_eq!(trips(&mut world, check("12")), 0);
-        assert_eq!(trips(&mut world, check("123456")), 1, "nothing pending");
-        assert_eq!(trips(&mut world, send()), 2, "no record there");
-        assert_eq!(trips(&mut world, send()), 1, "a repeat");
-        assert_eq!(trips(&mut world, by(Channel::Call)), 1, "refused by a limit");
+        assert_eq!(world.run(SendRequest::to("nonsense")).1, 0);
+        assert_eq!(world.run(check("12")).1, 0);
+        assert_eq!(world.run(check("123456")).1, 1, "nothing pending");
+        assert_eq!(world.run(send()).1, 2, "no record there");
+        assert_eq!(world.run(send()).1, 1, "a repeat");
+        assert_eq!(world.run(by(Channel::Call)).1, 1, "refused by a limit");
         world.advance(Duration::from_secs(30));
-        assert_eq!(trips(&mut world, send()), 3, "send again");
+        assert_eq!(world.run(send()).1, 3, "send again");
         let right = code(&world);
-        assert_eq!(trips(&mut world, check(&wrong(&right))), 1, "wrong");
-        assert_eq!(trips(&mut world, check(&right)), 1, "refused by the wait");
-        assert_eq!(trips(&mut world, send()), 1, "refused by the wait");
+        assert_eq!(world.run(check(&wrong(&right))).1, 1, "wrong");
+        assert_eq!(world.run(check(&right)).1, 1, "refused by the wait");
+        assert_eq!(world.run(send()).1, 1, "refused by the wait");
         world.advance(Duration::from_secs(60));
-        let (outcome, right_trips) = world.run(check(&right));
-        assert_eq!(right_trips, 2, "right");
-        let proof = approved(outcome.answer).proof;
-        assert_eq!(
-            trips(&mut world, Command::Redeem(verify_tests::redeem(&proof))),
-            1
-        );
+        let (answer, trips) = world.ask_counted(check(&right));
+        assert_eq!(trips, 2, "right");
+        let proof = approved(answer).proof;
+        assert_eq!(world.run(RedeemRequest::of(&proof, TO)).1, 1);
         world.advance(Duration::from_secs(600));
-        assert_eq!(trips(&mut world, send()), 3, "after a terminal one");
+        assert_eq!(world.run(send()).1, 3, "after a terminal one");
     }
 }
 
@@ -363,15 +320,14 @@ fn i52_one_trip_more_for_each_further_provider_and_two_for_a_closing() {
 
     for kinds in BOTH {
         let mut world = World::new(policy("version = 1\n[lockout]\nwaits = { 1 = \"15m\" }\n"), kinds);
-        sent(world.run(send()).0.answer);
+        sent(world.ask(send()));
         let bad = wrong(&code(&world));
-        let (outcome, trips) = world.run(check(&bad));
-        let Answer::WrongCode(closed) = outcome.answer else {
-            panic!("{outcome:?}")
+        let (CheckAnswer::WrongCode(closed), trips) = world.ask_counted(check(&bad)) else {
+            panic!("a guess is compared")
         };
         assert_eq!(
-            (closed.status.as_str(), closed.checks_left, trips),
-            ("exhausted", 0, 2)
+            (closed.status, closed.checks_left, trips),
+            (Status::Exhausted, 0, 2)
         );
     }
 }
@@ -379,11 +335,11 @@ fn i52_one_trip_more_for_each_further_provider_and_two_for_a_closing() {
 #[test]
 fn i53_no_code_that_cannot_be_checked() {
     let mut world = world(Kinds::Own);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let right = code(&world);
     world.run(check(&wrong(&right)));
     world.advance(Duration::from_secs(31));
-    let refusal = refused(world.run(send()).0.answer);
+    let refusal = refused(world.ask(send()));
     assert_eq!(
         refusal.code,
         RefusalCode::Cooldown,
@@ -394,7 +350,7 @@ fn i53_no_code_that_cannot_be_checked() {
         Some(Until::At(world.now + Duration::from_secs(29)))
     );
     world.advance(Duration::from_secs(29 + 485));
-    let late = refused(world.run(send()).0.answer);
+    let late = refused(world.ask(send()));
     assert_eq!(late.code, RefusalCode::Cooldown, "the last minute of a code");
 }
 
@@ -402,9 +358,9 @@ fn i53_no_code_that_cannot_be_checked() {
 fn i53_a_used_up_limit_on_failures_holds_a_send_back() {
     let text = "version = 1\n[lockout]\nwaits = { 100 = \"never\" }\n[[limit]]\nname = \"mine\"\ncounts = \"failures\"\nby = [\"destination\"]\nmax = 1\nper = \"10m\"\n";
     let mut world = World::new(policy(text), Kinds::Own);
-    sent(world.run(send()).0.answer);
+    sent(world.ask(send()));
     let bad = wrong(&code(&world));
     world.run(check(&bad));
     world.advance(Duration::from_secs(31));
-    assert_eq!(refused(world.run(send()).0.answer).code, RefusalCode::RateLimited);
+    assert_eq!(refused(world.ask(send())).code, RefusalCode::RateLimited);
 }

@@ -1,15 +1,16 @@
 //! What is told about waiting is true: random traffic, and every refusal with an instant is tried again at it.
 #![allow(missing_docs, reason = "tests")]
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use verify_core::command::{Caller, CheckRequest, Command, SendRequest};
-use verify_core::outcome::Answer;
+use verify_core::command::{CancelRequest, CheckRequest, Command, SendRequest};
+use verify_core::outcome::{Answer, CheckAnswer, SendAnswer};
 use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Kinds, World};
-use verify_tests::{cancel, code, policy, refused, wrong};
+use verify_tests::{Asks, code, policy, send, sent, wrong};
 
 /// Small limits, so that random traffic runs into all of them.
 const TIGHT: &str = r#"
@@ -45,11 +46,8 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-fn caller(ip: u8) -> Caller {
-    Caller {
-        ip: Some(std::net::Ipv4Addr::new(192, 0, 2, ip).into()),
-        ..Caller::default()
-    }
+fn address(host: u8) -> IpAddr {
+    Ipv4Addr::new(192, 0, 2, host).into()
 }
 
 fn to(who: u8) -> String {
@@ -60,25 +58,21 @@ fn command(world: &World, act: &Act, ids: &[String; 2]) -> Option<Command> {
     match act {
         Act::Send { who, call, ip } => {
             let channel = if *call { Channel::Call } else { Channel::Sms };
-            Some(Command::Send(SendRequest {
-                caller: caller(*ip),
-                ..SendRequest::to(to(*who)).by(channel)
-            }))
+            let send = SendRequest::to(to(*who)).by(channel);
+            Some(send.ip(address(*ip)).into())
         }
         Act::Check { who, right, ip } => {
             let code = world
                 .code_for(&to(*who))
                 .map_or("123456".into(), |code| code.expose().to_owned());
             let code = if *right { code } else { wrong(&code) };
-            Some(Command::Check(CheckRequest {
-                caller: caller(*ip),
-                ..CheckRequest::to(to(*who), code)
-            }))
+            let check = CheckRequest::to(to(*who), code);
+            Some(check.ip(address(*ip)).into())
         }
         Act::Cancel { who } => ids
             .get(usize::from(*who))
             .filter(|id| !id.is_empty())
-            .map(|id| cancel(id)),
+            .map(|id| CancelRequest::of(id).into()),
         Act::Wait(_) => None,
     }
 }
@@ -88,10 +82,10 @@ fn told_the_truth(world: &World, command: &Command, until: Timestamp) -> Result<
     let waited = |at: Timestamp| {
         let mut world = world.clone();
         world.now = at;
-        world.run(command.clone()).0.answer
+        world.run(command.clone()).0.answer.unwrap()
     };
     let refused_by_time =
-        |answer: &Answer| matches!(answer, Answer::Refused(refusal) if refusal.retry_at.is_some());
+        |answer: &Answer| answer.refusal().is_some_and(|refusal| refusal.retry_at.is_some());
     let at = waited(until);
     prop_assert!(!refused_by_time(&at), "i43: told {until:?}, and then {at:?}");
     if until > world.now {
@@ -116,29 +110,24 @@ fn traffic(kinds: Kinds, acts: &[Act]) -> Result<(), TestCaseError> {
             continue;
         };
         let before = world.clone();
-        let answer = world.run(command.clone()).0.answer;
+        let answer = world.run(command.clone()).0.answer.unwrap();
         match (&answer, act) {
-            (Answer::Sent(sent), Act::Send { who, .. }) => {
+            (Answer::Send(SendAnswer::Sent(sent)), Act::Send { who, .. }) => {
                 ids[usize::from(*who)].clone_from(&sent.id);
                 // I-53: what was sent can be checked, as far as this person's own rules go.
                 let guess = world.code_for(&to(*who)).unwrap();
-                let check = CheckRequest {
-                    caller: caller(200),
-                    ..CheckRequest::to(to(*who), guess.expose())
-                };
-                let answer = world.clone().run(Command::Check(check)).0.answer;
+                let check = CheckRequest::to(to(*who), guess.expose());
+                let answer = world.clone().ask(check.ip(address(200)));
                 prop_assert!(
-                    matches!(answer, Answer::Approved(_)),
+                    matches!(answer, CheckAnswer::Approved(_)),
                     "i53: a code that cannot be checked: {answer:?}"
                 );
             }
-            (Answer::Refused(_), _) => {
-                let refusal = refused(answer);
-                if let Some(Until::At(until)) = refusal.retry_at {
+            (answer, _) => {
+                if let Some(Until::At(until)) = answer.refusal().and_then(|refusal| refusal.retry_at) {
                     told_the_truth(&before, &command, until)?;
                 }
             }
-            _ => {}
         }
     }
     Ok(())
@@ -162,13 +151,13 @@ proptest! {
 fn i43_the_view_tells_when_to_send_again() {
     let mut world = World::new(policy("version = 1"), Kinds::Own);
     for _ in 0..3 {
-        let sent = verify_tests::sent(world.run(verify_tests::send()).0.answer);
+        let sent = sent(world.ask(send()));
         let Until::At(at) = sent.resend_at else {
             panic!("{sent:?}")
         };
         world.now = Timestamp::from_millis(at.as_millis() - 1);
-        let early = world.clone().run(verify_tests::send()).0.answer;
-        assert!(!matches!(early, Answer::Sent(_)), "{early:?}");
+        let early = world.clone().ask(send());
+        assert!(!matches!(early, SendAnswer::Sent(_)), "{early:?}");
         world.now = at;
     }
     let code = code(&world);

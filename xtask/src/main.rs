@@ -2,7 +2,7 @@
 //!
 //! Each command is a file of its own: [`promises`], [`purity`] and [`sizes`] read the tree and say all that is wrong
 //! with it at once; [`mod@bench`] measures; [`simulate`] runs attack traffic; [`mod@explore`] visits every interleaving;
-//! [`fuzz`] runs the targets of the fuzzer; [`mutants`] breaks the core on purpose; [`ci`] runs the checks with
+//! [`fuzz`] runs the targets of the fuzzer; [`packages`] packages the crates; [`mutants`] breaks the core on purpose; [`ci`] runs the checks with
 //! everything else that a change has to pass. Their tests run the same checks, so `cargo test --workspace` fails where
 //! `cargo xtask` would.
 
@@ -12,6 +12,7 @@ mod ci;
 mod explore;
 mod fuzz;
 mod mutants;
+mod packages;
 mod promises;
 mod purity;
 mod simulate;
@@ -28,6 +29,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   explore   every interleaving of racing flows under large budgets; see docs/exploration.md
   mutants   whether the tests notice a broken core: machines, stores, and cargo-mutants with what follows `--`
   fuzz      the targets of the fuzzer, each for a while; see docs/fuzzing.md
+  packages  every crate can be packaged, and asks for the Rust version of its dependencies; `--verify` builds them too
   promises  each promise of docs/promises.md has a test, and each test that is named there exists
   purity    verify-core depends on nothing that has a clock, randomness, a runtime or a network
   sizes     files of at most 600 lines, functions of at most 70
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         "explore" => explore::run(std::env::args().skip(2)),
         "mutants" => mutants::run(std::env::args().skip(2)),
         "fuzz" => fuzz::run(std::env::args().skip(2)),
+        "packages" => packages::check(&tree::root(), std::env::args().skip(2)),
         "promises" => promises::check(&tree::root()),
         "purity" => purity::check(&tree::root()),
         "simulate" => simulate::run(std::env::args().skip(2)),

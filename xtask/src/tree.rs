@@ -4,6 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Compiles in the machines that are broken on purpose, for tests of the tests.
+pub(crate) const BROKEN: &str = "--cfg verify_broken";
+
 /// A source file.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use verify_core::code::Code;
 use verify_core::command::{CheckRequest, Command, SendRequest};
-use verify_core::flow::{AssessAnswer, Machine, Routes, Start, Step};
+use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Routes, Start, drive};
 use verify_core::keys::{Keys, Print};
-use verify_core::outcome::{Answer, Outcome};
+use verify_core::outcome::{Answer, Outcome, SendAnswer};
 use verify_core::policy::{Max, PolicySet};
 use verify_core::port::{
-    Assessment, Capabilities, Compared, Concluded, Dispatched, Inquired, Maker, ProviderName, Scopes,
+    Assessment, Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest,
+    Dispatched, InquireRequest, Inquired, Maker, Scopes,
 };
 use verify_core::seed::Seed;
 use verify_core::store::{Changeset, StoreAnswer};
@@ -61,23 +62,16 @@ pub fn policy() -> PolicySet {
     policies
 }
 
-fn routes() -> Routes {
-    let name: ProviderName = PROVIDER.into();
-    let mut routes = Routes::default();
-    for channel in Channel::ALL {
-        routes.order.insert((*channel, None), vec![Arc::clone(&name)]);
-    }
-    let capabilities = Capabilities {
-        name: Arc::clone(&name),
+fn provider() -> Capabilities {
+    Capabilities {
+        name: PROVIDER.into(),
         channels: Channel::ALL.to_vec(),
         maker: Maker::Own,
         scopes: Scopes::default(),
         can_inquire: false,
         can_conclude: false,
         reports: false,
-    };
-    routes.providers.insert(name, capabilities);
-    routes
+    }
 }
 
 /// A machine, its clock and the code that was sent last.
@@ -95,7 +89,7 @@ impl Scene {
     /// A machine under [`policy`].
     pub fn new() -> Self {
         Self {
-            machine: Machine::new(Arc::new(policy()), Arc::new(routes())),
+            machine: Machine::new(Arc::new(policy()), Arc::new(Routes::in_order([provider()]))),
             keys: Arc::new(Keys::generate(&[7; 32])),
             now: BEGIN,
             last_code: String::new(),
@@ -109,34 +103,20 @@ impl Scene {
     }
 
     /// Runs a command to its end on a store.
-    pub fn run(&mut self, command: Command, mut store: impl FnMut(&Changeset) -> StoreAnswer) -> Outcome {
-        let now = self.now;
+    pub fn run(&mut self, command: Command, store: impl FnMut(&Changeset) -> StoreAnswer) -> Outcome {
         let start = self.start();
-        let mut step = self.machine.start(command, start);
-        loop {
-            step = match step {
-                Step::Store(step) => {
-                    let answer = store(step.changeset());
-                    step.resume(now, answer)
-                }
-                Step::Assess(step) => step.resume(now, AssessAnswer::Assessed(Assessment::default())),
-                Step::Dispatch(step) => {
-                    let code = step.request().code.as_ref().map(Code::expose);
-                    self.last_code.clear();
-                    self.last_code.push_str(code.unwrap_or_default());
-                    step.resume(now, Dispatched::Accepted { upstream: None })
-                }
-                Step::Compare(step) => step.resume(now, Compared::Gone),
-                Step::Inquire(step) => step.resume(now, Inquired::Unknown),
-                Step::Conclude(step) => step.resume(now, Concluded::Gone),
-                Step::Done(outcome) => return *outcome,
-            };
-        }
+        let step = self.machine.start(command, start);
+        let mut phones = Phones {
+            now: self.now,
+            last_code: &mut self.last_code,
+            store,
+        };
+        drive(step, &mut phones)
     }
 
     fn start(&mut self) -> Start {
         self.seeds += 1;
-        let mut seed = [0; 32];
+        let mut seed = [0; Seed::BYTES];
         for (byte, from) in seed.iter_mut().zip(self.seeds.to_be_bytes()) {
             *byte = from;
         }
@@ -155,10 +135,50 @@ impl Scene {
     /// [`BenchError::OtherOutcome`] when it was not.
     pub fn send_to(&mut self, n: u64, store: impl FnMut(&Changeset) -> StoreAnswer) -> Measured<()> {
         let outcome = self.run(send(n, address(n)), store);
-        match matches!(outcome.answer, Answer::Sent(_)) {
+        match matches!(outcome.answer, Ok(Answer::Send(SendAnswer::Sent(_)))) {
             true => Ok(()),
             false => Err(BenchError::OtherOutcome("send")),
         }
+    }
+}
+
+/// A store, and phones that take everything.
+struct Phones<'a, S> {
+    now: Timestamp,
+    last_code: &'a mut String,
+    store: S,
+}
+
+impl<S: FnMut(&Changeset) -> StoreAnswer> Outside for Phones<'_, S> {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn apply(&mut self, changeset: &Changeset) -> StoreAnswer {
+        (self.store)(changeset)
+    }
+
+    fn assess(&mut self, _: &Question) -> AssessAnswer {
+        AssessAnswer::Said(vec![Ok(Assessment::default())])
+    }
+
+    fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
+        let code = request.code.as_ref().map(Code::expose);
+        self.last_code.clear();
+        self.last_code.push_str(code.unwrap_or_default());
+        Dispatched::Accepted { upstream: None }
+    }
+
+    fn compare(&mut self, _: &CompareRequest) -> Compared {
+        Compared::Gone
+    }
+
+    fn inquire(&mut self, _: &InquireRequest) -> Inquired {
+        Inquired::Unknown
+    }
+
+    fn conclude(&mut self, _: &ConcludeRequest) -> Concluded {
+        Concluded::Gone
     }
 }
 
@@ -170,12 +190,12 @@ impl Default for Scene {
 
 /// A send to person `n`.
 pub fn send(n: u64, from: IpAddr) -> Command {
-    Command::Send(SendRequest::to(number(n)).ip(from))
+    SendRequest::to(number(n)).ip(from).into()
 }
 
 /// A check of person `n`.
 pub fn check(n: u64, code: &str) -> Command {
-    Command::Check(CheckRequest::to(number(n), code).ip(address(n)))
+    CheckRequest::to(number(n), code).ip(address(n)).into()
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Machines with one rule switched off: for tests of the tests only.
 //!
 //! A test that cannot fail shows nothing. Each [`Broken`] takes one rule away that a promise rests on, so that whoever
-//! checks the promise can be seen to notice. The switches are there under the feature `broken` alone, and a machine is
-//! broken only when it is asked to be (`Machine::broken`). Without the feature the question is the constant `false`.
+//! checks the promise can be seen to notice. The switches are compiled with `--cfg verify_broken` alone, which no dependency
+//! can switch on, and a machine is broken only when it is asked to be (`Machine::broken`). Otherwise the question is the
+//! constant `false`.
 #![cfg_attr(
-    not(feature = "broken"),
+    not(verify_broken),
     allow(
         unreachable_pub,
-        reason = "private without the feature: only the names of the switches are left, for the flows to ask by"
+        reason = "private without the cfg: only the names of the switches are left, for the flows to ask by"
     )
 )]
 
@@ -38,7 +39,7 @@ pub enum Broken {
     ShareBetweenStandings,
 }
 
-#[cfg(feature = "broken")]
+#[cfg(verify_broken)]
 impl Broken {
     /// All of them.
     pub const ALL: &[Self] = &[

@@ -1,64 +1,62 @@
 //! Commands: what a host asks of the machine. Texts come in raw; the machine parses them, so that every host refuses
 //! alike.
+//!
+//! Each command has a request, and a request names its answer ([`Request`](crate::outcome::Request)).
 
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::port::Detail;
+use crate::detail::Detail;
 use crate::store::RecordKey;
-use crate::vocabulary::{Channel, Country, Purpose, ServiceId};
+use crate::vocabulary::{Channel, Country, Payment, Purpose, ServiceId};
 
-/// A command.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Command {
-    /// Send a challenge, again or by another channel too.
-    Send(SendRequest),
-    /// Check a code.
-    Check(CheckRequest),
-    /// End a pending verification.
-    Cancel(VerificationRequest),
-    /// Read a verification. Never consumes, never counts.
-    Status(VerificationRequest),
-    /// A provider reports what became of a delivery.
-    Report(ReportRequest),
-    /// Repair and expire a record that is due.
-    Tick(TickRequest),
-    /// Spend a proof.
-    Redeem(RedeemRequest),
-    /// End a person's lockout (operator).
-    Unlock(PersonRequest),
-    /// Erase a person's records; counters stay (operator).
-    Erase(PersonRequest),
+macro_rules! commands {
+    ($($(#[$meta:meta])* $name:ident = $word:literal: $request:ty;)+) => {
+        /// A command.
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        pub enum Command { $($(#[$meta])* $name($request)),+ }
+
+        impl Command {
+            /// The service that it is about.
+            pub fn service(&self) -> &ServiceId {
+                match self { $(Self::$name(request) => &request.service),+ }
+            }
+
+            /// The stable word for spans and metrics.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => $word),+ }
+            }
+        }
+
+        $(
+            impl From<$request> for Command {
+                fn from(request: $request) -> Self {
+                    Self::$name(request)
+                }
+            }
+        )+
+    };
 }
 
-impl Command {
-    /// The service that it is about.
-    pub fn service(&self) -> &ServiceId {
-        match self {
-            Self::Send(request) => &request.service,
-            Self::Check(request) => &request.service,
-            Self::Cancel(request) | Self::Status(request) => &request.service,
-            Self::Report(request) => &request.service,
-            Self::Tick(request) => &request.service,
-            Self::Redeem(request) => &request.service,
-            Self::Unlock(request) | Self::Erase(request) => &request.service,
-        }
-    }
-
-    /// The stable word for spans and metrics.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Send(_) => "send",
-            Self::Check(_) => "check",
-            Self::Cancel(_) => "cancel",
-            Self::Status(_) => "status",
-            Self::Report(_) => "report",
-            Self::Tick(_) => "tick",
-            Self::Redeem(_) => "redeem",
-            Self::Unlock(_) => "unlock",
-            Self::Erase(_) => "erase",
-        }
-    }
+commands! {
+    /// Send a challenge, again or by another channel too.
+    Send = "send": SendRequest;
+    /// Check a code.
+    Check = "check": CheckRequest;
+    /// End a pending verification.
+    Cancel = "cancel": CancelRequest;
+    /// Read a verification. Never consumes, never counts.
+    Status = "status": StatusRequest;
+    /// A provider reports what became of a delivery.
+    Report = "report": ReportRequest;
+    /// Repair and expire a record that is due.
+    Tick = "tick": TickRequest;
+    /// Spend a proof.
+    Redeem = "redeem": RedeemRequest;
+    /// End a person's lockout (operator).
+    Unlock = "unlock": UnlockRequest;
+    /// Erase a person's records; counters stay (operator).
+    Erase = "erase": EraseRequest;
 }
 
 /// Who calls, as far as the host knows.
@@ -74,16 +72,78 @@ pub struct Caller {
     pub device_token: Option<String>,
 }
 
-/// Which destination: spelled out, or the one of a verification.
+/// Who is verified, and for what: the whole of what a code is made for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Person {
+    /// A number or a mailbox as somebody typed it.
+    pub to: String,
+    /// For national numbers.
+    pub country: Option<Country>,
+    /// The application's user id; absent at sign-up.
+    pub subject: Option<String>,
+    /// Why.
+    pub purpose: Purpose,
+    /// What is paid; required for `transaction`.
+    pub payment: Option<Payment>,
+}
+
+impl Person {
+    /// Somebody at a number in E.164 or a mailbox, who signs in.
+    pub fn at(to: impl Into<String>) -> Self {
+        Self {
+            to: to.into(),
+            country: None,
+            subject: None,
+            purpose: Purpose::SignIn,
+            payment: None,
+        }
+    }
+
+    /// This user.
+    #[must_use]
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// For this purpose.
+    #[must_use]
+    pub fn purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
+    /// Who pays this amount to this payee: a transaction.
+    #[must_use]
+    pub fn pays(mut self, amount: impl Into<String>, payee: impl Into<String>) -> Self {
+        self.purpose = Purpose::Transaction;
+        self.payment = Some(Payment {
+            amount: amount.into(),
+            payee: payee.into(),
+        });
+        self
+    }
+}
+
+impl From<&str> for Person {
+    /// As [`Person::at`].
+    fn from(to: &str) -> Self {
+        Self::at(to)
+    }
+}
+
+impl From<String> for Person {
+    /// As [`Person::at`].
+    fn from(to: String) -> Self {
+        Self::at(to)
+    }
+}
+
+/// Who is meant: somebody who is spelled out, or the one of a verification.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// A number or a mailbox as somebody typed it.
-    To {
-        /// The text.
-        to: String,
-        /// For national numbers.
-        country: Option<Country>,
-    },
+    /// This person.
+    To(Person),
     /// A verification id: the same destination and identity.
     Verification(String),
 }
@@ -93,20 +153,12 @@ pub enum Target {
 pub struct SendRequest {
     /// The service.
     pub service: ServiceId,
-    /// Where to.
+    /// To whom, and what for.
     pub target: Target,
     /// How; the policy's default when absent, `email` for a mailbox.
     pub channel: Option<Channel>,
-    /// The application's user id; absent at sign-up.
-    pub subject: Option<String>,
-    /// Why.
-    pub purpose: Purpose,
     /// BCP 47; the policy's default when absent.
     pub locale: Option<String>,
-    /// What is paid; required for `transaction`, with the payee.
-    pub amount: Option<String>,
-    /// To whom.
-    pub payee: Option<String>,
     /// Who calls.
     pub caller: Caller,
     /// The person agreed that the next channel is used when a failure is reported.
@@ -115,19 +167,16 @@ pub struct SendRequest {
     pub human_check: Option<String>,
     /// A proof of a stronger factor, which answers a step-up.
     pub proof: Option<String>,
-    /// The application knows no such recipient: behave as ever, send nothing. Only with private disclosure.
+    /// The application knows no such recipient: behave as ever, send nothing. Refused but with private disclosure.
     pub decoy: bool,
     /// The same key and the same body: the same send.
     pub idempotency_key: Option<String>,
 }
 
 impl SendRequest {
-    /// A send to a number in E.164 or a mailbox, for signing in to the default service.
-    pub fn to(to: impl Into<String>) -> Self {
-        Self::new(Target::To {
-            to: to.into(),
-            country: None,
-        })
+    /// A send to somebody, in the default service. A text is a number in E.164 or a mailbox, for signing in.
+    pub fn to(person: impl Into<Person>) -> Self {
+        Self::new(Target::To(person.into()))
     }
 
     /// A send for the destination and identity of a verification.
@@ -135,16 +184,13 @@ impl SendRequest {
         Self::new(Target::Verification(verification_id.into()))
     }
 
-    fn new(target: Target) -> Self {
+    /// A send to whoever is meant, in the default service.
+    pub fn new(target: Target) -> Self {
         Self {
             service: ServiceId::default(),
             target,
             channel: None,
-            subject: None,
-            purpose: Purpose::SignIn,
             locale: None,
-            amount: None,
-            payee: None,
             caller: Caller::default(),
             consent: false,
             human_check: None,
@@ -161,24 +207,10 @@ impl SendRequest {
         self
     }
 
-    /// For this user.
-    #[must_use]
-    pub fn subject(mut self, subject: impl Into<String>) -> Self {
-        self.subject = Some(subject.into());
-        self
-    }
-
     /// From this address.
     #[must_use]
     pub fn ip(mut self, ip: IpAddr) -> Self {
         self.caller.ip = Some(ip);
-        self
-    }
-
-    /// For this purpose.
-    #[must_use]
-    pub fn purpose(mut self, purpose: Purpose) -> Self {
-        self.purpose = purpose;
         self
     }
 }
@@ -188,18 +220,10 @@ impl SendRequest {
 pub struct CheckRequest {
     /// The service.
     pub service: ServiceId,
-    /// What is checked.
+    /// Whose code.
     pub target: Target,
     /// The guess, exactly as it came.
     pub code: String,
-    /// The application's user id; ignored with a verification id, which seals it.
-    pub subject: Option<String>,
-    /// Why; ignored with a verification id.
-    pub purpose: Purpose,
-    /// What is paid; ignored with a verification id.
-    pub amount: Option<String>,
-    /// To whom; ignored with a verification id.
-    pub payee: Option<String>,
     /// Who calls.
     pub caller: Caller,
     /// The same key after a lost answer: the same proof.
@@ -209,29 +233,20 @@ pub struct CheckRequest {
 impl CheckRequest {
     /// A check of a verification by its id.
     pub fn of(verification_id: impl Into<String>, code: impl Into<String>) -> Self {
-        Self::new(Target::Verification(verification_id.into()), code.into())
+        Self::new(Target::Verification(verification_id.into()), code)
     }
 
-    /// A check by destination.
-    pub fn to(to: impl Into<String>, code: impl Into<String>) -> Self {
-        Self::new(
-            Target::To {
-                to: to.into(),
-                country: None,
-            },
-            code.into(),
-        )
+    /// A check of what is pending for somebody.
+    pub fn to(person: impl Into<Person>, code: impl Into<String>) -> Self {
+        Self::new(Target::To(person.into()), code)
     }
 
-    fn new(target: Target, code: String) -> Self {
+    /// A check for whoever is meant, in the default service.
+    pub fn new(target: Target, code: impl Into<String>) -> Self {
         Self {
             service: ServiceId::default(),
             target,
-            code,
-            subject: None,
-            purpose: Purpose::SignIn,
-            amount: None,
-            payee: None,
+            code: code.into(),
             caller: Caller::default(),
             idempotency_key: None,
         }
@@ -245,9 +260,18 @@ impl CheckRequest {
     }
 }
 
-/// A cancel or a status.
+/// A cancel.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct VerificationRequest {
+pub struct CancelRequest {
+    /// The service.
+    pub service: ServiceId,
+    /// The verification's id.
+    pub verification_id: String,
+}
+
+/// A status.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct StatusRequest {
     /// The service.
     pub service: ServiceId,
     /// The verification's id.
@@ -287,32 +311,34 @@ pub struct TickRequest {
     pub record: RecordKey,
 }
 
-/// A proof to spend. All that is named must match.
+/// A proof to spend.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RedeemRequest {
     /// The service.
     pub service: ServiceId,
     /// The proof.
     pub proof: String,
-    /// Why it was asked for.
-    pub purpose: Purpose,
-    /// The destination that it proves.
-    pub to: String,
-    /// For national numbers.
-    pub country: Option<Country>,
-    /// The application's user id, when the send had one.
-    pub subject: Option<String>,
-    /// What is paid.
-    pub amount: Option<String>,
-    /// To whom.
-    pub payee: Option<String>,
+    /// Whom it must prove, and for what: all that the send named must match.
+    pub person: Person,
     /// The same key after a lost answer: the same answer.
     pub idempotency_key: Option<String>,
 }
 
-/// A person, for operators.
+impl RedeemRequest {
+    /// A proof that must be of this person, in the default service.
+    pub fn of(proof: impl Into<String>, person: impl Into<Person>) -> Self {
+        Self {
+            service: ServiceId::default(),
+            proof: proof.into(),
+            person: person.into(),
+            idempotency_key: None,
+        }
+    }
+}
+
+/// Whose lockout is ended.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct PersonRequest {
+pub struct UnlockRequest {
     /// The service.
     pub service: ServiceId,
     /// Number or mailbox.
@@ -321,6 +347,43 @@ pub struct PersonRequest {
     pub country: Option<Country>,
     /// The application's user id.
     pub subject: Option<String>,
+}
+
+/// Whose records are erased.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct EraseRequest {
+    /// The service.
+    pub service: ServiceId,
+    /// Number or mailbox.
+    pub to: String,
+    /// For national numbers.
+    pub country: Option<Country>,
+}
+
+macro_rules! in_the_default_service {
+    ($($(#[$meta:meta])* $name:ident::$of:ident($field:ident) $({ $($other:ident),+ })?;)+) => {$(
+        impl $name {
+            $(#[$meta])*
+            pub fn $of($field: impl Into<String>) -> Self {
+                Self {
+                    service: ServiceId::default(),
+                    $field: $field.into(),
+                    $($($other: None),+)?
+                }
+            }
+        }
+    )+};
+}
+
+in_the_default_service! {
+    /// A cancel of a verification by its id, in the default service.
+    CancelRequest::of(verification_id);
+    /// A status of a verification by its id, in the default service.
+    StatusRequest::of(verification_id);
+    /// For whoever is at a number in E.164 or a mailbox, in the default service.
+    UnlockRequest::at(to) { country, subject };
+    /// For whoever is at a number in E.164 or a mailbox, in the default service.
+    EraseRequest::at(to) { country };
 }
 
 macro_rules! quiet_debug {
@@ -336,11 +399,14 @@ macro_rules! quiet_debug {
 
 quiet_debug!(
     Caller,
+    Person,
     Target,
     SendRequest,
     CheckRequest,
-    VerificationRequest,
+    CancelRequest,
+    StatusRequest,
     ReportRequest,
     RedeemRequest,
-    PersonRequest
+    UnlockRequest,
+    EraseRequest
 );

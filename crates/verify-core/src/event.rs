@@ -5,15 +5,20 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::ids::EventId;
 use crate::keys::Print;
+use crate::seed::Seed;
 use crate::time::Timestamp;
 use crate::vocabulary::{Channel, Purpose, ServiceId};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Event {
+    /// Its own id: the same each time that the event is handed over, and when the change that it is stored with is asked
+    /// for again. Whoever has seen it before has seen the event.
+    pub id: EventId,
     /// When, by the engine's time.
     pub at: Timestamp,
     /// Of which service.
@@ -22,6 +27,8 @@ pub struct Event {
     pub kind: EventKind,
     /// The destination's fingerprint.
     pub destination: Option<Print>,
+    /// The subject's fingerprint.
+    pub subject: Option<Print>,
     /// The verification's nonce, as a print for correlation.
     pub verification: Option<Print>,
     /// Why somebody was verified.
@@ -37,13 +44,15 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event with nothing but its kind.
-    pub fn new(at: Timestamp, service: ServiceId, kind: EventKind) -> Self {
+    /// An event of the flow with this seed, with nothing but its kind. `nth` tells several of a kind apart.
+    pub fn new(seed: &Seed, nth: u8, at: Timestamp, service: ServiceId, kind: EventKind) -> Self {
         Self {
+            id: seed.event_id(kind.tag(), nth),
             at,
             service,
             kind,
             destination: None,
+            subject: None,
             verification: None,
             purpose: None,
             channel: None,
@@ -55,56 +64,84 @@ impl Event {
 }
 
 macro_rules! event_kinds {
-    ($($(#[$meta:meta])* $variant:ident = $name:literal),+ $(,)?) => {
-        /// What can happen. Names are stable.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum EventKind { $($(#[$meta])* #[serde(rename = $name)] $variant),+ }
+    ($($(#[$meta:meta])* $variant:ident = $tag:literal $name:literal),+ $(,)?) => {
+        /// What can happen. Names and tags are stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EventKind { $($(#[$meta])* $variant),+ }
         impl EventKind {
             /// Every kind.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// The stable name.
             pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $name),+ } }
+            /// The stable number, part of the format in which events are kept.
+            pub const fn tag(self) -> u8 { match self { $(Self::$variant => $tag),+ } }
         }
     };
 }
 
 event_kinds! {
     /// A challenge is about to be sent; everything is charged.
-    SendIntended = "send.intended",
+    SendIntended = 1 "send.intended",
     /// A provider took it.
-    SendAccepted = "send.accepted",
+    SendAccepted = 2 "send.accepted",
     /// It was surely not sent.
-    SendRejected = "send.rejected",
+    SendRejected = 3 "send.rejected",
     /// Nobody knows yet whether it was sent.
-    SendUnknown = "send.unknown",
+    SendUnknown = 4 "send.unknown",
     /// The risk scorer's word stopped a send.
-    RiskStopped = "send.risk_stopped",
+    RiskStopped = 5 "send.risk_stopped",
     /// What a blocked country would have stopped (`monitor`).
-    CountryMonitored = "send.country_monitored",
+    CountryMonitored = 6 "send.country_monitored",
     /// A delivery arrived.
-    DeliveryDelivered = "delivery.delivered",
+    DeliveryDelivered = 7 "delivery.delivered",
     /// A delivery failed.
-    DeliveryFailed = "delivery.failed",
+    DeliveryFailed = 8 "delivery.failed",
     /// A lost answer was settled.
-    DeliveryReconciled = "delivery.reconciled",
+    DeliveryReconciled = 9 "delivery.reconciled",
     /// A guess was taken. It counts as a failure unless an approval follows.
-    CheckTaken = "check.taken",
+    CheckTaken = 10 "check.taken",
     /// A verification was approved.
-    Approved = "verification.approved",
+    Approved = 11 "verification.approved",
     /// A verification was canceled.
-    Canceled = "verification.canceled",
+    Canceled = 12 "verification.canceled",
     /// A verification expired.
-    Expired = "verification.expired",
+    Expired = 13 "verification.expired",
     /// A verification was closed by failures.
-    Exhausted = "verification.exhausted",
+    Exhausted = 14 "verification.exhausted",
     /// A proof was redeemed.
-    ProofRedeemed = "proof.redeemed",
-    /// A limit that only alerts was passed.
-    LimitAlert = "limit.alert",
+    ProofRedeemed = 15 "proof.redeemed",
+    /// A limit that only alerts was passed: once within its `per`.
+    LimitAlert = 16 "limit.alert",
     /// An operator ended a lockout.
-    Unlocked = "operator.unlocked",
+    Unlocked = 17 "operator.unlocked",
     /// An operator erased a person's records.
-    Erased = "operator.erased",
+    Erased = 18 "operator.erased",
     /// A destination or prefix is remembered as unreachable.
-    NoteTaken = "note.taken",
+    NoteTaken = 19 "note.taken",
+}
+
+impl Serialize for EventKind {
+    /// The name where people read it, else the tag.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(self.as_str())
+        } else {
+            serializer.serialize_u8(self.tag())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for EventKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let known = if deserializer.is_human_readable() {
+            let name = String::deserialize(deserializer)?;
+            Self::ALL.iter().find(|kind| kind.as_str() == name)
+        } else {
+            let tag = u8::deserialize(deserializer)?;
+            Self::ALL.iter().find(|kind| kind.tag() == tag)
+        };
+        known
+            .copied()
+            .ok_or_else(|| serde::de::Error::custom("no kind of event that is known here"))
+    }
 }

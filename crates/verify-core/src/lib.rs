@@ -7,13 +7,17 @@
 //! # The loop
 //!
 //! 1. Make a [`Machine`](flow::Machine) of policies and routes, once. It holds no state.
-//! 2. [`start`](flow::Machine::start) it with a [`Command`](command::Command), the time and 32 random bytes. What comes
-//!    back is a [`Step`](flow::Step).
-//! 3. Do what the step says: apply a changeset, ask a scorer or a provider. Drop the call at the step's `not_after`; what
-//!    may have happened is then `Unknown`, what surely did not begin is `NotApplied` or `NotAsked`.
-//! 4. `resume` the step with the time *now* and the answer. It is consumed, and the next one comes back.
-//! 5. [`Done`](flow::Step::Done) holds the [`Outcome`](outcome::Outcome). Run its `follow_up`, if there is one, after you
-//!    have answered.
+//! 2. [`start`](flow::Machine::start) it with a [request](outcome::Request), the time and random bytes. What comes back is
+//!    a [`Step`](flow::Step).
+//! 3. Do what the step says: apply a changeset, ask a scorer or a provider. Begin nothing after the step's
+//!    [`not_after`](flow::Step::not_after), and drop the call then.
+//! 4. `resume` the step with the time *now* and the answer. It is consumed, and the next one comes back. Without an answer
+//!    it is [`lost`](flow::Step::lost) when it may have happened, [`not_begun`](flow::Step::not_begun) when it surely did
+//!    not: which answer is safe then is the step's business.
+//! 5. [`Done`](flow::Step::Done) holds the [`Outcome`](outcome::Outcome), and the outcome the request's own answer. Run its
+//!    `follow_up`, if there is one, after you have answered.
+//!
+//! [`flow::drive`] is this loop over an [`Outside`](flow::Outside) that answers at once.
 //!
 //! A flow ends within [`MOST_STEPS`](flow::MOST_STEPS) steps and [`FLOW_BUDGET`](flow::FLOW_BUDGET). It may be dropped
 //! between any two steps, as a crash would: what was recorded is the truth, and the next command or a
@@ -22,45 +26,75 @@
 //! Time may jump; see [`time`]. The same inputs always give the same steps.
 //!
 //! ```
-//! # use std::collections::{BTreeMap, BTreeSet};
+//! use std::time::Duration;
+//! # use std::collections::BTreeSet;
 //! # use std::sync::Arc;
-//! # use std::time::Duration;
-//! use verify_core::command::{CheckRequest, Command, SendRequest};
-//! use verify_core::flow::{AssessAnswer, Machine, Routes, Start, Step};
-//! use verify_core::outcome::Answer;
+//! use verify_core::command::{CheckRequest, SendRequest};
+//! use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Routes, Start, drive};
+//! use verify_core::outcome::{CheckAnswer, Fault, Outcome, Request, SendAnswer};
 //! use verify_core::policy::PolicySet;
-//! use verify_core::port::{Compared, Concluded, Dispatched, Inquired};
-//! use verify_core::store::{StoreAnswer, evaluate};
+//! use verify_core::port::*;
+//! use verify_core::store::{Changeset, Loaded, StoreAnswer};
+//! use verify_core::time::Timestamp;
+//! # use verify_core::code::Code;
 //! # use verify_core::keys::Keys;
-//! # use verify_core::limit::Counter;
-//! # use verify_core::port::{Capabilities, Maker, Scopes};
 //! # use verify_core::seed::Seed;
-//! # use verify_core::store::{Claim, ClaimKey, CounterKey, RecordKey, Row, View};
-//! # use verify_core::time::Timestamp;
 //! # use verify_core::vocabulary::Channel;
-//! # #[derive(Default)]
-//! # struct Shelf {
-//! #     counters: BTreeMap<CounterKey, Counter>,
-//! #     records: BTreeMap<RecordKey, Row>,
-//! #     claims: BTreeMap<ClaimKey, Claim>,
-//! #     version: u64,
-//! # }
-//! # impl View for Shelf {
-//! #     fn counter(&self, key: &CounterKey) -> Option<Counter> { self.counters.get(key).cloned() }
-//! #     fn record(&self, key: &RecordKey) -> Option<Row> { self.records.get(key).cloned() }
-//! #     fn claim(&self, key: &ClaimKey) -> Option<Claim> { self.claims.get(key).cloned() }
-//! # }
-//! # impl Shelf {
-//! #     fn write(&mut self, it: verify_core::store::Evaluation) {
-//! #         self.counters.extend(it.counters.into_iter().map(|(key, state, _)| (key, state)));
-//! #         for (key, row) in it.records {
-//! #             match row { Some(row) => { self.records.insert(key, row); } None => { self.records.remove(&key); } }
-//! #         }
-//! #         for (key, claim) in it.claims {
-//! #             match claim { Some(claim) => { self.claims.insert(key, claim); } None => { self.claims.remove(&key); } }
-//! #         }
-//! #     }
-//! # }
+//!
+//! /// A store is a map and one function, a provider takes what it is given.
+//! struct Toy {
+//!     machine: Machine,
+//!     now: Timestamp,
+//!     shelf: Loaded,
+//!     version: u64,
+//!     arrived: Option<String>,
+//! }
+//!
+//! impl Outside for Toy {
+//!     fn now(&self) -> Timestamp {
+//!         self.now
+//!     }
+//!     fn apply(&mut self, changeset: &Changeset) -> StoreAnswer {
+//!         self.version += 1;
+//!         let decided = self.shelf.decide(changeset, self.version);
+//!         match decided.applied {
+//!             true => StoreAnswer::Applied(decided.seen),
+//!             false => StoreAnswer::Refused(decided.seen),
+//!         }
+//!     }
+//!     fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
+//!         self.arrived = request.code.as_ref().map(|code| code.expose().to_owned());
+//!         Dispatched::Accepted { upstream: None }
+//!     }
+//!     // Nobody is there to be asked.
+//!     fn assess(&mut self, _: &Question) -> AssessAnswer {
+//!         AssessAnswer::Unavailable
+//!     }
+//!     fn compare(&mut self, _: &CompareRequest) -> Compared {
+//!         Compared::NotAsked(Detail::default())
+//!     }
+//!     fn inquire(&mut self, _: &InquireRequest) -> Inquired {
+//!         Inquired::Unknown
+//!     }
+//!     fn conclude(&mut self, _: &ConcludeRequest) -> Concluded {
+//!         Concluded::Gone
+//!     }
+//! }
+//!
+//! impl Toy {
+//!     fn run<R: Request>(&mut self, request: R) -> Result<R::Answer, Fault> {
+//!         # let start = Start {
+//!         #     now: self.now,
+//!         #     seed: Seed::from_bytes([self.version as u8; Seed::BYTES]),
+//!         #     keys: Arc::new(Keys::generate(&[42; 32])),
+//!         #     open_breakers: BTreeSet::new(),
+//!         #     human_check: false,
+//!         # };
+//!         let step = self.machine.start(request, start);
+//!         drive(step, self).of::<R::Answer>().answer
+//!     }
+//! }
+//!
 //! # let provider = Capabilities {
 //! #     name: "sms".into(),
 //! #     channels: vec![Channel::Sms],
@@ -70,68 +104,32 @@
 //! #     can_conclude: false,
 //! #     reports: false,
 //! # };
-//! # let routes = Routes {
-//! #     providers: [("sms".into(), provider)].into(),
-//! #     order: [((Channel::Sms, None), vec!["sms".into()])].into(),
-//! # };
-//! # let keys = Arc::new(Keys::generate(&[42; 32]));
 //! let policies = PolicySet::from_toml("version = 1\n[code]\nttl = \"5m\"\n")?.policies;
-//! let machine = Machine::new(Arc::new(policies), Arc::new(routes));
-//!
-//! // A store is a map and one function, a provider takes what it is given.
-//! let mut shelf = Shelf::default();
-//! let mut arrived = None;
-//! let mut run = |command, now| {
-//!     # let start = Start {
-//!     #     now,
-//!     #     seed: Seed::from_bytes([shelf.version as u8; 32]),
-//!     #     keys: Arc::clone(&keys),
-//!     #     open_breakers: BTreeSet::new(),
-//!     #     human_check: false,
-//!     # };
-//!     let mut step = machine.start(command, start);
-//!     loop {
-//!         step = match step {
-//!             Step::Store(it) => {
-//!                 shelf.version += 1;
-//!                 let evaluation = evaluate(it.changeset(), &shelf, shelf.version);
-//!                 let (applied, seen) = (evaluation.applied, evaluation.seen.clone());
-//!                 shelf.write(evaluation); // nothing, when it is refused
-//!                 it.resume(now, if applied { StoreAnswer::Applied(seen) } else { StoreAnswer::Refused(seen) })
-//!             }
-//!             Step::Dispatch(it) => {
-//!                 arrived = it.request().code.as_ref().map(|code| code.expose().to_owned());
-//!                 it.resume(now, Dispatched::Accepted { upstream: None })
-//!             }
-//!             // Nobody is there to be asked.
-//!             Step::Assess(it) => it.resume(now, AssessAnswer::Unavailable),
-//!             Step::Compare(it) => it.resume(now, Compared::NotAsked(Default::default())),
-//!             Step::Inquire(it) => it.resume(now, Inquired::Unknown),
-//!             Step::Conclude(it) => it.resume(now, Concluded::Gone),
-//!             Step::Done(outcome) => break (outcome.answer, arrived.take()),
-//!         }
-//!     }
+//! let mut toy = Toy {
+//!     machine: Machine::new(policies.into(), Routes::in_order([provider]).into()),
+//!     now: Timestamp::from_millis(1_800_000_000_000),
+//!     shelf: Loaded::default(),
+//!     version: 0,
+//!     arrived: None,
 //! };
-//!
-//! let now = Timestamp::from_millis(1_800_000_000_000);
-//! let (Answer::Sent(verification), Some(code)) = run(Command::Send(SendRequest::to("+12025550123")), now) else {
+//! let SendAnswer::Sent(verification) = toy.run(SendRequest::to("+12025550123"))? else {
 //!     panic!("nothing was sent");
 //! };
+//! let code = toy.arrived.take().expect("it carries a code");
 //! let check = CheckRequest::of(&verification.id, code);
-//! let (answer, _) = run(Command::Check(check.clone()), now + Duration::from_secs(20));
-//! assert!(matches!(answer, Answer::Approved(_)));
+//! toy.now = toy.now + Duration::from_secs(20);
+//! assert!(matches!(toy.run(check.clone())?, CheckAnswer::Approved(_)));
 //!
 //! // A code is good once.
-//! let (answer, _) = run(Command::Check(check), now + Duration::from_secs(21));
-//! assert!(matches!(answer, Answer::Refused(_)));
-//! # Ok::<(), verify_core::policy::PolicyErrors>(())
+//! assert!(matches!(toy.run(check)?, CheckAnswer::Refused(_)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What is where
 //!
 //! | module | |
 //! |---|---|
-//! | [`command`], [`outcome`] | what goes in, what comes out |
+//! | [`command`], [`outcome`] | what goes in, and what each comes to |
 //! | [`flow`] | the machine, its steps, and a module for each command |
 //! | [`policy`] | files and code to a checked policy |
 //! | [`limit`] | the two arithmetics: windows, and runs of failures |
@@ -140,22 +138,24 @@
 //! | [`port`] | the other ports, each with its safe direction of failure |
 //! | [`destination`], [`code`], [`keys`], [`token`], [`seal`] | canonical forms, codes, key rings, sealed tokens |
 //! | [`event`] | what goes to the outbox |
-//! | [`vocabulary`], [`time`], [`seed`], [`secret`] | small words of the domain |
+//! | [`vocabulary`], [`ids`], [`time`], [`seed`], [`secret`] | small words of the domain |
 //!
 //! # Personal data
 //!
 //! A number, a mailbox, a user id and a code go in with a command and out with a dispatch. In between they are in types
 //! without a telling `Debug`; what is stored, logged or counted is a [fingerprint](keys::Print) or sealed.
 
-#[cfg(not(feature = "broken"))]
+#[cfg(not(verify_broken))]
 mod broken;
-#[cfg(feature = "broken")]
+#[cfg(verify_broken)]
 pub mod broken;
 pub mod code;
 pub mod command;
 pub mod destination;
+mod detail;
 pub mod event;
 pub mod flow;
+pub mod ids;
 pub mod keys;
 pub mod limit;
 mod mac;

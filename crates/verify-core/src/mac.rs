@@ -46,11 +46,7 @@ fn length(part: &[u8]) -> [u8; 4] {
 /// The first `N` bytes of a block; `N` is at most 32, checked when the program is compiled.
 pub(crate) fn first<const N: usize>(block: &[u8; 32]) -> [u8; N] {
     const { assert!(N <= 32, "a block has 32 bytes") };
-    let mut head = [0; N];
-    for (slot, byte) in head.iter_mut().zip(block) {
-        *slot = *byte;
-    }
-    head
+    block.first_chunk().copied().unwrap_or([0; N])
 }
 
 #[cfg(test)]

@@ -37,6 +37,11 @@ impl Use {
     }
 }
 
+/// The key that sealed bytes were made with; `None` for nothing.
+pub(crate) fn key_of(sealed: &[u8]) -> Option<KeyId> {
+    sealed.first().copied().map(KeyId::new)
+}
+
 impl Keys {
     /// Seals `plain` under the newest key. `context` is not in the result: whoever opens it names the same one
     /// (say, the record's key), so that sealed bytes cannot be moved somewhere else.
@@ -55,12 +60,6 @@ impl Keys {
     /// of the contents is given away then.
     pub fn open(&self, context: &[u8], sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
         self.open_for(Use::Record, context, sealed)
-    }
-
-    /// True when `sealed` was made under the newest key; a durable record is sealed again otherwise, before
-    /// its key leaves the ring.
-    pub fn is_sealed_by_newest(&self, sealed: &[u8]) -> bool {
-        sealed.first() == Some(&self.seal.newest().get())
     }
 
     pub(crate) fn seal_for(
@@ -131,7 +130,7 @@ mod tests {
     }
 
     fn seed() -> Seed {
-        Seed::from_bytes([2; 32])
+        Seed::from_bytes([2; 48])
     }
 
     fn opened(keys: &Keys, context: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
@@ -184,7 +183,7 @@ mod tests {
         assert_ne!(one[1..25], other[1..25], "one seed, two messages, two nonces");
         assert_ne!(
             one[..25],
-            keys.seal(&Seed::from_bytes([4; 32]), b"", b"+15005550006")
+            keys.seal(&Seed::from_bytes([4; 48]), b"", b"+15005550006")
                 .unwrap()[..25]
         );
     }
@@ -195,9 +194,10 @@ mod tests {
         let sealed = old.seal(&seed(), b"record", b"plain").unwrap();
         let new = old.rotated(&[5; 32]);
         assert_eq!(opened(&new, b"record", &sealed).as_deref(), Some(&b"plain"[..]));
-        assert!(old.is_sealed_by_newest(&sealed) && !new.is_sealed_by_newest(&sealed));
+        assert_eq!(key_of(&sealed), Some(old.seal.newest()));
         let resealed = new.seal(&seed(), b"record", b"plain").unwrap();
-        assert!(new.is_sealed_by_newest(&resealed));
+        assert_eq!(key_of(&resealed), Some(new.seal.newest()));
+        assert_eq!(key_of(&[]), None);
         assert!(
             old.open(b"record", &resealed).is_none(),
             "the new key is not the old one"

@@ -1,29 +1,66 @@
-//! Randomness as the core sees it: 32 bytes that somebody hands in with each command.
+//! Randomness as the core sees it: 48 bytes that somebody hands in with each command.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::ids::EventId;
 use crate::mac::{MacKey, first};
 use crate::secret::Secret;
 
 /// The randomness of one command, from a cryptographic source, used for that command only.
 ///
-/// Everything random that a command needs is derived from it by label, so that the same command with the same
-/// seed does the same again. `Debug` prints `Seed(**)`.
+/// Everything random that a command needs is derived from 32 of its bytes by label, so that the same command with the
+/// same seed does the same again. The other 16 are no secret: they name the command's events. `Debug` prints `Seed(**)`.
 #[derive(Clone)]
-pub struct Seed(Secret<[u8; 32]>);
+pub struct Seed {
+    secret: Secret<[u8; 32]>,
+    name: [u8; 16],
+}
 
 impl Seed {
-    /// A seed from 32 bytes of a cryptographic random source.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Secret::new(bytes))
+    /// Bytes of a cryptographic random source that make a seed.
+    pub const BYTES: usize = 48;
+
+    /// A seed from bytes of a cryptographic random source.
+    pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        Self {
+            secret: Secret::new(bytes.first_chunk().copied().unwrap_or_default()),
+            name: bytes.last_chunk().copied().unwrap_or_default(),
+        }
+    }
+
+    /// A seed that derives and names no events.
+    pub(crate) fn of_secret(secret: &[u8; 32]) -> Self {
+        Self {
+            secret: Secret::new(*secret),
+            name: [0; 16],
+        }
+    }
+
+    /// For tokens that are the same whenever they are made: a seed from an id that is random itself.
+    pub(crate) fn of_id(id: &[u8; 16]) -> Self {
+        let mut twice = [0; 32];
+        for (slot, byte) in twice.iter_mut().zip(id.iter().chain(id)) {
+            *slot = *byte;
+        }
+        Self::of_secret(&twice)
+    }
+
+    /// The id of one of the command's events. `kind` is the event's tag, `nth` tells several of a kind apart. It costs
+    /// no derivation: most commands have an event.
+    pub(crate) fn event_id(&self, kind: u8, nth: u8) -> EventId {
+        let mut id = self.name;
+        let [.., of_kind, of_nth] = &mut id;
+        *of_kind ^= kind;
+        *of_nth ^= nth;
+        EventId::from_bytes(id)
     }
 
     /// `N` bytes for the use that `label` names. Different labels give independent bytes, the same label the
     /// same bytes; a shorter request gives the beginning of a longer one.
     pub fn bytes<const N: usize>(&self, label: &str) -> [u8; N] {
-        let key = MacKey::new(self.0.expose());
+        let key = MacKey::new(self.secret.expose());
         let mut out = [0; N];
         for (counter, chunk) in (0u32..).zip(out.chunks_mut(32)) {
             let block = Zeroizing::new(key.of(&[label.as_bytes(), &counter.to_be_bytes()]));
@@ -48,7 +85,7 @@ impl Seed {
     /// nobody has to remember a label for each.
     pub(crate) fn nonce(&self, header: &[u8], plain: &[u8]) -> [u8; 24] {
         // After its label, a message of `bytes` has four bytes and this one more: they are never the same.
-        first(&MacKey::new(self.0.expose()).of(&[b"nonce", header, plain]))
+        first(&MacKey::new(self.secret.expose()).of(&[b"nonce", header, plain]))
     }
 }
 
@@ -82,7 +119,7 @@ mod tests {
 
     #[test]
     fn labels_and_seeds_are_independent() {
-        let other = Seed::from_bytes([9; 32]);
+        let other = Seed::from_bytes([9; 48]);
         assert_ne!(seed().bytes::<16>("a"), seed().bytes::<16>("b"));
         assert_ne!(seed().bytes::<16>("a"), other.bytes::<16>("a"));
     }
@@ -99,6 +136,23 @@ mod tests {
             .map(|(header, plain)| seed().nonce(header, plain));
         for (at, nonce) in nonces.iter().enumerate() {
             assert!(!nonces[at + 1..].contains(nonce));
+        }
+    }
+
+    #[test]
+    fn events_have_ids_of_their_own_that_say_nothing_of_the_secret() {
+        let mut other = [7; 48];
+        other[..32].fill(8);
+        let (one, other) = (Seed::from_bytes([7; 48]), Seed::from_bytes(other));
+        assert_eq!(one.event_id(1, 0), other.event_id(1, 0));
+        let ids = [
+            one.event_id(1, 0),
+            one.event_id(2, 0),
+            one.event_id(1, 1),
+            seed().event_id(1, 0),
+        ];
+        for (at, id) in ids.iter().enumerate() {
+            assert!(!ids[at + 1..].contains(id));
         }
     }
 

@@ -7,25 +7,29 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// The greatest whole number below which a double holds every other one too.
+pub(crate) const MOST: u64 = (1 << 53) - 1;
+
 /// By how much the clocks of two nodes may differ. Expiries in the store and repairs wait that much longer.
 pub const SKEW: Duration = Duration::from_secs(10);
 
 /// Milliseconds since the Unix epoch, UTC.
 ///
-/// Arithmetic saturates: adding a duration that does not fit gives [`Timestamp::MAX`], never a wrapped instant.
+/// At most 2^53 - 1, which every number format holds exactly; that is the year 287 396. Arithmetic saturates: adding a
+/// duration that does not fit gives [`Timestamp::MAX`], never a wrapped instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "u64", into = "u64")]
 pub struct Timestamp(u64);
 
 impl Timestamp {
     /// The epoch itself.
     pub const ZERO: Self = Self(0);
     /// The last instant there is. Nothing ever becomes due then.
-    pub const MAX: Self = Self(u64::MAX);
+    pub const MAX: Self = Self(MOST);
 
-    /// An instant from milliseconds since the epoch.
+    /// An instant from milliseconds since the epoch; one beyond the last is the last.
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
+        Self(if millis < MOST { millis } else { MOST })
     }
 
     /// Milliseconds since the epoch.
@@ -39,11 +43,23 @@ impl Timestamp {
     }
 }
 
+impl From<u64> for Timestamp {
+    fn from(millis: u64) -> Self {
+        Self::from_millis(millis)
+    }
+}
+
+impl From<Timestamp> for u64 {
+    fn from(at: Timestamp) -> Self {
+        at.0
+    }
+}
+
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(millis(span)))
+        Self::from_millis(self.0.saturating_add(millis(span)))
     }
 }
 

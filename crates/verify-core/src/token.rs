@@ -11,11 +11,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::ids::{ApprovalId, Nonce};
 use crate::keys::{Keys, Print};
 use crate::seal::Use;
 use crate::seed::Seed;
 use crate::time::Timestamp;
-use crate::vocabulary::{Channel, Purpose, ServiceId};
+use crate::vocabulary::{Channel, Payment, Purpose, ServiceId};
 
 /// The longest token there is, in characters. A longer text is refused before any work is done on it.
 pub const MAX_TOKEN: usize = 2048;
@@ -170,17 +171,15 @@ fn context(kind: TokenKind, service: &ServiceId) -> Vec<u8> {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerificationToken {
     /// The verification's own random bytes.
-    pub nonce: [u8; 16],
+    pub nonce: Nonce,
     /// The number or mailbox, canonical.
     pub to: String,
     /// The user whom the application named, if any.
     pub subject: Option<String>,
     /// What for.
     pub purpose: Purpose,
-    /// The amount, for a transaction.
-    pub amount: Option<String>,
-    /// The payee, for a transaction.
-    pub payee: Option<String>,
+    /// What is paid and to whom, for a transaction.
+    pub payment: Option<Payment>,
 }
 
 impl Token for VerificationToken {
@@ -198,8 +197,8 @@ impl fmt::Debug for VerificationToken {
 /// Says that somebody was verified: for what, how, when. Redeemed once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofToken {
-    /// Unique; what is remembered once the proof is spent.
-    pub id: [u8; 16],
+    /// Of the approval; what is remembered once the proof is spent.
+    pub id: ApprovalId,
     /// Where the challenge went.
     pub destination: Print,
     /// Who, if the application named one.
@@ -260,7 +259,7 @@ pub struct DeliveryToken {
     /// The record's key.
     pub record: Print,
     /// The verification in the record.
-    pub nonce: [u8; 16],
+    pub nonce: Nonce,
     /// Which of its deliveries.
     pub delivery: u8,
 }

@@ -121,6 +121,22 @@ words! {
     }
 }
 
+/// An amount and who gets it.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Payment {
+    /// The amount, as the person is shown it; 1 to 40 bytes.
+    pub amount: String,
+    /// To whom; 1 to 200 bytes.
+    pub payee: String,
+}
+
+impl fmt::Debug for Payment {
+    /// Neither: both are somebody's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Payment").finish_non_exhaustive()
+    }
+}
+
 /// The policy boundary: a tenant, a product, an environment.
 ///
 /// 1 to 64 characters of `a-z A-Z 0-9 . _ -`.

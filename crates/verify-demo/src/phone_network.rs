@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use verify_core::command::{Report, ReportRequest};
+use verify_core::ids::DeliveryId;
 use verify_core::port::{
     Clock, Detail, DispatchRequest, Dispatched, Inquired, Rejection, RejectionKind, RiskLevel,
 };
 use verify_core::time::Timestamp;
-use verify_core::vocabulary::Channel;
+use verify_core::vocabulary::{Channel, Payment};
 
 /// How long a message travels.
 const TRAVEL: Duration = Duration::from_secs(1);
@@ -135,7 +136,7 @@ struct State {
 }
 
 struct Carried {
-    dispatch_id: [u8; 16],
+    dispatch_id: DeliveryId,
     upstream: String,
 }
 
@@ -231,12 +232,12 @@ impl PhoneNetwork {
     }
 
     /// Whether a delivery was sent.
-    pub(crate) fn look_up(&self, dispatch_id: &[u8; 16]) -> Inquired {
+    pub(crate) fn look_up(&self, dispatch_id: DeliveryId) -> Inquired {
         let state = self.state.lock();
         match state
             .carried
             .iter()
-            .find(|carried| carried.dispatch_id == *dispatch_id)
+            .find(|carried| carried.dispatch_id == dispatch_id)
         {
             Some(carried) => Inquired::Sent {
                 upstream: Some(carried.upstream.clone()),
@@ -265,7 +266,7 @@ impl fmt::Debug for PhoneNetwork {
 }
 
 impl State {
-    fn sent(&mut self, dispatch_id: [u8; 16]) -> String {
+    fn sent(&mut self, dispatch_id: DeliveryId) -> String {
         self.count += 1;
         let upstream = format!("sim-{}", self.count);
         if self.carried.len() >= MOST_DELIVERIES {
@@ -308,9 +309,9 @@ impl State {
 
 /// What a person reads or hears. Who pays has to see what for.
 fn body(request: &DispatchRequest, code: &str) -> String {
-    let what = match (&request.amount, &request.payee) {
-        (Some(amount), Some(payee)) => format!("Your code to pay {amount} to {payee}"),
-        (Some(_), None) | (None, Some(_)) | (None, None) => "Your verification code".to_owned(),
+    let what = match &request.payment {
+        Some(Payment { amount, payee }) => format!("Your code to pay {amount} to {payee}"),
+        None => "Your verification code".to_owned(),
     };
     let minutes = request.code_ttl.as_secs().div_ceil(60);
     let code = match request.channel {

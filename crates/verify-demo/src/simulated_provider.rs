@@ -52,7 +52,7 @@ impl Provider for SimulatedProvider {
     }
 
     async fn inquire(&self, request: &InquireRequest) -> Inquired {
-        self.network.look_up(&request.dispatch_id)
+        self.network.look_up(request.dispatch_id)
     }
 
     async fn conclude(&self, _request: &ConcludeRequest) -> Concluded {
@@ -88,8 +88,8 @@ impl RiskScorer for SimulatedRiskScorer {
         };
         Ok(Assessment {
             level: Some(level),
-            score: None,
             signals,
+            ..Assessment::default()
         })
     }
 }

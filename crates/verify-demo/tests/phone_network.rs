@@ -11,7 +11,7 @@ use verify_core::port::{
     Clock, DispatchRequest, Dispatched, Inquired, Provider, RejectionKind, RiskLevel, RiskScorer,
 };
 use verify_core::time::Timestamp;
-use verify_core::vocabulary::Channel;
+use verify_core::vocabulary::{Channel, Payment};
 use verify_demo::{Behaviour, Fate, PhoneNetwork, SimulatedProvider, SimulatedRiskScorer};
 use verify_testkit::ManualClock;
 
@@ -208,11 +208,14 @@ async fn risk_is_that_of_the_destination() {
 #[tokio::test]
 async fn who_pays_reads_what_for_and_a_call_spells_the_code() {
     let demo = Demo::new();
-    let mut paying = DispatchRequest {
+    let paying = DispatchRequest {
         channel: Channel::Call,
+        payment: Some(Payment {
+            amount: "EUR 49.00".to_owned(),
+            payee: "Books & Co".to_owned(),
+        }),
         ..dispatch(ANYBODY, 1)
     };
-    (paying.amount, paying.payee) = (Some("EUR 49.00".to_owned()), Some("Books & Co".to_owned()));
     demo.provider.dispatch(&paying).await;
     demo.clock.advance(Duration::from_secs(1));
     let [message] = demo.network.inbox(ANYBODY).try_into().unwrap();

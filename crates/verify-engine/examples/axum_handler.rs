@@ -15,10 +15,10 @@ use serde::Deserialize;
 use serde_json::json;
 use verify_core::command::{CheckRequest, SendRequest};
 use verify_core::keys::Keys;
-use verify_core::outcome::{Fault, Refusal, RefusalCode, wait_secs};
+use verify_core::outcome::{CheckAnswer, Fault, Refusal, RefusalCode, SendAnswer, wait_secs};
 use verify_core::port::{DispatchRequest, Dispatched, Provider};
 use verify_core::vocabulary::Channel;
-use verify_engine::{CheckOutcome, Deliverer, Engine, SendOutcome};
+use verify_engine::{Deliverer, Engine};
 use verify_memstore::MemStore;
 
 #[derive(Deserialize)]
@@ -45,12 +45,13 @@ async fn ask_for_code(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Json(body): Json<AskForCode>,
 ) -> Response {
-    match engine.send(SendRequest::to(body.to).ip(peer.ip())).await {
-        Ok(SendOutcome::Sent(verification) | SendOutcome::Repeated(verification)) => {
+    let outcome = engine.send(SendRequest::to(body.to).ip(peer.ip())).await;
+    match outcome.answer {
+        Ok(SendAnswer::Sent(verification) | SendAnswer::Repeated(verification)) => {
             Json(json!({ "verification_id": verification.id, "to": verification.to })).into_response()
         }
-        Ok(SendOutcome::Refused(refusal)) => refused(&engine, &refusal),
-        Err(fault) => unavailable(fault),
+        Ok(SendAnswer::Refused(refusal)) => refused(&engine, &refusal),
+        Err(fault) => failed(fault),
     }
 }
 
@@ -59,19 +60,17 @@ async fn sign_in(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Json(body): Json<SignIn>,
 ) -> Response {
-    match engine
-        .check(CheckRequest::of(body.verification_id, body.code).ip(peer.ip()))
-        .await
-    {
+    let check = CheckRequest::of(body.verification_id, body.code).ip(peer.ip());
+    match engine.check(check).await.answer {
         // Here the application opens its session.
-        Ok(CheckOutcome::Approved(_)) => Json(json!({ "signed_in": true })).into_response(),
-        Ok(CheckOutcome::WrongCode(wrong)) => (
+        Ok(CheckAnswer::Approved(_)) => Json(json!({ "signed_in": true })).into_response(),
+        Ok(CheckAnswer::WrongCode(wrong)) => (
             StatusCode::UNAUTHORIZED,
             Json(json!({ "checks_left": wrong.checks_left })),
         )
             .into_response(),
-        Ok(CheckOutcome::Refused(refusal)) => refused(&engine, &refusal),
-        Err(fault) => unavailable(fault),
+        Ok(CheckAnswer::Refused(refusal)) => refused(&engine, &refusal),
+        Err(fault) => failed(fault),
     }
 }
 
@@ -81,7 +80,7 @@ fn refused(engine: &Engine, refusal: &Refusal) -> Response {
             StatusCode::TOO_MANY_REQUESTS
         }
         RefusalCode::NotFound => StatusCode::NOT_FOUND,
-        RefusalCode::ProviderUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        RefusalCode::ProviderUnavailable | RefusalCode::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         RefusalCode::Blocked | RefusalCode::StepUpRequired | RefusalCode::HumanCheckRequired => {
             StatusCode::FORBIDDEN
         }
@@ -100,12 +99,14 @@ fn refused(engine: &Engine, refusal: &Refusal) -> Response {
         .into_response()
 }
 
-fn unavailable(fault: Fault) -> Response {
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        Json(json!({ "code": fault.to_string() })),
-    )
-        .into_response()
+fn failed(fault: Fault) -> Response {
+    let status = match fault {
+        Fault::StoreUnavailable | Fault::StoreFull | Fault::StoreCorrupt | Fault::Misconfigured => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Fault::Defect => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, Json(json!({ "code": fault.as_str() }))).into_response()
 }
 
 /// An engine as this application wants it.

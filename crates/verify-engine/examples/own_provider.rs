@@ -9,25 +9,27 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use verify_core::command::{CheckRequest, SendRequest};
+use verify_core::ids::DeliveryId;
 use verify_core::keys::Keys;
+use verify_core::outcome::{CheckAnswer, SendAnswer};
 use verify_core::policy::{Policy, PolicySet};
 use verify_core::port::{
     Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest, Dispatched,
     InquireRequest, Inquired, Maker, Provider, Rejection, RejectionKind, Scopes,
 };
 use verify_core::vocabulary::Channel;
-use verify_engine::{CheckOutcome, Engine, SendOutcome};
+use verify_engine::Engine;
 use verify_memstore::MemStore;
 
 /// Stands for a relay across the network: what it accepted, by the id of the dispatch.
 #[derive(Default)]
 pub(crate) struct Relay {
-    accepted: Mutex<BTreeMap<[u8; 16], String>>,
+    accepted: Mutex<BTreeMap<DeliveryId, String>>,
 }
 
 impl Relay {
     /// A parsed answer, or an error of which nobody knows whether the message went out.
-    fn post(&self, id: [u8; 16], body: String) -> Result<u16, std::io::Error> {
+    fn post(&self, id: DeliveryId, body: String) -> Result<u16, std::io::Error> {
         self.accepted.lock().insert(id, body);
         Ok(202)
     }
@@ -127,16 +129,16 @@ pub(crate) async fn run() -> Result<&'static str, Box<dyn Error>> {
         .without_client_ip()
         .build()?;
 
-    let SendOutcome::Sent(verification) = engine.send(SendRequest::to("ann@example.com")).await? else {
+    let sent = engine.send(SendRequest::to("ann@example.com")).await.answer?;
+    let SendAnswer::Sent(verification) = sent else {
         return Ok("not sent");
     };
     let mail = relay.accepted.lock().values().next().cloned().unwrap_or_default();
     let code = mail.rsplit(' ').next().unwrap_or_default();
-    Ok(
-        match engine.check(CheckRequest::of(&verification.id, code)).await? {
-            CheckOutcome::Approved(_) => "approved",
-            CheckOutcome::WrongCode(_) => "wrong code",
-            CheckOutcome::Refused(refusal) => refusal.code.as_str(),
-        },
-    )
+    let checked = engine.check(CheckRequest::of(&verification.id, code)).await;
+    Ok(match checked.answer? {
+        CheckAnswer::Approved(_) => "approved",
+        CheckAnswer::WrongCode(_) => "wrong code",
+        CheckAnswer::Refused(refusal) => refusal.code.as_str(),
+    })
 }

@@ -7,9 +7,10 @@ use std::error::Error;
 use async_trait::async_trait;
 use verify_core::command::SendRequest;
 use verify_core::keys::Keys;
+use verify_core::outcome::SendAnswer;
 use verify_core::port::{AssessRequest, Assessment, DispatchRequest, Dispatched, RiskScorer, Unavailable};
 use verify_core::vocabulary::{Channel, Standing};
-use verify_engine::{Deliverer, Engine, SendOutcome};
+use verify_engine::{Deliverer, Engine};
 use verify_memstore::MemStore;
 
 /// Scores by range. The policy's thresholds make levels of scores, and its `[risk]` says what follows.
@@ -27,9 +28,9 @@ impl RiskScorer for Ranges {
         };
         // Signals are for operators: words, never the number.
         Ok(Assessment {
-            level: None,
             score: Some(score),
             signals: vec![signal.to_owned()],
+            ..Assessment::default()
         })
     }
 }
@@ -59,10 +60,10 @@ pub(crate) async fn run() -> Result<Vec<(&'static str, &'static str)>, Box<dyn E
 
     let mut came = Vec::new();
     for to in ["+12025550123", "+12025550177"] {
-        let word = match engine.send(SendRequest::to(to)).await? {
-            SendOutcome::Sent(_) => "sent",
-            SendOutcome::Repeated(_) => "repeated",
-            SendOutcome::Refused(refusal) => refusal.code.as_str(),
+        let word = match engine.send(SendRequest::to(to)).await.answer? {
+            SendAnswer::Sent(_) => "sent",
+            SendAnswer::Repeated(_) => "repeated",
+            SendAnswer::Refused(refusal) => refusal.code.as_str(),
         };
         came.push((to, word));
     }

@@ -7,9 +7,10 @@ use std::error::Error;
 use tokio::sync::mpsc;
 use verify_core::command::{CheckRequest, SendRequest};
 use verify_core::keys::Keys;
+use verify_core::outcome::{CheckAnswer, SendAnswer};
 use verify_core::port::{DispatchRequest, Dispatched};
 use verify_core::vocabulary::Channel;
-use verify_engine::{CheckOutcome, Deliverer, Engine, SendOutcome};
+use verify_engine::{Deliverer, Engine};
 use verify_memstore::MemStore;
 
 #[tokio::main]
@@ -42,16 +43,21 @@ pub(crate) async fn run() -> Result<&'static str, Box<dyn Error>> {
         .without_client_ip()
         .build()?;
 
-    let SendOutcome::Sent(verification) = engine.send(SendRequest::to("+1 202 555 0123")).await? else {
+    let sent = engine.send(SendRequest::to("+1 202 555 0123")).await.answer?;
+    let SendAnswer::Sent(verification) = sent else {
         return Ok("not sent");
     };
     // What the person types.
     let Some(Some(code)) = inbox.recv().await else {
         return Ok("nothing arrived");
     };
-    match engine.check(CheckRequest::of(&verification.id, code)).await? {
-        CheckOutcome::Approved(_) => Ok("approved"),
-        CheckOutcome::WrongCode(_) => Ok("wrong code"),
-        CheckOutcome::Refused(refusal) => Ok(refusal.code.as_str()),
+    match engine
+        .check(CheckRequest::of(&verification.id, code))
+        .await
+        .answer?
+    {
+        CheckAnswer::Approved(_) => Ok("approved"),
+        CheckAnswer::WrongCode(_) => Ok("wrong code"),
+        CheckAnswer::Refused(refusal) => Ok(refusal.code.as_str()),
     }
 }

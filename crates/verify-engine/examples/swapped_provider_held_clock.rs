@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use verify_core::command::{CheckRequest, SendRequest};
 use verify_core::keys::Keys;
+use verify_core::outcome::{CheckAnswer, SendAnswer};
 use verify_core::port::{Clock, Detail, DispatchRequest, Dispatched, Provider, Rejection, RejectionKind};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::Channel;
-use verify_engine::{CheckOutcome, Deliverer, Engine, SendOutcome};
+use verify_engine::{Deliverer, Engine};
 use verify_memstore::MemStore;
 
 /// Stands until it is moved.
@@ -67,18 +68,17 @@ async fn typed(
     to: &str,
     meanwhile: impl FnOnce(),
 ) -> Result<&'static str, Box<dyn Error>> {
-    let SendOutcome::Sent(verification) = engine.send(SendRequest::to(to)).await? else {
+    let SendAnswer::Sent(verification) = engine.send(SendRequest::to(to)).await.answer? else {
         return Ok("not sent");
     };
     let code = inbox.recv().await.unwrap_or_default();
     meanwhile();
-    Ok(
-        match engine.check(CheckRequest::of(&verification.id, code)).await? {
-            CheckOutcome::Approved(_) => "approved",
-            CheckOutcome::WrongCode(_) => "wrong code",
-            CheckOutcome::Refused(refusal) => refusal.code.as_str(),
-        },
-    )
+    let checked = engine.check(CheckRequest::of(&verification.id, code)).await;
+    Ok(match checked.answer? {
+        CheckAnswer::Approved(_) => "approved",
+        CheckAnswer::WrongCode(_) => "wrong code",
+        CheckAnswer::Refused(refusal) => refusal.code.as_str(),
+    })
 }
 
 fn down(name: &str) -> impl Provider + use<> {

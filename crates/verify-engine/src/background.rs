@@ -1,32 +1,43 @@
-//! What runs besides commands: the sweeper, which has due records looked at, and the pump, which empties the outbox.
+//! What runs besides commands: the sweeper, which has due records looked at and drops what is outlived, and the pump, which
+//! empties the outboxes.
 //!
-//! Both are also single calls ([`Engine::sweep_once`], [`Engine::pump_once`]), for hosts with a scheduler of their
-//! own and for tests.
+//! Both go through the services that have something to do, in turns, so that a busy one holds up no other; the work of a
+//! service is lent by the store to one engine at a time, which saves work and is nothing that must hold. Both are also
+//! single calls ([`Engine::sweep_once`], [`Engine::pump_once`]), for hosts with a scheduler of their own and for tests.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use verify_core::command::{Command, TickRequest};
-use verify_core::outcome::Answer;
-use verify_core::store::StoreFault;
+use verify_core::command::TickRequest;
+use verify_core::outcome::TickAnswer;
+use verify_core::store::{RecordKey, StoreFault, Work};
+use verify_core::vocabulary::ServiceId;
 
+use crate::caught::caught;
 use crate::engine::Engine;
 use crate::telemetry;
 
-/// Records that are looked at in one trip to the store.
-const SWEEP_BATCH: usize = 256;
+/// Services that are named in one trip to the store.
+const SERVICES_AT_ONCE: usize = 64;
+/// For how long a service's work is lent: longer than a sink or a batch of inquiries takes.
+const LEASE: Duration = Duration::from_secs(60);
+/// Records of a service that are looked at in its turn.
+const SWEEP_BATCH: usize = 64;
 /// Of these, so many at a time.
 const SWEEP_AT_ONCE: usize = 16;
-/// A sweep stops after this many batches, so that it always ends.
-const MOST_BATCHES: usize = 64;
-/// Events that are handed over at a time.
+/// A sweep stops after this many turns of all services, and so does emptying the outboxes, so that both always end.
+const MOST_TURNS: usize = 64;
+/// Outlived entries that are dropped in a service's turn.
+const DROPPED_AT_ONCE: usize = 1_024;
+/// Events of a service that are handed over at a time.
 const PUMP_BATCH: usize = 256;
 /// A sink that takes longer has not taken them.
 const SINK_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two sweeps, and between two looks into an outbox that was empty.
+/// Between two sweeps, and between two looks into outboxes that were empty.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// What a sweep did.
@@ -39,70 +50,174 @@ pub struct Swept {
 }
 
 /// What a pump did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pumped {
-    /// The outbox was empty.
-    Nothing,
-    /// The sink took this many, and they are acknowledged.
-    Taken(usize),
-    /// The sink did not take them; they stay.
-    Declined,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pumped {
+    /// Events that the sink took, and that are acknowledged.
+    pub taken: usize,
+    /// Services whose events it did not take; they stay.
+    pub declined: usize,
 }
 
+/// A round through the services: what came of it, and the first fault, which held up no other service.
+type Round<T> = (T, Option<StoreFault>);
+
 impl Engine {
-    /// Has every due record looked at: repairs what a lost answer or a crash left open, and writes down what expired.
+    /// Has every due record looked at: repairs what a lost answer or a crash left open, and writes down what expired. What
+    /// could not be settled is put off, so that it delays no other. A service whose work is lent to another engine is left to
+    /// that one.
     ///
     /// # Errors
-    /// [`StoreFault`] when the store cannot tell what is due; the records stay due.
+    /// The first [`StoreFault`] of any service: its records stay due. The others had their turn.
     pub async fn sweep_once(&self) -> Result<Swept, StoreFault> {
-        let outside = &self.inner.outside;
         let mut swept = Swept::default();
-        for _ in 0..MOST_BATCHES {
-            let due = outside
-                .ask_store("due", outside.store.due(outside.now(), SWEEP_BATCH))
-                .await?;
-            let found = due.len();
-            let ticks = due
-                .into_iter()
-                .map(|(service, record)| TickRequest { service, record });
-            let changed = self.tick_all(ticks).await;
-            swept.due += found;
-            swept.changed += changed;
-            // What is left is due and cannot be settled now: asking again at once would spin.
-            if found < SWEEP_BATCH || changed == 0 {
-                break;
+        for _ in 0..MOST_TURNS {
+            let (more, fault) = self.sweep_each(&mut swept).await;
+            match fault {
+                Some(fault) => return Err(fault),
+                None if more => {}
+                None => break,
             }
         }
         Ok(swept)
     }
 
-    /// Hands the oldest events to the sink, and acknowledges them when it took them.
+    /// One turn of each service. True when there is more to do.
+    async fn sweep_each(&self, swept: &mut Swept) -> Round<bool> {
+        let (mut more, mut failed, mut after) = (false, None, None);
+        loop {
+            let services = match self.services_to_do(after.as_ref()).await {
+                Ok(services) => services,
+                Err(fault) => return (more, failed.or(Some(fault))),
+            };
+            for service in &services {
+                match self.sweep(service, swept).await {
+                    Ok(unfinished) => more |= unfinished,
+                    Err(fault) => failed = failed.or(Some(fault)),
+                }
+            }
+            match services.into_iter().last() {
+                Some(last) => after = Some(last),
+                None => return (more, failed),
+            }
+        }
+    }
+
+    /// A service's turn, when it is this engine's. True when there is more to do.
+    async fn sweep(&self, service: &ServiceId, swept: &mut Swept) -> Result<bool, StoreFault> {
+        if !self.is_lent(Work::Sweep, service).await? {
+            return Ok(false);
+        }
+        // What cannot be read must not keep the store from being cleared.
+        let unfinished = self.repair(service, swept).await;
+        self.clear(service).await?;
+        unfinished
+    }
+
+    /// True when there is more to repair.
+    async fn repair(&self, service: &ServiceId, swept: &mut Swept) -> Result<bool, StoreFault> {
+        let outside = &self.inner.outside;
+        let due = outside.store.due(service, outside.now(), SWEEP_BATCH);
+        let due = outside.ask_store("due", due).await?;
+        let found = due.len();
+        let unsettled = self.tick_all(service, due).await;
+        swept.due += found;
+        swept.changed += found - unsettled.len();
+        for record in &unsettled {
+            let put_off = outside.store.put_off(service, record, outside.now());
+            outside.ask_store("put_off", put_off).await?;
+        }
+        Ok(found == SWEEP_BATCH)
+    }
+
+    async fn clear(&self, service: &ServiceId) -> Result<(), StoreFault> {
+        if self.is_lent(Work::Housekeeping, service).await? {
+            let outside = &self.inner.outside;
+            let dropped = outside
+                .store
+                .drop_outlived(service, outside.now(), DROPPED_AT_ONCE);
+            outside.ask_store("drop_outlived", dropped).await?;
+        }
+        Ok(())
+    }
+
+    async fn services_to_do(&self, after: Option<&ServiceId>) -> Result<Vec<ServiceId>, StoreFault> {
+        let outside = &self.inner.outside;
+        let services = outside.store.services(outside.now(), after, SERVICES_AT_ONCE);
+        outside.ask_store("services", services).await
+    }
+
+    async fn is_lent(&self, work: Work, service: &ServiceId) -> Result<bool, StoreFault> {
+        let outside = &self.inner.outside;
+        let lease = outside.store.lease(work, service, self.inner.holder, LEASE);
+        outside.ask_store("lease", lease).await
+    }
+
+    /// Hands the oldest events of each service to the sink, and acknowledges them when it took them.
     ///
     /// # Errors
-    /// [`StoreFault`] when the outbox cannot be read or acknowledged; the same events come again.
+    /// The first [`StoreFault`] of any service whose outbox could not be read or acknowledged: its events come again. The
+    /// others had their turn.
     pub async fn pump_once(&self) -> Result<Pumped, StoreFault> {
+        let (pumped, fault) = self.pump_each(&mut BTreeSet::new()).await;
+        fault.map_or(Ok(pumped), Err)
+    }
+
+    /// One turn of each service but those that rest, because their events were not taken.
+    async fn pump_each(&self, resting: &mut BTreeSet<ServiceId>) -> Round<Pumped> {
         let _alone = self.inner.pump.lock().await;
+        let (mut pumped, mut failed, mut after) = (Pumped::default(), None, None);
+        loop {
+            let services = match self.services_to_do(after.as_ref()).await {
+                Ok(services) => services,
+                Err(fault) => return (pumped, failed.or(Some(fault))),
+            };
+            for service in &services {
+                if resting.contains(service) {
+                    continue;
+                }
+                let declined = pumped.declined;
+                if let Err(fault) = self.pump(service, &mut pumped).await {
+                    failed = failed.or(Some(fault));
+                }
+                if pumped.declined > declined {
+                    resting.insert(service.clone());
+                }
+            }
+            match services.into_iter().last() {
+                Some(last) => after = Some(last),
+                None => return (pumped, failed),
+            }
+        }
+    }
+
+    /// A service's turn, when it is this engine's.
+    async fn pump(&self, service: &ServiceId, pumped: &mut Pumped) -> Result<(), StoreFault> {
+        if !self.is_lent(Work::Pump, service).await? {
+            return Ok(());
+        }
         let outside = &self.inner.outside;
         let (places, events): (Vec<_>, Vec<_>) = outside
-            .ask_store("outbox", outside.store.outbox(PUMP_BATCH))
+            .ask_store("outbox", outside.store.outbox(service, PUMP_BATCH))
             .await?
             .into_iter()
             .unzip();
         let Some(last) = places.last() else {
-            return Ok(Pumped::Nothing);
+            return Ok(());
         };
-        let taken = timeout(SINK_TIMEOUT, self.inner.event_sink.take(&events))
+        let taken = timeout(SINK_TIMEOUT, caught(self.inner.event_sink.take(&events)))
             .await
-            .unwrap_or(false);
+            .is_ok_and(|taken| taken == Some(true));
         if !taken {
-            tracing::warn!(target: telemetry::TARGET_BACKGROUND, "the event sink took nothing; the events are kept");
-            return Ok(Pumped::Declined);
+            tracing::warn!(target: telemetry::TARGET_BACKGROUND, %service, "the event sink took nothing; the events are kept");
+            pumped.declined += 1;
+            return Ok(());
         }
         outside
-            .ask_store("acknowledge", outside.store.acknowledge(*last))
+            .ask_store("acknowledge", outside.store.acknowledge(service, *last))
             .await?;
         events.iter().for_each(telemetry::event_taken);
-        Ok(Pumped::Taken(events.len()))
+        pumped.taken += events.len();
+        Ok(())
     }
 
     /// Starts the sweeper and the pump. Without them nothing is repaired, expired or reported until somebody asks.
@@ -130,32 +245,37 @@ impl Engine {
         }
     }
 
-    async fn tick_all(&self, ticks: impl Iterator<Item = TickRequest>) -> usize {
+    /// Ticks these records; those in which nothing could be settled.
+    async fn tick_all(&self, service: &ServiceId, due: Vec<RecordKey>) -> Vec<RecordKey> {
+        let mut unsettled = Vec::new();
         let mut running = JoinSet::new();
-        let mut changed = 0;
-        for tick in ticks {
+        for record in due {
             if running.len() >= SWEEP_AT_ONCE {
-                changed += usize::from(
-                    running
-                        .join_next()
-                        .await
-                        .is_some_and(|joined| joined.unwrap_or(false)),
-                );
+                unsettled.extend(running.join_next().await.and_then(Result::ok).flatten());
             }
             let engine = self.clone();
+            let tick = TickRequest {
+                service: service.clone(),
+                record,
+            };
             running.spawn(async move {
-                let outcome = engine.run(Command::Tick(tick)).await;
-                outcome.answer == Answer::Ticked { changed: true }
+                let settled = engine.run(tick).await.answer == Ok(TickAnswer { changed: true });
+                (!settled).then_some(record)
             });
         }
         while let Some(joined) = running.join_next().await {
-            changed += usize::from(joined.unwrap_or(false));
+            unsettled.extend(joined.ok().flatten());
         }
-        changed
+        unsettled
     }
 
     async fn pump_until_empty(self) {
-        while let Ok(Pumped::Taken(_)) = self.pump_once().await {}
+        let mut resting = BTreeSet::new();
+        for _ in 0..MOST_TURNS {
+            if self.pump_each(&mut resting).await.0.taken == 0 {
+                break;
+            }
+        }
     }
 }
 
@@ -184,8 +304,8 @@ impl Background {
     }
 }
 
-/// Does a round each second until told to stop. A round runs as a task of its own: a sink that panics ends its round,
-/// not the pump.
+/// Does a round each second until told to stop. A round runs as a task of its own: what panics ends its round, and not what
+/// comes after.
 async fn every<F>(mut stopped: watch::Receiver<bool>, round: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,

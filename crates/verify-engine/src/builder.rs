@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use verify_core::flow::{Machine, Routes};
+use verify_core::ids::HolderId;
 use verify_core::keys::Keys;
 use verify_core::policy::PolicySet;
 use verify_core::port::{
@@ -242,11 +243,13 @@ impl EngineBuilder {
             human_check: self.human_check.unwrap_or_else(|| Arc::new(NoHumanCheck)),
             meters: Meters::default(),
         };
+        let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
         let inner = Inner {
             outside,
+            holder: holder(&*entropy),
             machine: RwLock::new(Machine::new(Arc::new(policies), Arc::new(routes))),
             keys,
-            entropy: self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy)),
+            entropy,
             event_sink: self.event_sink.unwrap_or_else(|| Arc::new(NoEvents)),
             refusal_sink: self.refusal_sink.unwrap_or_else(|| Arc::new(NoRefusals)),
             shield: shield.map(FloodShield::per_second),
@@ -266,6 +269,15 @@ impl std::fmt::Debug for EngineBuilder {
             .field("providers", &self.providers.len())
             .finish_non_exhaustive()
     }
+}
+
+/// A random name, for as long as the engine runs.
+fn holder(entropy: &dyn Entropy) -> HolderId {
+    let mut name = [0; 16];
+    for (slot, byte) in name.iter_mut().zip(entropy.seed()) {
+        *slot = byte;
+    }
+    HolderId::from_bytes(name)
 }
 
 /// Checks policies by themselves and against the routes; logs what is worth a warning.
@@ -369,22 +381,7 @@ fn named(providers: Vec<Arc<dyn Provider>>) -> Result<Named, BuildError> {
 }
 
 fn routes(providers: &[Capabilities], overrides: &[Route]) -> Result<Routes, BuildError> {
-    let mut routes = Routes {
-        providers: providers
-            .iter()
-            .map(|provider| (provider.name.clone(), provider.clone()))
-            .collect(),
-        order: BTreeMap::new(),
-    };
-    for channel in Channel::ALL {
-        let carrying = providers
-            .iter()
-            .filter(|provider| provider.channels.contains(channel));
-        routes.order.insert(
-            (*channel, None),
-            carrying.map(|provider| provider.name.clone()).collect(),
-        );
-    }
+    let mut routes = Routes::in_order(providers.iter().cloned());
     for route in overrides {
         let names = route.names.iter().map(|name| {
             let provider = registered(&routes, "route", name)?;

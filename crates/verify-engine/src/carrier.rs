@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
+use verify_core::flow::{Heard, NotBegun};
 use verify_core::port::{
     Blame, Capabilities, Clock, Compared, Concluded, Dispatched, Inquired, Provider, ProviderName, Rejection,
 };
@@ -31,52 +32,6 @@ pub(crate) struct Carrier {
     breaker: Mutex<Breaker>,
     /// When it last blamed credentials or configuration, in milliseconds; 0 for never, or not any more.
     operator_fault: AtomicU64,
-}
-
-/// What came of trying to call a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tried<T> {
-    /// It answered.
-    Answered(T),
-    /// It was called, and dropped at its deadline.
-    TimedOut,
-    /// It was surely not called.
-    NotCalled(NotCalled),
-}
-
-/// Why a provider was not called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotCalled {
-    /// No provider of that name is registered.
-    Unregistered,
-    /// Its pace left no turn before the deadline.
-    Paced,
-    /// The deadline had passed.
-    TooLate,
-    /// Its breaker is open.
-    BreakerOpen,
-}
-
-impl NotCalled {
-    /// For metrics.
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Unregistered => "unregistered",
-            Self::Paced => "paced",
-            Self::TooLate => "too_late",
-            Self::BreakerOpen => "breaker_open",
-        }
-    }
-
-    /// For operators.
-    pub(crate) const fn text(self) -> &'static str {
-        match self {
-            Self::Unregistered => "not called: no provider of this name is registered",
-            Self::Paced => "not called: its pace left no turn before the deadline",
-            Self::TooLate => "not called: the deadline had passed",
-            Self::BreakerOpen => "not called: its breaker is open",
-        }
-    }
 }
 
 /// Whether a call asks the breaker first.
@@ -123,15 +78,15 @@ impl Carrier {
         left: impl Fn() -> Duration + Send,
         (verb, gate): (&'static str, Gate),
         make: impl FnOnce(&'a dyn Provider) -> Calling<'a, T> + Send,
-    ) -> Tried<T> {
-        let tried = self.try_call(clock, left, (verb, gate), make).await;
-        let word = match &tried {
-            Tried::Answered(said) => said.word(),
-            Tried::TimedOut => "timed_out",
-            Tried::NotCalled(why) => why.word(),
+    ) -> Heard<T> {
+        let heard = self.try_call(clock, left, (verb, gate), make).await;
+        let word = match &heard {
+            Heard::Answer(said) => said.word(),
+            Heard::Lost => "timed_out",
+            Heard::NotBegun(why) => why.as_str(),
         };
         telemetry::provider_said(self.name(), verb, word);
-        tried
+        heard
     }
 
     async fn try_call<'a, T: Said>(
@@ -140,22 +95,22 @@ impl Carrier {
         left: impl Fn() -> Duration + Send,
         (verb, gate): (&'static str, Gate),
         make: impl FnOnce(&'a dyn Provider) -> Calling<'a, T> + Send,
-    ) -> Tried<T> {
+    ) -> Heard<T> {
         if let Some(pacer) = &self.pacer
             && !pacer.turn(left()).await
         {
-            return Tried::NotCalled(NotCalled::Paced);
+            return Heard::NotBegun(NotBegun::Paced);
         }
         let most = left();
         if most.is_zero() {
-            return Tried::NotCalled(NotCalled::TooLate);
+            return Heard::NotBegun(NotBegun::TooLate);
         }
         let leave = match gate {
             Gate::Breaker => self.breaker.lock().leave(clock.now()),
             Gate::None => Some(Leave::Ordinary),
         };
         let Some(leave) = leave else {
-            return Tried::NotCalled(NotCalled::BreakerOpen);
+            return Heard::NotBegun(NotBegun::BreakerOpen);
         };
         let call = Call {
             carrier: self,
@@ -170,9 +125,9 @@ impl Carrier {
             Ok(said) => {
                 self.note_operator_fault(&said, clock.now());
                 call.ended(said.verdict());
-                Tried::Answered(said)
+                Heard::Answer(said)
             }
-            Err(_elapsed) => Tried::TimedOut,
+            Err(_elapsed) => Heard::Lost,
         }
     }
 

@@ -1,12 +1,10 @@
 //! The loop: does what a step says, hands the answer back, until the flow is over.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 use tracing::Instrument;
 use verify_core::command::Command;
-use verify_core::flow::{MOST_STEPS, Machine, Start, Step};
-use verify_core::outcome::{Answer, Explanation, Fault, Outcome};
+use verify_core::flow::{MOST_STEPS, Start, Step};
+use verify_core::outcome::{Explanation, Fault, Outcome};
 use verify_core::seed::Seed;
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
@@ -17,7 +15,6 @@ use crate::telemetry;
 
 /// A flow that has begun: its first step is known, and nothing was asked outside.
 pub(crate) struct Flow {
-    machine: Machine,
     step: Step,
     about: About,
     span: tracing::Span,
@@ -33,8 +30,21 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// The outcome of a flow whose end nobody knows. The record is the truth; a tick repairs it.
+    pub(crate) fn of(command: &Command, at: Timestamp) -> Self {
+        Self {
+            command: command.name(),
+            service: command.service().clone(),
+            at,
+        }
+    }
+
+    /// The outcome of a flow whose end nobody knows: something is broken here. The record is the truth; a tick repairs it.
     pub(crate) fn lost(&self) -> Outcome {
+        self.outcome(Err(Fault::Defect))
+    }
+
+    /// An outcome that no flow came to.
+    pub(crate) fn outcome<A>(&self, answer: Result<A, Fault>) -> Outcome<A> {
         let explanation = Explanation {
             service: Some(self.service.clone()),
             command: self.command,
@@ -42,7 +52,7 @@ impl About {
             ..Explanation::default()
         };
         Outcome {
-            answer: Answer::Fault(Fault::StoreUnavailable),
+            answer,
             explanation,
             follow_up: None,
         }
@@ -52,14 +62,9 @@ impl About {
 impl Flow {
     pub(crate) fn begin(inner: &Inner, command: Command) -> Self {
         let at = inner.outside.now();
-        let about = About {
-            command: command.name(),
-            service: command.service().clone(),
-            at,
-        };
+        let about = About::of(&command, at);
         let span = telemetry::command_span(about.command, about.service.as_str());
         let began = Instant::now();
-        let machine = inner.machine.read().clone();
         let start = Start {
             now: at,
             seed: Seed::from_bytes(inner.entropy.seed()),
@@ -67,9 +72,8 @@ impl Flow {
             open_breakers: inner.outside.open_breakers(),
             human_check: inner.outside.human_check.is_configured(),
         };
-        let step = span.in_scope(|| machine.start(command, start));
+        let step = span.in_scope(|| inner.machine.read().start(command, start));
         Self {
-            machine,
             step,
             about,
             span,
@@ -89,20 +93,19 @@ impl Flow {
     /// Takes it to its end, and tells whoever is to be told.
     pub(crate) async fn finish(self, inner: &Inner) -> Outcome {
         let Self {
-            machine,
             step,
             about,
             span,
             began,
         } = self;
         async {
-            let (outcome, steps) = drive(&inner.outside, &machine, step).await.unwrap_or_else(|Endless| {
+            let (outcome, steps) = drive(&inner.outside, step).await.unwrap_or_else(|Endless| {
                 tracing::error!(target: telemetry::TARGET_COMMAND, "a flow took more steps than there are");
                 (about.lost(), MOST_STEPS)
             });
             let meters = &inner.outside.meters;
             telemetry::command_ended(meters, about.command, &outcome, steps, began.elapsed());
-            if matches!(outcome.answer, Answer::Refused(_)) {
+            if outcome.refusal().is_some() {
                 inner.refusal_sink.refused(&outcome.explanation);
             }
             outcome
@@ -116,44 +119,20 @@ impl Flow {
 #[derive(Debug)]
 struct Endless;
 
-async fn drive(outside: &Outside, machine: &Machine, mut step: Step) -> Result<(Outcome, usize), Endless> {
-    let policies = Arc::clone(machine.policies());
+async fn drive(outside: &Outside, mut step: Step) -> Result<(Outcome, usize), Endless> {
     let mut clock = FlowClock::start(outside);
     for taken in 0..=MOST_STEPS {
-        step = match step {
-            Step::Store(it) => {
-                let answer = outside.apply(it.changeset(), it.not_after()).await;
-                it.resume(clock.now(), answer)
-            }
-            Step::Assess(it) => {
-                let answer = outside.assess(it.question(), &policies, it.not_after()).await;
-                it.resume(clock.now(), answer)
-            }
-            Step::Dispatch(it) => {
-                let answer = outside.dispatch(it.request(), it.not_after()).await;
-                it.resume(clock.now(), answer)
-            }
-            Step::Compare(it) => {
-                let answer = outside.compare(it.request(), it.not_after()).await;
-                it.resume(clock.now(), answer)
-            }
-            Step::Inquire(it) => {
-                let answer = outside.inquire(it.request(), it.not_after()).await;
-                it.resume(clock.now(), answer)
-            }
-            Step::Conclude(it) => {
-                let answer = outside.conclude(it.request(), it.not_after()).await;
-                it.resume(clock.now(), answer)
-            }
-            Step::Done(outcome) => return Ok((*outcome, taken)),
-        };
+        if let Step::Done(outcome) = step {
+            return Ok((*outcome, taken));
+        }
+        step = outside.take(step, &mut clock).await;
     }
     Err(Endless)
 }
 
 /// The time as a flow sees it. It does not run back while the flow is under way: a clock that jumps back would give it a
 /// longer life than its deadline, and a repair that began meanwhile could meet a message that leaves late.
-struct FlowClock<'a> {
+pub(crate) struct FlowClock<'a> {
     outside: &'a Outside,
     newest: Timestamp,
     since: Instant,
@@ -168,7 +147,7 @@ impl<'a> FlowClock<'a> {
         }
     }
 
-    fn now(&mut self) -> Timestamp {
+    pub(crate) fn now(&mut self) -> Timestamp {
         let read = self.outside.now();
         if read < self.newest {
             return self.newest + self.since.elapsed();

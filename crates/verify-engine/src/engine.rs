@@ -1,33 +1,30 @@
 //! The engine: commands in, outcomes out.
 
-use std::future::poll_fn;
 use std::net::IpAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
 
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 use verify_core::command::{
-    Caller, CheckRequest, Command, PersonRequest, RedeemRequest, ReportRequest, SendRequest,
-    VerificationRequest,
+    CancelRequest, CheckRequest, Command, EraseRequest, RedeemRequest, ReportRequest, SendRequest,
+    StatusRequest, UnlockRequest,
 };
 use verify_core::flow::Machine;
-use verify_core::outcome::{Fault, Outcome, Refusal, RefusalCode};
+use verify_core::ids::HolderId;
+use verify_core::outcome::{
+    CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Refusal, ReportAnswer, Request, RuleHit,
+    SendAnswer, StatusAnswer, UnlockAnswer,
+};
 use verify_core::policy::PolicySet;
 use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
-use verify_core::time::{Timestamp, Until};
+use verify_core::time::Timestamp;
 
 use crate::build_error::BuildError;
 use crate::builder::EngineBuilder;
-use crate::driver::Flow;
-use crate::outcome::{
-    CancelOutcome, CheckOutcome, EraseOutcome, RedeemOutcome, ReportOutcome, SendOutcome, StatusOutcome,
-    UnlockOutcome,
-};
+use crate::driver::{About, Flow};
+use crate::first_poll::{FirstPoll, first_poll};
 use crate::outside::Outside;
 use crate::rate::FloodShield;
 use crate::telemetry;
@@ -55,8 +52,10 @@ pub(crate) struct Inner {
     pub(crate) expects_client_ip: bool,
     /// The flows that are under way.
     pub(crate) flows: Flows,
-    /// Held while the outbox is pumped: two pumps would hand events over out of order.
+    /// Held while outboxes are pumped: two pumps would hand events over out of order.
     pub(crate) pump: tokio::sync::Mutex<()>,
+    /// This engine, where work is lent.
+    pub(crate) holder: HolderId,
 }
 
 impl Engine {
@@ -66,83 +65,90 @@ impl Engine {
     }
 
     /// Sends a challenge: the first time, again, or by another channel.
-    ///
-    /// # Errors
-    /// [`Fault`] when it could not be done; nothing was allowed because of it.
-    pub async fn send(&self, request: SendRequest) -> Result<SendOutcome, Fault> {
-        if let Some(refusal) = self.shielded(&request.caller) {
-            return Ok(SendOutcome::Refused(refusal));
+    pub async fn send(&self, request: SendRequest) -> Outcome<SendAnswer> {
+        let ip = request.caller.ip;
+        let command = request.into();
+        match self.turned_away(ip, &command) {
+            Some(outcome) => *outcome,
+            None => self.run_command(command).await.of(),
         }
-        SendOutcome::of(self.run(Command::Send(request)).await.answer)
     }
 
     /// Checks a code.
-    ///
-    /// # Errors
-    /// [`Fault`] when it could not be done; nothing was allowed because of it.
-    pub async fn check(&self, request: CheckRequest) -> Result<CheckOutcome, Fault> {
-        if let Some(refusal) = self.shielded(&request.caller) {
-            return Ok(CheckOutcome::Refused(refusal));
+    pub async fn check(&self, request: CheckRequest) -> Outcome<CheckAnswer> {
+        let ip = request.caller.ip;
+        let command = request.into();
+        match self.turned_away(ip, &command) {
+            Some(outcome) => *outcome,
+            None => self.run_command(command).await.of(),
         }
-        CheckOutcome::of(self.run(Command::Check(request)).await.answer)
     }
 
     /// Ends a pending verification.
-    ///
-    /// # Errors
-    /// [`Fault`] when it could not be done.
-    pub async fn cancel(&self, request: VerificationRequest) -> Result<CancelOutcome, Fault> {
-        CancelOutcome::of(self.run(Command::Cancel(request)).await.answer)
+    pub async fn cancel(&self, request: CancelRequest) -> Outcome<CancelAnswer> {
+        self.run(request).await
     }
 
     /// Reads a verification. Consumes and counts nothing.
-    ///
-    /// # Errors
-    /// [`Fault`] when it could not be done.
-    pub async fn status(&self, request: VerificationRequest) -> Result<StatusOutcome, Fault> {
-        StatusOutcome::of(self.run(Command::Status(request)).await.answer)
+    pub async fn status(&self, request: StatusRequest) -> Outcome<StatusAnswer> {
+        self.run(request).await
     }
 
-    /// Takes a provider's report of a delivery. The host has made sure that it comes from the provider.
-    ///
-    /// # Errors
-    /// [`Fault`] when it could not be done; the provider should try again.
-    pub async fn report(&self, request: ReportRequest) -> Result<ReportOutcome, Fault> {
-        ReportOutcome::of(self.run(Command::Report(request)).await.answer)
+    /// Takes a provider's report of a delivery. The host has made sure that it comes from the provider; after a fault the
+    /// provider should try again.
+    pub async fn report(&self, request: ReportRequest) -> Outcome<ReportAnswer> {
+        self.run(request).await
     }
 
-    /// Spends a proof: act on what it proves once this says so.
-    ///
-    /// # Errors
-    /// [`Fault`] when it could not be done; the proof may be spent, and its idempotency key tells.
-    pub async fn redeem(&self, request: RedeemRequest) -> Result<RedeemOutcome, Fault> {
-        RedeemOutcome::of(self.run(Command::Redeem(request)).await.answer)
+    /// Spends a proof: act on what it proves once this says so. After a fault the proof may be spent, and its idempotency
+    /// key tells.
+    pub async fn redeem(&self, request: RedeemRequest) -> Outcome<RedeemAnswer> {
+        self.run(request).await
     }
 
     /// Ends a person's lockout. For operators.
-    ///
-    /// # Errors
-    /// [`Fault`] when it could not be done.
-    pub async fn unlock(&self, request: PersonRequest) -> Result<UnlockOutcome, Fault> {
-        UnlockOutcome::of(self.run(Command::Unlock(request)).await.answer)
+    pub async fn unlock(&self, request: UnlockRequest) -> Outcome<UnlockAnswer> {
+        self.run(request).await
     }
 
     /// Erases a person's records; counters stay. For operators.
-    ///
-    /// # Errors
-    /// [`Fault`] when it could not be done.
-    pub async fn erase(&self, request: PersonRequest) -> Result<EraseOutcome, Fault> {
-        EraseOutcome::of(self.run(Command::Erase(request)).await.answer)
+    pub async fn erase(&self, request: EraseRequest) -> Outcome<EraseAnswer> {
+        self.run(request).await
     }
 
-    /// Runs any command and returns all that is known, with the explanation for operators: for hosts.
-    ///
-    /// It does not ask the flood shield; a host asks [`Engine::admits`] before it parses anything. The outcome's
-    /// `follow_up` is always empty: the engine runs what follows by itself, after it has answered.
+    /// A request that comes from a client: the flood shield is asked first.
+    fn turned_away<A: From<Refusal>>(
+        &self,
+        ip: Option<IpAddr>,
+        command: &Command,
+    ) -> Option<Box<Outcome<A>>> {
+        let now = self.now();
+        let shield = self.inner.shield.as_ref().zip(ip);
+        if let Some(refusal) = shield.and_then(|(shield, ip)| shield.refusal(ip, now)) {
+            let mut outcome = About::of(command, now).outcome(Ok(refusal.into()));
+            outcome.explanation.rules.push(RuleHit {
+                rule: telemetry::FLOOD_SHIELD_RULE.into(),
+                figure: 0,
+                allowed: None,
+                until: None,
+            });
+            return Some(Box::new(outcome));
+        }
+        if self.inner.expects_client_ip && ip.is_none() {
+            telemetry::missing_ip(command.name());
+        }
+        None
+    }
+
+    /// Any request, unshielded.
+    pub(crate) async fn run<R: Request>(&self, request: R) -> Outcome<R::Answer> {
+        self.run_command(request.into()).await.of()
+    }
+
+    /// The outcome's `follow_up` is always empty: the engine runs what follows by itself, after it has answered.
     ///
     /// Dropping the future does not stop a flow that began.
-    pub async fn run(&self, command: Command) -> Outcome {
-        self.note_missing_ip(&command);
+    async fn run_command(&self, command: Command) -> Outcome {
         let flow = Flow::begin(&self.inner, command);
         if flow.is_over() {
             return flow.finish(&self.inner).await;
@@ -153,24 +159,20 @@ impl Engine {
             return about.lost();
         };
         let under_way = UnderWay::enter(Arc::clone(&self.inner));
-        let mut running: Running = Box::pin(async move {
+        let running = first_poll(Box::pin(async move {
             let outcome = flow.finish(&under_way.0).await;
             (outcome, under_way)
-        });
-        // As far as it goes without waiting it needs no task: nobody can drop it before this is over. A port that
-        // panics takes its flow with it, and not the caller.
-        let first =
-            poll_fn(|context| Poll::Ready(catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)))));
-        match first.await {
-            Ok(Poll::Ready((mut outcome, under_way))) => {
+        }));
+        let running = match running.await {
+            FirstPoll::Over((mut outcome, under_way)) => {
                 if let Some(follow_up) = outcome.follow_up.take() {
                     runtime.spawn(follow(under_way, follow_up));
                 }
                 return outcome;
             }
-            Ok(Poll::Pending) => {}
-            Err(_) => return about.lost(),
-        }
+            FirstPoll::Waits(running) => running,
+            FirstPoll::Panicked => return about.lost(),
+        };
         let (tell, told) = oneshot::channel();
         runtime.spawn(async move {
             let (mut outcome, under_way) = running.await;
@@ -183,12 +185,6 @@ impl Engine {
         });
         // No answer: a port panicked, or the runtime shuts down. The flow may have got anywhere.
         told.await.unwrap_or_else(|_| about.lost())
-    }
-
-    /// Counts one request of this client for the flood shield. False: turn it away as overloaded, before anything
-    /// is parsed. Always true without a shield.
-    pub fn admits(&self, ip: IpAddr) -> bool {
-        self.inner.shield.as_ref().is_none_or(|shield| shield.admits(ip))
     }
 
     /// Takes other policies from now on. Flows under way end by the ones they began with.
@@ -216,33 +212,6 @@ impl Engine {
     pub async fn drain(&self) {
         self.inner.flows.none().await;
     }
-
-    fn shielded(&self, caller: &Caller) -> Option<Refusal> {
-        let wait = self.inner.shield.as_ref()?.wait_of(caller.ip?)?;
-        telemetry::shielded(RefusalCode::RateLimited.as_str());
-        let refusal = Refusal::new(
-            RefusalCode::RateLimited,
-            "too many requests from this address at once",
-        );
-        Some(refusal.until(Until::At(self.now() + wait)))
-    }
-
-    fn note_missing_ip(&self, command: &Command) {
-        let caller = match command {
-            Command::Send(request) => &request.caller,
-            Command::Check(request) => &request.caller,
-            Command::Cancel(_)
-            | Command::Status(_)
-            | Command::Report(_)
-            | Command::Tick(_)
-            | Command::Redeem(_)
-            | Command::Unlock(_)
-            | Command::Erase(_) => return,
-        };
-        if self.inner.expects_client_ip && caller.ip.is_none() {
-            telemetry::missing_ip(command.name());
-        }
-    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -253,15 +222,13 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// A flow on its way to its outcome.
-type Running = Pin<Box<dyn Future<Output = (Outcome, UnderWay)> + Send>>;
-
 /// Runs what follows a command, and what follows that.
-async fn follow(under_way: UnderWay, mut command: Box<Command>) {
+async fn follow(under_way: UnderWay, mut request: Box<SendRequest>) {
     let inner = &under_way.0;
     for _ in 0..MOST_FOLLOW_UPS {
-        match Flow::begin(inner, *command).finish(inner).await.follow_up {
-            Some(next) => command = next,
+        let flow = Flow::begin(inner, Command::Send(*request));
+        match flow.finish(inner).await.follow_up {
+            Some(next) => request = next,
             None => return,
         }
     }

@@ -6,9 +6,9 @@
 //! crash left open, delivery of events, and telemetry.
 //!
 //! Start with [`Engine::builder`]; `examples/smallest.rs` is a whole program. Then [`Engine::send`] and
-//! [`Engine::check`]: each returns an enum of what can come of it. A refusal is an outcome; a
-//! [`Fault`](verify_core::outcome::Fault) is the error. Hosts that serve others use [`Engine::run`], which returns
-//! the explanation for operators too.
+//! [`Engine::check`]: each takes its request and returns an [`Outcome`](verify_core::outcome::Outcome) with that command's
+//! own answer, and with the explanation that operators need. A refusal is an answer; a
+//! [`Fault`](verify_core::outcome::Fault) is the error.
 //!
 //! # What holds
 //!
@@ -29,11 +29,12 @@ mod breaker;
 mod build_error;
 mod builder;
 mod carrier;
+mod caught;
 mod deliverer;
 mod driver;
 mod engine;
+mod first_poll;
 mod meters;
-mod outcome;
 mod outside;
 mod rate;
 mod readiness;
@@ -45,10 +46,6 @@ pub use build_error::BuildError;
 pub use builder::EngineBuilder;
 pub use deliverer::Deliverer;
 pub use engine::Engine;
-pub use outcome::{
-    CancelOutcome, CheckOutcome, EraseOutcome, RedeemOutcome, ReportOutcome, SendOutcome, StatusOutcome,
-    UnlockOutcome,
-};
 pub use rate::FloodShield;
 pub use readiness::{ProviderReadiness, Readiness};
 pub use system::{SystemClock, SystemEntropy};

@@ -8,15 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use verify_core::flow::FLOW_BUDGET;
-use verify_core::port::{
-    Clock, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest, Dispatched,
-    HumanCheck, InquireRequest, Inquired, ProviderName, Rejection, RejectionKind, RiskScorer,
-};
+use verify_core::flow::{FLOW_BUDGET, Heard, NotBegun, Step};
+use verify_core::port::{Clock, HumanCheck, Provider, ProviderName, RiskScorer};
 use verify_core::store::{Changeset, Store, StoreAnswer, StoreFault};
 use verify_core::time::Timestamp;
 
-use crate::carrier::{Carrier, Gate, NotCalled, Tried};
+use crate::carrier::{Calling, Carrier, Gate, Said};
+use crate::driver::FlowClock;
 use crate::meters::Meters;
 use crate::telemetry::{self, StoreTrouble};
 
@@ -72,23 +70,80 @@ impl Outside {
             .collect()
     }
 
-    pub(crate) async fn apply(&self, changeset: &Changeset, not_after: Timestamp) -> StoreAnswer {
+    /// Asks what a step asks, within its deadline, and hands back what was heard.
+    pub(crate) async fn take(&self, step: Step, clock: &mut FlowClock<'_>) -> Step {
+        match step {
+            Step::Store(it) => {
+                let heard = self.apply(it.changeset(), it.not_after()).await;
+                it.hear(clock.now(), heard)
+            }
+            Step::Assess(it) => {
+                let heard = self.assess(it.question(), it.not_after()).await;
+                it.hear(clock.now(), heard)
+            }
+            Step::Dispatch(it) => {
+                let (request, call) = (it.request(), ("dispatch", Gate::Breaker));
+                let heard = self
+                    .call(&request.provider, it.not_after(), call, |provider| {
+                        provider.dispatch(request)
+                    })
+                    .await;
+                it.hear(clock.now(), heard)
+            }
+            Step::Compare(it) => {
+                let (request, call) = (it.request(), ("compare", Gate::Breaker));
+                let heard = self
+                    .call(&request.provider, it.not_after(), call, |provider| {
+                        provider.compare(request)
+                    })
+                    .await;
+                it.hear(clock.now(), heard)
+            }
+            Step::Inquire(it) => {
+                let (request, call) = (it.request(), ("inquire", Gate::None));
+                let heard = self
+                    .call(&request.provider, it.not_after(), call, |provider| {
+                        provider.inquire(request)
+                    })
+                    .await;
+                it.hear(clock.now(), heard)
+            }
+            Step::Conclude(it) => {
+                let (request, call) = (it.request(), ("conclude", Gate::None));
+                let heard = self
+                    .call(&request.provider, it.not_after(), call, |provider| {
+                        provider.conclude(request)
+                    })
+                    .await;
+                it.hear(clock.now(), heard)
+            }
+            Step::Done(outcome) => Step::Done(outcome),
+        }
+    }
+
+    async fn apply(&self, changeset: &Changeset, not_after: Timestamp) -> Heard<StoreAnswer> {
         let most = self.left(not_after).min(self.store_timeout);
         if most.is_zero() {
-            telemetry::store_failed("apply", StoreTrouble::TooLate);
-            return StoreAnswer::NotApplied(StoreFault::Unavailable);
+            telemetry::store_failed("apply", StoreTrouble::TooLate, "");
+            return Heard::NotBegun(NotBegun::TooLate);
         }
         let began = Instant::now();
-        let answer = timeout(most, self.store.apply(changeset))
-            .await
-            .unwrap_or(StoreAnswer::Unknown);
+        // The store gives up by itself what it has not begun: its word is better than the silence of a call that was
+        // dropped, which may have happened.
+        let within = most - most / 4;
+        let answer = timeout(most, self.store.apply(changeset, within)).await;
         self.meters.store_called("apply", began.elapsed().as_secs_f64());
         match &answer {
-            StoreAnswer::Applied(_) | StoreAnswer::Refused(_) => {}
-            StoreAnswer::NotApplied(fault) => telemetry::store_failed("apply", StoreTrouble::Fault(*fault)),
-            StoreAnswer::Unknown => telemetry::store_failed("apply", StoreTrouble::Unknown),
+            Ok(StoreAnswer::Applied(_) | StoreAnswer::Refused(_)) => {}
+            Ok(StoreAnswer::NotApplied(fault)) => fault_noted("apply", fault),
+            Ok(StoreAnswer::Unknown(words)) => {
+                telemetry::store_failed("apply", StoreTrouble::Unknown, words.message());
+            }
+            Err(_elapsed) => {
+                telemetry::store_failed("apply", StoreTrouble::Unknown, "dropped at its deadline")
+            }
         }
-        answer
+        answer.map_or(Heard::Lost, Heard::Answer)
     }
 
     /// Any other call of the store. One that takes too long is as good as failed: none of them decides anything.
@@ -100,102 +155,30 @@ impl Outside {
         let began = Instant::now();
         let answer = timeout(self.store_timeout, call)
             .await
-            .unwrap_or(Err(StoreFault::Unavailable));
+            .unwrap_or_else(|_| Err(StoreFault::unavailable("dropped at its deadline")));
         self.meters.store_called(operation, began.elapsed().as_secs_f64());
-        answer.inspect_err(|fault| telemetry::store_failed(operation, StoreTrouble::Fault(*fault)))
+        answer.inspect_err(|fault| fault_noted(operation, fault))
     }
 
-    pub(crate) async fn dispatch(&self, request: &DispatchRequest, not_after: Timestamp) -> Dispatched {
-        let Some(carrier) = self.carriers.get(&request.provider) else {
-            return not_sent(NotCalled::Unregistered);
-        };
-        let tried = carrier
-            .call(
-                &*self.clock,
-                || self.left_to_call(not_after),
-                ("dispatch", Gate::Breaker),
-                |provider| provider.dispatch(request),
-            )
-            .await;
-        match tried {
-            Tried::Answered(said) => said,
-            Tried::TimedOut => Dispatched::Unknown(timed_out()),
-            Tried::NotCalled(why) => not_sent(why),
-        }
-    }
-
-    pub(crate) async fn compare(&self, request: &CompareRequest, not_after: Timestamp) -> Compared {
-        let not_asked = |why: NotCalled| Compared::NotAsked(Detail::new(None, why.text()));
-        let Some(carrier) = self.carriers.get(&request.provider) else {
-            return not_asked(NotCalled::Unregistered);
-        };
-        let tried = carrier
-            .call(
-                &*self.clock,
-                || self.left_to_call(not_after),
-                ("compare", Gate::Breaker),
-                |provider| provider.compare(request),
-            )
-            .await;
-        match tried {
-            Tried::Answered(said) => said,
-            Tried::TimedOut => Compared::Unknown(timed_out()),
-            Tried::NotCalled(why) => not_asked(why),
-        }
-    }
-
-    pub(crate) async fn inquire(&self, request: &InquireRequest, not_after: Timestamp) -> Inquired {
-        let Some(carrier) = self.carriers.get(&request.provider) else {
-            return Inquired::Unknown;
-        };
-        let tried = carrier
-            .call(
-                &*self.clock,
-                || self.left_to_call(not_after),
-                ("inquire", Gate::None),
-                |provider| provider.inquire(request),
-            )
-            .await;
-        match tried {
-            Tried::Answered(said) => said,
-            Tried::TimedOut | Tried::NotCalled(_) => Inquired::Unknown,
-        }
-    }
-
-    pub(crate) async fn conclude(&self, request: &ConcludeRequest, not_after: Timestamp) -> Concluded {
-        let unknown = |why: NotCalled| Concluded::Unknown(Detail::new(None, why.text()));
-        let Some(carrier) = self.carriers.get(&request.provider) else {
-            return unknown(NotCalled::Unregistered);
-        };
-        let tried = carrier
-            .call(
-                &*self.clock,
-                || self.left_to_call(not_after),
-                ("conclude", Gate::None),
-                |provider| provider.conclude(request),
-            )
-            .await;
-        match tried {
-            Tried::Answered(said) => said,
-            Tried::TimedOut => Concluded::Unknown(timed_out()),
-            Tried::NotCalled(why) => unknown(why),
+    /// Calls a provider.
+    async fn call<'a, T: Said>(
+        &'a self,
+        provider: &ProviderName,
+        not_after: Timestamp,
+        call: (&'static str, Gate),
+        make: impl FnOnce(&'a dyn Provider) -> Calling<'a, T> + Send,
+    ) -> Heard<T> {
+        match self.carriers.get(provider) {
+            Some(carrier) => {
+                let left = || self.left_to_call(not_after);
+                carrier.call(&*self.clock, left, call, make).await
+            }
+            None => Heard::NotBegun(NotBegun::Unregistered),
         }
     }
 }
 
-fn timed_out() -> Detail {
-    Detail::new(None, "dropped at its deadline")
-}
-
-fn not_sent(why: NotCalled) -> Dispatched {
-    let kind = match why {
-        NotCalled::Unregistered => RejectionKind::Misconfigured,
-        NotCalled::Paced => RejectionKind::AccountQuota,
-        NotCalled::TooLate | NotCalled::BreakerOpen => RejectionKind::Down,
-    };
-    Dispatched::Rejected(Rejection {
-        kind,
-        retry_after: None,
-        detail: Detail::new(None, why.text()),
-    })
+fn fault_noted(operation: &'static str, fault: &StoreFault) {
+    let trouble = StoreTrouble::Fault(fault.as_str());
+    telemetry::store_failed(operation, trouble, fault.detail().message());
 }

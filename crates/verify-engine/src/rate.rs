@@ -14,11 +14,15 @@ use governor::state::keyed::DashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
+use verify_core::outcome::{Refusal, RefusalCode};
+use verify_core::time::{Timestamp, Until};
+
+use crate::telemetry;
 
 /// Every so many questions the shield forgets addresses that have their whole burst back.
 const TIDY_EVERY: u32 = 1 << 16;
 
-/// Turns away floods of one client before anything is parsed, charged or read.
+/// Turns away floods of one client before anything is charged or read.
 ///
 /// An IPv6 client is its /64, as everywhere else; an IPv4 address written as IPv6 is the IPv4 address. Clients that
 /// have been quiet for a second are forgotten, so a spray of addresses does not fill the memory.
@@ -40,13 +44,21 @@ impl FloodShield {
         }
     }
 
-    /// Counts one request of this client. False: turn it away.
-    pub fn admits(&self, ip: IpAddr) -> bool {
-        self.wait_of(ip).is_none()
+    /// Counts one request of this client: the refusal when it is to be turned away, the same wherever it is asked for. A
+    /// host that asks it before it parses anything builds its engine without one.
+    pub fn refusal(&self, ip: IpAddr, now: Timestamp) -> Option<Refusal> {
+        let wait = self.wait_of(ip)?;
+        telemetry::shielded();
+        let refusal = Refusal::new(
+            RefusalCode::Overloaded,
+            "too many requests of one client at once; slow down",
+        );
+        // In whole seconds a shorter wait would be none, and whoever waits for none asks again at once.
+        Some(refusal.until(Until::At(now + wait.max(Duration::from_secs(1)))))
     }
 
     /// Counts one request of this client; when it is to be turned away, says when the next one would be admitted.
-    pub(crate) fn wait_of(&self, ip: IpAddr) -> Option<Duration> {
+    fn wait_of(&self, ip: IpAddr) -> Option<Duration> {
         if self.asked.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
             self.limiter.retain_recent();
         }
@@ -145,6 +157,10 @@ mod tests {
         FloodShield::per_second(NonZeroU32::new(per_second).unwrap())
     }
 
+    fn admits(shield: &FloodShield, client: &str) -> bool {
+        shield.refusal(ip(client), Timestamp::ZERO).is_none()
+    }
+
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
@@ -153,33 +169,33 @@ mod tests {
     async fn it_turns_away_what_is_over_the_rate_and_tells_an_honest_wait() {
         let shield = shield(3);
         for _ in 0..3 {
-            assert!(shield.admits(ip("192.0.2.1")));
+            assert!(admits(&shield, "192.0.2.1"));
         }
         let wait = shield.wait_of(ip("192.0.2.1")).unwrap();
         assert!(
-            shield.admits(ip("192.0.2.2")),
+            admits(&shield, "192.0.2.2"),
             "another client has a rate of its own"
         );
         tokio::time::advance(wait - Duration::from_millis(2)).await;
-        assert!(!shield.admits(ip("192.0.2.1")));
+        assert!(!admits(&shield, "192.0.2.1"));
         tokio::time::advance(Duration::from_millis(2)).await;
-        assert!(shield.admits(ip("192.0.2.1")));
+        assert!(admits(&shield, "192.0.2.1"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn i63_many_addresses_of_one_ipv6_network_are_one_client() {
         let shield = shield(2);
-        assert!(shield.admits(ip("2001:db8:1:2::1")));
-        assert!(shield.admits(ip("2001:db8:1:2:ffff::2")));
-        assert!(!shield.admits(ip("2001:db8:1:2:3:4:5:6")));
+        assert!(admits(&shield, "2001:db8:1:2::1"));
+        assert!(admits(&shield, "2001:db8:1:2:ffff::2"));
+        assert!(!admits(&shield, "2001:db8:1:2:3:4:5:6"));
         assert!(
-            shield.admits(ip("2001:db8:1:3::1")),
+            admits(&shield, "2001:db8:1:3::1"),
             "the next network is another client"
         );
-        assert!(shield.admits(ip("::ffff:192.0.2.7")));
-        assert!(shield.admits(ip("192.0.2.7")));
+        assert!(admits(&shield, "::ffff:192.0.2.7"));
+        assert!(admits(&shield, "192.0.2.7"));
         assert!(
-            !shield.admits(ip("::ffff:192.0.2.7")),
+            !admits(&shield, "::ffff:192.0.2.7"),
             "one address in two spellings is one client"
         );
     }
@@ -188,11 +204,11 @@ mod tests {
     async fn i57_a_spray_of_addresses_does_not_stay_in_memory() {
         let shield = shield(1);
         for n in 0..TIDY_EVERY - 1 {
-            shield.admits(IpAddr::V4(Ipv4Addr::from(n)));
+            shield.wait_of(IpAddr::V4(Ipv4Addr::from(n)));
         }
         assert_eq!(shield.limiter.len(), TIDY_EVERY as usize - 1);
         tokio::time::advance(Duration::from_secs(2)).await;
-        shield.admits(ip("192.0.2.1"));
+        admits(&shield, "192.0.2.1");
         assert!(shield.limiter.len() <= 1);
     }
 

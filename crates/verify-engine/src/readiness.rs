@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use verify_core::port::{Detail, Provider, ProviderName, Rejection, RejectionKind};
-use verify_core::store::StoreFault;
+use verify_core::store::{Origin, StoreFault};
 
 use crate::carrier::blames_operator;
 use crate::engine::Engine;
@@ -18,8 +18,8 @@ const PROBE: Duration = Duration::from_secs(5);
 /// How the store and the providers are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
-    /// Whether the store can decide.
-    pub store: Result<(), StoreFault>,
+    /// Whether the store can decide, and where what it holds comes from; why not, in its own words, masked.
+    pub store: Result<Origin, StoreFault>,
     /// By provider.
     pub providers: BTreeMap<ProviderName, ProviderReadiness>,
 }

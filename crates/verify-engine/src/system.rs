@@ -6,6 +6,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use verify_core::keys::Keys;
 use verify_core::port::{Clock, Entropy, KeySource};
+use verify_core::seed::Seed;
 use verify_core::time::Timestamp;
 
 /// The wall clock, UTC.
@@ -23,15 +24,21 @@ impl Clock for SystemClock {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemEntropy;
 
-impl Entropy for SystemEntropy {
+impl SystemEntropy {
     /// Fresh bytes. Does not return while the system has none: a predictable code is worse than no code.
-    fn seed(&self) -> [u8; 32] {
-        let mut bytes = [0; 32];
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
         while let Err(error) = SysRng.try_fill_bytes(&mut bytes) {
             tracing::error!(target: crate::telemetry::TARGET_START, %error, "the system has no randomness");
             std::thread::yield_now();
         }
         bytes
+    }
+}
+
+impl Entropy for SystemEntropy {
+    fn seed(&self) -> [u8; Seed::BYTES] {
+        self.bytes()
     }
 }
 

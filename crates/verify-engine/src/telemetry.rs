@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use verify_core::event::Event;
-use verify_core::outcome::{Answer, Explanation, Outcome};
-use verify_core::port::ProviderName;
-use verify_core::store::StoreFault;
+use verify_core::outcome::{Explanation, Outcome, RefusalCode};
+use verify_core::port::{Detail, ProviderName};
 
 use crate::meters::Meters;
 
@@ -34,7 +33,7 @@ pub const PROVIDER_SECONDS: &str = "verify_provider_seconds";
 pub const PROVIDER_RESULTS: &str = "verify_provider_results_total";
 /// 1 while a provider's breaker keeps calls away, else 0; by `provider`. Gauge.
 pub const BREAKER_OPEN: &str = "verify_breaker_open";
-/// What risk scorers and the human check said, by `question` and `result`. Counter.
+/// What risk scorers, each for itself, and the human check said, by `question` and `result`. Counter.
 pub const ASSESSMENTS: &str = "verify_assessments_total";
 /// Events that the sink took, by `kind`. Counter.
 pub const EVENTS: &str = "verify_events_total";
@@ -79,28 +78,18 @@ pub(crate) fn command_ended(
     steps: usize,
     took: Duration,
 ) {
-    let answer = outcome.answer.as_str();
+    let answer = outcome.as_str();
     meters.command_ended(command, answer, took.as_secs_f64(), steps);
     record_on_span(answer, &outcome.explanation);
-    match &outcome.answer {
-        Answer::Refused(refusal) => {
-            let (code, rule) = (refusal.code.as_str(), outcome.explanation.rules.first());
-            let rule = rule.map_or("none", |hit| &hit.rule);
-            tracing::debug!(target: TARGET_COMMAND, code, rule, "refused");
-            meters.refused(code, rule);
-        }
-        Answer::Fault(fault) => tracing::warn!(target: TARGET_COMMAND, %fault, "a command failed"),
-        Answer::Sent(_)
-        | Answer::Repeated(_)
-        | Answer::Approved(_)
-        | Answer::WrongCode(_)
-        | Answer::Status(_)
-        | Answer::Canceled(_)
-        | Answer::Reported { .. }
-        | Answer::Ticked { .. }
-        | Answer::Redeemed(_)
-        | Answer::Unlocked
-        | Answer::Erased { .. } => {}
+    if let Some(refusal) = outcome.refusal() {
+        let (code, rule) = (refusal.code.as_str(), outcome.explanation.rules.first());
+        let rule = rule.map_or("none", |hit| &hit.rule);
+        tracing::debug!(target: TARGET_COMMAND, code, rule, "refused");
+        meters.refused(code, rule);
+    }
+    if let Err(fault) = &outcome.answer {
+        let store = outcome.explanation.store.as_ref().map(Detail::message);
+        tracing::warn!(target: TARGET_COMMAND, fault = fault.as_str(), store, "a command failed");
     }
 }
 
@@ -115,7 +104,8 @@ fn record_on_span(answer: &'static str, explanation: &Explanation) {
 }
 
 /// Counts a request that the flood shield turned away.
-pub(crate) fn shielded(code: &'static str) {
+pub(crate) fn shielded() {
+    let code = RefusalCode::Overloaded.as_str();
     counter!(REFUSALS, "code" => code, "rule" => FLOOD_SHIELD_RULE).increment(1);
 }
 
@@ -125,17 +115,18 @@ pub(crate) fn missing_ip(command: &'static str) {
     tracing::debug!(target: TARGET_COMMAND, command, "no client address was passed: limits by ip were skipped");
 }
 
-/// Counts a call of the store that did not do it, or that nobody knows about.
-pub(crate) fn store_failed(operation: &'static str, fault: StoreTrouble) {
-    counter!(STORE_FAULTS, "operation" => operation, "fault" => fault.as_str()).increment(1);
-    tracing::warn!(target: TARGET_STORE, operation, fault = fault.as_str(), "the store failed");
+/// Counts a call of the store that did not do it, or that nobody knows about, and logs the store's own words.
+pub(crate) fn store_failed(operation: &'static str, trouble: StoreTrouble, words: &str) {
+    let fault = trouble.as_str();
+    counter!(STORE_FAULTS, "operation" => operation, "fault" => fault).increment(1);
+    tracing::warn!(target: TARGET_STORE, operation, fault, words, "the store failed");
 }
 
 /// What can be wrong with a call of the store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum StoreTrouble {
-    /// It said so.
-    Fault(StoreFault),
+    /// It said so, by this word.
+    Fault(&'static str),
     /// It may have happened.
     Unknown,
     /// The deadline had passed before the call.
@@ -145,9 +136,7 @@ pub(crate) enum StoreTrouble {
 impl StoreTrouble {
     const fn as_str(self) -> &'static str {
         match self {
-            Self::Fault(StoreFault::Unavailable) => "unavailable",
-            Self::Fault(StoreFault::Full) => "full",
-            Self::Fault(StoreFault::Corrupt) => "corrupt",
+            Self::Fault(word) => word,
             Self::Unknown => "unknown",
             Self::TooLate => "too_late",
         }

@@ -3,28 +3,32 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use metrics_exporter_prometheus::PrometheusHandle;
-use verify_core::command::{Command, Target};
-use verify_core::outcome::Answer;
+use verify_core::outcome::{Refusal, VerificationView};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
-use verify_engine::Engine;
+use verify_engine::{Engine, FloodShield};
 
+use crate::asked::Asked;
 use crate::callers::{Caller, Callers, Role};
 use crate::client_ip::{TrustedProxies, was_forwarded};
 use crate::demo::Demo;
 use crate::explain::Explanations;
 use crate::observe::RequestId;
 use crate::problem::{Problem, ProblemCode};
+use crate::views::VerificationJson;
 use crate::webhook::Webhooks;
 
 /// What all requests share.
 pub struct App {
-    /// The engine.
+    /// The engine. It has no flood shield of its own: that would count a request twice.
     pub engine: Engine,
+    /// Asked before the engine is.
+    pub shield: Option<FloodShield>,
     /// Who may call; ignored in demo mode.
     pub callers: Callers,
     /// Whose forwarding headers are believed.
@@ -45,28 +49,17 @@ impl App {
         self.engine.now()
     }
 
-    /// Carries out a command that a request brought, and keeps what decided it.
+    /// Does what a request asks, and keeps what decided it.
     ///
     /// # Errors
-    /// Whatever the engine refuses.
-    pub async fn run(&self, request: &RequestId, command: Command) -> Result<Answer, Problem> {
-        let named = verification_named(&command).map(str::to_owned);
-        let outcome = self.engine.run(command).await;
-        match self.explanations.keep(request, named.as_deref(), outcome) {
-            Answer::Refused(refusal) => Err(Problem::refused(refusal, self.now())),
-            Answer::Fault(fault) => Err(fault.into()),
-            answer @ (Answer::Sent(_)
-            | Answer::Repeated(_)
-            | Answer::Approved(_)
-            | Answer::WrongCode(_)
-            | Answer::Status(_)
-            | Answer::Canceled(_)
-            | Answer::Reported { .. }
-            | Answer::Ticked { .. }
-            | Answer::Redeemed(_)
-            | Answer::Unlocked
-            | Answer::Erased { .. }) => Ok(answer),
-        }
+    /// `internal`, `store_unavailable` or `provider_unavailable` when it could not be done. A refusal is an answer.
+    pub async fn run<R: Asked>(&self, request: &RequestId, asked: R) -> Result<R::Answer, Problem> {
+        let named = asked.named().map(str::to_owned);
+        let outcome = asked.ask(&self.engine).await;
+        let shown = outcome.answer.as_ref().ok().and_then(R::shown);
+        let ids = named.as_deref().into_iter().chain(shown);
+        self.explanations.keep(request, ids, outcome.explanation);
+        outcome.answer.map_err(Problem::from)
     }
 
     /// Whose request this is.
@@ -91,7 +84,7 @@ impl App {
     }
 }
 
-/// Carries out commands on behalf of one request, and keeps what decided.
+/// Asks the engine on behalf of one request, and keeps what decided.
 pub struct Desk {
     app: Arc<App>,
     caller: Caller,
@@ -125,23 +118,31 @@ impl Desk {
     /// # Errors
     /// `overloaded`.
     pub fn shield(&self, client: Option<IpAddr>) -> Result<(), Problem> {
-        if client.is_none_or(|ip| self.app.engine.admits(ip)) {
+        let now = self.app.now();
+        let shield = self.app.shield.as_ref().zip(client);
+        let Some(refusal) = shield.and_then(|(shield, ip)| shield.refusal(ip, now)) else {
             return Ok(());
-        }
+        };
         metrics::counter!(crate::observe::SHIELDED).increment(1);
-        Err(Problem::new(
-            ProblemCode::Overloaded,
-            "too many requests of one client at once; slow down",
-        )
-        .retry_after(1))
+        Err(Problem::refused(refusal, now))
     }
 
-    /// Carries out a command, and keeps what decided it.
+    /// Does what the request asks, and keeps what decided it.
     ///
     /// # Errors
-    /// Whatever the engine refuses.
-    pub async fn run(&self, command: Command) -> Result<Answer, Problem> {
-        self.app.run(&self.request, command).await
+    /// As [`App::run`].
+    pub async fn run<R: Asked>(&self, asked: R) -> Result<R::Answer, Problem> {
+        self.app.run(&self.request, asked).await
+    }
+
+    /// A verification as it is now.
+    pub fn verification(&self, verification: VerificationView) -> Json<VerificationJson> {
+        Json(VerificationJson::of(verification, self.app.now()))
+    }
+
+    /// The engine's refusal, as of now.
+    pub fn refused(&self, refusal: Refusal) -> Problem {
+        Problem::refused(refusal, self.app.now())
     }
 }
 
@@ -193,14 +194,6 @@ impl FromRequestParts<Arc<App>> for OperatorOrLocal {
     }
 }
 
-/// What was a bug, or an answer that does not belong to the command.
-pub fn internal() -> Problem {
-    Problem::new(
-        ProblemCode::Internal,
-        "something went wrong here; the log of this request id says what",
-    )
-}
-
 fn peer(parts: &Parts) -> Option<IpAddr> {
     parts
         .extensions
@@ -215,24 +208,4 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .ok()?
         .split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-}
-
-fn verification_named(command: &Command) -> Option<&str> {
-    match command {
-        Command::Send(request) => of_target(&request.target),
-        Command::Check(request) => of_target(&request.target),
-        Command::Cancel(request) | Command::Status(request) => Some(&request.verification_id),
-        Command::Report(_)
-        | Command::Tick(_)
-        | Command::Redeem(_)
-        | Command::Unlock(_)
-        | Command::Erase(_) => None,
-    }
-}
-
-fn of_target(target: &Target) -> Option<&str> {
-    match target {
-        Target::Verification(id) => Some(id.as_str()),
-        Target::To { .. } => None,
-    }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::MissedTickBehavior;
-use verify_core::command::Command;
 use verify_core::destination::Destination;
 use verify_core::port::Clock;
 use verify_core::time::Timestamp;
@@ -114,7 +113,7 @@ impl Demo {
         let due = self.network.advance(self.clock.now());
         let any = !due.is_empty();
         for report in due {
-            engine.run(Command::Report(report)).await;
+            engine.report(report).await;
         }
         if any {
             // What follows a report, such as a call after a text that failed, runs after the answer.

@@ -18,9 +18,11 @@ impl EventSink for EventLog {
             tracing::info!(
                 target: "verify::event",
                 event = event.kind.as_str(),
+                event_id = tracing::field::display(event.id),
                 event_at = rfc3339(event.at),
                 service = event.service.as_str(),
                 destination = event.destination.map(tracing::field::display),
+                subject = event.subject.map(tracing::field::display),
                 verification = event.verification.map(tracing::field::display),
                 purpose = event.purpose.map(tracing::field::display),
                 channel = event.channel.map(tracing::field::display),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use verify_core::keys::Print;
-use verify_core::outcome::{Answer, Explanation, Outcome};
+use verify_core::outcome::Explanation;
 use verify_core::time::Until;
 
 use crate::observe::RequestId;
@@ -31,27 +31,17 @@ struct Kept {
 }
 
 impl Explanations {
-    /// Keeps what decided a command, and hands back its answer; `named` is the verification id that the request named.
-    pub fn keep(&self, request: &RequestId, named: Option<&str>, outcome: Outcome) -> Answer {
-        let answered = match &outcome.answer {
-            Answer::Sent(it) | Answer::Repeated(it) | Answer::Status(it) | Answer::Canceled(it) => {
-                Some(it.id.as_str())
-            }
-            Answer::Approved(_)
-            | Answer::WrongCode(_)
-            | Answer::Reported { .. }
-            | Answer::Ticked { .. }
-            | Answer::Redeemed(_)
-            | Answer::Unlocked
-            | Answer::Erased { .. }
-            | Answer::Refused(_)
-            | Answer::Fault(_) => None,
-        };
-        let ids = named.into_iter().chain(answered).map(hash).collect();
+    /// Keeps what decided a request; `ids` are the verification ids that it named or was shown.
+    pub fn keep<'a>(
+        &self,
+        request: &RequestId,
+        ids: impl IntoIterator<Item = &'a str>,
+        explanation: Explanation,
+    ) {
         let new = Kept {
             request: request.clone(),
-            ids,
-            explanation: outcome.explanation,
+            ids: ids.into_iter().map(hash).collect(),
+            explanation,
         };
         let mut kept = self.kept.lock();
         let oldest = if kept.len() == MOST {
@@ -63,12 +53,11 @@ impl Explanations {
         drop(kept);
         // Freed when nobody waits for the lock any more.
         drop(oldest);
-        outcome.answer
     }
 
     /// All that is remembered about a request or a verification, oldest first. Of a verification that is every
     /// command that touched it, whichever of its ids was named.
-    pub fn of(&self, id: &str) -> Vec<ExplanationView> {
+    pub fn of(&self, id: &str) -> Vec<ExplanationJson> {
         let hash = hash(id);
         let kept = self.kept.lock();
         let is_named = |one: &&Kept| one.request.as_str() == id || one.ids.contains(&hash);
@@ -85,7 +74,7 @@ impl Explanations {
                         .verification
                         .is_some_and(|print| prints.contains(&print))
             })
-            .map(ExplanationView::of)
+            .map(ExplanationJson::of)
             .collect()
     }
 }
@@ -97,7 +86,7 @@ fn hash(id: &str) -> [u8; 32] {
 /// What decided one command. Fingerprints, rules and figures; no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Explanation)]
-pub struct ExplanationView {
+pub struct ExplanationJson {
     /// The request that brought the command.
     pub request_id: String,
     /// When, by the engine's time.
@@ -114,15 +103,18 @@ pub struct ExplanationView {
     /// The verification's fingerprint.
     pub verification: Option<String>,
     /// All rules that refused or would have; the first one named the answer.
-    pub rules: Vec<RuleView>,
+    pub rules: Vec<RuleJson>,
     /// What providers said.
-    pub providers: Vec<ProviderView>,
+    pub providers: Vec<ProviderJson>,
+    /// The store's own words, masked, when it did not do it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
 }
 
 /// A rule that took part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Rule)]
-pub struct RuleView {
+pub struct RuleJson {
     /// Its name.
     pub rule: String,
     /// What it saw.
@@ -136,7 +128,7 @@ pub struct RuleView {
 /// What a provider said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Provider)]
-pub struct ProviderView {
+pub struct ProviderJson {
     /// Which one.
     pub provider: String,
     /// What came of it.
@@ -148,7 +140,7 @@ pub struct ProviderView {
     pub message: String,
 }
 
-impl ExplanationView {
+impl ExplanationJson {
     fn of(kept: &Kept) -> Self {
         let Kept {
             request, explanation, ..
@@ -164,7 +156,7 @@ impl ExplanationView {
             rules: explanation
                 .rules
                 .iter()
-                .map(|hit| RuleView {
+                .map(|hit| RuleJson {
                     rule: hit.rule.to_string(),
                     figure: hit.figure,
                     allowed: hit.allowed,
@@ -177,13 +169,17 @@ impl ExplanationView {
             providers: explanation
                 .providers
                 .iter()
-                .map(|said| ProviderView {
+                .map(|said| ProviderJson {
                     provider: said.provider.to_string(),
                     came: said.came,
                     code: said.detail.code,
                     message: said.detail.message().to_owned(),
                 })
                 .collect(),
+            store: explanation
+                .store
+                .as_ref()
+                .map(|detail| detail.message().to_owned()),
         }
     }
 }
@@ -191,10 +187,10 @@ impl ExplanationView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use verify_core::outcome::{Fault, RuleHit};
+    use verify_core::outcome::RuleHit;
 
-    fn outcome(command: &'static str, verification: u8) -> Outcome {
-        let explanation = Explanation {
+    fn explanation(command: &'static str, verification: u8) -> Explanation {
+        Explanation {
             command,
             verification: Some(Print::from_bytes([verification; 16])),
             rules: vec![RuleHit {
@@ -204,15 +200,10 @@ mod tests {
                 until: Some(Until::Never),
             }],
             ..Explanation::default()
-        };
-        Outcome {
-            answer: Answer::Fault(Fault::StoreUnavailable),
-            explanation,
-            follow_up: None,
         }
     }
 
-    fn commands(found: &[ExplanationView]) -> Vec<&str> {
+    fn commands(found: &[ExplanationJson]) -> Vec<&str> {
         found.iter().map(|one| one.command).collect()
     }
 
@@ -220,9 +211,9 @@ mod tests {
     fn a_verification_id_finds_all_that_touched_it_and_a_request_id_its_own() {
         let explanations = Explanations::default();
         let requests: Vec<RequestId> = (0..3).map(|_| RequestId::fresh()).collect();
-        explanations.keep(&requests[0], Some("id-a"), outcome("send", 1));
-        explanations.keep(&requests[1], None, outcome("check", 1));
-        explanations.keep(&requests[2], Some("id-b"), outcome("send", 2));
+        explanations.keep(&requests[0], ["id-a"], explanation("send", 1));
+        explanations.keep(&requests[1], [], explanation("check", 1));
+        explanations.keep(&requests[2], ["id-b"], explanation("send", 2));
         assert_eq!(commands(&explanations.of("id-a")), ["send", "check"]);
         assert_eq!(commands(&explanations.of(requests[1].as_str())), ["check"]);
         assert_eq!(commands(&explanations.of("id-b")), ["send"]);
@@ -237,9 +228,9 @@ mod tests {
     fn the_memory_is_bounded_and_forgets_the_oldest() {
         let explanations = Explanations::default();
         let first = RequestId::fresh();
-        explanations.keep(&first, None, outcome("send", 1));
+        explanations.keep(&first, [], explanation("send", 1));
         for _ in 0..MOST {
-            explanations.keep(&RequestId::fresh(), None, outcome("check", 2));
+            explanations.keep(&RequestId::fresh(), [], explanation("check", 2));
         }
         assert_eq!(explanations.of(first.as_str()), []);
         assert_eq!(explanations.kept.lock().len(), MOST);

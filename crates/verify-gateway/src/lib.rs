@@ -1,11 +1,12 @@
 //! The reference host: the engine behind HTTP, for teams that do not write Rust, and an example for those that do.
 //!
-//! It adds nothing to the policy. Each route is a command of the engine: [`routes`] turns bodies into commands,
-//! [`views`] and [`problem`] turn answers into JSON. What is the host's own is who may call ([`callers`]), whose
+//! It adds nothing to the policy. Each route is a verb of the engine: [`routes`] turns bodies into requests, [`asked`]
+//! asks, [`views`] and [`problem`] turn answers into JSON. What is the host's own is who may call ([`callers`]), whose
 //! address counts ([`client_ip`]), what is remembered for operators ([`explain`]), configuration ([`config`]), and
 //! demo mode ([`demo`]).
 
 pub mod app;
+pub mod asked;
 pub mod body;
 pub mod callers;
 pub mod cli;

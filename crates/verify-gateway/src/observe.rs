@@ -18,10 +18,9 @@ use metrics::{Counter, Histogram, Label, counter, histogram};
 use parking_lot::RwLock;
 use tower::{Layer, Service};
 use tracing::Instrument;
-use verify_core::port::Entropy;
 use verify_engine::SystemEntropy;
 
-use crate::app::internal;
+use crate::problem::Problem;
 
 /// Requests, by `method`, `route` and `status`. Counter.
 pub const REQUESTS: &str = "verify_http_requests_total";
@@ -41,10 +40,8 @@ impl RequestId {
     /// A new one. Ids that clients bring along are not used: two requests with one id would hide each other.
     pub fn fresh() -> Self {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
-        static PROCESS: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| {
-            let [a, b, c, d, e, f, g, h, ..] = SystemEntropy.seed();
-            u64::from_be_bytes([a, b, c, d, e, f, g, h])
-        });
+        static PROCESS: std::sync::LazyLock<u64> =
+            std::sync::LazyLock::new(|| u64::from_be_bytes(SystemEntropy.bytes()));
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         Self(format!("{:016x}-{serial:x}", *PROCESS).into())
     }
@@ -137,7 +134,7 @@ async fn or_internal<R: IntoResponse>(answering: impl Future<Output = Result<R, 
         None => {
             // The panic's own words went to the panic hook; they may hold anything, so they go no further.
             tracing::error!("a request panicked");
-            internal().into_response()
+            Problem::internal().into_response()
         }
     }
 }

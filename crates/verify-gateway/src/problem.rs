@@ -130,6 +130,7 @@ impl From<RefusalCode> for ProblemCode {
             RefusalCode::Cooldown => Self::Cooldown,
             RefusalCode::Locked => Self::Locked,
             RefusalCode::ProviderUnavailable => Self::ProviderUnavailable,
+            RefusalCode::Overloaded => Self::Overloaded,
         }
     }
 }
@@ -216,17 +217,18 @@ impl Problem {
         }))
     }
 
+    /// A bug here.
+    pub fn internal() -> Self {
+        Self::new(
+            ProblemCode::Internal,
+            "something went wrong here; the log of this request id says what",
+        )
+    }
+
     /// About this field of the body.
     #[must_use]
     pub fn at(mut self, field: &str) -> Self {
         self.0.pointer = Some(format!("/{}", field.replace('~', "~0").replace('/', "~1")));
-        self
-    }
-
-    /// To be tried again after so many seconds.
-    #[must_use]
-    pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.0.retry_after = Some(seconds);
         self
     }
 
@@ -274,8 +276,19 @@ impl From<Fault> for Problem {
         match fault {
             Fault::StoreUnavailable => Self::new(
                 ProblemCode::StoreUnavailable,
-                "the store is unavailable; nothing was allowed because of it",
+                "the store cannot be reached, so nothing was allowed; try again in a while",
             ),
+            Fault::StoreFull => Self::new(
+                ProblemCode::StoreUnavailable,
+                "the store has no room for anything new, so nothing was allowed; give it more room, or wait until what \
+                 it holds expires",
+            ),
+            Fault::StoreCorrupt => Self::new(
+                ProblemCode::StoreUnavailable,
+                "the store holds something that this version cannot read, so nothing was allowed; run the version that \
+                 wrote it, or a newer one",
+            ),
+            Fault::Defect => Self::internal(),
             Fault::Misconfigured => Self::new(
                 ProblemCode::ProviderUnavailable,
                 "nothing here can send by this channel",
@@ -316,6 +329,47 @@ mod tests {
         for code in RefusalCode::ALL {
             assert_eq!(ProblemCode::from(*code).as_str(), code.as_str());
         }
+    }
+
+    #[test]
+    fn every_fault_has_its_status_and_says_what_to_do() {
+        let told = Fault::ALL.iter().map(|fault| {
+            let problem = Problem::from(*fault);
+            let body = problem.body();
+            assert_eq!(body.retry_after, None, "{fault:?}");
+            (body.status, body.code.as_str(), body.detail.to_string())
+        });
+        let expected = [
+            (
+                503,
+                "store_unavailable",
+                "the store cannot be reached, so nothing was allowed; try again in a while",
+            ),
+            (
+                503,
+                "store_unavailable",
+                "the store has no room for anything new, so nothing was allowed; give it more room, or wait until what \
+                 it holds expires",
+            ),
+            (
+                503,
+                "store_unavailable",
+                "the store holds something that this version cannot read, so nothing was allowed; run the version that \
+                 wrote it, or a newer one",
+            ),
+            (
+                500,
+                "internal",
+                "something went wrong here; the log of this request id says what",
+            ),
+            (
+                503,
+                "provider_unavailable",
+                "nothing here can send by this channel",
+            ),
+        ];
+        let expected = expected.map(|(status, code, detail)| (status, code, detail.to_owned()));
+        assert_eq!(told.collect::<Vec<_>>(), expected);
     }
 
     #[test]

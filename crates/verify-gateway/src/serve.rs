@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use tokio::time::{interval, sleep};
 use verify_core::destination::Destination;
 use verify_core::policy::EmailRules;
 use verify_core::vocabulary::ServiceId;
-use verify_engine::{BuildError, Engine, EngineBuilder};
+use verify_engine::{BuildError, Engine, FloodShield};
 
 use crate::app::App;
 use crate::config::backends::{Around, BackendError, Equipped};
@@ -179,7 +178,7 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
         .event_sink(EventLog)
         .refusal_sink(EventLog)
         .with_client_ip();
-    let builder = settings.store.equip(shielded(builder, settings.flood_shield));
+    let builder = settings.store.equip(builder);
     let around = Around {
         keys: &settings.keys,
         services: &services,
@@ -202,6 +201,7 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     } = equipped;
     let app = Arc::new(App {
         engine: builder.keys(settings.keys).build()?,
+        shield: settings.flood_shield.map(FloodShield::per_second),
         callers: settings.callers,
         proxies: settings.proxies,
         explanations: Explanations::default(),
@@ -210,13 +210,6 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
         metrics,
     });
     Ok(Assembled { app, notes })
-}
-
-fn shielded(builder: EngineBuilder, rate: Option<NonZeroU32>) -> EngineBuilder {
-    match rate {
-        Some(rate) => builder.flood_shield(rate.get()),
-        None => builder,
-    }
 }
 
 fn announce(app: &App, address: SocketAddr) {

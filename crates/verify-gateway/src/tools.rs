@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use verify_core::keys::Keys;
-use verify_core::port::Entropy;
 use verify_core::vocabulary::ServiceId;
 use verify_engine::SystemEntropy;
 
@@ -53,7 +52,7 @@ impl Said {
 pub fn run(tool: &Tool, environment: &Environment<'_>) -> Said {
     match tool {
         Tool::Keys(KeysTool::New) => {
-            Said::well(Keys::generate(&SystemEntropy.seed()).to_text().expose().as_str())
+            Said::well(Keys::generate(&SystemEntropy.bytes()).to_text().expose().as_str())
         }
         Tool::Keys(KeysTool::Caller { name, role, service }) => caller(name, role, service),
         Tool::Webhook(WebhookTool::Check(check)) => webhook::check_by_hand(check, environment),
@@ -70,7 +69,7 @@ fn caller(name: &str, role: &str, service: &str) -> Said {
     let Ok(service) = ServiceId::new(service) else {
         return Said::misused("--service has 1 to 64 characters of a-z A-Z 0-9 . _ -");
     };
-    let key = format!("vk_{}", URL_SAFE_NO_PAD.encode(SystemEntropy.seed()));
+    let key = format!("vk_{}", URL_SAFE_NO_PAD.encode(SystemEntropy.bytes::<32>()));
     let entry = entry(name, role, &key, &service);
     match Callers::parse(&entry) {
         Ok(_) => Said::well(format!(

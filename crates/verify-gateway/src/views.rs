@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
-use verify_core::outcome::{Approval, Redemption, Verification, wait_secs};
+use verify_core::outcome::{Approval, Redemption, VerificationView, wait_secs};
 use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::Country;
 
@@ -20,7 +20,7 @@ pub fn rfc3339(at: Timestamp) -> String {
 /// A verification as its caller may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Verification)]
-pub struct VerificationView {
+pub struct VerificationJson {
     /// Enough, with a code, to check. Keep it to yourself.
     pub verification_id: String,
     /// The provider's id where there is one.
@@ -38,7 +38,7 @@ pub struct VerificationView {
     #[schema(value_type = String)]
     pub purpose: &'static str,
     /// Its deliveries, oldest first.
-    pub deliveries: Vec<DeliveryView>,
+    pub deliveries: Vec<DeliveryJson>,
     /// When its code dies.
     pub expires_at: String,
     /// Seconds until then.
@@ -61,7 +61,7 @@ pub struct VerificationView {
 /// One attempt to carry the code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Delivery)]
-pub struct DeliveryView {
+pub struct DeliveryJson {
     /// How.
     #[schema(value_type = String)]
     pub channel: &'static str,
@@ -70,9 +70,9 @@ pub struct DeliveryView {
     pub status: &'static str,
 }
 
-impl VerificationView {
+impl VerificationJson {
     /// As it is at the engine's `now`.
-    pub fn of(verification: Verification, now: Timestamp) -> Self {
+    pub fn of(verification: VerificationView, now: Timestamp) -> Self {
         let resend_at = match verification.resend_at {
             Until::At(at) => Some(rfc3339(at)),
             Until::Never => None,
@@ -87,7 +87,7 @@ impl VerificationView {
             deliveries: verification
                 .deliveries
                 .into_iter()
-                .map(|(channel, status)| DeliveryView {
+                .map(|(channel, status)| DeliveryJson {
                     channel: channel.as_str(),
                     status: status.as_str(),
                 })
@@ -112,7 +112,7 @@ impl VerificationView {
 /// The code was right.
 #[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Approval)]
-pub struct ApprovalView {
+pub struct ApprovalJson {
     /// Always true.
     pub ok: bool,
     /// Always `approved`.
@@ -132,7 +132,7 @@ pub struct ApprovalView {
     pub test: bool,
 }
 
-impl From<Approval> for ApprovalView {
+impl From<Approval> for ApprovalJson {
     fn from(approval: Approval) -> Self {
         Self {
             ok: true,
@@ -149,7 +149,7 @@ impl From<Approval> for ApprovalView {
 /// What a spent proof proves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Redemption)]
-pub struct RedemptionView {
+pub struct RedemptionJson {
     /// Why it was asked for.
     #[schema(value_type = String)]
     pub purpose: &'static str,
@@ -166,7 +166,7 @@ pub struct RedemptionView {
     pub test: bool,
 }
 
-impl From<Redemption> for RedemptionView {
+impl From<Redemption> for RedemptionJson {
     fn from(redemption: Redemption) -> Self {
         Self {
             purpose: redemption.purpose.as_str(),
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn countdowns_never_promise_too_much() {
-        let verification = Verification {
+        let verification = VerificationView {
             id: "v".into(),
             sid: None,
             status: Status::Pending,
@@ -240,7 +240,7 @@ mod tests {
             fallback: vec![Channel::Call],
             code_length: 6,
         };
-        let view = VerificationView::of(verification, Timestamp::ZERO);
+        let view = VerificationJson::of(verification, Timestamp::ZERO);
         assert_eq!((view.expires_in, view.resend_in), (10, Some(6)));
         let json = serde_json::to_value(&view).unwrap();
         assert_eq!(json["fallback"], serde_json::json!(["call"]));

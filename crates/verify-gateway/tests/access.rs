@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use support::Gateway;
 use verify_gateway::problem::ProblemCode;
@@ -178,6 +179,52 @@ async fn a_flood_of_one_client_is_turned_away_before_the_store() {
     let turned_away = send("192.0.2.1").await.refuses(503, "overloaded");
     assert_eq!(turned_away["retry_after"], 1);
     send("192.0.2.2").await.accepts(200);
+}
+
+#[tokio::test]
+async fn one_shield_refuses_alike_on_every_route_and_tells_its_true_wait() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    // Time stands: what was used up does not come back meanwhile.
+    tokio::time::pause();
+    let gateway = Gateway::with(&[("VERIFY_FLOOD_SHIELD", "1/s")]).from("192.0.2.1");
+    gateway
+        .post("/verify/send", json!({ "to": TO }))
+        .await
+        .accepts(201);
+    let mut told = Vec::new();
+    for (path, body) in [
+        ("/verify/send", json!({ "to": TO })),
+        ("/verify/check", json!({ "to": TO, "code": "123456" })),
+        ("/verify/x/cancel", json!({})),
+        (
+            "/proofs/redeem",
+            json!({ "proof": "x", "purpose": "sign_in", "to": TO }),
+        ),
+    ] {
+        told.push(gateway.post(path, body).await);
+    }
+    told.push(gateway.get("/verify/x").await);
+    for answer in told {
+        let problem = answer.refuses(503, "overloaded");
+        assert_eq!(
+            (&problem["retry_after"], answer.header("retry-after")),
+            (&json!(1), Some("1"))
+        );
+        assert_eq!(
+            problem["detail"],
+            "too many requests of one client at once; slow down"
+        );
+    }
+    let counted = recorder.handle().render();
+    for line in [
+        "verify_http_shielded_total 5",
+        "verify_refusals_total{code=\"overloaded\",rule=\"flood_shield\"} 5",
+    ] {
+        assert!(counted.contains(line), "{line}: {counted}");
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    gateway.get("/verify/x").await.refuses(404, "not_found");
 }
 
 #[tokio::test]

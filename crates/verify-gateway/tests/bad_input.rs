@@ -110,6 +110,77 @@ async fn what_is_unknown_or_of_another_type_is_pointed_at() {
 }
 
 #[tokio::test]
+async fn a_check_says_nothing_that_its_verification_says_already() {
+    let gateway = Gateway::demo();
+    let id = gateway.sent(TO).await;
+    for (field, value) in [
+        ("country", "US"),
+        ("user_id", "ann"),
+        ("purpose", "sign_in"),
+        ("amount", "10 USD"),
+        ("payee", "Bob"),
+    ] {
+        let mut check = json!({ "verification_id": id, "code": "123456" });
+        check[field] = json!(value);
+        let problem = gateway
+            .post("/verify/check", check)
+            .await
+            .refuses(400, "invalid_request");
+        assert_eq!(problem["pointer"], format!("/{field}"));
+        assert_eq!(
+            problem["detail"],
+            "a verification_id already says this; leave the field out"
+        );
+    }
+    let left = gateway.get(&format!("/verify/{id}")).await.accepts(200);
+    assert_eq!(left["checks_left"], 5, "nothing counts");
+}
+
+#[tokio::test]
+async fn an_amount_without_a_payee_is_refused_wherever_it_stands() {
+    let gateway = Gateway::demo();
+    for (field, value, missing) in [("amount", "10 USD", "/payee"), ("payee", "Bob", "/amount")] {
+        for (path, mut body) in [
+            ("/verify/send", json!({ "to": TO })),
+            ("/verify/check", json!({ "to": TO, "code": "123456" })),
+            (
+                "/proofs/redeem",
+                json!({ "proof": "x", "purpose": "transaction", "to": TO }),
+            ),
+        ] {
+            body[field] = json!(value);
+            let problem = gateway.post(path, body).await.refuses(400, "invalid_request");
+            assert_eq!(problem["pointer"], missing, "{path}");
+        }
+    }
+    let both = json!({ "to": TO, "purpose": "transaction", "amount": "10 USD", "payee": "Bob" });
+    gateway.post("/verify/send", both).await.accepts(201);
+}
+
+#[tokio::test]
+async fn an_erasure_is_of_a_destination_and_a_user_is_not_ignored() {
+    let gateway = Gateway::demo();
+    gateway.sent(TO).await;
+    let problem = gateway
+        .post("/operator/erase", json!({ "to": TO, "user_id": "ann" }))
+        .await
+        .refuses(400, "invalid_request");
+    assert_eq!(problem["pointer"], "/user_id");
+    let erased = gateway
+        .post(
+            "/operator/erase",
+            json!({ "to": "202 555 0143", "country": "US" }),
+        )
+        .await
+        .accepts(200);
+    assert_eq!(erased["verifications"], 1);
+    gateway
+        .post("/operator/unlock", json!({ "to": TO, "user_id": "ann" }))
+        .await
+        .accepts(200);
+}
+
+#[tokio::test]
 async fn what_is_no_json_is_refused() {
     let gateway = Gateway::demo();
     let post = async |media: Option<&str>, body: &str| {

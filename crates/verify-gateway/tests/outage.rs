@@ -1,6 +1,11 @@
 //! While the store is down nothing is allowed, and everybody is told to come back.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
 
 mod support;
 
@@ -14,9 +19,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha1::Sha1;
 use support::Gateway;
+use verify_core::ids::Nonce;
 use verify_core::keys::{Keys, Print};
 use verify_core::secret::SecretString;
 use verify_core::seed::Seed;
+use verify_core::store::{Store, StoreFault};
 use verify_core::time::Timestamp;
 use verify_core::token::DeliveryToken;
 use verify_core::vocabulary::ServiceId;
@@ -28,13 +35,50 @@ use verify_gateway::demo::Demo;
 use verify_gateway::explain::Explanations;
 use verify_gateway::webhook::Webhooks;
 use verify_memstore::MemStore;
-use verify_testkit::FaultyStore;
+use verify_testkit::{FaultyStore, store_around};
 
 const BASE: &str = "https://verify.example.com";
+
+/// Refuses all that it is asked, in these words.
+struct Ails<S> {
+    inner: S,
+    fault: StoreFault,
+}
+
+impl<S> Ails<S> {
+    fn fault(&self, _: Option<&ServiceId>) -> Result<(), StoreFault> {
+        Err(self.fault.clone())
+    }
+}
+
+store_around! {
+    Ails,
+    apply(this, _changeset, _within) {
+        let fault = this.fault.clone();
+        StoreAnswer::NotApplied(fault)
+    },
+    first Self::fault
+}
+
+/// Has a bug.
+struct Panics<S> {
+    inner: S,
+}
+
+store_around! {
+    Panics,
+    apply(_this, _changeset, _within) {
+        panic!("a defect of this store")
+    }
+}
 
 fn without_a_store(keys: &Keys) -> Gateway {
     let store = FaultyStore::new(MemStore::new());
     store.set_down(true);
+    over(store, keys)
+}
+
+fn over(store: impl Store + 'static, keys: &Keys) -> Gateway {
     let demo = Demo::start();
     let engine = demo
         .equip(Engine::builder())
@@ -47,6 +91,7 @@ fn without_a_store(keys: &Keys) -> Gateway {
     let token = SecretString::new("token".to_owned());
     Gateway::over(App {
         engine,
+        shield: None,
         callers: Callers::default(),
         proxies: TrustedProxies::default(),
         explanations: Explanations::default(),
@@ -81,15 +126,75 @@ async fn nothing_is_allowed_because_the_store_is_down() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_the_store_is_told_each_with_what_to_do() {
+    let keys = Keys::generate(&[1; 32]);
+    let words = "shard 3 refused +12025550142";
+    for (fault, state, advice) in [
+        (
+            StoreFault::unavailable(words),
+            "unavailable",
+            "try again in a while",
+        ),
+        (StoreFault::full(words), "full", "give it more room"),
+        (
+            StoreFault::corrupt(words),
+            "corrupt",
+            "run the version that wrote it",
+        ),
+    ] {
+        let gateway = over(
+            Ails {
+                inner: MemStore::new(),
+                fault,
+            },
+            &keys,
+        );
+        let ready = gateway.get("/readyz").await.accepts(503);
+        assert_eq!(
+            (&ready["ok"], &ready["store"], &ready["store_detail"]),
+            (&json!(false), &json!(state), &json!("shard 3 refused [number]"))
+        );
+        let answer = gateway
+            .post("/verify/send", json!({ "to": "+12025550143" }))
+            .await;
+        let problem = answer.refuses(503, "store_unavailable");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(
+            detail.contains("nothing was allowed") && detail.contains(advice),
+            "{detail}"
+        );
+        let id = answer.header("x-request-id").unwrap();
+        let explained = gateway.get(&format!("/operator/explain/{id}")).await.accepts(200);
+        assert_eq!(explained["explanations"][0]["store"], "shard 3 refused [number]");
+    }
+    let well = Gateway::demo().get("/readyz").await.accepts(200);
+    assert_eq!((&well["store"], well.get("store_detail")), (&json!("ok"), None));
+}
+
+#[tokio::test]
+async fn a_bug_is_told_as_one_and_explained_like_any_other_answer() {
+    let inner = MemStore::new();
+    let gateway = over(Panics { inner }, &Keys::generate(&[1; 32]));
+    let answer = gateway
+        .post("/verify/send", json!({ "to": "+12025550143" }))
+        .await;
+    let problem = answer.refuses(500, "internal");
+    assert!(!problem.to_string().contains("defect"), "{problem}");
+    let id = answer.header("x-request-id").unwrap();
+    let explained = gateway.get(&format!("/operator/explain/{id}")).await.accepts(200);
+    assert_eq!(explained["explanations"][0]["command"], "send");
+}
+
+#[tokio::test]
 async fn twilio_is_asked_to_report_again() {
     let keys = Keys::generate(&[1; 32]);
     let gateway = without_a_store(&keys);
     let token = DeliveryToken {
         record: Print::from_bytes([2; 16]),
-        nonce: [3; 16],
+        nonce: Nonce::from_bytes([3; 16]),
         delivery: 0,
     };
-    let seed = Seed::from_bytes([4; 32]);
+    let seed = Seed::from_bytes([4; Seed::BYTES]);
     let reference = keys
         .issue(&ServiceId::default(), Timestamp::MAX, &seed, &token)
         .unwrap();

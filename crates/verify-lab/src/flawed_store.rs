@@ -1,16 +1,19 @@
 //! Stores with one flaw each: for tests of the tests.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use verify_core::event::Event;
+use verify_core::ids::HolderId;
 use verify_core::limit::{Counter, Rule};
 use verify_core::store::{
-    Changeset, Charge, CounterKey, EventSeq, Expect, Lifetime, Mode, RecordChange, RecordKey, Store,
-    StoreAnswer, StoreFault, Write,
+    Changeset, Charge, CounterKey, EventSeq, Expect, Lifetime, Mode, Origin, RecordChange, RecordKey, Store,
+    StoreAnswer, StoreFault, Work, Write, WrittenUnder,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
-use verify_testkit::{ByService, KeptCounter, ModelState};
+use verify_testkit::{ByService, KeptCounter, ModelState, ModelStore};
 
 macro_rules! flaws {
     ($($(#[$meta:meta])* $flaw:ident = $name:literal,)+) => {
@@ -91,7 +94,7 @@ impl Condition {
         if self.down {
             return match self.flaw {
                 Some(Flaw::FailsOpen) => ModelState::default().apply_now(changeset),
-                Some(_) | None => StoreAnswer::NotApplied(StoreFault::Unavailable),
+                Some(_) | None => StoreAnswer::NotApplied(StoreFault::unavailable("down")),
             };
         }
         let Some(flaw) = self.flaw else {
@@ -224,6 +227,8 @@ fn forget_earlier_windows(state: &mut ModelState, changeset: &Changeset) {
 #[derive(Debug)]
 pub struct FlawedStore {
     inner: Mutex<(ModelState, Condition)>,
+    /// Lends work, which is nobody's flaw.
+    lender: ModelStore,
 }
 
 impl FlawedStore {
@@ -231,13 +236,14 @@ impl FlawedStore {
     pub fn new(flaw: Flaw) -> Self {
         Self {
             inner: Mutex::new((ModelState::default(), Condition::of(flaw))),
+            lender: ModelStore::new(),
         }
     }
 }
 
 #[async_trait]
 impl Store for FlawedStore {
-    async fn apply(&self, changeset: &Changeset) -> StoreAnswer {
+    async fn apply(&self, changeset: &Changeset, _within: Duration) -> StoreAnswer {
         let (mut read, condition) = self.inner.lock().clone();
         if condition.flaw == Some(Flaw::NotAtomic) {
             tokio::task::yield_now().await;
@@ -250,20 +256,82 @@ impl Store for FlawedStore {
         condition.apply(state, changeset)
     }
 
-    async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
-        Ok(self.inner.lock().0.due(now, most))
+    async fn services<'a>(
+        &self,
+        now: Timestamp,
+        after: Option<&'a ServiceId>,
+        most: usize,
+    ) -> Result<Vec<ServiceId>, StoreFault> {
+        self.lender.services(now, None, 0).await?;
+        let inner = self.inner.lock();
+        let services = inner.0.services(now).into_iter();
+        let behind = services.filter(|service| after.is_none_or(|after| *service > after));
+        Ok(behind.take(most).cloned().collect())
     }
 
-    async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
-        Ok(self.inner.lock().0.outbox(most))
+    async fn due(
+        &self,
+        service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault> {
+        Ok(self.inner.lock().0.due(service, now, most))
     }
 
-    async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault> {
-        self.inner.lock().0.acknowledge(through);
+    async fn put_off(
+        &self,
+        service: &ServiceId,
+        record: &RecordKey,
+        now: Timestamp,
+    ) -> Result<(), StoreFault> {
+        self.inner.lock().0.put_off(service, record, now);
         Ok(())
     }
 
-    async fn health(&self) -> Result<(), StoreFault> {
+    async fn outbox(&self, service: &ServiceId, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
+        Ok(self.inner.lock().0.outbox(service, most))
+    }
+
+    async fn acknowledge(&self, service: &ServiceId, through: EventSeq) -> Result<(), StoreFault> {
+        self.inner.lock().0.acknowledge(service, through);
         Ok(())
+    }
+
+    async fn lease(
+        &self,
+        work: Work,
+        service: &ServiceId,
+        holder: HolderId,
+        span: Duration,
+    ) -> Result<bool, StoreFault> {
+        self.lender.lease(work, service, holder, span).await
+    }
+
+    async fn drop_outlived(
+        &self,
+        _service: &ServiceId,
+        now: Timestamp,
+        _most: usize,
+    ) -> Result<usize, StoreFault> {
+        let state = &mut self.inner.lock().0;
+        let held = |state: &ModelState| state.counters().len() + state.records().len() + state.claims().len();
+        let before = held(state);
+        state.purge(now);
+        Ok(before - held(state))
+    }
+
+    async fn durable_under_others(
+        &self,
+        service: &ServiceId,
+        newest: WrittenUnder,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault> {
+        let mut keys = self.inner.lock().0.durable_under_others(service, newest);
+        keys.truncate(most);
+        Ok(keys)
+    }
+
+    async fn health(&self) -> Result<Origin, StoreFault> {
+        self.lender.health().await
     }
 }

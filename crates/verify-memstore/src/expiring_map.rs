@@ -277,7 +277,7 @@ mod tests {
     fn an_entry_takes_no_more_than_its_parts() {
         use crate::kept::{KeptCounter, KeptRow};
         use verify_core::store::{CounterKey, RecordKey};
-        assert_eq!(size_of::<Entry<CounterKey, KeptCounter>>(), 64);
-        assert_eq!(size_of::<Entry<RecordKey, KeptRow>>(), 72);
+        assert_eq!(size_of::<Entry<CounterKey, KeptCounter>>(), 56);
+        assert_eq!(size_of::<Entry<RecordKey, KeptRow>>(), 80);
     }
 }

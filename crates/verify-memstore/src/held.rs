@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use parking_lot::{Mutex, MutexGuard};
 use verify_core::limit::Counter;
 use verify_core::store::{
-    Changeset, Claim, ClaimKey, CounterKey, Evaluation, RecordKey, Room, Row, Seen, View,
+    Changeset, Claim, ClaimKey, CounterKey, Evaluation, Origin, RecordKey, Room, Row, Seen, View,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
@@ -41,7 +41,7 @@ impl Placement {
     }
 
     /// By bits that a map inside a shard does not place an entry by.
-    fn of_hash(&self, hash: u64) -> usize {
+    pub(crate) fn of_hash(&self, hash: u64) -> usize {
         // The mask keeps less than 32 bits of it, so nothing is lost in a narrow usize.
         (hash >> 32) as usize & (self.shards - 1)
     }
@@ -69,7 +69,8 @@ impl Placement {
             shards.add(self.of(key));
         }
         let claims = changeset.claims.iter().map(|claim| &claim.key);
-        for key in claims.chain(&changeset.unclaim) {
+        let alerts = changeset.alerts.iter().map(|alert| &alert.once.key);
+        for key in claims.chain(&changeset.unclaim).chain(alerts) {
             shards.add(self.of(key));
         }
         shards
@@ -117,6 +118,7 @@ pub(crate) struct Held<'a> {
     placement: &'a Placement,
     service: &'a ServiceId,
     at: Timestamp,
+    origin: Origin,
     locked: Vec<Locked<'a>>,
 }
 
@@ -126,6 +128,7 @@ impl<'a> Held<'a> {
         placement: &'a Placement,
         shards: &'a [Mutex<Shard>],
         changeset: &'a Changeset,
+        epoch: Origin,
     ) -> Self {
         let touched = placement.touched(changeset);
         let mut locked = Vec::with_capacity(touched.len());
@@ -142,6 +145,10 @@ impl<'a> Held<'a> {
             placement,
             service: &changeset.service,
             at: changeset.at,
+            origin: Origin {
+                clock: changeset.at,
+                ..epoch
+            },
             locked,
         }
     }
@@ -276,6 +283,10 @@ impl<'a> Held<'a> {
 
 /// Every key that a changeset names is in a held shard, so a key that is not found is not there.
 impl View for Held<'_> {
+    fn origin(&self) -> Origin {
+        self.origin
+    }
+
     fn counter(&self, key: &CounterKey) -> Option<Counter> {
         let (shard, key) = self.find(key)?;
         let kept = shard.counters.get(&key)?;

@@ -1,27 +1,20 @@
 //! What is kept under a key, in as few bytes as it needs: a store's size is what a flood is after.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 use verify_core::limit::{Backoff, Counter, Stamp, Window};
-use verify_core::store::{Claim, Lifetime, Row};
+use verify_core::store::{Claim, Lifetime, Row, WrittenUnder};
 use verify_core::time::Timestamp;
 
 use crate::expiring_map::Transient;
 
-/// A state of a limit or lockout, and when it may be forgotten: 32 bytes, and the stamps of a window that has several.
+/// A state of a limit or lockout, and when it may be forgotten: 32 bytes, and what does not fit into them.
 pub(crate) enum KeptCounter {
     /// A window with one stamp, which most have. Spans are in milliseconds after `newest`.
     Once {
         newest: Timestamp,
         stamp_after: u32,
         units: u32,
-        ends_after: u32,
-    },
-    /// A window with several.
-    Window {
-        newest: Timestamp,
-        stamps: Arc<[Stamp]>,
         ends_after: u32,
     },
     /// A run of failures; the span is after `last`.
@@ -31,7 +24,7 @@ pub(crate) enum KeptCounter {
         run: u32,
         ends_after: u32,
     },
-    /// What does not fit: spans of more than 49 days, billions of units.
+    /// What does not fit: a window with several stamps, spans of more than 49 days, billions of units.
     Large(Box<(Counter, Timestamp)>),
 }
 
@@ -44,19 +37,14 @@ impl KeptCounter {
         match state {
             Counter::Window(window) => {
                 let newest = window.newest();
-                let ends_after = span(newest, expires_at)?;
-                Some(match window.stamps() {
-                    [stamp] => Self::Once {
-                        newest,
-                        stamp_after: span(newest, stamp.at)?,
-                        units: u32::try_from(stamp.units).ok()?,
-                        ends_after,
-                    },
-                    _ => Self::Window {
-                        newest,
-                        stamps: window.shared_stamps(),
-                        ends_after,
-                    },
+                let [stamp] = window.stamps() else {
+                    return None;
+                };
+                Some(Self::Once {
+                    newest,
+                    stamp_after: span(newest, stamp.at)?,
+                    units: u32::try_from(stamp.units).ok()?,
+                    ends_after: span(newest, expires_at)?,
                 })
             }
             Counter::Backoff(Backoff { count, last, run }) => Some(Self::Run {
@@ -79,10 +67,7 @@ impl KeptCounter {
             } => {
                 let at = after(*newest, *stamp_after);
                 let units = u64::from(*units);
-                Counter::Window(Window::of_stamp(*newest, Stamp { at, units }))
-            }
-            Self::Window { newest, stamps, .. } => {
-                Counter::Window(Window::of_stamps(*newest, Arc::clone(stamps)))
+                Counter::Window(Window::of(*newest, &[Stamp { at, units }]).unwrap_or_default())
             }
             Self::Run { last, count, run, .. } => Counter::Backoff(Backoff {
                 count: *count,
@@ -96,9 +81,6 @@ impl KeptCounter {
     pub(crate) fn expires_at(&self) -> Timestamp {
         match self {
             Self::Once {
-                newest, ends_after, ..
-            }
-            | Self::Window {
                 newest, ends_after, ..
             } => after(*newest, *ends_after),
             Self::Run { last, ends_after, .. } => after(*last, *ends_after),
@@ -131,13 +113,14 @@ impl From<Claim> for KeptClaim {
     }
 }
 
-/// A record without its key, in 48 bytes and its own.
+/// A record without its key, in 56 bytes and its own.
 pub(crate) struct KeptRow {
     version: u64,
     /// None: durable.
     ends: Packed,
     live_until: Packed,
     due: Packed,
+    under: WrittenUnder,
     bytes: Box<[u8]>,
 }
 
@@ -169,6 +152,7 @@ impl From<Row> for KeptRow {
             ends: ends.into(),
             live_until: row.live_until.into(),
             due: row.due.into(),
+            under: row.under,
             bytes: row.bytes.into(),
         }
     }
@@ -182,8 +166,14 @@ impl KeptRow {
             lifetime: self.ends.get().map_or(Lifetime::Durable, Lifetime::Until),
             live_until: self.live_until.get(),
             due: self.due.get(),
+            under: self.under,
             bytes: self.bytes.to_vec(),
         }
+    }
+
+    /// True when it has no end, says sealed whose it is, and was written under other keys than these.
+    pub(crate) fn is_durable_under_others(&self, newest: WrittenUnder) -> bool {
+        self.ends.get().is_none() && self.under.seal.is_some() && self.under != newest
     }
 
     pub(crate) fn due(&self) -> Option<Timestamp> {
@@ -219,6 +209,7 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
+    use verify_core::keys::KeyId;
     use verify_core::limit::Rule;
 
     use super::*;
@@ -229,11 +220,7 @@ mod tests {
         for (lifetime, live_until, due) in [
             (Lifetime::Durable, None, None),
             (Lifetime::Durable, at(Some(0)), at(Some(1))),
-            (
-                Lifetime::Until(Timestamp::ZERO),
-                at(Some(u64::MAX - 1)),
-                at(Some(0)),
-            ),
+            (Lifetime::Until(Timestamp::ZERO), at(Some(u64::MAX)), at(Some(0))),
             (Lifetime::Until(Timestamp::from_millis(7)), None, at(Some(9))),
         ] {
             let row = Row {
@@ -241,6 +228,10 @@ mod tests {
                 lifetime,
                 live_until,
                 due,
+                under: WrittenUnder {
+                    fingerprint: KeyId::new(1),
+                    seal: due.map(|_| KeyId::new(2)),
+                },
                 bytes: vec![1, 2],
             };
             assert_eq!(KeptRow::from(row.clone()).row(), row);
@@ -258,7 +249,7 @@ mod tests {
             let span = Duration::from_secs(days * 86_400);
             let rule = match windows {
                 true => Rule::Window { max, per: span },
-                false => Rule::Backoff { waits: Arc::default(), forget_after: span },
+                false => Rule::Backoff { waits: std::sync::Arc::default(), forget_after: span },
             };
             let mut state = Counter::empty(&rule);
             for (at, cost) in charges {
@@ -274,8 +265,8 @@ mod tests {
 
     #[test]
     fn they_are_small() {
-        assert_eq!(size_of::<KeptCounter>(), 32);
-        assert_eq!(size_of::<KeptRow>(), 48);
+        assert_eq!(size_of::<KeptCounter>(), 24);
+        assert_eq!(size_of::<KeptRow>(), 56);
         assert_eq!(size_of::<KeptClaim>(), 24);
     }
 }

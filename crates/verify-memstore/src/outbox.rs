@@ -1,15 +1,18 @@
-//! The events that nobody acknowledged yet, in the order in which their changesets were applied.
+//! The events that nobody acknowledged yet: of each service in the order in which its changesets were applied.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use verify_core::event::Event;
 use verify_core::store::{EventSeq, Room};
+use verify_core::vocabulary::ServiceId;
 
 use crate::capacity::Cap;
 
-/// A bounded queue of events.
+/// Bounded queues of events. A service without any has none.
 pub(crate) struct Outbox {
-    events: VecDeque<(EventSeq, Event)>,
+    queues: BTreeMap<ServiceId, VecDeque<(EventSeq, Event)>>,
+    held: usize,
+    /// Of all services, so that a service's go on rising after its queue was empty.
     last: u64,
     cap: Cap,
 }
@@ -17,34 +20,53 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn new(cap: Cap) -> Self {
         Self {
-            events: VecDeque::new(),
+            queues: BTreeMap::new(),
+            held: 0,
             last: 0,
             cap,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.events.len()
+        self.held
     }
 
     pub(crate) fn has_room(&self, room: Room, more: usize) -> bool {
-        self.cap.admits(room, self.events.len(), more)
+        self.cap.admits(room, self.held, more)
     }
 
-    pub(crate) fn append(&mut self, events: &[Event]) {
+    pub(crate) fn append<'a>(&mut self, service: &ServiceId, events: impl IntoIterator<Item = &'a Event>) {
+        let queue = match self.queues.get_mut(service) {
+            Some(queue) => queue,
+            None => self.queues.entry(service.clone()).or_default(),
+        };
         for event in events {
             self.last = self.last.saturating_add(1);
-            self.events.push_back((EventSeq(self.last), event.clone()));
+            self.held += 1;
+            queue.push_back((EventSeq(self.last), event.clone()));
         }
     }
 
-    pub(crate) fn oldest(&self, most: usize) -> Vec<(EventSeq, Event)> {
-        self.events.iter().take(most).cloned().collect()
+    /// Services that have some.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &ServiceId> {
+        self.queues.keys()
     }
 
-    pub(crate) fn acknowledge(&mut self, through: EventSeq) {
-        while self.events.front().is_some_and(|(seq, _)| *seq <= through) {
-            self.events.pop_front();
+    pub(crate) fn oldest(&self, service: &ServiceId, most: usize) -> Vec<(EventSeq, Event)> {
+        let queue = self.queues.get(service);
+        queue.into_iter().flatten().take(most).cloned().collect()
+    }
+
+    pub(crate) fn acknowledge(&mut self, service: &ServiceId, through: EventSeq) {
+        let Some(queue) = self.queues.get_mut(service) else {
+            return;
+        };
+        while queue.front().is_some_and(|(seq, _)| *seq <= through) {
+            queue.pop_front();
+            self.held -= 1;
+        }
+        if queue.is_empty() {
+            self.queues.remove(service);
         }
     }
 }

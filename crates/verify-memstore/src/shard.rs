@@ -1,14 +1,14 @@
 //! One shard: entries by key, and its records by when they are due.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::fast::RandomState;
-use verify_core::store::{ClaimKey, CounterKey, RecordKey, Room, Row};
+use verify_core::store::{ClaimKey, CounterKey, RecordKey, Room, Row, WrittenUnder, put_off_for};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
 use crate::capacity::ShardCaps;
-use crate::expiring_map::{ExpiringMap, Hashed, Transient};
+use crate::expiring_map::{Entry, ExpiringMap, Hashed, Transient};
 use crate::kept::{KeptClaim, KeptCounter, KeptRow};
 use crate::services::Services;
 
@@ -17,8 +17,8 @@ use crate::services::Services;
 const SWEPT_BY_A_NEWCOMER: usize = 4;
 /// That many are looked at before something new is refused for want of room.
 const SWEPT_FOR_ROOM: usize = 1_024;
-/// That many are looked at whenever somebody asks what is due, so that idle stores forget too.
-const SWEPT_BY_A_TICK: usize = 16;
+/// That many are looked at whenever somebody asks what there is to do, so that idle stores forget too.
+pub(crate) const SWEPT_BY_A_LOOK: usize = 16;
 
 /// How many new entries of each kind a changeset brings.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,6 +38,9 @@ pub(crate) struct Shard {
     /// When records are due, and their hashes: a third of the memory that their keys would take. Should two records
     /// that are due in the same millisecond share all 64 bits, the next command repairs what no tick does.
     due: BTreeSet<(Timestamp, u64)>,
+    /// Of those that were due and could not be settled, by their hashes: until when they are put off, and how often they
+    /// were. They stand in `due` with that instant.
+    put_off: BTreeMap<u64, (Timestamp, u32)>,
 }
 
 impl Shard {
@@ -49,6 +52,7 @@ impl Shard {
             records: ExpiringMap::new(hasher.clone()),
             claims: ExpiringMap::new(hasher),
             due: BTreeSet::new(),
+            put_off: BTreeMap::new(),
         }
     }
 
@@ -70,8 +74,8 @@ impl Shard {
         let due = row.due;
         let before = self.records.put(key, row.into());
         let is_new = before.is_none();
-        if let Some(before) = before.and_then(|row| row.due()) {
-            self.due.remove(&(before, key.hash));
+        if let Some(before) = before {
+            unlist(&mut self.due, &mut self.put_off, key.hash, &before);
         }
         if let Some(due) = due {
             self.due.insert((due, key.hash));
@@ -87,9 +91,7 @@ impl Shard {
             return;
         };
         self.services.loses(key.service);
-        if let Some(due) = row.due() {
-            self.due.remove(&(due, key.hash));
-        }
+        unlist(&mut self.due, &mut self.put_off, key.hash, &row);
     }
 
     pub(crate) fn delete_claim(&mut self, key: &Hashed<ClaimKey>) {
@@ -98,25 +100,79 @@ impl Shard {
         }
     }
 
-    /// The soonest of the records that are due and not outlived, at most `most`.
-    pub(crate) fn due(&mut self, now: Timestamp, most: usize) -> Vec<(Timestamp, ServiceId, RecordKey)> {
-        self.sweep_counters(now, SWEPT_BY_A_TICK);
-        self.sweep_claims(now, SWEPT_BY_A_TICK);
-        self.sweep_records(now, SWEPT_BY_A_TICK);
-        let there = |(due, hash): &(Timestamp, u64)| {
-            let record = self
-                .records
-                .of_hash(*hash)
-                .filter(|record| !record.value.is_outlived(now))?;
-            let service = self.services.name(record.service)?;
-            Some((*due, service.clone(), record.key))
+    /// The soonest of a service's records that are due and not outlived, at most `most`.
+    pub(crate) fn due(
+        &self,
+        service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Vec<(Timestamp, RecordKey)> {
+        let Some(service) = self.services.number(service) else {
+            return Vec::new();
         };
-        self.due
-            .iter()
-            .take_while(|(due, _)| *due <= now)
-            .filter_map(there)
+        let records = self.due_by(now).filter(|(_, record)| record.service == service);
+        records
             .take(most)
+            .map(|(due, record)| (due, record.key))
             .collect()
+    }
+
+    /// Services that have a record that is due.
+    pub(crate) fn services_with_due(&self, now: Timestamp) -> impl Iterator<Item = &ServiceId> {
+        self.due_by(now)
+            .filter_map(|(_, record)| self.services.name(record.service))
+    }
+
+    fn due_by(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, &Entry<RecordKey, KeptRow>)> {
+        let due = self.due.iter().take_while(move |(due, _)| *due <= now);
+        due.filter_map(move |(due, hash)| {
+            let record = self.records.of_hash(*hash)?;
+            (!record.value.is_outlived(now)).then_some((*due, record))
+        })
+    }
+
+    /// Puts off a record that is due.
+    pub(crate) fn put_off(&mut self, key: &Hashed<RecordKey>, now: Timestamp) {
+        let Some(due) = self.records.get(key).and_then(KeptRow::due) else {
+            return;
+        };
+        let (listed, times) = self.put_off.get(&key.hash).copied().unwrap_or((due, 0));
+        if listed > now {
+            return;
+        }
+        let until = now + put_off_for(times);
+        self.due.remove(&(listed, key.hash));
+        self.due.insert((until, key.hash));
+        self.put_off.insert(key.hash, (until, times.saturating_add(1)));
+    }
+
+    /// A service's durable records that were written under other keys than these.
+    pub(crate) fn durable_under_others<'a>(
+        &'a self,
+        service: &ServiceId,
+        newest: WrittenUnder,
+    ) -> impl Iterator<Item = RecordKey> + use<'a> {
+        let service = self.services.number(service);
+        let records = self
+            .records
+            .iter()
+            .filter(move |record| Some(record.service) == service);
+        records
+            .filter(move |record| record.value.is_durable_under_others(newest))
+            .map(|record| record.key)
+    }
+
+    /// Looks at so many entries of each kind, and drops those that are outlived; how many went.
+    pub(crate) fn forget(&mut self, now: Timestamp, most: usize) -> usize {
+        let held = self.held();
+        self.sweep_counters(now, most);
+        self.sweep_claims(now, most);
+        self.sweep_records(now, most);
+        held - self.held()
+    }
+
+    fn held(&self) -> usize {
+        self.counters.len() + self.records.len() + self.claims.len()
     }
 
     /// True when these newcomers fit, perhaps after outlived entries went.
@@ -128,9 +184,7 @@ impl Shard {
 
     /// Drops outlived entries before something new is refused.
     pub(crate) fn purge(&mut self, at: Timestamp) {
-        self.sweep_counters(at, SWEPT_FOR_ROOM);
-        self.sweep_claims(at, SWEPT_FOR_ROOM);
-        self.sweep_records(at, SWEPT_FOR_ROOM);
+        self.forget(at, SWEPT_FOR_ROOM);
     }
 
     fn sweep_counters(&mut self, at: Timestamp, most: usize) {
@@ -146,12 +200,28 @@ impl Shard {
     }
 
     fn sweep_records(&mut self, at: Timestamp, most: usize) {
-        let Self { services, due, .. } = self;
+        let Self {
+            services,
+            due,
+            put_off,
+            ..
+        } = self;
         self.records.sweep(at, most, |hash, entry| {
             services.loses(entry.service);
-            if let Some(at) = entry.value.due() {
-                due.remove(&(at, hash));
-            }
+            unlist(due, put_off, hash, &entry.value);
         });
+    }
+}
+
+/// Takes a record that changes or goes out of the list of what is due.
+fn unlist(
+    due: &mut BTreeSet<(Timestamp, u64)>,
+    put_off: &mut BTreeMap<u64, (Timestamp, u32)>,
+    hash: u64,
+    row: &KeptRow,
+) {
+    let listed = put_off.remove(&hash).map(|(until, _)| until).or(row.due());
+    if let Some(listed) = listed {
+        due.remove(&(listed, hash));
     }
 }

@@ -1,19 +1,28 @@
 //! The store itself.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use verify_core::event::Event;
-use verify_core::store::{Changeset, EventSeq, RecordKey, Store, StoreAnswer, StoreFault, Write, evaluate};
+use verify_core::ids::HolderId;
+use verify_core::store::{
+    Changeset, Epoch, EventSeq, Origin, RecordKey, Store, StoreAnswer, StoreFault, Work, Write, WrittenUnder,
+    evaluate, kept,
+};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
 use crate::capacity::{Cap, Capacity, ShardCaps, Usage};
+use crate::expiring_map::Hashed;
 use crate::held::{Held, Placement};
 use crate::outbox::Outbox;
-use crate::shard::Shard;
+use crate::shard::{SWEPT_BY_A_LOOK, Shard};
 
 /// A store in memory, for one process.
 ///
@@ -23,7 +32,10 @@ use crate::shard::Shard;
 ///   bounded too: an event is stored with its change or not at all, so when nobody drains it, changesets with
 ///   events are answered `Full`. A host without an event sink turns it off: [`MemStore::without_outbox`].
 /// - *Forgetful, in time*: entries past their expiry are absent at once, and leave memory a few at a time when
-///   others come and with [`Store::due`], judged by the time that comes with these. There is no thread.
+///   others come and with [`Store::services`], judged by the time that comes with these. There is no thread.
+///
+/// - *Without a clock*: its own time, by which it lends work, is the latest that it was told when somebody asked what
+///   there is to do.
 ///
 /// It answers at once and never [`StoreAnswer::Unknown`].
 pub struct MemStore {
@@ -33,6 +45,11 @@ pub struct MemStore {
     /// Locked last. `None`: nobody listens.
     outbox: Option<Mutex<Outbox>>,
     versions: AtomicU64,
+    epoch: Origin,
+    /// In milliseconds.
+    latest: AtomicU64,
+    /// Who was lent which work, and until when.
+    leases: Mutex<BTreeMap<(Work, ServiceId), (HolderId, Timestamp)>>,
 }
 
 impl MemStore {
@@ -54,6 +71,13 @@ impl MemStore {
             caps: capacity.of_one_shard(),
             outbox: Some(Mutex::new(Outbox::new(events))),
             versions: AtomicU64::new(0),
+            epoch: Origin {
+                epoch: new_epoch(),
+                accepted: true,
+                ..Origin::default()
+            },
+            latest: AtomicU64::new(0),
+            leases: Mutex::default(),
         }
     }
 
@@ -67,21 +91,37 @@ impl MemStore {
     /// [`Store::apply`] without a runtime. Waits for other changesets that touch the same shards, and for nothing
     /// else.
     pub fn apply_now(&self, changeset: &Changeset) -> StoreAnswer {
-        let mut held = Held::lock(&self.placement, &self.shards, changeset);
+        match self.decide(changeset) {
+            // An alert refuses nothing: where there is no room for it, it is left out.
+            StoreAnswer::NotApplied(StoreFault::Full(_)) if !changeset.alerts.is_empty() => {
+                self.decide(&Changeset {
+                    alerts: Vec::new(),
+                    ..changeset.clone()
+                })
+            }
+            answer => answer,
+        }
+    }
+
+    fn decide(&self, changeset: &Changeset) -> StoreAnswer {
+        let mut held = Held::lock(&self.placement, &self.shards, changeset, self.epoch);
         let decided = evaluate(changeset, &held, self.version_for(changeset));
         if !decided.applied {
             return StoreAnswer::Refused(decided.seen);
         }
         if !held.make_room(&self.caps, changeset.room, &decided) {
-            return StoreAnswer::NotApplied(StoreFault::Full);
+            return StoreAnswer::NotApplied(StoreFault::full("no room for another entry"));
         }
         // Sequence numbers are given while the shards are held, so that the outbox has the order of the changes.
-        if let Some(outbox) = self.outbox.as_ref().filter(|_| !changeset.events.is_empty()) {
+        let more = changeset.events.len() + decided.alerts.len();
+        if let Some(outbox) = self.outbox.as_ref().filter(|_| more > 0) {
             let mut outbox = outbox.lock();
-            if !outbox.has_room(changeset.room, changeset.events.len()) {
-                return StoreAnswer::NotApplied(StoreFault::Full);
+            if !outbox.has_room(changeset.room, more) {
+                return StoreAnswer::NotApplied(StoreFault::full(
+                    "no room for another event: nobody drains the outbox",
+                ));
             }
-            outbox.append(&changeset.events);
+            outbox.append(&changeset.service, changeset.events.iter().chain(&decided.alerts));
         }
         StoreAnswer::Applied(held.write(decided))
     }
@@ -102,38 +142,44 @@ impl MemStore {
     }
 
     /// The bytes of everything that it holds, outlived or not, to search for what must not be there. Not a format.
-    ///
-    /// # Errors
-    /// [`StoreFault::Corrupt`] when something cannot be written; better than a dump that lacks it.
-    pub fn dump(&self) -> Result<Vec<u8>, StoreFault> {
-        self.dump_all().map_err(|_| StoreFault::Corrupt)
-    }
-
-    fn dump_all(&self) -> postcard::Result<Vec<u8>> {
+    pub fn dump(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
-            let name = |number| shard.services.name(number);
+            let mut put = |service, key: &[u8], value: &[u8]| {
+                out.extend(
+                    shard
+                        .services
+                        .name(service)
+                        .into_iter()
+                        .flat_map(|name| name.as_str().bytes()),
+                );
+                out.extend_from_slice(key);
+                out.extend_from_slice(value);
+            };
             for entry in shard.counters.iter() {
-                let (state, ends) = (entry.value.state(), entry.value.expires_at());
-                out = postcard::to_extend(&(name(entry.service), entry.key, state, ends), out)?;
+                let bytes = kept::counter(&entry.value.state(), entry.value.expires_at());
+                put(entry.service, &entry.key.to_bytes(), &bytes);
             }
             for entry in shard.records.iter() {
-                out = postcard::to_extend(&(name(entry.service), entry.key, entry.value.row()), out)?;
+                put(
+                    entry.service,
+                    &entry.key.to_bytes(),
+                    &kept::row(&entry.value.row()),
+                );
             }
             for entry in shard.claims.iter() {
-                let (value, ends) = (&entry.value.value, entry.value.expires_at);
-                out = postcard::to_extend(&(name(entry.service), entry.key, value, ends), out)?;
+                put(entry.service, &entry.key.to_bytes(), &entry.value.value);
             }
         }
-        for (_, event) in self
-            .outbox
-            .as_ref()
-            .map_or_else(Vec::new, |outbox| outbox.lock().oldest(usize::MAX))
-        {
-            out = postcard::to_extend(&event, out)?;
+        if let Some(outbox) = &self.outbox {
+            let outbox = outbox.lock();
+            let events = outbox
+                .services()
+                .flat_map(|service| outbox.oldest(service, usize::MAX));
+            out.extend(events.flat_map(|(_, event)| kept::event(&event)));
         }
-        Ok(out)
+        out
     }
 
     /// A number that no record had before. Only a changeset that puts one uses it up.
@@ -164,38 +210,146 @@ impl fmt::Debug for MemStore {
     }
 }
 
+/// A random name, from what makes its hashes unpredictable.
+fn new_epoch() -> Epoch {
+    let random = RandomState::default();
+    let mut bytes = [0; 16];
+    let halves = [random.hash_one(1), random.hash_one(2)];
+    for (slot, byte) in bytes
+        .iter_mut()
+        .zip(halves.iter().flat_map(|half| half.to_be_bytes()))
+    {
+        *slot = byte;
+    }
+    Epoch(bytes)
+}
+
 #[async_trait]
 impl Store for MemStore {
-    async fn apply(&self, changeset: &Changeset) -> StoreAnswer {
+    async fn apply(&self, changeset: &Changeset, _within: Duration) -> StoreAnswer {
         self.apply_now(changeset)
     }
 
-    async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
-        let mut due: Vec<_> = self
+    async fn services<'a>(
+        &self,
+        now: Timestamp,
+        after: Option<&'a ServiceId>,
+        most: usize,
+    ) -> Result<Vec<ServiceId>, StoreFault> {
+        self.latest.fetch_max(now.as_millis(), Ordering::Relaxed);
+        let mut services = BTreeSet::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.forget(now, SWEPT_BY_A_LOOK);
+            for service in shard.services_with_due(now) {
+                if !services.contains(service) {
+                    services.insert(service.clone());
+                }
+            }
+        }
+        if let Some(outbox) = &self.outbox {
+            services.extend(outbox.lock().services().cloned());
+        }
+        let behind = services
+            .into_iter()
+            .filter(|service| after.is_none_or(|after| service > after));
+        Ok(behind.take(most).collect())
+    }
+
+    async fn due(
+        &self,
+        service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault> {
+        let due = self
             .shards
             .iter()
-            .flat_map(|shard| shard.lock().due(now, most))
-            .collect();
+            .flat_map(|shard| shard.lock().due(service, now, most));
+        let mut due: Vec<_> = due.collect();
         due.sort_unstable();
         due.truncate(most);
-        Ok(due.into_iter().map(|(_, service, key)| (service, key)).collect())
+        Ok(due.into_iter().map(|(_, key)| key).collect())
     }
 
-    async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
-        Ok(self
-            .outbox
-            .as_ref()
-            .map_or_else(Vec::new, |outbox| outbox.lock().oldest(most)))
-    }
-
-    async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault> {
-        if let Some(outbox) = &self.outbox {
-            outbox.lock().acknowledge(through);
+    async fn put_off(
+        &self,
+        service: &ServiceId,
+        record: &RecordKey,
+        now: Timestamp,
+    ) -> Result<(), StoreFault> {
+        let hash = self.placement.hasher().hash_one(record);
+        if let Some(shard) = self.shards.get(self.placement.of_hash(hash)) {
+            let mut shard = shard.lock();
+            if let Some(service) = shard.services.number(service) {
+                shard.put_off(&Hashed::new(service, *record, hash), now);
+            }
         }
         Ok(())
     }
 
-    async fn health(&self) -> Result<(), StoreFault> {
+    async fn outbox(&self, service: &ServiceId, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
+        let outbox = self.outbox.as_ref();
+        Ok(outbox.map_or_else(Vec::new, |outbox| outbox.lock().oldest(service, most)))
+    }
+
+    async fn acknowledge(&self, service: &ServiceId, through: EventSeq) -> Result<(), StoreFault> {
+        if let Some(outbox) = &self.outbox {
+            outbox.lock().acknowledge(service, through);
+        }
         Ok(())
+    }
+
+    async fn lease(
+        &self,
+        work: Work,
+        service: &ServiceId,
+        holder: HolderId,
+        span: Duration,
+    ) -> Result<bool, StoreFault> {
+        let now = Timestamp::from_millis(self.latest.load(Ordering::Relaxed));
+        let mut leases = self.leases.lock();
+        leases.retain(|_, (_, until)| *until > now);
+        let lease = leases.entry((work, service.clone())).or_insert((holder, now));
+        let lent = lease.0 == holder;
+        if lent {
+            lease.1 = now + span;
+        }
+        Ok(lent)
+    }
+
+    async fn drop_outlived(
+        &self,
+        _service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<usize, StoreFault> {
+        let mut left = most;
+        for shard in &self.shards {
+            // Each kind is looked at: three entries at most go for one.
+            left = left.saturating_sub(shard.lock().forget(now, left / 3));
+        }
+        Ok(most - left)
+    }
+
+    async fn durable_under_others(
+        &self,
+        service: &ServiceId,
+        newest: WrittenUnder,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault> {
+        let mut keys = Vec::new();
+        for shard in &self.shards {
+            let left = most - keys.len();
+            keys.extend(shard.lock().durable_under_others(service, newest).take(left));
+        }
+        Ok(keys)
+    }
+
+    async fn health(&self) -> Result<Origin, StoreFault> {
+        Ok(Origin {
+            clock: Timestamp::from_millis(self.latest.load(Ordering::Relaxed)),
+            ..self.epoch
+        })
     }
 }

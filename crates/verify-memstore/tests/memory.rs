@@ -8,11 +8,12 @@
 use std::time::Duration;
 
 use verify_core::event::{Event, EventKind};
-use verify_core::keys::Print;
+use verify_core::keys::{KeyId, Print};
 use verify_core::limit::Rule;
+use verify_core::seed::Seed;
 use verify_core::store::{
-    Changeset, Charge, Claim, ClaimKey, ClaimKind, CounterKey, Expect, Lifetime, Mode, RecordChange,
-    RecordKey, RecordKind, Room, Row, Store, StoreAnswer, StoreFault, Write,
+    Alert, Changeset, Charge, Claim, ClaimKey, ClaimKind, CounterKey, Expect, Lifetime, Mode, RecordChange,
+    RecordKey, RecordKind, Room, Row, Store, StoreAnswer, StoreFault, Write, WrittenUnder,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
@@ -46,6 +47,10 @@ fn one_of_each(number: u64, at: Timestamp) -> Changeset {
         lifetime: Lifetime::Until(ends),
         live_until: None,
         due: Some(at),
+        under: WrittenUnder {
+            fingerprint: KeyId::new(1),
+            seal: None,
+        },
         bytes: format!("record-{number}-").into_bytes(),
     };
     changeset.records.push(RecordChange {
@@ -64,7 +69,13 @@ fn one_of_each(number: u64, at: Timestamp) -> Changeset {
         value: format!("claim-{number}-").into_bytes(),
         expires_at: ends,
     });
-    let event = Event::new(at, ServiceId::default(), EventKind::SendIntended);
+    let event = Event::new(
+        &Seed::from_bytes([1; Seed::BYTES]),
+        0,
+        at,
+        ServiceId::default(),
+        EventKind::SendIntended,
+    );
     changeset.events.push(Event {
         rules: vec![format!("rule-{number}-").into()],
         ..event
@@ -86,13 +97,13 @@ async fn without_an_outbox_events_take_no_room_and_are_nowhere() {
         events: 0,
         ..Capacity::default()
     });
-    assert_eq!(
+    assert!(matches!(
         store.apply_now(&one_of_each(1, at(0))),
-        StoreAnswer::NotApplied(StoreFault::Full)
-    );
+        StoreAnswer::NotApplied(StoreFault::Full(_))
+    ));
     let store = store.without_outbox();
     assert!(took(&store.apply_now(&one_of_each(1, at(0)))));
-    assert_eq!(store.outbox(10).await, Ok(vec![]));
+    assert_eq!(store.outbox(&ServiceId::default(), 10).await, Ok(vec![]));
     assert_eq!(
         store.usage(),
         Usage {
@@ -122,7 +133,7 @@ fn i11_i57_a_steady_flow_of_fresh_keys_takes_no_more_than_about_what_is_alive() 
 }
 
 #[tokio::test]
-async fn i11_an_idle_store_forgets_while_it_is_asked_what_is_due() {
+async fn i11_an_idle_store_forgets_while_it_is_asked_who_has_something_to_do() {
     let store = MemStore::with_capacity(Capacity {
         counters: 900,
         ..Capacity::default()
@@ -132,7 +143,7 @@ async fn i11_an_idle_store_forgets_while_it_is_asked_what_is_due() {
         assert!(took(&store.apply_now(&one_of_each(number, at(0)))));
     }
     for _ in 0..10 {
-        assert_eq!(store.due(at(3_600), 10).await, Ok(vec![]));
+        assert_eq!(store.services(at(3_600), None, 10).await, Ok(vec![]));
     }
     assert_eq!(store.usage(), Usage::default());
 }
@@ -143,7 +154,7 @@ fn i20_a_dump_has_everything_in_it() {
     for number in [1, 2] {
         assert!(took(&store.apply_now(&one_of_each(number, at(0)))));
     }
-    let dump = store.dump().unwrap();
+    let dump = store.dump();
     let has = |planted: &[u8]| dump.windows(planted.len()).any(|bytes| bytes == planted);
     for planted in [
         "record-1-",
@@ -163,4 +174,36 @@ fn i20_a_dump_has_everything_in_it() {
     };
     assert_eq!((prints(1), prints(2)), (3, 3));
     assert!(!format!("{store:?}").contains("record-1-"));
+}
+
+#[test]
+fn an_alert_that_has_no_room_refuses_nothing() {
+    let store = MemStore::with_capacity(Capacity {
+        claims: 4,
+        reserved_for_known_percent: 0,
+        ..Capacity::default()
+    });
+    for number in 0..4 {
+        assert!(took(&store.apply_now(&one_of_each(number, at(0)))));
+    }
+    let mut changeset = Changeset::new(ServiceId::default(), at(1), Room::Stranger);
+    let full = one_of_each(9, at(1));
+    changeset.events = full.events.clone();
+    changeset.alerts.push(Alert {
+        event: full.events[0].clone(),
+        once: full.claims[0].clone(),
+    });
+    assert!(matches!(
+        store.apply_now(&full),
+        StoreAnswer::NotApplied(StoreFault::Full(_))
+    ));
+    let before = store.usage();
+    assert!(took(&store.apply_now(&changeset)));
+    assert_eq!(
+        store.usage(),
+        Usage {
+            events: before.events + 1,
+            ..before
+        }
+    );
 }

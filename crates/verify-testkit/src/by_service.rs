@@ -58,10 +58,25 @@ impl<K: Ord, V> ByService<K, V> {
         self.services.entry(service.clone()).or_default()
     }
 
+    /// Takes out what a service has under a key.
+    pub(crate) fn remove(&mut self, service: &ServiceId, key: &K) {
+        if let Some(entries) = self.services.get_mut(service) {
+            entries.remove(key);
+            if entries.is_empty() {
+                self.services.remove(service);
+            }
+        }
+    }
+
     /// Keeps the entries that `keep` keeps, of all services.
     pub(crate) fn retain(&mut self, keep: impl Fn(&K, &V) -> bool) {
-        self.services.retain(|_, entries| {
-            entries.retain(|key, value| keep(key, value));
+        self.retain_of(|_, key, value| keep(key, value));
+    }
+
+    /// The same, by the service too.
+    pub(crate) fn retain_of(&mut self, mut keep: impl FnMut(&ServiceId, &K, &V) -> bool) {
+        self.services.retain(|service, entries| {
+            entries.retain(|key, value| keep(service, key, value));
             !entries.is_empty()
         });
     }

@@ -74,7 +74,7 @@ pub struct SeededEntropy {
 impl SeededEntropy {
     /// A source that gives the same sequence for the same seed.
     pub fn new(seed: u64) -> Self {
-        let mut bytes = [0; 32];
+        let mut bytes = [0; Seed::BYTES];
         for (slot, byte) in bytes.iter_mut().zip(seed.to_be_bytes()) {
             *slot = byte;
         }
@@ -86,7 +86,7 @@ impl SeededEntropy {
 }
 
 impl Entropy for SeededEntropy {
-    fn seed(&self) -> [u8; 32] {
+    fn seed(&self) -> [u8; Seed::BYTES] {
         let number = self.drawn.fetch_add(1, Ordering::SeqCst);
         self.source.bytes(&format!("seed {number}"))
     }

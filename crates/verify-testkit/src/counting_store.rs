@@ -2,11 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_trait::async_trait;
-use verify_core::event::Event;
-use verify_core::store::{Changeset, EventSeq, RecordKey, Store, StoreAnswer, StoreFault};
-use verify_core::time::Timestamp;
-use verify_core::vocabulary::ServiceId;
+use crate::store_around;
 
 /// Counts the changesets that are applied to the store inside. Other calls go through uncounted.
 #[derive(Debug, Default)]
@@ -40,26 +36,10 @@ impl<S> CountingStore<S> {
     }
 }
 
-#[async_trait]
-impl<S: Store> Store for CountingStore<S> {
-    async fn apply(&self, changeset: &Changeset) -> StoreAnswer {
-        self.round_trips.fetch_add(1, Ordering::SeqCst);
-        self.inner.apply(changeset).await
-    }
-
-    async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
-        self.inner.due(now, most).await
-    }
-
-    async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
-        self.inner.outbox(most).await
-    }
-
-    async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault> {
-        self.inner.acknowledge(through).await
-    }
-
-    async fn health(&self) -> Result<(), StoreFault> {
-        self.inner.health().await
+store_around! {
+    CountingStore,
+    apply(this, changeset, within) {
+        this.round_trips.fetch_add(1, Ordering::SeqCst);
+        this.inner.apply(changeset, within).await
     }
 }

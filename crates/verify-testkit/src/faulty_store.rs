@@ -2,15 +2,15 @@
 
 use std::collections::VecDeque;
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
-use verify_core::event::Event;
-use verify_core::store::{Changeset, EventSeq, RecordKey, Store, StoreAnswer, StoreFault};
-use verify_core::time::Timestamp;
+use verify_core::port::Detail;
+use verify_core::store::StoreFault;
 use verify_core::vocabulary::ServiceId;
 
+use crate::store_around;
+
 /// What happens to a changeset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// Nothing bad.
     None,
@@ -67,51 +67,40 @@ impl<S> FaultyStore<S> {
     fn next(&self) -> Fault {
         let mut script = self.script.lock();
         if script.down {
-            return Fault::NotApplied(StoreFault::Unavailable);
+            return Fault::NotApplied(down());
         }
         script.next.pop_front().unwrap_or(Fault::None)
     }
 
-    fn reachable(&self) -> Result<(), StoreFault> {
+    fn reachable(&self, _: Option<&ServiceId>) -> Result<(), StoreFault> {
         if self.script.lock().down {
-            Err(StoreFault::Unavailable)
+            Err(down())
         } else {
             Ok(())
         }
     }
 }
 
-#[async_trait]
-impl<S: Store> Store for FaultyStore<S> {
-    async fn apply(&self, changeset: &Changeset) -> StoreAnswer {
-        match self.next() {
-            Fault::None => self.inner.apply(changeset).await,
+store_around! {
+    FaultyStore,
+    apply(this, changeset, within) {
+        match this.next() {
+            Fault::None => this.inner.apply(changeset, within).await,
             Fault::NotApplied(fault) => StoreAnswer::NotApplied(fault),
-            Fault::LostBefore => StoreAnswer::Unknown,
+            Fault::LostBefore => StoreAnswer::Unknown(lost()),
             Fault::AnswerLost => {
-                self.inner.apply(changeset).await;
-                StoreAnswer::Unknown
+                this.inner.apply(changeset, within).await;
+                StoreAnswer::Unknown(lost())
             }
         }
-    }
+    },
+    first Self::reachable
+}
 
-    async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
-        self.reachable()?;
-        self.inner.due(now, most).await
-    }
+fn down() -> StoreFault {
+    StoreFault::unavailable("scripted to be down")
+}
 
-    async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
-        self.reachable()?;
-        self.inner.outbox(most).await
-    }
-
-    async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault> {
-        self.reachable()?;
-        self.inner.acknowledge(through).await
-    }
-
-    async fn health(&self) -> Result<(), StoreFault> {
-        self.reachable()?;
-        self.inner.health().await
-    }
+fn lost() -> Detail {
+    Detail::new(None, "scripted to be lost")
 }

@@ -20,10 +20,11 @@
 //! // For `Engine::builder().store(…)`: from now on it cannot be reached.
 //! let store = FaultyStore::new(ModelStore::new());
 //! store.set_down(true);
-//! assert_eq!(store.health().await, Err(StoreFault::Unavailable));
+//! assert!(matches!(store.health().await, Err(StoreFault::Unavailable(_))));
 //! # }
 //! ```
 
+mod around;
 mod by_service;
 mod clock;
 mod counting_store;

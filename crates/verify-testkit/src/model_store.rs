@@ -1,15 +1,17 @@
 //! The simplest store there is: ordered maps behind one lock. What a store means, for tests and simulations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use verify_core::event::Event;
+use verify_core::ids::HolderId;
 use verify_core::limit::Counter;
 use verify_core::store::{
-    Changeset, Claim, ClaimKey, CounterKey, EventSeq, RecordKey, Row, Store, StoreAnswer, StoreFault, View,
-    Write, evaluate,
+    Changeset, Claim, ClaimKey, CounterKey, EventSeq, Lifetime, Origin, RecordKey, Row, Store, StoreAnswer,
+    StoreFault, View, Work, Write, WrittenUnder, evaluate, put_off_for,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
@@ -34,7 +36,9 @@ pub struct ModelState {
     counters: ByService<CounterKey, KeptCounter>,
     records: ByService<RecordKey, Row>,
     claims: ByService<ClaimKey, Claim>,
-    events: BTreeMap<u64, Event>,
+    events: ByService<u64, Event>,
+    /// Until when records are put off that were due, and how often they were.
+    put_off: ByService<RecordKey, (Timestamp, u32)>,
     last_version: u64,
     last_event: u64,
 }
@@ -63,46 +67,101 @@ impl ModelState {
             .into_iter()
             .map(|(key, state, expires_at)| (key, Some(KeptCounter { state, expires_at })));
         write(&mut self.counters, service, counters);
+        for (key, _) in &decided.records {
+            self.put_off.remove(service, key);
+        }
         write(&mut self.records, service, decided.records);
         write(&mut self.claims, service, decided.claims);
-        for event in &changeset.events {
+        for event in changeset.events.iter().chain(&decided.alerts) {
             self.last_event += 1;
-            self.events.insert(self.last_event, event.clone());
+            self.events.of_mut(service).insert(self.last_event, event.clone());
         }
         StoreAnswer::Applied(decided.seen)
     }
 
-    /// As [`Store::due`].
-    pub fn due(&self, now: Timestamp, most: usize) -> Vec<(ServiceId, RecordKey)> {
-        let there = self.records.iter().filter(|(_, row)| !row.is_outlived(now));
-        let mut due: Vec<_> = there.filter_map(|(key, row)| Some((row.due?, key))).collect();
-        due.retain(|(due, _)| *due <= now);
-        due.sort_unstable();
-        due.into_iter()
-            .take(most)
-            .map(|(_, (service, key))| (service.clone(), *key))
+    /// As [`Store::services`].
+    pub fn services(&self, now: Timestamp) -> BTreeSet<&ServiceId> {
+        let due = self.all_due(now).map(|(_, (service, _))| service);
+        due.chain(self.events.keys().map(|(service, _)| service))
             .collect()
     }
 
+    /// As [`Store::due`].
+    pub fn due(&self, service: &ServiceId, now: Timestamp, most: usize) -> Vec<RecordKey> {
+        let mut due: Vec<_> = self.all_due(now).filter(|(_, (of, _))| *of == service).collect();
+        due.sort_unstable();
+        due.into_iter().take(most).map(|(_, (_, key))| *key).collect()
+    }
+
+    fn all_due(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, (&ServiceId, &RecordKey))> {
+        let there = self.records.iter().filter(move |(_, row)| !row.is_outlived(now));
+        let listed = there.filter_map(|((service, key), row)| {
+            let put_off = self.put_off.get(service, key).map(|(until, _)| *until);
+            Some((put_off.or(row.due)?, (service, key)))
+        });
+        listed.filter(move |(due, _)| *due <= now)
+    }
+
+    /// As [`Store::put_off`].
+    pub fn put_off(&mut self, service: &ServiceId, record: &RecordKey, now: Timestamp) {
+        if self.all_due(now).any(|(_, due)| due == (service, record)) {
+            let times = self.put_off.get(service, record).map_or(0, |(_, times)| *times);
+            let put_off = (now + put_off_for(times), times.saturating_add(1));
+            self.put_off.of_mut(service).insert(*record, put_off);
+        }
+    }
+
     /// As [`Store::outbox`].
-    pub fn outbox(&self, most: usize) -> Vec<(EventSeq, Event)> {
-        self.events
-            .iter()
+    pub fn outbox(&self, service: &ServiceId, most: usize) -> Vec<(EventSeq, Event)> {
+        let events = self.events.iter().filter(|((of, _), _)| *of == service);
+        events
             .take(most)
-            .map(|(seq, event)| (EventSeq(*seq), event.clone()))
+            .map(|((_, seq), event)| (EventSeq(*seq), event.clone()))
             .collect()
     }
 
     /// As [`Store::acknowledge`].
-    pub fn acknowledge(&mut self, through: EventSeq) {
-        self.events.retain(|seq, _| *seq > through.0);
+    pub fn acknowledge(&mut self, service: &ServiceId, through: EventSeq) {
+        self.events
+            .retain_of(|of, seq, _| of != service || *seq > through.0);
+    }
+
+    /// As [`Store::durable_under_others`].
+    pub fn durable_under_others(&self, service: &ServiceId, newest: WrittenUnder) -> Vec<RecordKey> {
+        let old =
+            |row: &Row| row.lifetime == Lifetime::Durable && row.under.seal.is_some() && row.under != newest;
+        let records = self
+            .records
+            .iter()
+            .filter(|((of, _), row)| *of == service && old(row));
+        records.map(|((_, key), _)| *key).collect()
     }
 
     /// Drops all that is outlived at this instant. What is left when everything should have ended never ends.
     pub fn purge(&mut self, at: Timestamp) {
-        self.counters.retain(|_, kept| kept.expires_at > at);
-        self.records.retain(|_, row| !row.is_outlived(at));
-        self.claims.retain(|_, claim| claim.expires_at > at);
+        self.drop_outlived(|_| true, at, usize::MAX);
+    }
+
+    /// Drops what these services have outlived at this instant, at most `most` entries; how many went.
+    fn drop_outlived(&mut self, of: impl Fn(&ServiceId) -> bool, at: Timestamp, most: usize) -> usize {
+        let mut left = most;
+        let mut stays = |service: &ServiceId, is_outlived: bool| {
+            let goes = is_outlived && left > 0 && of(service);
+            left -= usize::from(goes);
+            !goes
+        };
+        let Self {
+            counters,
+            records,
+            claims,
+            put_off,
+            ..
+        } = self;
+        counters.retain_of(|service, _, kept| stays(service, kept.expires_at <= at));
+        records.retain_of(|service, _, row| stays(service, row.is_outlived(at)));
+        claims.retain_of(|service, _, claim| stays(service, claim.expires_at <= at));
+        put_off.retain_of(|service, key, _| records.get(service, key).is_some());
+        most - left
     }
 
     /// Drops the counters for which this is true, as no sound store does: to make a flawed one of.
@@ -126,7 +185,7 @@ impl ModelState {
     }
 
     /// Every event that was not acknowledged, by its place.
-    pub fn events(&self) -> &BTreeMap<u64, Event> {
+    pub fn events(&self) -> &ByService<u64, Event> {
         &self.events
     }
 
@@ -164,6 +223,15 @@ struct ServiceView<'a> {
 }
 
 impl View for ServiceView<'_> {
+    /// The model has no clock: it goes by whoever asks.
+    fn origin(&self) -> Origin {
+        Origin {
+            accepted: true,
+            clock: self.at,
+            ..Origin::default()
+        }
+    }
+
     fn counter(&self, key: &CounterKey) -> Option<Counter> {
         let kept = self.state.counters.get(self.service, key)?;
         (kept.expires_at > self.at).then(|| kept.state.clone())
@@ -184,9 +252,19 @@ impl View for ServiceView<'_> {
 }
 
 /// A [`Store`] over a [`ModelState`]. Clones share the state.
+///
+/// Its own time, by which it lends work, is the latest that it was told when somebody asked what there is to do.
 #[derive(Debug, Clone, Default)]
 pub struct ModelStore {
     state: Arc<Mutex<ModelState>>,
+    lent: Arc<Mutex<Lent>>,
+}
+
+/// Who was lent which work, and until when.
+#[derive(Debug, Default)]
+struct Lent {
+    now: Timestamp,
+    leases: BTreeMap<(Work, ServiceId), (HolderId, Timestamp)>,
 }
 
 impl ModelStore {
@@ -199,6 +277,7 @@ impl ModelStore {
     pub fn from_state(state: ModelState) -> Self {
         Self {
             state: Arc::new(Mutex::new(state)),
+            ..Self::default()
         }
     }
 
@@ -215,24 +294,95 @@ impl ModelStore {
 
 #[async_trait]
 impl Store for ModelStore {
-    async fn apply(&self, changeset: &Changeset) -> StoreAnswer {
+    async fn apply(&self, changeset: &Changeset, _within: Duration) -> StoreAnswer {
         self.apply_now(changeset)
     }
 
-    async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
-        Ok(self.state.lock().due(now, most))
+    async fn services<'a>(
+        &self,
+        now: Timestamp,
+        after: Option<&'a ServiceId>,
+        most: usize,
+    ) -> Result<Vec<ServiceId>, StoreFault> {
+        let mut lent = self.lent.lock();
+        lent.now = lent.now.max(now);
+        let state = self.state.lock();
+        let services = state.services(now).into_iter();
+        let behind = services.filter(|service| after.is_none_or(|after| *service > after));
+        Ok(behind.take(most).cloned().collect())
     }
 
-    async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
-        Ok(self.state.lock().outbox(most))
+    async fn due(
+        &self,
+        service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault> {
+        Ok(self.state.lock().due(service, now, most))
     }
 
-    async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault> {
-        self.state.lock().acknowledge(through);
+    async fn put_off(
+        &self,
+        service: &ServiceId,
+        record: &RecordKey,
+        now: Timestamp,
+    ) -> Result<(), StoreFault> {
+        self.state.lock().put_off(service, record, now);
         Ok(())
     }
 
-    async fn health(&self) -> Result<(), StoreFault> {
+    async fn outbox(&self, service: &ServiceId, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
+        Ok(self.state.lock().outbox(service, most))
+    }
+
+    async fn acknowledge(&self, service: &ServiceId, through: EventSeq) -> Result<(), StoreFault> {
+        self.state.lock().acknowledge(service, through);
         Ok(())
+    }
+
+    async fn lease(
+        &self,
+        work: Work,
+        service: &ServiceId,
+        holder: HolderId,
+        span: Duration,
+    ) -> Result<bool, StoreFault> {
+        let Lent { now, leases } = &mut *self.lent.lock();
+        let lease = leases.entry((work, service.clone())).or_insert((holder, *now));
+        let (by, until) = *lease;
+        let free = by == holder || until <= *now;
+        if free {
+            *lease = (holder, *now + span);
+        }
+        Ok(free)
+    }
+
+    async fn drop_outlived(
+        &self,
+        service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<usize, StoreFault> {
+        let mut state = self.state.lock();
+        Ok(state.drop_outlived(|of| of == service, now, most))
+    }
+
+    async fn durable_under_others(
+        &self,
+        service: &ServiceId,
+        newest: WrittenUnder,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault> {
+        let mut keys = self.state.lock().durable_under_others(service, newest);
+        keys.truncate(most);
+        Ok(keys)
+    }
+
+    async fn health(&self) -> Result<Origin, StoreFault> {
+        Ok(Origin {
+            accepted: true,
+            clock: self.lent.lock().now,
+            ..Origin::default()
+        })
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use verify_core::ids::DeliveryId;
 use verify_core::port::{
     Capabilities, Clock, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest,
     Dispatched, InquireRequest, Inquired, Maker, Provider, Rejection, RejectionKind, Scopes,
@@ -70,7 +71,7 @@ pub struct Sent {
     /// The provider's id.
     pub upstream: String,
     /// Which delivery.
-    pub dispatch_id: [u8; 16],
+    pub dispatch_id: DeliveryId,
     /// The reference that reports carry back.
     pub reference: String,
     /// When.

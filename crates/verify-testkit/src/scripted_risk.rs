@@ -1,11 +1,12 @@
 //! A risk scorer and a human check that do as they are told.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::IpAddr;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use verify_core::port::{AssessRequest, Assessment, HumanCheck, RiskLevel, RiskScorer, Unavailable};
+use verify_core::port::{
+    AssessRequest, Assessment, HumanCheck, HumanRequest, RiskLevel, RiskScorer, Unavailable,
+};
 
 /// Gives scripted assessments one after the other, and low ones without a script.
 #[derive(Debug, Default)]
@@ -97,12 +98,12 @@ impl HumanCheck for ScriptedHumanCheck {
         true
     }
 
-    async fn verify(&self, token: &str, _ip: Option<IpAddr>) -> Result<bool, Unavailable> {
+    async fn verify(&self, request: &HumanRequest) -> Result<bool, Unavailable> {
         let mut state = self.state.lock();
         if state.unavailable {
             Err(Unavailable)
         } else {
-            Ok(state.good.remove(token))
+            Ok(state.good.remove(&request.token))
         }
     }
 }

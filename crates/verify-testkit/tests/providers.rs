@@ -5,7 +5,7 @@ mod requests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use requests::{compare, conclude, dispatch, inquire};
+use requests::{compare, conclude, dispatch, human, inquire};
 use verify_core::port::{Assessment, HumanCheck};
 use verify_core::port::{
     Clock, Compared, Concluded, Dispatched, Inquired, Provider, Rejection, RejectionKind, RiskLevel,
@@ -198,10 +198,10 @@ async fn a_scorer_follows_its_script_then_finds_all_low() {
 async fn a_token_shows_a_person_once() {
     let check = ScriptedHumanCheck::new();
     check.accept("token");
-    assert_eq!(check.verify("token", None).await, Ok(true));
-    assert_eq!(check.verify("token", None).await, Ok(false));
+    assert_eq!(check.verify(&human("token")).await, Ok(true));
+    assert_eq!(check.verify(&human("token")).await, Ok(false));
     check.set_unavailable(true);
-    assert_eq!(check.verify("token", None).await, Err(Unavailable));
+    assert_eq!(check.verify(&human("token")).await, Err(Unavailable));
 }
 
 #[tokio::test]

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use verify_core::command::Command;
 use verify_core::event::EventKind;
-use verify_core::outcome::{Answer, RefusalCode};
+use verify_core::outcome::{Answer, CheckAnswer, RefusalCode, ReportAnswer};
 use verify_core::record::Status;
 use verify_core::time::Timestamp;
 
-use crate::desk::{Actor, Leaving, Side};
+use crate::booth::{Actor, Leaving, Side};
 use crate::markets::Market;
 use crate::world::Ran;
 
@@ -145,17 +144,6 @@ pub(crate) enum Asked {
     Check,
     Read,
     Report,
-}
-
-impl Asked {
-    pub(crate) fn of(command: &Command) -> Self {
-        match command {
-            Command::Send(_) => Self::Send,
-            Command::Check(_) | Command::Redeem(_) => Self::Check,
-            Command::Status(_) | Command::Cancel(_) | Command::Unlock(_) | Command::Erase(_) => Self::Read,
-            Command::Report(_) | Command::Tick(_) => Self::Report,
-        }
-    }
 }
 
 impl Ledger {
@@ -296,7 +284,10 @@ impl Ledger {
             Asked::Report => &mut account.reports,
         } += 1;
         match &ran.outcome {
-            Some(outcome) => account.answered(&outcome.answer, read),
+            Some(outcome) => outcome
+                .answer
+                .iter()
+                .for_each(|answer| account.answered(answer, read)),
             None => account.unanswered(ran, read),
         }
         if let Some(rule) = ran.refused_by() {
@@ -360,15 +351,19 @@ impl Ledger {
             }
             Leaving::NoMessage => people.no_message += 1,
             Leaving::TurnedAway(reply) => {
-                let (unnamed, locked) = match &reply.answer {
-                    Some(Answer::WrongCode(wrong)) => ("wrong_code", wrong.status == Status::Exhausted),
-                    Some(Answer::Refused(refusal)) => ("refused", refusal.code == RefusalCode::Locked),
-                    None => ("no_answer", false),
-                    Some(_) => ("fault", false),
+                let locked = match reply.answer() {
+                    Some(Answer::Check(CheckAnswer::WrongCode(wrong))) => wrong.status == Status::Exhausted,
+                    Some(answer) => answer.refusal().is_some_and(|no| no.code == RefusalCode::Locked),
+                    None => false,
+                };
+                let unnamed = || match &reply.answer {
+                    Some(Ok(answer)) => answer.as_str(),
+                    Some(Err(_)) => "fault",
+                    None => "no_answer",
                 };
                 people.turned_away += 1;
                 people.locked += u64::from(locked);
-                let rule = reply.rule.clone().unwrap_or_else(|| unnamed.into());
+                let rule = reply.rule.clone().unwrap_or_else(|| unnamed().into());
                 count(&mut people.turned_away_by, &rule);
             }
         }
@@ -385,25 +380,23 @@ impl Ledger {
 impl Account {
     fn answered(&mut self, answer: &Answer, read: bool) {
         match answer {
-            Answer::Approved(_) => {
+            Answer::Check(CheckAnswer::Approved(_)) => {
                 self.compared += 1;
                 match self.side {
                     Side::Attacker if !read => self.taken += 1,
                     Side::Attacker | Side::Honest => self.completed += 1,
                 }
             }
-            Answer::WrongCode(_) => self.compared += 1,
-            Answer::Reported { changed } => self.believed += u64::from(*changed),
-            Answer::Sent(_)
-            | Answer::Repeated(_)
+            Answer::Check(CheckAnswer::WrongCode(_)) => self.compared += 1,
+            Answer::Report(ReportAnswer { changed }) => self.believed += u64::from(*changed),
+            Answer::Check(CheckAnswer::Refused(_))
+            | Answer::Send(_)
+            | Answer::Cancel(_)
             | Answer::Status(_)
-            | Answer::Canceled(_)
-            | Answer::Ticked { .. }
-            | Answer::Redeemed(_)
-            | Answer::Unlocked
-            | Answer::Erased { .. }
-            | Answer::Refused(_)
-            | Answer::Fault(_) => {}
+            | Answer::Tick(_)
+            | Answer::Redeem(_)
+            | Answer::Unlock(_)
+            | Answer::Erase(_) => {}
         }
     }
 }

@@ -12,7 +12,7 @@
 //! use verify_core::command::SendRequest;
 //! use verify_core::policy::PolicySet;
 //! use verify_core::time::Timestamp;
-//! use verify_traffic::{Actor, Desk, Simulation, market};
+//! use verify_traffic::{Actor, Booth, Simulation, market};
 //!
 //! /// One message a second to numbers in a row.
 //! struct Row(u64);
@@ -24,11 +24,11 @@
 //!     fn defeats(&self) -> &'static str {
 //!         "limit by address"
 //!     }
-//!     fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+//!     fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
 //!         self.0 += 1;
-//!         let from = desk.any_address();
-//!         desk.send(SendRequest::to(market("NG").number(self.0)).ip(from));
-//!         Some(desk.now() + Duration::from_secs(1))
+//!         let from = booth.any_address();
+//!         booth.send(SendRequest::to(market("NG").number(self.0)).ip(from));
+//!         Some(booth.now() + Duration::from_secs(1))
 //!     }
 //! }
 //!
@@ -41,8 +41,8 @@
 //! ```
 
 pub mod actors;
+mod booth;
 mod chance;
-mod desk;
 mod ledger;
 mod markets;
 pub mod report;
@@ -51,8 +51,8 @@ mod simulation;
 mod weather;
 mod world;
 
+pub use booth::{Actor, Booth, Leaving, Reply, Side};
 pub use chance::Chance;
-pub use desk::{Actor, Desk, Leaving, Reply, Side};
 pub use ledger::{Account, Alert, Ledger, People, Sent, Series};
 pub use markets::{MARKETS, Market, market};
 pub use simulation::{START, Simulation};

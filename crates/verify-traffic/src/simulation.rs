@@ -8,7 +8,7 @@ use verify_core::policy::PolicySet;
 use verify_core::time::Timestamp;
 
 use crate::world::{Wanted, World};
-use crate::{Actor, Chance, Desk, Ledger};
+use crate::{Actor, Booth, Chance, Ledger};
 
 /// When every world begins: Monday, 5 January 2026, 00:00 UTC.
 pub const START: Timestamp = Timestamp::from_millis(1_767_571_200_000);
@@ -50,7 +50,7 @@ impl Simulation {
                 break;
             }
             let now = sleeper.at;
-            let mut desk = Desk {
+            let mut booth = Booth {
                 now,
                 actor: sleeper.number,
                 account: sleeper.account,
@@ -60,7 +60,7 @@ impl Simulation {
                 newborn: &mut newborn,
                 wanted: Wanted::default(),
             };
-            let next = sleeper.actor.wake(&mut desk);
+            let next = sleeper.actor.wake(&mut booth);
             for (at, actor) in newborn.drain(..) {
                 let chance = sleeper.chance.child();
                 self.put(at.max(now), actor, chance);
@@ -78,7 +78,7 @@ impl Simulation {
     }
 
     /// The same world with one rule of its machine switched off: shows what that rule is good for.
-    #[cfg(feature = "broken")]
+    #[cfg(verify_broken)]
     #[must_use]
     pub fn broken(self, how: verify_core::broken::Broken) -> Self {
         Self {

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use verify_core::command::{Command, Report, ReportRequest, TickRequest};
 use verify_core::event::Event;
-use verify_core::flow::{AssessAnswer, MOST_STEPS, Machine, Question, Routes, Start, Step};
+use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Routes, Start, drive};
 use verify_core::keys::{Keys, Print};
-use verify_core::outcome::{Answer, Outcome};
+use verify_core::outcome::{Answer, Outcome, SendAnswer};
 use verify_core::policy::PolicySet;
 use verify_core::port::{
-    Assessment, Capabilities, Compared, Concluded, DispatchRequest, Inquired, Maker, RiskLevel, Scopes,
+    Assessment, Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest,
+    Dispatched, InquireRequest, Inquired, Maker, RiskLevel, Scopes,
 };
 use verify_core::seed::Seed;
-use verify_core::store::EventSeq;
+use verify_core::store::{Changeset, EventSeq, StoreAnswer};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, ServiceId};
 use verify_testkit::ModelState;
@@ -73,9 +74,7 @@ impl Ran {
     /// The rule that refused, or the refusal's code where none took part.
     pub(crate) fn refused_by(&self) -> Option<Arc<str>> {
         let outcome = self.outcome.as_ref()?;
-        let Answer::Refused(refusal) = &outcome.answer else {
-            return None;
-        };
+        let refusal = outcome.refusal()?;
         let first = outcome.explanation.rules.first();
         Some(first.map_or_else(|| refusal.code.as_str().into(), |hit| Arc::clone(&hit.rule)))
     }
@@ -92,6 +91,8 @@ pub(crate) struct Wanted {
 pub(crate) struct World {
     machine: Machine,
     keys: Arc<Keys>,
+    /// The one service that there is.
+    service: ServiceId,
     store: ModelState,
     inbox: BTreeMap<String, Letter>,
     /// Inboxes by the fingerprints that the core knows them by.
@@ -99,6 +100,7 @@ pub(crate) struct World {
     seed: u64,
     commands: u64,
     left_for: Vec<(String, Channel)>,
+    node: Node,
     cleaned: Timestamp,
     swept: Timestamp,
     pub(crate) weather: Weather,
@@ -107,11 +109,25 @@ pub(crate) struct World {
     reports: VecDeque<(Timestamp, String, u32)>,
 }
 
-/// A command that is over.
-struct Ended {
-    outcome: Option<Outcome>,
+/// The node that a command runs on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Node {
     clock: Timestamp,
+    /// How far that is ahead, in milliseconds.
+    ahead: i64,
+    /// To the store, since the command began.
     trips: u32,
+}
+
+impl Node {
+    /// One that is so far ahead, at an instant of the world.
+    fn at(now: Timestamp, ahead: i64) -> Self {
+        Self {
+            clock: moved(now, ahead),
+            ahead,
+            trips: 0,
+        }
+    }
 }
 
 impl World {
@@ -119,14 +135,19 @@ impl World {
         let mut master = [0x5a; 32];
         fill(&mut master, &[seed]);
         Self {
-            machine: Machine::new(Arc::new(policies), Arc::new(routes())),
+            machine: Machine::new(
+                Arc::new(policies),
+                Arc::new(Routes::in_order(CARRIERS.map(carrier))),
+            ),
             keys: Arc::new(Keys::generate(&master)),
+            service: ServiceId::default(),
             store: ModelState::default(),
             inbox: BTreeMap::new(),
             by_print: BTreeMap::new(),
             seed,
             commands: 0,
             left_for: Vec::new(),
+            node: Node::default(),
             cleaned: Timestamp::ZERO,
             swept: Timestamp::ZERO,
             weather: Weather::default(),
@@ -137,7 +158,7 @@ impl World {
     }
 
     /// The same world with one rule of its machine switched off.
-    #[cfg(feature = "broken")]
+    #[cfg(verify_broken)]
     pub(crate) fn broken(self, how: verify_core::broken::Broken) -> Self {
         Self {
             machine: self.machine.broken(how),
@@ -180,111 +201,130 @@ impl World {
     }
 
     /// Runs a command to its end, or until its node dies, and what the engine does by itself because of it.
-    pub(crate) fn run(&mut self, command: Command, now: Timestamp, wanted: Wanted) -> Ran {
+    pub(crate) fn run(&mut self, command: impl Into<Command>, now: Timestamp, wanted: Wanted) -> Ran {
         self.keep_house(now);
         self.carry_reports(now);
         let node = wanted.node.unwrap_or_else(|| self.weather.node(&mut self.chance));
         let death = wanted.dies_after.or_else(|| self.weather.death(&mut self.chance));
-        let ahead = self.weather.ahead(node);
-        let began = moved(now, ahead);
-        let Ended {
-            outcome,
-            clock,
-            trips,
-        } = self.drive(command, began, death, ahead);
-        if let Some(follow_up) = outcome.as_ref().and_then(|outcome| outcome.follow_up.clone()) {
-            self.drive(*follow_up, clock, None, ahead);
+        let began = Node::at(now, self.weather.ahead(node));
+        self.node = began;
+        let mut outcome = self.take(command, death);
+        let ended = self.node;
+        if let Some(follow_up) = outcome.as_mut().and_then(|outcome| outcome.follow_up.take()) {
+            self.take(*follow_up, None);
         }
-        self.ran(outcome, trips, clock, clock.since(began))
+        self.ran(outcome, began, ended)
     }
 
-    /// Drives a command to its end, or to the death of its node: after that many steps, whose effects stay.
-    fn drive(&mut self, command: Command, began: Timestamp, death: Option<usize>, ahead: i64) -> Ended {
+    /// Takes a command to its end, or to the death of its node: after that many steps, whose effects stay.
+    fn take(&mut self, command: impl Into<Command>, death: Option<usize>) -> Option<Outcome> {
         self.commands += 1;
-        let mut seed = [0; 32];
-        fill(&mut seed, &[self.seed, self.commands]);
+        let mut seed = [0; Seed::BYTES];
+        // The first 32 bytes are what it derives from, the others name its events.
+        fill(
+            &mut seed,
+            &[self.seed, self.commands, 0, 0, self.commands, self.seed],
+        );
         let start = Start {
-            now: began,
+            now: self.node.clock,
             seed: Seed::from_bytes(seed),
             keys: Arc::clone(&self.keys),
             open_breakers: BTreeSet::new(),
             human_check: true,
         };
-        let mut step = self.machine.start(command, start);
-        let mut ended = Ended {
-            outcome: None,
-            clock: began,
-            trips: 0,
-        };
-        // The core promises that no flow is longer, and its own tests hold it to that.
-        for steps in 0..=MOST_STEPS {
-            if let Step::Done(outcome) = step {
-                ended.outcome = Some(*outcome);
-                break;
+        let first = self.machine.start(command, start);
+        match death {
+            None => Some(drive(first, self)),
+            Some(steps) => {
+                let last = (0..steps).fold(first, |step, _| step.perform(self));
+                last.over().ok().map(|outcome| *outcome)
             }
-            if death == Some(steps) {
-                break;
-            }
-            ended.trips += u32::from(matches!(step, Step::Store(_)));
-            (step, ended.clock) = self.perform(step, ended.clock, ahead);
         }
-        ended
     }
 
-    fn ran(&mut self, outcome: Option<Outcome>, trips: u32, clock: Timestamp, took: Duration) -> Ran {
+    fn ran(&mut self, outcome: Option<Outcome>, began: Node, ended: Node) -> Ran {
         let events: Vec<Event> = self.store.events().values().cloned().collect();
-        self.store.acknowledge(EventSeq(u64::MAX));
+        self.store.acknowledge(&self.service, EventSeq(u64::MAX));
         let left_for = std::mem::take(&mut self.left_for);
         if let (Some(outcome), Some((to, _))) = (&outcome, left_for.first()) {
             if let Some(print) = outcome.explanation.destination {
                 self.by_print.insert(print, to.clone());
             }
-            if let (Answer::Sent(verification), Some(letter)) = (&outcome.answer, self.inbox.get_mut(to)) {
+            if let (Ok(Answer::Send(SendAnswer::Sent(verification))), Some(letter)) =
+                (&outcome.answer, self.inbox.get_mut(to))
+            {
                 letter.link.clone_from(&verification.id);
             }
         }
         Ran {
             outcome,
-            trips,
-            took,
-            clock,
+            trips: ended.trips,
+            took: ended.clock.since(began.clock),
+            clock: ended.clock,
             left_for,
             events,
         }
     }
 
-    fn perform(&mut self, step: Step, now: Timestamp, ahead: i64) -> (Step, Timestamp) {
-        let next = match step {
-            Step::Store(step) => {
-                let answer = self.store.apply_now(step.changeset());
-                step.resume(now, answer)
-            }
-            Step::Assess(step) => {
-                let answer = match step.question() {
-                    Question::Risk(_) => AssessAnswer::Assessed(Assessment {
-                        level: Some(RiskLevel::Low),
-                        ..Assessment::default()
-                    }),
-                    Question::Human { token, .. } => AssessAnswer::Human(token == HUMAN),
-                };
-                step.resume(now, answer)
-            }
-            Step::Dispatch(step) => {
-                let call = self.deliver(step.request(), moved(now, -ahead));
-                // The settlement happens at once, with its later time: only this record is written by it.
-                let then = if call.late { step.not_after() } else { now };
-                return (step.resume(then, call.answer), then);
-            }
-            // The providers carry own codes: nothing is compared, asked or told there.
-            Step::Compare(step) => step.resume(now, Compared::Gone),
-            Step::Inquire(step) => step.resume(now, Inquired::NotSent),
-            Step::Conclude(step) => step.resume(now, Concluded::Gone),
-            Step::Done(outcome) => Step::Done(outcome),
-        };
-        (next, now)
+    /// Tells the core of deliveries that are known by now. Each copy comes as a report of its own.
+    fn carry_reports(&mut self, now: Timestamp) {
+        while let Some((_, reference, copy)) = self.reports.pop_front_if(|(at, ..)| *at <= now) {
+            let request = ReportRequest {
+                service: self.service.clone(),
+                reference,
+                report: Report::Delivered,
+                dedupe: copy.to_string(),
+            };
+            self.alone(request, now);
+        }
     }
 
-    fn deliver(&mut self, request: &DispatchRequest, now: Timestamp) -> Call {
+    fn keep_house(&mut self, now: Timestamp) {
+        if now.since(self.swept) >= SWEEP {
+            self.swept = now;
+            for record in self.store.due(&self.service, now, MOST_SWEPT) {
+                let service = self.service.clone();
+                self.alone(TickRequest { service, record }, now);
+            }
+        }
+        if now.since(self.cleaned) >= HOUSEKEEPING {
+            self.cleaned = now;
+            self.store.purge(now);
+            self.inbox.retain(|_, letter| now.since(letter.at) < KEPT);
+            let inbox = &self.inbox;
+            self.by_print.retain(|_, to| inbox.contains_key(to));
+        }
+    }
+
+    /// A command that nobody waits for: its events are found with those of the next one.
+    fn alone(&mut self, command: impl Into<Command>, now: Timestamp) {
+        self.node = Node::at(now, 0);
+        self.take(command, None);
+    }
+}
+
+impl Outside for World {
+    fn now(&self) -> Timestamp {
+        self.node.clock
+    }
+
+    fn apply(&mut self, changeset: &Changeset) -> StoreAnswer {
+        self.node.trips += 1;
+        self.store.apply_now(changeset)
+    }
+
+    fn assess(&mut self, question: &Question) -> AssessAnswer {
+        match question {
+            Question::Risk(_) => AssessAnswer::Said(vec![Ok(Assessment {
+                level: Some(RiskLevel::Low),
+                ..Assessment::default()
+            })]),
+            Question::Human(asked) => AssessAnswer::Human(asked.token == HUMAN),
+        }
+    }
+
+    fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
+        let now = moved(self.node.clock, -self.node.ahead);
         let call = match *request.provider == *CARRIERS[0] {
             true => self.weather.call(&mut self.chance),
             false => Call::taken(),
@@ -315,66 +355,42 @@ impl World {
         for _ in 0..call.messages {
             self.left_for.push((request.to.clone(), request.channel));
         }
-        call
+        if call.late {
+            // As late as it still can be written down. That happens at once, with its later time: only this record is
+            // written by it.
+            self.node.clock = request.not_after - Duration::from_millis(1);
+        }
+        call.answer
     }
 
-    /// Tells the core of deliveries that are known by now. Each copy comes as a report of its own.
-    fn carry_reports(&mut self, now: Timestamp) {
-        while let Some((_, reference, copy)) = self.reports.pop_front_if(|(at, ..)| *at <= now) {
-            let request = ReportRequest {
-                service: ServiceId::default(),
-                reference,
-                report: Report::Delivered,
-                dedupe: copy.to_string(),
-            };
-            self.alone(Command::Report(request), now);
-        }
+    // The carriers carry own codes: nothing is compared, asked or told there.
+    fn compare(&mut self, _: &CompareRequest) -> Compared {
+        Compared::Gone
     }
 
-    fn keep_house(&mut self, now: Timestamp) {
-        if now.since(self.swept) >= SWEEP {
-            self.swept = now;
-            for (service, record) in self.store.due(now, MOST_SWEPT) {
-                self.alone(Command::Tick(TickRequest { service, record }), now);
-            }
-        }
-        if now.since(self.cleaned) >= HOUSEKEEPING {
-            self.cleaned = now;
-            self.store.purge(now);
-            self.inbox.retain(|_, letter| now.since(letter.at) < KEPT);
-            let inbox = &self.inbox;
-            self.by_print.retain(|_, to| inbox.contains_key(to));
-        }
+    fn inquire(&mut self, _: &InquireRequest) -> Inquired {
+        Inquired::NotSent
     }
 
-    /// A command that nobody waits for: its events are found with those of the next one.
-    fn alone(&mut self, command: Command, now: Timestamp) {
-        self.drive(command, now, None, 0);
+    fn conclude(&mut self, _: &ConcludeRequest) -> Concluded {
+        Concluded::Gone
     }
 }
 
-fn routes() -> Routes {
-    let mut routes = Routes::default();
-    for name in CARRIERS {
-        let capabilities = Capabilities {
-            name: name.into(),
-            channels: Channel::ALL.to_vec(),
-            maker: Maker::Own,
-            scopes: Scopes {
-                default: "scope".into(),
-                ..Scopes::default()
-            },
-            can_inquire: false,
-            can_conclude: false,
-            reports: false,
-        };
-        for channel in Channel::ALL {
-            let order = routes.order.entry((*channel, None)).or_default();
-            order.push(name.into());
-        }
-        routes.providers.insert(name.into(), capabilities);
+fn carrier(name: &str) -> Capabilities {
+    Capabilities {
+        name: name.into(),
+        channels: Channel::ALL.to_vec(),
+        maker: Maker::Own,
+        scopes: Scopes {
+            default: "scope".into(),
+            ..Scopes::default()
+        },
+        can_inquire: false,
+        can_conclude: false,
+        // How often, and whether at all, is the weather's business.
+        reports: true,
     }
-    routes
 }
 
 /// An instant as a clock shows it that is so many milliseconds ahead.
@@ -382,7 +398,7 @@ fn moved(at: Timestamp, ahead: i64) -> Timestamp {
     Timestamp::from_millis(at.as_millis().saturating_add_signed(ahead))
 }
 
-fn fill(bytes: &mut [u8; 32], numbers: &[u64]) {
+fn fill(bytes: &mut [u8], numbers: &[u64]) {
     let from = numbers.iter().flat_map(|number| number.to_be_bytes());
     for (byte, from) in bytes.iter_mut().zip(from) {
         *byte = from;

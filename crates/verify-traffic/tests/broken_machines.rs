@@ -1,4 +1,5 @@
 //! Machines with one rule switched off, in the world of the attack that the rule is against.
+#![cfg(verify_broken)]
 #![allow(missing_docs, reason = "tests")]
 #![allow(
     clippy::unwrap_used,

@@ -4,9 +4,9 @@
 
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use serde::de::DeserializeOwned;
-use verify_core::port::{Compared, Concluded, Conclusion, Dispatched, InquireRequest, Inquired};
+use verify_core::port::{Compared, Concluded, Dispatched, InquireRequest, Inquired};
 
-use crate::client::{Attempts, NewStatus};
+use crate::client::Attempts;
 use crate::provider::{compared, concluded, dispatched, judged};
 use crate::transport::{CallError, Reply};
 use crate::wire::AttemptPage;
@@ -35,9 +35,9 @@ impl Answer<'_> {
         compared(self.read(), asked)
     }
 
-    /// As the answer to a conclusion.
-    pub fn concluded(&self, conclusion: Conclusion) -> Concluded {
-        concluded(self.read(), NewStatus::of(conclusion))
+    /// As the answer to a cancel.
+    pub fn concluded(&self) -> Concluded {
+        concluded(self.read())
     }
 
     /// As the only page of attempts.

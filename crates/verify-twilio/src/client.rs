@@ -7,8 +7,8 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::DateTime;
-use verify_core::port::Conclusion;
 use verify_core::time::Timestamp;
+use verify_core::vocabulary::Payment;
 
 use crate::config::{Config, ConfigError};
 use crate::transport::{Call, CallError, Transport, unclear};
@@ -16,6 +16,8 @@ use crate::wire::{Attempt, AttemptPage, Service, Verification, VerificationCheck
 
 /// A listing that is longer is not read: nobody has that many attempts at one destination within minutes.
 const MOST_PAGES: usize = 5;
+/// Twilio's word for a verification that was ended from outside.
+pub(crate) const CANCELED: &str = "canceled";
 
 /// Calls Twilio Verify. Clones share their connections.
 #[derive(Clone)]
@@ -32,10 +34,8 @@ pub struct Start<'a> {
     pub channel: &'a str,
     /// BCP 47; chosen by the country code when absent.
     pub locale: Option<&'a str>,
-    /// What is paid.
-    pub amount: Option<&'a str>,
-    /// To whom.
-    pub payee: Option<&'a str>,
+    /// What is paid, and to whom.
+    pub payment: Option<&'a Payment>,
     /// A JSON object with at most 10 texts of at most 128 characters, which events carry back.
     pub tags: Option<&'a str>,
 }
@@ -56,10 +56,8 @@ pub struct Check<'a> {
     pub which: Which<'a>,
     /// The guess.
     pub code: &'a str,
-    /// What is paid; as at the start.
-    pub amount: Option<&'a str>,
-    /// To whom; as at the start.
-    pub payee: Option<&'a str>,
+    /// As at the start.
+    pub payment: Option<&'a Payment>,
 }
 
 /// Which attempts to list.
@@ -84,33 +82,6 @@ pub struct Attempts {
     pub asked_at: Option<Timestamp>,
 }
 
-/// How a verification is ended from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NewStatus {
-    /// Its code must not work any more.
-    Canceled,
-    /// The code was found right elsewhere.
-    Approved,
-}
-
-impl NewStatus {
-    /// The status that tells this conclusion.
-    pub const fn of(conclusion: Conclusion) -> Self {
-        match conclusion {
-            Conclusion::Canceled => Self::Canceled,
-            Conclusion::Approved => Self::Approved,
-        }
-    }
-
-    /// Twilio's word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Canceled => "canceled",
-            Self::Approved => "approved",
-        }
-    }
-}
-
 impl TwilioClient {
     /// A client. Opens no connection.
     ///
@@ -129,8 +100,7 @@ impl TwilioClient {
     pub async fn start(&self, service: &str, start: &Start<'_>) -> Result<Verification, CallError> {
         let mut form = vec![("To", start.to.to_owned()), ("Channel", start.channel.to_owned())];
         push(&mut form, "Locale", start.locale);
-        push(&mut form, "Amount", start.amount);
-        push(&mut form, "Payee", start.payee);
+        push_payment(&mut form, start.payment);
         push(&mut form, "Tags", start.tags);
         let url = self.transport.url(&["v2", "Services", service, "Verifications"]);
         self.transport.send(&Call::Post(url, form)).await?.read()
@@ -146,8 +116,7 @@ impl TwilioClient {
             Which::To(to) => ("To", to.to_owned()),
         }];
         push(&mut form, "Code", Some(check.code));
-        push(&mut form, "Amount", check.amount);
-        push(&mut form, "Payee", check.payee);
+        push_payment(&mut form, check.payment);
         let url = self
             .transport
             .url(&["v2", "Services", service, "VerificationCheck"]);
@@ -165,20 +134,15 @@ impl TwilioClient {
         self.transport.send(&Call::Get(url)).await?.read()
     }
 
-    /// Ends a verification.
+    /// Ends a verification: its code must not work any more.
     ///
     /// # Errors
     /// [`CallError`]; 20404 for one that has ended already.
-    pub async fn update(
-        &self,
-        service: &str,
-        which: Which<'_>,
-        status: NewStatus,
-    ) -> Result<Verification, CallError> {
+    pub async fn cancel(&self, service: &str, which: Which<'_>) -> Result<Verification, CallError> {
         let url = self
             .transport
             .url(&["v2", "Services", service, "Verifications", which.key()]);
-        let form = vec![("Status", status.as_str().to_owned())];
+        let form = vec![("Status", CANCELED.to_owned())];
         self.transport.send(&Call::Post(url, form)).await?.read()
     }
 
@@ -236,6 +200,11 @@ fn push(form: &mut Vec<(&'static str, String)>, name: &'static str, value: Optio
     form.extend(value.map(|value| (name, value.to_owned())));
 }
 
+fn push_payment(form: &mut Vec<(&'static str, String)>, payment: Option<&Payment>) {
+    push(form, "Amount", payment.map(|payment| payment.amount.as_str()));
+    push(form, "Payee", payment.map(|payment| payment.payee.as_str()));
+}
+
 /// Whole seconds, cut off; the last instant that can be written when it is too far away.
 fn iso_8601(at: Timestamp) -> String {
     let instant = i64::try_from(at.as_millis())
@@ -282,8 +251,7 @@ mod tests {
         let check = Check {
             which: Which::To("+12025550110"),
             code: "483920",
-            amount: None,
-            payee: None,
+            payment: None,
         };
         assert_eq!(format!("{check:?} {:?}", check.which), "Check Which");
     }

@@ -16,7 +16,7 @@ use verify_core::port::{
 use verify_core::time::{SKEW, Timestamp};
 use verify_core::vocabulary::Channel;
 
-use crate::client::{AttemptFilter, Attempts, Check, NewStatus, Start, TwilioClient, Which};
+use crate::client::{AttemptFilter, Attempts, CANCELED, Check, Start, TwilioClient, Which};
 use crate::config::{Warning, odd_sid};
 use crate::error_table::{Class, MOST_CHECKS, NOT_FOUND};
 use crate::transport::{CallError, Refusal};
@@ -89,8 +89,7 @@ impl Provider for TwilioVerify {
             to: &request.to,
             channel: request.channel.as_str(),
             locale: Some(request.locale.as_str()).filter(|locale| !locale.is_empty()),
-            amount: request.amount.as_deref(),
-            payee: request.payee.as_deref(),
+            payment: request.payment.as_ref(),
             tags: tags.as_deref(),
         };
         dispatched(self.client.start(&request.scope, &start).await)
@@ -100,8 +99,7 @@ impl Provider for TwilioVerify {
         let check = Check {
             which: which(request.upstream.as_deref(), &request.to),
             code: request.code.expose(),
-            amount: request.amount.as_deref(),
-            payee: request.payee.as_deref(),
+            payment: request.payment.as_ref(),
         };
         let asked = request.upstream.as_deref();
         compared(self.client.check(&request.scope, &check).await, asked)
@@ -123,9 +121,8 @@ impl Provider for TwilioVerify {
     }
 
     async fn conclude(&self, request: &ConcludeRequest) -> Concluded {
-        let status = NewStatus::of(request.conclusion);
         let which = which(request.upstream.as_deref(), &request.to);
-        concluded(self.client.update(&request.scope, which, status).await, status)
+        concluded(self.client.cancel(&request.scope, which).await)
     }
 
     async fn health(&self) -> Result<(), Rejection> {
@@ -206,10 +203,10 @@ pub(crate) fn compared(answer: Result<VerificationCheck, CallError>, asked: Opti
     }
 }
 
-pub(crate) fn concluded(answer: Result<Verification, CallError>, status: NewStatus) -> Concluded {
+pub(crate) fn concluded(answer: Result<Verification, CallError>) -> Concluded {
     match answer {
-        Ok(answer) if answer.status.as_deref() == Some(status.as_str()) => Concluded::Done,
-        Ok(_) => Concluded::Unknown(Detail::new(None, "the answer does not name the new status")),
+        Ok(answer) if answer.status.as_deref() == Some(CANCELED) => Concluded::Done,
+        Ok(_) => Concluded::Unknown(Detail::new(None, "the answer names no canceled verification")),
         Err(CallError::Refused(refusal)) if refusal.detail.code == Some(NOT_FOUND) => Concluded::Gone,
         Err(CallError::Refused(Refusal { detail, .. })) => Concluded::Unknown(detail),
         Err(CallError::NotReached(detail) | CallError::Unclear(detail)) => Concluded::Unknown(detail),
@@ -291,6 +288,7 @@ fn instant(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use verify_core::ids::DeliveryId;
     use verify_core::vocabulary::ServiceId;
 
     use super::*;
@@ -306,7 +304,7 @@ mod tests {
             to: "+12025550110".into(),
             channel: Channel::Sms,
             upstream: upstream.map(Into::into),
-            dispatch_id: [0; 16],
+            dispatch_id: DeliveryId::default(),
             from: FROM,
             not_after: FROM + Duration::from_secs(8),
         }

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use common::{NUMBER, SERVICE, SID, attempts, client, impatient, unreachable, verification};
 use verify_core::code::{Code, CodeLength};
+use verify_core::ids::DeliveryId;
 use verify_core::port::{
-    CompareRequest, Compared, ConcludeRequest, Concluded, Conclusion, DispatchRequest, Dispatched,
-    InquireRequest, Inquired, Maker, Provider, RejectionKind, Scopes,
+    CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest, Dispatched, InquireRequest,
+    Inquired, Maker, Provider, RejectionKind, Scopes,
 };
 use verify_core::time::Timestamp;
-use verify_core::vocabulary::{Channel, Purpose, ServiceId};
+use verify_core::vocabulary::{Channel, Payment, Purpose, ServiceId};
 use verify_twilio::double::{Answer, Double};
 use verify_twilio::{TwilioClient, TwilioVerify, Warning};
 
@@ -48,11 +49,10 @@ fn dispatch() -> DispatchRequest {
         purpose: Purpose::SignIn,
         code: None,
         locale: "pt-BR".into(),
-        amount: None,
-        payee: None,
+        payment: None,
         code_ttl: Duration::from_secs(600),
         reference: "r1".into(),
-        dispatch_id: [7; 16],
+        dispatch_id: DeliveryId::from_bytes([7; 16]),
         not_after: NOW + Duration::from_secs(8),
     }
 }
@@ -65,9 +65,15 @@ fn compare(upstream: Option<&str>) -> CompareRequest {
         to: NUMBER.into(),
         upstream: upstream.map(Into::into),
         code: Code::parse("012345", CodeLength::new(6).unwrap()).unwrap(),
-        amount: None,
-        payee: None,
+        payment: None,
         not_after: NOW + Duration::from_secs(8),
+    }
+}
+
+fn acme() -> Payment {
+    Payment {
+        amount: "5".into(),
+        payee: "Acme".into(),
     }
 }
 
@@ -79,20 +85,19 @@ fn inquire() -> InquireRequest {
         to: NUMBER.into(),
         channel: Channel::Sms,
         upstream: None,
-        dispatch_id: [7; 16],
+        dispatch_id: DeliveryId::from_bytes([7; 16]),
         from: NOW,
         not_after: NOW + Duration::from_secs(8),
     }
 }
 
-fn conclude(upstream: Option<&str>, conclusion: Conclusion) -> ConcludeRequest {
+fn conclude(upstream: Option<&str>) -> ConcludeRequest {
     ConcludeRequest {
         provider: "twilio".into(),
         service: ServiceId::default(),
         scope: SERVICE.into(),
         to: NUMBER.into(),
         upstream: upstream.map(Into::into),
-        conclusion,
         not_after: NOW + Duration::from_secs(8),
     }
 }
@@ -132,12 +137,23 @@ async fn a_pending_verification_is_an_accepted_dispatch() {
 async fn a_transaction_names_amount_and_payee() {
     let (double, provider) = answered(Answer::json(201, verification("pending"))).await;
     let request = DispatchRequest {
-        amount: Some("5".into()),
-        payee: Some("Acme".into()),
+        payment: Some(acme()),
         ..dispatch()
     };
     provider.dispatch(&request).await;
     assert!(double.recorded()[0].body.contains("&Amount=5&Payee=Acme&"));
+
+    let (double, provider) = answered(Answer::json(200, verification("approved"))).await;
+    let request = CompareRequest {
+        payment: Some(acme()),
+        ..compare(None)
+    };
+    provider.compare(&request).await;
+    assert!(
+        double.recorded()[0]
+            .body
+            .ends_with("&Code=012345&Amount=5&Payee=Acme")
+    );
 }
 
 #[tokio::test]
@@ -334,7 +350,7 @@ async fn i34_silence_proves_nothing() {
         Compared::Unknown(_)
     ));
     assert_eq!(provider.inquire(&inquire()).await, Inquired::Unknown);
-    let cancel = conclude(Some(SID), Conclusion::Canceled);
+    let cancel = conclude(Some(SID));
     assert!(matches!(provider.conclude(&cancel).await, Concluded::Unknown(_)));
 }
 
@@ -377,15 +393,10 @@ async fn a_lost_dispatch_is_found_among_the_attempts() {
 #[tokio::test]
 async fn the_end_is_told_by_id_or_by_destination() {
     let (double, canceling) = answered(Answer::json(200, verification("canceled"))).await;
-    let done = canceling
-        .conclude(&conclude(Some(SID), Conclusion::Canceled))
-        .await;
-    assert_eq!(done, Concluded::Done);
-    double.then(Answer::json(200, verification("approved")));
-    assert_eq!(
-        canceling.conclude(&conclude(None, Conclusion::Approved)).await,
-        Concluded::Done
-    );
+    double.then(Answer::json(200, verification("canceled")));
+    for upstream in [Some(SID), None] {
+        assert_eq!(canceling.conclude(&conclude(upstream)).await, Concluded::Done);
+    }
     let said: Vec<_> = double
         .recorded()
         .into_iter()
@@ -396,18 +407,19 @@ async fn the_end_is_told_by_id_or_by_destination() {
         said,
         [
             (path(SID), "Status=canceled".into()),
-            (path(NUMBER), "Status=approved".into())
+            (path(NUMBER), "Status=canceled".into())
         ]
     );
 }
 
 #[tokio::test]
 async fn an_end_that_twilio_knows_is_gone_and_all_else_unknown() {
-    let cancel = conclude(Some(SID), Conclusion::Canceled);
+    let cancel = conclude(Some(SID));
     let (_double, gone) = answered(Answer::error(404, 20404, "not found")).await;
     assert_eq!(gone.conclude(&cancel).await, Concluded::Gone);
     for answer in [
         Answer::json(200, verification("pending")),
+        Answer::json(200, verification("approved")),
         Answer::json(200, "OK"),
         Answer::error(401, 20003, "Authenticate"),
         Answer::error(500, 20500, "fault"),

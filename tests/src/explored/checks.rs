@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use verify_core::command::{CheckRequest, Command, SendRequest};
+use verify_core::command::CheckRequest;
 use verify_core::event::EventKind;
-use verify_core::outcome::{Answer, Outcome};
+use verify_core::outcome::{Answer, CheckAnswer, Outcome};
 use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Kinds, World};
 
 use super::{Finding, Scenario, finding, sent_once};
-use crate::{NO_FIRST_WAIT, TO, check, events, failures, policy, send, wrong};
+use crate::{NO_FIRST_WAIT, answered, check, events, failures, policy, send, wrong};
 
 fn wrong_answers(outcomes: &[Option<Outcome>]) -> usize {
-    let wrong = |outcome: &&Outcome| matches!(outcome.answer, Answer::WrongCode(_));
-    outcomes.iter().flatten().filter(wrong).count()
+    answered(outcomes, "wrong_code")
 }
 
 /// Whoever was told that a guess is wrong is counted, unless a success ended the run.
@@ -25,7 +24,7 @@ fn counted(world: &World, outcomes: &[Option<Outcome>]) -> Finding {
 
 pub(super) fn both_wrong(kinds: Kinds) -> Scenario {
     let (world, _, _) = sent_once(kinds);
-    Scenario::new(world, [check("000000"), check("000001")])
+    Scenario::new(world, [check("000000").into(), check("000001").into()])
         .jumps(&[15])
         .holds(|world, outcomes| {
             counted(world, outcomes)?;
@@ -54,14 +53,14 @@ pub(super) fn both_right(kinds: Kinds) -> Scenario {
     let (mut world, _, code) = sent_once(kinds);
     // Under the default policy the second check would wait, and the two would never meet.
     world.use_policies(policy(NO_FIRST_WAIT));
-    Scenario::new(world, [check(&code), check(&code)]).jumps(&[61])
+    Scenario::new(world, [check(&code).into(), check(&code).into()]).jumps(&[61])
 }
 
 pub(super) fn one_right(kinds: Kinds) -> Scenario {
     let (mut world, _, code) = sent_once(kinds);
     world.use_policies(policy(NO_FIRST_WAIT));
     let guess = check(&wrong(&code));
-    Scenario::new(world, [check(&code), guess])
+    Scenario::new(world, [check(&code).into(), guess.into()])
         .jumps(&[61])
         .holds(counted)
 }
@@ -70,18 +69,18 @@ pub(super) fn one_right(kinds: Kinds) -> Scenario {
 pub(super) fn one_key(kinds: Kinds) -> Scenario {
     let (mut world, _, code) = sent_once(kinds);
     world.use_policies(policy(NO_FIRST_WAIT));
-    let again = Command::Check(CheckRequest {
+    let again = CheckRequest {
         idempotency_key: Some("once".into()),
-        ..CheckRequest::to(TO, code)
-    });
+        ..check(&code)
+    };
     Scenario {
         always: false,
-        ..Scenario::new(world, [again.clone(), again])
+        ..Scenario::new(world, [again.clone().into(), again.into()])
     }
     .holds(|world, outcomes| {
         finding(events(world, EventKind::Approved) <= 1, "i02: approved twice")?;
         let proof = |outcome: &Outcome| match &outcome.answer {
-            Answer::Approved(approval) => Some(approval.proof.clone()),
+            Ok(Answer::Check(CheckAnswer::Approved(approval))) => Some(approval.proof.clone()),
             _ => None,
         };
         let proofs: Vec<String> = outcomes.iter().flatten().filter_map(proof).collect();
@@ -95,14 +94,14 @@ pub(super) fn one_key(kinds: Kinds) -> Scenario {
 /// After its gap a code is sent again by another channel while somebody gives it.
 pub(super) fn check_resend(kinds: Kinds) -> Scenario {
     let (world, code) = sent_before(kinds);
-    let call = Command::Send(SendRequest::to(TO).by(Channel::Call));
-    Scenario::new(world, [check(&code), call]).jumps(&[61])
+    let call = send().by(Channel::Call);
+    Scenario::new(world, [check(&code).into(), call.into()]).jumps(&[61])
 }
 
 /// The same with a guess: the resend lowers no failure count.
 pub(super) fn wrong_check_resend(kinds: Kinds) -> Scenario {
     let (world, code) = sent_before(kinds);
-    Scenario::new(world, [check(&wrong(&code)), send()])
+    Scenario::new(world, [check(&wrong(&code)).into(), send().into()])
         .jumps(&[61])
         .holds(|world, outcomes| {
             let wrong = wrong_answers(outcomes);

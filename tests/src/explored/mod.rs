@@ -9,14 +9,13 @@ mod three;
 
 use std::time::Duration;
 
-use verify_core::command::{Command, TickRequest};
+use verify_core::command::Command;
 use verify_core::outcome::Outcome;
 use verify_core::policy::PolicySet;
 use verify_core::record::DeliveryStatus;
-use verify_core::vocabulary::ServiceId;
 use verify_lab::explore::{Budget, Explored, Found, Kinds, Opening, Search, World};
 
-use crate::{BOTH, TO, always, code, record, send, sent};
+use crate::{Asks, BOTH, always, code, record, send, sent, tick, verifications};
 
 /// What is looked for: nothing, or what does not hold, beginning with the promise.
 pub type Finding = Result<(), String>;
@@ -106,10 +105,15 @@ scenarios! {
 
 impl Scenario {
     /// These flows in this world, with one thing of each kind that goes wrong; two faults in the large.
-    fn new(world: World, flows: impl IntoIterator<Item = impl Into<Opening>>) -> Self {
+    fn new(world: World, flows: impl IntoIterator<Item = Command>) -> Self {
+        Self::with_reports(world, flows.into_iter().map(Opening::from))
+    }
+
+    /// The same where reports are among the flows.
+    fn with_reports(world: World, flows: impl IntoIterator<Item = Opening>) -> Self {
         Self {
             world,
-            flows: flows.into_iter().map(Into::into).collect(),
+            flows: flows.into_iter().collect(),
             jumps: vec![31],
             tests: ONE_OF_EACH,
             large: Budget {
@@ -187,22 +191,9 @@ impl Scenario {
 /// A world in which a code was sent, its verification's id, and the code.
 fn sent_once(kinds: Kinds) -> (World, String, String) {
     let mut world = World::new(PolicySet::default(), kinds);
-    let id = sent(world.run(send()).0.answer).id;
+    let id = sent(world.ask(send())).id;
     let code = code(&world);
     (world, id, code)
-}
-
-/// A repair of the record of [`TO`], which need not be there yet.
-fn tick(world: &World) -> Command {
-    let mut later = world.clone();
-    later.run(send());
-    match record(&later) {
-        Some((key, _)) => Command::Tick(TickRequest {
-            service: ServiceId::default(),
-            record: key,
-        }),
-        None => panic!("a send to {TO} leaves no record"),
-    }
 }
 
 /// When all is over, ticks repair: nothing is left between states, and what is left ends by itself.
@@ -210,14 +201,12 @@ fn repaired(world: &World) -> Finding {
     let mut world = world.clone();
     for _ in 0..4 {
         world.advance(Duration::from_secs(120));
-        let Some((record, _)) = record(&world) else {
-            break;
-        };
-        let service = ServiceId::default();
-        world.run(Command::Tick(TickRequest { service, record }));
+        if record(&world).is_some() {
+            world.run(tick(&world));
+        }
     }
-    let entries = record(&world).map_or(Vec::new(), |(_, record)| record.entries);
-    let mut deliveries = entries.iter().flat_map(|entry| &entry.deliveries);
+    let verifications = verifications(&world);
+    let mut deliveries = verifications.iter().flat_map(|one| &one.deliveries);
     let stuck = deliveries.any(|delivery| delivery.status() == DeliveryStatus::Dispatching);
     finding(!stuck, "i28: a delivery is never settled")?;
     all_ends(world)

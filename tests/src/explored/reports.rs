@@ -1,8 +1,8 @@
 //! Delivery reports with their real reference: racing with their send, repeated, and out of order.
 
-use verify_core::command::Report;
+use verify_core::command::{Command, Report};
 use verify_core::event::EventKind;
-use verify_core::outcome::{Answer, Outcome};
+use verify_core::outcome::{Answer, Outcome, ReportAnswer};
 use verify_core::policy::PolicySet;
 use verify_core::port::Detail;
 use verify_lab::explore::{Kinds, Opening, World};
@@ -32,20 +32,22 @@ fn told_once(world: &World, outcomes: &[Option<Outcome>]) -> Finding {
 
 pub(super) fn send_delivered(kinds: Kinds) -> Scenario {
     let world = World::new(PolicySet::default(), kinds);
-    let flows = [send().into(), report(Report::Delivered, "1")];
-    Scenario::new(world, flows).holds(told_once)
+    let flows = [Command::from(send()).into(), report(Report::Delivered, "1")];
+    Scenario::with_reports(world, flows).holds(told_once)
 }
 
 pub(super) fn send_undelivered(kinds: Kinds) -> Scenario {
     let world = World::new(PolicySet::default(), kinds);
-    Scenario::new(world, [send().into(), undelivered("1")]).holds(told_once)
+    let flows = [Command::from(send()).into(), undelivered("1")];
+    Scenario::with_reports(world, flows).holds(told_once)
 }
 
 pub(super) fn the_same_twice(kinds: Kinds) -> Scenario {
     let (world, _, _) = sent_once(kinds);
     let flows = [report(Report::Delivered, "1"), report(Report::Delivered, "1")];
-    Scenario::new(world, flows).holds(|world, outcomes| {
-        let new = |outcome: &&Outcome| matches!(outcome.answer, Answer::Reported { changed: true });
+    Scenario::with_reports(world, flows).holds(|world, outcomes| {
+        let new =
+            |outcome: &&Outcome| matches!(outcome.answer, Ok(Answer::Report(ReportAnswer { changed: true })));
         let told = outcomes.iter().flatten().filter(new).count();
         finding(told <= 1, "i35: a duplicate told something new")?;
         told_once(world, outcomes)
@@ -54,15 +56,16 @@ pub(super) fn the_same_twice(kinds: Kinds) -> Scenario {
 
 pub(super) fn out_of_order(kinds: Kinds) -> Scenario {
     let (world, _, _) = sent_once(kinds);
-    Scenario::new(world, [undelivered("2"), report(Report::Delivered, "1")]).holds(told_once)
+    let flows = [undelivered("2"), report(Report::Delivered, "1")];
+    Scenario::with_reports(world, flows).holds(told_once)
 }
 
 pub(super) fn send_and_two_reports(kinds: Kinds) -> Scenario {
     let world = World::new(PolicySet::default(), kinds);
     let flows = [
-        send().into(),
+        Command::from(send()).into(),
         report(Report::Underway, "1"),
         report(Report::Delivered, "2"),
     ];
-    Scenario::new(world, flows).holds(told_once)
+    Scenario::with_reports(world, flows).holds(told_once)
 }

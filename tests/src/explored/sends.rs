@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use verify_core::command::{Command, SendRequest};
-use verify_core::outcome::Answer;
+use verify_core::command::{Person, SendRequest};
+use verify_core::outcome::CheckAnswer;
 use verify_core::policy::PolicySet;
 use verify_core::port::RejectionKind;
 use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Delivered, Kinds, World};
 
-use super::{Finding, Scenario, finding, sent_once, tick};
-use crate::{TO, check, code, rejected_is_true, send};
+use super::{Finding, Scenario, finding, sent_once};
+use crate::{Asks, TO, check, code, rejected_is_true, send, tick};
 
 pub(super) fn send_send(kinds: Kinds) -> Scenario {
     let world = World::new(PolicySet::default(), kinds);
-    Scenario::new(world, [send(), send()])
+    Scenario::new(world, [send().into(), send().into()])
         .holds(|world, _| one_message_inside_the_gap(world))
         .at_end(|world, _| {
             the_last_code_works(world)?;
@@ -25,11 +25,11 @@ pub(super) fn send_send(kinds: Kinds) -> Scenario {
 /// The same request twice: one message, however late the second comes.
 pub(super) fn one_key(kinds: Kinds) -> Scenario {
     let world = World::new(PolicySet::default(), kinds);
-    let send = Command::Send(SendRequest {
+    let keyed = SendRequest {
         idempotency_key: Some("once".into()),
-        ..SendRequest::to(TO)
-    });
-    Scenario::new(world, [send.clone(), send])
+        ..send()
+    };
+    Scenario::new(world, [keyed.clone().into(), keyed.into()])
         .holds(|world, _| finding(world.sent.len() <= 1, "i29: two messages for one key"))
 }
 
@@ -66,8 +66,8 @@ fn the_last_code_works(world: &World) -> Finding {
         return Ok(());
     }
     let right = code(&world);
-    match world.run(check(&right)).0.answer {
-        Answer::Approved(_) => Ok(()),
+    match world.ask(check(&right)) {
+        CheckAnswer::Approved(_) => Ok(()),
         other => Err(format!(
             "i53: the code that was sent last cannot be checked: {other:?}"
         )),
@@ -78,11 +78,11 @@ fn the_last_code_works(world: &World) -> Finding {
 pub(super) fn two_identities(kinds: Kinds) -> Scenario {
     let (mut world, _, right) = sent_once(kinds);
     world.advance(Duration::from_secs(31));
-    let call = Command::Send(SendRequest::to(TO).by(Channel::Call));
-    let stranger = Command::Send(SendRequest::to(TO).subject("another"));
-    Scenario::new(world, [call, stranger]).at_end(move |world, _| {
-        match world.clone().run(check(&right)).0.answer {
-            Answer::Approved(_) => Ok(()),
+    let call = send().by(Channel::Call);
+    let stranger = SendRequest::to(Person::at(TO).subject("another"));
+    Scenario::new(world, [call.into(), stranger.into()]).at_end(move |world, _| {
+        match world.clone().ask(check(&right)) {
+            CheckAnswer::Approved(_) => Ok(()),
             other => Err(format!("i37: the first code is dead: {other:?}")),
         }
     })
@@ -94,7 +94,7 @@ pub(super) fn failover(kinds: Kinds) -> Scenario {
     world.rejecting.insert("own".into(), RejectionKind::Down);
     Scenario {
         always: false,
-        ..Scenario::new(world, [send(), send()])
+        ..Scenario::new(world, [send().into(), send().into()])
     }
     .holds(|world, _| {
         finding(
@@ -111,7 +111,7 @@ pub(super) fn send_check(kinds: Kinds) -> Scenario {
     let world = World::new(PolicySet::default(), kinds);
     let mut later = world.clone();
     later.run(send());
-    Scenario::new(world, [send(), check(&code(&later))])
+    Scenario::new(world, [send().into(), check(&code(&later)).into()])
 }
 
 /// A resend, and a repair of its record.
@@ -119,7 +119,7 @@ pub(super) fn send_tick(kinds: Kinds) -> Scenario {
     let (mut world, _, _) = sent_once(kinds);
     let tick = tick(&world);
     world.advance(Duration::from_secs(31));
-    Scenario::new(world, [send(), tick])
+    Scenario::new(world, [send().into(), tick.into()])
         .jumps(&[35, 700])
         .holds(|world, _| one_message_inside_the_gap(world))
         .at_end(|world, _| {

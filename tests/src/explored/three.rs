@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use verify_core::command::{Command, SendRequest};
+use verify_core::command::{CancelRequest, Command, Person, SendRequest};
 use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Budget, Kinds, World};
 
 use super::ends::one_end;
 use super::{ONE_OF_EACH, Scenario, sent_once};
-use crate::{NO_FIRST_WAIT, TO, cancel, check, policy, wrong};
+use crate::{NO_FIRST_WAIT, TO, check, policy, send, wrong};
 
 fn sent_before(kinds: Kinds) -> (World, String, String) {
     let (mut world, id, code) = sent_once(kinds);
@@ -17,7 +17,7 @@ fn sent_before(kinds: Kinds) -> (World, String, String) {
 }
 
 fn call() -> Command {
-    Command::Send(SendRequest::to(TO).by(Channel::Call))
+    send().by(Channel::Call).into()
 }
 
 const A_FAULT: Budget = Budget {
@@ -44,18 +44,20 @@ pub(super) fn check_check_send(kinds: Kinds) -> Scenario {
             crashes: 2,
             ..ONE_OF_EACH
         },
-        ..of_three(world, [check(&code), guess, call()])
+        ..of_three(world, [check(&code).into(), guess.into(), call()])
     }
     .jumps(&[31, 700])
 }
 
 pub(super) fn check_cancel_send(kinds: Kinds) -> Scenario {
     let (world, id, code) = sent_before(kinds);
-    of_three(world, [check(&code), cancel(&id), call()]).holds(|world, _| one_end(world))
+    let flows = [check(&code).into(), CancelRequest::of(id).into(), call()];
+    of_three(world, flows).holds(|world, _| one_end(world))
 }
 
 pub(super) fn two_identities(kinds: Kinds) -> Scenario {
     let (world, id, code) = sent_before(kinds);
-    let stranger = Command::Send(SendRequest::to(TO).subject("another"));
-    of_three(world, [check(&code), stranger, cancel(&id)]).holds(|world, _| one_end(world))
+    let stranger = SendRequest::to(Person::at(TO).subject("another"));
+    let flows = [check(&code).into(), stranger.into(), CancelRequest::of(id).into()];
+    of_three(world, flows).holds(|world, _| one_end(world))
 }

@@ -6,6 +6,8 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod acts;
+#[cfg(verify_broken)]
+mod noticed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +15,13 @@ use std::time::Duration;
 use acts::{Act, Rules, ask, rules, short_waits, with_jumps, with_mishaps};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use verify_core::broken::Broken;
 use verify_core::policy::{Max, Policy, PolicySet, Then};
 use verify_core::port::Maker;
 use verify_core::record::Status;
 use verify_core::time::{Timestamp, Until};
 use verify_lab::explore::{Kinds, World};
 use verify_lab::reference::{
-    Answers, Ask, CheckAsk, CoreSide, From, Guess, Of, Outside, Person, Reference, Seen, SendAsk, Told,
+    Answers, Ask, CheckAsk, CoreSide, Guess, Of, Outside, Person, Reference, Seen, SendAsk, Told,
 };
 use verify_tests::failures;
 
@@ -38,18 +39,12 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(policy: Policy, kinds: Kinds, broken: Option<Broken>) -> Self {
-        let world = World::new(
-            PolicySet {
-                default: Arc::new(policy.clone()),
-                ..PolicySet::default()
-            },
-            kinds,
-        );
-        let world = match broken {
-            Some(how) => world.broken(how),
-            None => world,
+    fn new(policy: Policy, kinds: Kinds, machine: impl FnOnce(World) -> World) -> Self {
+        let policies = PolicySet {
+            default: Arc::new(policy.clone()),
+            ..PolicySet::default()
         };
+        let world = machine(World::new(policies, kinds));
         let maker = if kinds == Kinds::Managed {
             Maker::Managed
         } else {
@@ -77,32 +72,8 @@ impl Pair {
     }
 
     /// Numbers are of what there is, as far as there is any.
-    fn resolved(&self, ask: &Ask) -> Ask {
-        let verification = |number: &mut usize| *number %= self.verifications.max(1);
-        let of = |of: &mut Of| match of {
-            Of::Verification(number) => verification(number),
-            Of::Person(_) => {}
-        };
-        let from = |from: &mut From| from.token = from.token.map(|token| token % self.approvals.max(1));
-        let mut ask = ask.clone();
-        match &mut ask {
-            Ask::Send(send) => {
-                of(&mut send.of);
-                from(&mut send.from);
-            }
-            Ask::Check(check) => {
-                of(&mut check.of);
-                from(&mut check.from);
-                if let Guess::Message(number) = &mut check.guess {
-                    *number %= self.core.messages().max(1);
-                }
-            }
-            Ask::Cancel(number) | Ask::Status(number) => verification(number),
-            Ask::Report(number, _) => *number %= self.core.messages().max(1),
-            Ask::Redeem(number, _, _) => *number %= self.approvals.max(1),
-            Ask::Unlock(_) | Ask::Erase(_) | Ask::Tick => {}
-        }
-        ask
+    fn among(&self, ask: Ask) -> Ask {
+        ask.among(self.verifications, self.approvals, self.core.messages())
     }
 
     fn ask(&mut self, ask: &Ask) -> Result<(), String> {
@@ -230,16 +201,16 @@ fn is_no(told: &Told) -> bool {
 const START: i128 = 1_700_000_000_000;
 
 fn side_by_side(kinds: Kinds, rules: &Rules, acts: &[Act]) -> Result<(), TestCaseError> {
-    with_machine(kinds, None, rules, acts)
+    with_machine(kinds, |world| world, rules, acts)
 }
 
 fn with_machine(
     kinds: Kinds,
-    broken: Option<Broken>,
+    machine: impl FnOnce(World) -> World,
     rules: &Rules,
     acts: &[Act],
 ) -> Result<(), TestCaseError> {
-    let mut pair = Pair::new(rules.policy(), kinds, broken);
+    let mut pair = Pair::new(rules.policy(), kinds, machine);
     for act in acts {
         match act {
             Act::Wait(ms) => {
@@ -268,7 +239,7 @@ fn with_machine(
                     from: from.clone(),
                     key: key.clone(),
                 };
-                pair.ask(&pair.resolved(&Ask::Check(check)))
+                pair.ask(&pair.among(Ask::Check(check)))
                     .map_err(|what| TestCaseError::fail(format!("{rules:?}{what}")))?;
             }
         }
@@ -331,7 +302,7 @@ fn on_a_grid(max: u64, per: u64, steps: &[(u8, u64)]) -> Result<(), TestCaseErro
         limit.per = Duration::from_secs(per);
         limit.then = Then::Refuse;
     }
-    let mut pair = Pair::new(policy, Kinds::Own, None);
+    let mut pair = Pair::new(policy, Kinds::Own, |world| world);
     for (number, wait) in steps {
         let now = pair.now() + Duration::from_millis(*wait);
         pair.outside(Outside::Now(now));
@@ -375,61 +346,5 @@ proptest! {
         max in 19u64..60, per in 16u64..600, steps in prop::collection::vec((0u8..100, 0u64..9_000), 20..160),
     ) {
         on_a_grid(max, per, &steps)?;
-    }
-}
-
-/// Machines whose missing rule no answer shows: two take a race of two commands, one a second provider.
-const UNSEEN: [Broken; 3] = [
-    Broken::IgnoreExpectedVersion,
-    Broken::ApproveWithoutCompareAndSwap,
-    Broken::ResendAfterUnknown,
-];
-
-/// The comparison disagrees with a machine that lacks this rule.
-fn notices(broken: Broken) {
-    let found = [Kinds::Own, Kinds::Managed].into_iter().any(|kinds| {
-        let config = ProptestConfig {
-            max_shrink_iters: 0,
-            ..config(1_500)
-        };
-        let mut runner = proptest::test_runner::TestRunner::new(config);
-        let acts = prop::collection::vec(with_mishaps(), 1..60);
-        let run = runner.run(&(rules(), acts), |(rules, acts)| {
-            with_machine(kinds, Some(broken), &rules, &acts)
-        });
-        run.is_err()
-    });
-    assert!(found, "nobody noticed {}", broken.as_str());
-}
-
-macro_rules! noticed {
-    ($($name:ident: $how:ident),+ $(,)?) => {
-        const SEEN: &[(&str, Broken)] = &[$((stringify!($name), Broken::$how)),+];
-        $(
-            #[test]
-            fn $name() {
-                notices(Broken::$how);
-            }
-        )+
-    };
-}
-
-noticed! {
-    charge_after_dispatch_is_noticed: ChargeAfterDispatch,
-    count_after_compare_is_noticed: CountAfterCompare,
-    reset_failures_on_resend_is_noticed: ResetFailuresOnResend,
-    reset_on_unknown_is_noticed: ResetOnUnknown,
-    extend_expiry_on_resend_is_noticed: ExtendExpiryOnResend,
-    skip_one_limit_is_noticed: SkipOneLimit,
-    accept_token_of_another_kind_is_noticed: AcceptTokenOfAnotherKind,
-    share_between_standings_is_noticed: ShareBetweenStandings,
-}
-
-#[test]
-fn every_broken_machine_is_noticed_or_cannot_be() {
-    for broken in Broken::ALL {
-        let name = format!("{}_is_noticed", broken.as_str());
-        let seen = SEEN.contains(&(name.as_str(), *broken));
-        assert!(seen != UNSEEN.contains(broken), "{name}");
     }
 }

@@ -1,17 +1,18 @@
 //! The engine over the store in memory, as somebody who answers.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
+use verify_core::command::Command;
 use verify_core::keys::Keys;
+use verify_core::outcome::{Answer, Outcome};
 use verify_core::policy::PolicySet;
 use verify_core::port::{
     AssessRequest, Assessment, Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded,
-    DispatchRequest, Dispatched, HumanCheck, InquireRequest, Inquired, Provider, Rejection, RejectionKind,
-    RiskLevel, RiskScorer, Unavailable,
+    DispatchRequest, Dispatched, HumanCheck, HumanRequest, InquireRequest, Inquired, Provider, Rejection,
+    RejectionKind, RiskLevel, RiskScorer, Unavailable,
 };
 use verify_core::time::Timestamp;
 use verify_engine::Engine;
@@ -80,7 +81,7 @@ impl Answers for EngineSide {
         let told = self.runtime.block_on(async {
             match command {
                 Some(command) => {
-                    let outcome = engine.run(command).await;
+                    let outcome = asked(engine, command).await;
                     // What follows by itself is over too.
                     engine.drain().await;
                     self.tokens.told(&outcome)
@@ -104,6 +105,29 @@ impl Answers for EngineSide {
 
     fn messages(&self) -> usize {
         self.outside.provider.sent().len()
+    }
+}
+
+/// The engine's verb for a command.
+async fn asked(engine: &Engine, command: Command) -> Outcome {
+    match command {
+        Command::Send(request) => any(engine.send(request).await),
+        Command::Check(request) => any(engine.check(request).await),
+        Command::Cancel(request) => any(engine.cancel(request).await),
+        Command::Status(request) => any(engine.status(request).await),
+        Command::Report(request) => any(engine.report(request).await),
+        Command::Redeem(request) => any(engine.redeem(request).await),
+        Command::Unlock(request) => any(engine.unlock(request).await),
+        Command::Erase(request) => any(engine.erase(request).await),
+        Command::Tick(_) => panic!("the engine ticks by itself"),
+    }
+}
+
+fn any(outcome: Outcome<impl Into<Answer>>) -> Outcome {
+    Outcome {
+        answer: outcome.answer.map(Into::into),
+        explanation: outcome.explanation,
+        follow_up: outcome.follow_up,
     }
 }
 
@@ -194,7 +218,7 @@ impl HumanCheck for Moody {
         true
     }
 
-    async fn verify(&self, token: &str, _: Option<IpAddr>) -> Result<bool, Unavailable> {
-        Ok(token == "human")
+    async fn verify(&self, request: &HumanRequest) -> Result<bool, Unavailable> {
+        Ok(request.token == "human")
     }
 }

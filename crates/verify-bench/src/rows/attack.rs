@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use verify_core::store::EventSeq;
+use verify_core::vocabulary::ServiceId;
 use verify_testkit::ModelState;
 
 use super::Effort;
@@ -88,7 +89,7 @@ impl Attack {
 
     /// Nobody pumps the outbox here, and a store that is never swept is not what is measured.
     fn tidy(&mut self) {
-        self.store.acknowledge(EventSeq(u64::MAX));
+        self.store.acknowledge(&ServiceId::default(), EventSeq(u64::MAX));
         self.store.purge(self.scene.now);
     }
 }

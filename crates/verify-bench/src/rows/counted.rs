@@ -2,13 +2,11 @@
 
 use std::hint::black_box;
 
-use verify_core::command::{Command, VerificationRequest};
-use verify_core::outcome::Answer;
+use verify_core::command::{Command, StatusRequest};
+use verify_core::outcome::{Answer, CheckAnswer, SendAnswer, StatusAnswer};
 use verify_core::policy::PolicySet;
 use verify_core::record::Record;
 use verify_core::store::{Changeset, Row as Stored, Write};
-use verify_core::vocabulary::ServiceId;
-use verify_engine::SendOutcome;
 use verify_memstore::MemStore;
 
 use super::attack::Attack;
@@ -52,7 +50,7 @@ fn wrong_check(times: usize) -> Measured<()> {
     let (mut scene, store, _) = sent_to(times)?;
     let checks = commands(times, |n| check(n, WRONG));
     run_all(&mut scene, &store, checks, |answer| {
-        matches!(answer, Answer::WrongCode(_))
+        matches!(answer, Answer::Check(CheckAnswer::WrongCode(_)))
     })
 }
 
@@ -60,7 +58,7 @@ fn right_check(times: usize) -> Measured<()> {
     let (mut scene, store, sent) = sent_to(times)?;
     let checks = (0..).zip(sent).map(|(n, sent)| check(n, &sent.code)).collect();
     run_all(&mut scene, &store, checks, |answer| {
-        matches!(answer, Answer::Approved(_))
+        matches!(answer, Answer::Check(CheckAnswer::Approved(_)))
     })
 }
 
@@ -69,7 +67,7 @@ fn refused_send(times: usize) -> Measured<()> {
     let next = crowd(&mut scene, &store)?;
     let sends = commands(times, |n| send(next + n, flooder()));
     run_all(&mut scene, &store, sends, |answer| {
-        matches!(answer, Answer::Refused(_))
+        matches!(answer, Answer::Send(SendAnswer::Refused(_)))
     })
 }
 
@@ -77,7 +75,7 @@ fn accepted_send(times: usize) -> Measured<()> {
     let (mut scene, store, _) = sent_to(1)?;
     let sends = commands(times, |n| send(n + 1, crate::scene::address(n + 1)));
     run_all(&mut scene, &store, sends, |answer| {
-        matches!(answer, Answer::Sent(_))
+        matches!(answer, Answer::Send(SendAnswer::Sent(_)))
     })
 }
 
@@ -98,7 +96,7 @@ fn engine_refused_send(times: usize) -> Measured<()> {
     counted(&mut || {
         runtime.block_on(async {
             for request in requests.by_ref() {
-                if !matches!(engine.send(request).await, Ok(SendOutcome::Refused(_))) {
+                if !matches!(engine.send(request).await.answer, Ok(SendAnswer::Refused(_))) {
                     return Err(BenchError::OtherOutcome("refused send"));
                 }
             }
@@ -122,15 +120,9 @@ fn policy_load(times: usize) -> Measured<()> {
 fn status_by_token(times: usize) -> Measured<()> {
     let (mut scene, store, sent) = sent_to(1)?;
     let id = sent.into_iter().next().map(|sent| sent.id).unwrap_or_default();
-    let status = || {
-        Command::Status(VerificationRequest {
-            service: ServiceId::default(),
-            verification_id: id.clone(),
-        })
-    };
-    let statuses = commands(times, |_| status());
+    let statuses = commands(times, |_| StatusRequest::of(&id).into());
     run_all(&mut scene, &store, statuses, |answer| {
-        matches!(answer, Answer::Status(_))
+        matches!(answer, Answer::Status(StatusAnswer::Found(_)))
     })
 }
 
@@ -163,7 +155,7 @@ fn sent_to(people: usize) -> Measured<(Scene, MemStore, Vec<Sent>)> {
             row = written(changeset).or(row.take());
             store.apply_now(changeset)
         });
-        let Answer::Sent(verification) = outcome.answer else {
+        let Ok(Answer::Send(SendAnswer::Sent(verification))) = outcome.answer else {
             return Err(BenchError::OtherOutcome("send"));
         };
         all.push(Sent {
@@ -196,7 +188,7 @@ fn run_all(
     counted(&mut || {
         commands.by_ref().try_for_each(|command| {
             let outcome = scene.run(command, |changeset| store.apply_now(changeset));
-            match is_expected(&outcome.answer) {
+            match outcome.answer.as_ref().is_ok_and(&is_expected) {
                 true => Ok(()),
                 false => Err(BenchError::OtherOutcome("counted command")),
             }

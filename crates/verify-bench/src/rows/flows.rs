@@ -11,11 +11,11 @@ use tokio::runtime::Runtime;
 use verify_core::command::{Command, SendRequest};
 use verify_core::destination::Destination;
 use verify_core::keys::{Keys, Print};
-use verify_core::outcome::Answer;
+use verify_core::outcome::{Answer, CheckAnswer, SendAnswer};
 use verify_core::port::{DispatchRequest, Dispatched};
 use verify_core::store::{Changeset, CounterKey};
 use verify_core::vocabulary::Channel;
-use verify_engine::{Deliverer, Engine, SendOutcome};
+use verify_engine::{Deliverer, Engine};
 use verify_memstore::MemStore;
 use verify_testkit::ManualClock;
 
@@ -96,7 +96,12 @@ fn wrong_check(effort: Effort) -> Measured<Row> {
         timed(batch, || {
             for command in checks {
                 let outcome = scene.run(command, |changeset| store.apply_now(changeset));
-                if !matches!(outcome.answer, Answer::WrongCode(_) | Answer::Approved(_)) {
+                if !matches!(
+                    outcome.answer,
+                    Ok(Answer::Check(
+                        CheckAnswer::WrongCode(_) | CheckAnswer::Approved(_)
+                    ))
+                ) {
                     return Err(BenchError::OtherOutcome("wrong check"));
                 }
             }
@@ -123,7 +128,7 @@ fn refused_send(effort: Effort) -> Measured<Row> {
         timed(batch, || {
             for command in sends {
                 let outcome = scene.run(command, |changeset| store.apply_now(changeset));
-                if !matches!(outcome.answer, Answer::Refused(_)) {
+                if !matches!(outcome.answer, Ok(Answer::Send(SendAnswer::Refused(_)))) {
                     return Err(BenchError::OtherOutcome("refused send"));
                 }
             }
@@ -148,7 +153,7 @@ fn refused_send_through_the_engine(effort: Effort) -> Measured<Row> {
         timed(batch, || {
             runtime.block_on(async {
                 for request in sends {
-                    if !matches!(engine.send(request).await, Ok(SendOutcome::Refused(_))) {
+                    if !matches!(engine.send(request).await.answer, Ok(SendAnswer::Refused(_))) {
                         return Err(BenchError::OtherOutcome("refused send"));
                     }
                 }
@@ -186,7 +191,7 @@ pub(super) fn engine_at_its_limit(runtime: &Runtime) -> Measured<(Engine, u64)> 
         .map_err(|error| BenchError::setup(&error))?;
     runtime.block_on(async {
         for n in 0..BUDGET {
-            engine.send(send_request(n)).await.ok();
+            engine.send(send_request(n)).await;
         }
     });
     Ok((engine, BUDGET))

@@ -7,8 +7,8 @@ use crate::broken::Broken;
 use crate::keys::{Print, PrintKind, Prints};
 use crate::limit::{Counter, Rule};
 use crate::outcome::RefusalCode;
-use crate::policy::{Counts, Limit, Max, Policy, Then, limit_names};
-use crate::record::Entry;
+use crate::policy::{Counts, Effect, Limit, Max, Policy, Then, limit_names};
+use crate::record::Verification;
 use crate::store::{Charge, ClaimKey, ClaimKind, Counted, CounterKey, CounterSeen, Mode, Takeback};
 use crate::time::{SKEW, Timestamp, Until};
 use crate::vocabulary::{Channel, Dimension, Standing};
@@ -16,9 +16,6 @@ use crate::vocabulary::{Channel, Dimension, Standing};
 use super::context::Context;
 use super::scopes::Scope;
 use super::who::Who;
-
-/// The limit that is the gap between two sends. Repeats and waivers are about it.
-pub(super) const RESEND_GAP: &str = "resend_gap";
 
 /// What kind of rule a line of the board is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +44,14 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn denied(&self, now: Timestamp) -> Option<Until> {
         self.before.denied(&self.charge.rule, self.charge.cost, now)
+    }
+
+    /// The latest true instant that the counter has seen.
+    fn newest(&self) -> Timestamp {
+        match &self.before {
+            Counter::Window(window) => window.newest(),
+            Counter::Backoff(run) => run.last,
+        }
     }
 
     /// Units used, or failures in the run.
@@ -113,7 +118,7 @@ impl Line {
     }
 }
 
-fn used(counter: &Counter, rule: &Rule, now: Timestamp) -> u64 {
+pub(super) fn used(counter: &Counter, rule: &Rule, now: Timestamp) -> u64 {
     match (counter, rule) {
         (Counter::Window(window), Rule::Window { per, .. }) => window.used(*per, now),
         (Counter::Backoff(run), Rule::Backoff { forget_after, .. }) => {
@@ -138,26 +143,26 @@ impl Closed {
     }
 
     /// For any verification of the destination.
-    pub(super) fn of(self, who: &Who, entry: &Entry) -> Timestamp {
-        match who.is_of_subject(entry) {
+    pub(super) fn of(self, who: &Who, verification: &Verification) -> Timestamp {
+        match who.is_of_subject(verification) {
             true => self.of_own(),
             false => self.destination,
         }
     }
 
     /// The same, of one standing only: its lockouts close nothing of the other.
-    pub(super) fn of_standing(self, who: &Who, entry: &Entry) -> Timestamp {
-        match entry.identity.standing == who.standing {
-            true => self.of(who, entry),
+    pub(super) fn of_standing(self, who: &Who, verification: &Verification) -> Timestamp {
+        match verification.identity.standing == who.standing {
+            true => self.of(who, verification),
             false => Timestamp::ZERO,
         }
     }
 
     /// The same, and of what a check by this person meets besides.
-    pub(super) fn of_met(self, who: &Who, entry: &Entry) -> Timestamp {
-        match who.may_meet(entry) {
-            true => self.of(who, entry),
-            false => self.of_standing(who, entry),
+    pub(super) fn of_met(self, who: &Who, verification: &Verification) -> Timestamp {
+        match who.may_meet(verification) {
+            true => self.of(who, verification),
+            false => self.of_standing(who, verification),
         }
     }
 }
@@ -191,11 +196,21 @@ impl Board {
 
     /// The latest true instant that any counter has seen.
     pub(super) fn newest(&self) -> Timestamp {
-        let newest = |line: &Line| match &line.before {
-            Counter::Window(window) => window.newest(),
-            Counter::Backoff(run) => run.last,
+        self.lines
+            .iter()
+            .map(Line::newest)
+            .max()
+            .unwrap_or(Timestamp::ZERO)
+    }
+
+    /// The same of those that send, check, cancel and status all look at, so that all of them have the same time: what
+    /// refuses a person's own checks.
+    pub(super) fn newest_of_the_person(&self) -> Timestamp {
+        let refuses = |line: &&Line| {
+            line.personal && line.then == Then::Refuse && [Kind::Checks, Kind::Lockout].contains(&line.kind)
         };
-        self.lines.iter().map(newest).max().unwrap_or(Timestamp::ZERO)
+        let own = self.lines.iter().filter(refuses).map(Line::newest);
+        own.max().unwrap_or(Timestamp::ZERO)
     }
 
     pub(super) fn of(&self, kind: Kind) -> impl Iterator<Item = &Line> {
@@ -263,42 +278,22 @@ impl Board {
         mode: Mode,
     ) {
         let Fingerprints { ctx, who, .. } = *prints;
-        let Max::Units(max) = network_max(&ctx.policy, who, limit).unwrap_or(limit.max) else {
-            return;
-        };
         if ctx.is_broken(Broken::SkipOneLimit) && &*limit.name == limit_names::SENDS_PER_DESTINATION {
             return;
         }
-        let has_all = |by: &[Dimension]| by.iter().all(|dimension| who.has(*dimension));
-        let by = match has_all(&limit.by) {
-            true => limit.by.as_slice(),
-            false if limit.or_by.is_some() && has_all(limit.or_by.as_slice()) => limit.or_by.as_slice(),
-            false => return,
+        let has = |dimension| who.has(dimension);
+        let effect = limit.effect(&ctx.policy, has, who.caller.ip, who.standing);
+        let Some(Effect {
+            by, max, personal, ..
+        }) = effect
+        else {
+            return;
         };
-        let personal = by
-            .iter()
-            .any(|dimension| matches!(dimension, Dimension::Destination | Dimension::Subject));
-        let shared = !personal
-            && (limit.counts == Counts::Spend
-                || by.iter().any(|dimension| {
-                    matches!(
-                        dimension,
-                        Dimension::Prefix | Dimension::Country | Dimension::Service
-                    )
-                }));
-        let kept = if shared && who.standing == Standing::Stranger {
-            max / 10
-        } else {
-            0
-        };
-        let rule = Rule::Window {
-            max: max - kept,
-            per: limit.per,
-        };
+        let rule = Rule::Window { max, per: limit.per };
         let own = personal && !ctx.is_broken(Broken::ShareBetweenStandings);
         let scope = scope.for_standing(own.then_some(who.standing));
         let kind = match limit.counts {
-            Counts::Sends if &*limit.name == RESEND_GAP => Kind::Gap,
+            Counts::Sends if &*limit.name == limit_names::RESEND_GAP => Kind::Gap,
             Counts::Sends => Kind::Sends,
             Counts::Spend => Kind::Spend,
             Counts::Checks => Kind::Checks,
@@ -432,22 +427,6 @@ impl Board {
                 .max()
         })
     }
-
-    /// Limits that only alert and that this charge took over their `max`.
-    pub(super) fn alerts(&self, now: Timestamp) -> Vec<Arc<str>> {
-        let crossed = |line: &&Line| {
-            line.then == Then::Alert
-                && line.allowed().is_some_and(|max| {
-                    used(&line.before, &line.charge.rule, now) <= max
-                        && used(&line.after, &line.charge.rule, now) > max
-                })
-        };
-        self.lines
-            .iter()
-            .filter(crossed)
-            .map(|line| Arc::clone(&line.rule))
-            .collect()
-    }
 }
 
 fn closing<'a>(runs: impl Iterator<Item = (&'a Counter, &'a Rule)>, now: Timestamp) -> Timestamp {
@@ -555,21 +534,11 @@ impl<'a> Fingerprints<'a> {
     }
 }
 
-/// What a shared network may do, where the policy names one that holds the caller's address.
-fn network_max(policy: &Policy, who: &Who, limit: &Limit) -> Option<Max> {
-    let ip = who.caller.ip?.to_canonical();
-    let named = policy
-        .networks
-        .iter()
-        .filter(|network| network.cidr.contains(&ip));
-    named
-        .filter_map(|network| network.limits.get(&limit.name))
-        .copied()
-        .next()
-}
-
 /// The gap's length, where there is one.
 pub(super) fn gap(policy: &Policy) -> Option<Duration> {
-    let gap = policy.limits.iter().find(|limit| &*limit.name == RESEND_GAP)?;
+    let gap = policy
+        .limits
+        .iter()
+        .find(|limit| &*limit.name == limit_names::RESEND_GAP)?;
     matches!(gap.max, Max::Units(_)).then_some(gap.per)
 }

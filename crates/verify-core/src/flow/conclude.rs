@@ -3,75 +3,73 @@
 
 use std::time::Duration;
 
-use crate::port::{ConcludeRequest, Conclusion};
+use crate::ids::{AnnouncerId, Nonce};
+use crate::port::ConcludeRequest;
 use crate::record::{Concluding, Record};
 use crate::time::Timestamp;
 
 use super::context::Context;
+use super::found::Found;
 
 /// How long a provider may take to hear of an end.
 const TELL: Duration = Duration::from_secs(6);
 
-/// Writes into the record that the provider of a verification will be told its end. Not while another verification of
-/// the scope is pending (the code is its code too), while another conclusion runs, or where the provider does not care.
+/// This flow, where it announces.
+pub(super) fn announcer(ctx: &Context) -> AnnouncerId {
+    AnnouncerId::from_bytes(ctx.seed.bytes("concluding"))
+}
+
+/// Writes into the record that the provider of a verification will be told its end, and says what it is told. Not while
+/// another verification of the scope is pending (the code is its code too), while another conclusion runs, or where the
+/// provider does not care.
 pub(super) fn announce(
     ctx: &Context,
-    record: &mut Record,
-    nonce: &[u8; 16],
-    conclusion: Conclusion,
+    found: &mut Found,
+    nonce: Nonce,
+    to: &str,
     now: Timestamp,
-) -> bool {
-    let clock = now.max(record.newest());
-    let Some((provider, scope)) = record.entry(nonce).and_then(|entry| entry.scope()) else {
-        return false;
-    };
+) -> Option<ConcludeRequest> {
+    let Found { record, clock, .. } = found;
+    let (provider, scope) = record.verification(nonce)?.scope()?;
     let (provider, scope) = (provider.clone(), scope.clone());
     let cares = ctx
         .routes
         .providers
         .get(&provider)
         .is_some_and(|capabilities| capabilities.can_conclude);
-    let shared = record.entries.iter().any(|entry| {
-        entry.nonce != *nonce && entry.is_pending(clock) && entry.scope() == Some((&provider, &scope))
+    let shared = record.verifications.iter().any(|other| {
+        other.nonce != nonce && other.is_pending(*clock) && other.scope() == Some((&provider, &scope))
     });
     let running = record
         .concluding
         .as_ref()
         .is_some_and(|concluding| now < concluding.until);
     if !cares || shared || running || ctx.open_breakers.contains(&provider) {
-        return false;
+        return None;
     }
-    let by = ctx.seed.bytes("concluding");
     record.concluding = Some(Concluding {
         provider,
         scope,
-        conclusion,
-        by,
+        by: announcer(ctx),
         until: ctx.call_until(now, TELL),
     });
-    true
+    conclude_request(ctx, record, nonce, to)
 }
 
-/// What the provider is told.
+/// What the provider is told, by what the record announces.
 pub(super) fn conclude_request(
     ctx: &Context,
     record: &Record,
-    nonce: &[u8; 16],
+    nonce: Nonce,
     to: &str,
 ) -> Option<ConcludeRequest> {
     let concluding = record.concluding.as_ref()?;
-    let entry = record.entry(nonce)?;
     Some(ConcludeRequest {
         provider: concluding.provider.clone(),
         service: ctx.service.clone(),
         scope: concluding.scope.clone(),
         to: to.to_owned(),
-        upstream: entry
-            .deliveries
-            .iter()
-            .rev()
-            .find_map(|delivery| delivery.upstream.clone()),
-        conclusion: concluding.conclusion,
+        upstream: record.verification(nonce)?.upstream().cloned(),
         not_after: concluding.until,
     })
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broken::Broken;
+use crate::event::{Event, EventKind};
 use crate::keys::Keys;
 use crate::outcome::{Answer, Explanation, Fault, Outcome, ProviderSaid, Refusal, RuleHit};
 use crate::policy::Policy;
 use crate::port::{Detail, ProviderName};
 use crate::seed::Seed;
-use crate::store::{Changeset, Room};
+use crate::store::{Changeset, Room, StoreFault};
 use crate::time::{Timestamp, Until};
 use crate::vocabulary::{ServiceId, Standing};
 
@@ -34,7 +35,7 @@ pub(super) struct Context {
     pub(super) not_after: Timestamp,
     pub(super) explanation: Explanation,
     tries: u8,
-    #[cfg(feature = "broken")]
+    #[cfg(verify_broken)]
     broken: Option<Broken>,
 }
 
@@ -57,19 +58,19 @@ impl Context {
                 ..Explanation::default()
             },
             tries: 0,
-            #[cfg(feature = "broken")]
+            #[cfg(verify_broken)]
             broken: machine.broken,
         }
     }
 
     /// True when this rule is switched off, which only a test of the tests can ask for.
-    #[cfg(feature = "broken")]
+    #[cfg(verify_broken)]
     pub(super) fn is_broken(&self, rule: Broken) -> bool {
         self.broken == Some(rule)
     }
 
     /// No rule can be switched off.
-    #[cfg(not(feature = "broken"))]
+    #[cfg(not(verify_broken))]
     pub(super) const fn is_broken(&self, _: Broken) -> bool {
         false
     }
@@ -133,19 +134,47 @@ impl Context {
             .collect()
     }
 
-    pub(super) fn done(self, answer: Answer) -> Step {
+    /// An event of this flow. `nth` tells several of a kind apart; asked for again, it is the same event.
+    pub(super) fn event(&self, kind: EventKind, nth: u8, now: Timestamp) -> Event {
+        Event {
+            destination: self.explanation.destination,
+            verification: self.explanation.verification,
+            ..Event::new(&self.seed, nth, now, self.service.clone(), kind)
+        }
+    }
+
+    /// The end, with what the command came to.
+    pub(super) fn done(self, answer: impl Into<Answer>) -> Step {
+        self.end(Ok(answer.into()))
+    }
+
+    /// The end, with a no.
+    pub(super) fn refuse<A: From<Refusal> + Into<Answer>>(self, refusal: Refusal) -> Step {
+        self.done(A::from(refusal))
+    }
+
+    /// The end, with what was settled before.
+    pub(super) fn answer(self, answer: Result<impl Into<Answer>, Fault>) -> Step {
+        self.end(answer.map(Into::into))
+    }
+
+    /// The end: it could not be done.
+    pub(super) fn fault(self, fault: Fault) -> Step {
+        self.end(Err(fault))
+    }
+
+    /// The end: the store did not do it, or may have done it. A fault of the store is never a permission.
+    pub(super) fn failed(mut self, fault: StoreFault) -> Step {
+        let kind = Fault::from(&fault);
+        self.explanation.store = Some(fault.into_detail());
+        self.fault(kind)
+    }
+
+    fn end(self, answer: Result<Answer, Fault>) -> Step {
         Step::Done(Box::new(Outcome {
             answer,
             explanation: self.explanation,
             follow_up: None,
         }))
-    }
-
-    pub(super) fn refuse(self, refusal: Refusal) -> Step {
-        self.done(Answer::Refused(refusal))
-    }
-
-    pub(super) fn fault(self, fault: Fault) -> Step {
-        self.done(Answer::Fault(fault))
     }
 }

@@ -26,7 +26,7 @@ impl IdempotencyKey {
             .keys
             .prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes());
         let mut body = Vec::new();
-        for field in fields {
+        for field in [&Some(key)].into_iter().chain(fields) {
             // Each with its length in front: no two requests share their bytes.
             let text = field.unwrap_or_default();
             body.push(u8::from(field.is_some()));
@@ -69,9 +69,14 @@ impl IdempotencyKey {
         }
     }
 
-    /// True when a fingerprint is of this key.
-    pub(super) fn is(&self, print: Option<Print>) -> bool {
-        self.claims.iter().any(|claim| Some(claim.print) == print)
+    /// What tells this request under this key from any other.
+    pub(super) fn mark(&self) -> Print {
+        self.body.newest()
+    }
+
+    /// True when a mark is of this request under this key.
+    pub(super) fn is(&self, mark: Option<Print>) -> bool {
+        mark.is_some_and(|mark| self.body.contains(&mark))
     }
 }
 

@@ -13,29 +13,39 @@
 //! } }
 //! ```
 //!
-//! Every flow ends within [`MOST_STEPS`] steps. A driver drops an outside call at its step's `not_after` and answers
-//! the safe direction: `Unknown` or `Unavailable`.
+//! [`drive`] is that loop over an [`Outside`] that answers at once. Every flow ends within [`MOST_STEPS`] steps. What a
+//! driver does when there is no answer is a method of the step: nothing begins after [`Step::not_after`], and a call is
+//! dropped then; what may have happened is [`Step::lost`], what surely was not begun [`Step::not_begun`].
 
+mod alerts;
 mod board;
 mod cancel;
-mod carrier;
+mod candidate;
 mod check;
 mod conclude;
 mod context;
+mod drive;
+mod erase;
+mod found;
 mod idempotency;
-mod operator;
-mod place;
+mod named;
+mod offers;
 mod redeem;
+mod refusals;
 mod report;
+mod safe;
 mod scopes;
 mod sealed;
 mod send;
 mod status;
 mod step;
 mod tick;
+mod unlock;
 mod view;
 mod who;
 
+pub use drive::{Outside, drive};
+pub use safe::{Heard, NotBegun};
 pub use step::{
     AssessAnswer, AssessStep, CompareStep, ConcludeStep, DispatchStep, InquireStep, Question, Step, StoreStep,
 };
@@ -68,6 +78,19 @@ pub struct Routes {
 }
 
 impl Routes {
+    /// Each channel through those that carry it, in this order.
+    pub fn in_order(providers: impl IntoIterator<Item = Capabilities>) -> Self {
+        let mut routes = Self::default();
+        for provider in providers {
+            for channel in &provider.channels {
+                let order = routes.order.entry((*channel, None)).or_default();
+                order.push(Arc::clone(&provider.name));
+            }
+            routes.providers.insert(Arc::clone(&provider.name), provider);
+        }
+        routes
+    }
+
     /// Providers for a channel and a country, first choice first.
     pub fn of(&self, channel: Channel, country: Option<Country>) -> impl Iterator<Item = &Capabilities> {
         let listed = self
@@ -87,7 +110,7 @@ pub struct Machine {
     policies: Arc<PolicySet>,
     scopes: Arc<scopes::ScopeSet>,
     routes: Arc<Routes>,
-    #[cfg(feature = "broken")]
+    #[cfg(verify_broken)]
     broken: Option<crate::broken::Broken>,
 }
 
@@ -113,13 +136,13 @@ impl Machine {
             scopes: scopes::ScopeSet::of(&policies).into(),
             policies,
             routes,
-            #[cfg(feature = "broken")]
+            #[cfg(verify_broken)]
             broken: None,
         }
     }
 
     /// The same machine with one rule switched off: for tests of the tests only.
-    #[cfg(feature = "broken")]
+    #[cfg(verify_broken)]
     #[must_use]
     pub fn broken(self, how: crate::broken::Broken) -> Self {
         Self {
@@ -139,8 +162,9 @@ impl Machine {
     }
 
     /// Opens a flow. The first step may already be the last.
-    pub fn start(&self, command: Command, start: Start) -> Step {
+    pub fn start(&self, command: impl Into<Command>, start: Start) -> Step {
         let now = start.now;
+        let command = command.into();
         let ctx = context::Context::new(self, command.service(), command.name(), start);
         match command {
             Command::Send(request) => send::start(ctx, &request, now),
@@ -150,8 +174,8 @@ impl Machine {
             Command::Report(request) => report::start(ctx, &request, now),
             Command::Tick(request) => tick::start(ctx, &request, now),
             Command::Redeem(request) => redeem::start(ctx, &request, now),
-            Command::Unlock(request) => operator::unlock(ctx, &request, now),
-            Command::Erase(request) => operator::erase(ctx, &request, now),
+            Command::Unlock(request) => unlock::start(ctx, &request, now),
+            Command::Erase(request) => erase::start(ctx, &request, now),
         }
     }
 }

@@ -1,11 +1,17 @@
 //! Redeem: a proof is spent once, by someone who names what it proves. A mismatch looks like a spent one and consumes
 //! nothing.
+//!
+//! ```text
+//! open the proof, compare what it proves ── claim it ── done
+//!                                            ▲   │ lost answer
+//!                                            └───┘
+//! ```
 
-use crate::command::RedeemRequest;
+use crate::command::{Person, RedeemRequest};
 use crate::event::{Event, EventKind};
 use crate::keys::{Print, PrintKind, Prints};
-use crate::outcome::{Answer, Redemption, Refusal, RefusalCode};
-use crate::store::{Changeset, Claim, ClaimKey, ClaimKind, StoreAnswer};
+use crate::outcome::{RedeemAnswer, Redemption, Refusal, RefusalCode};
+use crate::store::{Changeset, Claim, ClaimKey, ClaimKind, StoreAnswer, StoreFault};
 use crate::time::{SKEW, Timestamp};
 use crate::token::ProofToken;
 use crate::vocabulary::Standing;
@@ -13,7 +19,6 @@ use crate::vocabulary::Standing;
 use super::context::Context;
 use super::idempotency::check_key;
 use super::step::{Step, StoreStep, StoreThen};
-use super::view::{print_of, store_fault};
 use super::who::parsed;
 
 /// A claim on a proof, on its way to the store.
@@ -28,14 +33,11 @@ pub(super) struct Spend {
 
 pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -> Step {
     if let Err(refusal) = check_key(request.idempotency_key.as_ref()) {
-        return ctx.refuse(refusal);
+        return ctx.refuse::<RedeemAnswer>(refusal);
     }
-    let Ok(to) = parsed(&ctx, &request.to, request.country) else {
-        return ctx.refuse(spent());
-    };
     let token: Option<ProofToken> = ctx.keys.open_token(&ctx.service, now, &request.proof).ok();
-    let Some(token) = token.filter(|token| fits(&ctx, token, request, to.canonical())) else {
-        return ctx.refuse(spent());
+    let Some(token) = token.filter(|token| proves(&ctx, token, &request.person)) else {
+        return ctx.refuse::<RedeemAnswer>(spent());
     };
     ctx.explanation.destination = Some(token.destination);
     let key = request.idempotency_key.as_ref().map(|key| {
@@ -45,44 +47,44 @@ pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -
     let by: [u8; 16] = ctx.seed.bytes("redeem");
     let mut value = by.to_vec();
     value.extend(key.iter().flat_map(|key| *key.newest().as_bytes()));
-    let claim = ClaimKey {
-        kind: ClaimKind::Proof,
-        print: print_of(token.id),
-    };
     let mut changeset = ctx.changeset(now, Standing::Known);
     changeset.claims = vec![Claim {
-        key: claim,
+        key: ClaimKey {
+            kind: ClaimKind::Proof,
+            print: token.id.print(),
+        },
         value,
         expires_at: token.expires + SKEW,
     }];
     changeset.events = vec![Event {
-        destination: Some(token.destination),
+        subject: token.subject,
         purpose: Some(token.purpose),
         channel: Some(token.channel),
-        ..Event::new(now, ctx.service.clone(), EventKind::ProofRedeemed)
+        ..ctx.event(EventKind::ProofRedeemed, 0, now)
     }];
     Spend { ctx, token, by, key }.step(changeset)
 }
 
 /// All that the request names is what the proof proves.
-fn fits(ctx: &Context, token: &ProofToken, request: &RedeemRequest, to: &str) -> bool {
+fn proves(ctx: &Context, token: &ProofToken, person: &Person) -> bool {
+    let Ok(to) = parsed(ctx, &person.to, person.country) else {
+        return false;
+    };
     let keys = &ctx.keys;
-    let destination = keys.prints(PrintKind::Destination, &ctx.service, to.as_bytes());
-    let subject = match (&request.subject, &token.subject) {
+    let destination = keys.prints(PrintKind::Destination, &ctx.service, to.canonical().as_bytes());
+    let subject = match (&person.subject, &token.subject) {
         (None, None) => true,
         (Some(subject), Some(print)) => keys
             .prints(PrintKind::Subject, &ctx.service, subject.as_bytes())
             .contains(print),
         (None, Some(_)) | (Some(_), None) => false,
     };
-    let binding = match (&request.amount, &request.payee, &token.binding) {
-        (None, None, None) => true,
-        (Some(amount), Some(payee), Some(print)) => {
-            keys.binding_prints(&ctx.service, amount, payee).contains(print)
-        }
-        (_, _, _) => false,
+    let binding = match (&person.payment, &token.binding) {
+        (None, None) => true,
+        (Some(payment), Some(print)) => keys.binding_prints(&ctx.service, payment).contains(print),
+        (None, Some(_)) | (Some(_), None) => false,
     };
-    destination.contains(&token.destination) && request.purpose == token.purpose && subject && binding
+    destination.contains(&token.destination) && person.purpose == token.purpose && subject && binding
 }
 
 fn spent() -> Refusal {
@@ -94,12 +96,7 @@ fn spent() -> Refusal {
 
 impl Spend {
     fn step(self, changeset: Changeset) -> Step {
-        let not_after = self.ctx.not_after;
-        Step::Store(StoreStep {
-            changeset,
-            not_after,
-            then: Box::new(StoreThen::Redeem(self)),
-        })
+        StoreStep::step(changeset, self.ctx.not_after, StoreThen::RedeemSpend(self))
     }
 
     pub(super) fn resume(mut self, asked: Changeset, answer: StoreAnswer) -> Step {
@@ -119,14 +116,14 @@ impl Spend {
                     .as_ref()
                     .zip(key)
                     .is_some_and(|(own, key)| own.contains(&Print::from_bytes(key)));
-                if by == self.by || again {
-                    self.redeemed()
-                } else {
-                    self.ctx.refuse(spent())
+                match by == self.by || again {
+                    true => self.redeemed(),
+                    false => self.ctx.refuse::<RedeemAnswer>(spent()),
                 }
             }
-            StoreAnswer::Unknown if self.ctx.try_again() => self.step(asked),
-            StoreAnswer::Unknown | StoreAnswer::NotApplied(_) => self.ctx.fault(store_fault()),
+            StoreAnswer::Unknown(_) if self.ctx.try_again() => self.step(asked),
+            StoreAnswer::Unknown(words) => self.ctx.failed(StoreFault::Unavailable(words)),
+            StoreAnswer::NotApplied(fault) => self.ctx.failed(fault),
         }
     }
 
@@ -138,6 +135,6 @@ impl Spend {
             approved_at: self.token.approved_at,
             test: self.token.assurance.is_test(),
         };
-        self.ctx.done(Answer::Redeemed(redemption))
+        self.ctx.done(RedeemAnswer::Redeemed(redemption))
     }
 }

@@ -1,4 +1,5 @@
-//! What a record keeps sealed, for repairs and automatic fallback: nobody reads it in the store.
+//! What is kept sealed beside a record's own facts, for repairs and for whoever outlives a key: nobody reads it in the
+//! store.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,29 +8,24 @@ use crate::seal::SealError;
 
 use super::context::Context;
 use super::who::{Spelled, Who, parsed};
-use crate::vocabulary::Purpose;
 
+/// Of a verification: who it is for, and how they are spoken to.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Sealed {
-    to: String,
-    subject: Option<String>,
-    purpose: Purpose,
-    amount: Option<String>,
-    payee: Option<String>,
+    pub(super) to: String,
+    pub(super) spelled: Spelled,
     pub(super) locale: String,
 }
 
 /// Keeps these texts apart from any other sealed ones.
-const CONTEXT: &[u8] = b"verification";
+const OF_A_VERIFICATION: &[u8] = b"verification";
+const OF_NOTES: &[u8] = b"notes";
 
 impl Sealed {
     pub(super) fn of(who: &Who, locale: &str) -> Self {
         Self {
             to: who.to.delivery().to_owned(),
-            subject: who.spelled.subject.clone(),
-            purpose: who.spelled.purpose,
-            amount: who.spelled.amount.clone(),
-            payee: who.spelled.payee.clone(),
+            spelled: who.spelled.clone(),
             locale: locale.to_owned(),
         }
     }
@@ -37,28 +33,20 @@ impl Sealed {
     pub(super) fn seal(&self, ctx: &Context) -> Result<Vec<u8>, SealError> {
         let room = Vec::with_capacity(16 + self.to.len() + self.locale.len());
         let plain = postcard::to_extend(self, room).map_err(|_| SealError)?;
-        ctx.keys.seal(&ctx.seed, CONTEXT, &plain)
+        ctx.keys.seal(&ctx.seed, OF_A_VERIFICATION, &plain)
     }
 
     pub(super) fn open(ctx: &Context, sealed: &[u8]) -> Option<Self> {
-        let plain = ctx.keys.open(CONTEXT, sealed)?;
+        let plain = ctx.keys.open(OF_A_VERIFICATION, sealed)?;
         postcard::from_bytes(plain.expose()).ok()
     }
 
     pub(super) fn destination(&self, ctx: &Context) -> Option<Destination> {
         parsed(ctx, &self.to, None).ok()
     }
+}
 
-    pub(super) fn spelled(&self) -> Spelled {
-        Spelled {
-            subject: self.subject.clone(),
-            purpose: self.purpose,
-            amount: self.amount.clone(),
-            payee: self.payee.clone(),
-        }
-    }
-
-    pub(super) fn to(&self) -> &str {
-        &self.to
-    }
+/// Whose notes these are: a destination or a prefix.
+pub(super) fn whose(ctx: &Context, text: &str) -> Result<Vec<u8>, SealError> {
+    ctx.keys.seal(&ctx.seed, OF_NOTES, text.as_bytes())
 }

@@ -1,40 +1,40 @@
 //! Status: one read. It never consumes and never counts (I-27, I-41).
+//!
+//! ```text
+//! open the id ── look ── done
+//! ```
 
-use crate::command::VerificationRequest;
-use crate::outcome::Answer;
+use crate::command::StatusRequest;
+use crate::outcome::StatusAnswer;
 use crate::store::StoreAnswer;
 use crate::time::Timestamp;
 
-use super::cancel::{Named, named};
 use super::context::Context;
+use super::named::Named;
+use super::refusals::not_found;
 use super::step::{Step, StoreThen};
-use super::view::store_fault;
-use super::who::not_found;
 
 /// The look on its way to the store.
 #[derive(Debug, Clone)]
-pub(super) struct Look {
-    named: Named,
-}
+pub(super) struct Look(Named);
 
-pub(super) fn start(ctx: Context, request: &VerificationRequest, now: Timestamp) -> Step {
-    match named(ctx, request, now) {
-        Ok(named) => named.look(now, StoreThen::Status(Look { named: named.clone() })),
-        Err(done) => *done,
+pub(super) fn start(ctx: Context, request: &StatusRequest, now: Timestamp) -> Step {
+    match Named::of(ctx, &request.verification_id, now) {
+        Ok(named) => named.look(now, |named| StoreThen::StatusLook(Look(named))),
+        Err(refused) => {
+            let (ctx, refusal) = *refused;
+            ctx.refuse::<StatusAnswer>(refusal)
+        }
     }
 }
 
 impl Look {
-    pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
-        let Some(mut record) = self.named.seen(answer, now) else {
-            return self.named.ctx.fault(store_fault());
-        };
-        let clock = now.max(record.newest());
-        // A closing that a crash kept from being written holds all the same.
-        self.named.write_down_ends(&mut record, clock);
-        match self.named.view(&record, now) {
-            Some(seen) => self.named.ctx.done(Answer::Status(Box::new(seen))),
-            None => self.named.ctx.refuse(not_found()),
+    pub(super) fn resume(self, now: Timestamp, answer: StoreAnswer) -> Step {
+        let Self(mut named) = self;
+        match named.seen(answer, now).map(|found| named.view(&found)) {
+            Ok(Some(view)) => named.ctx.done(StatusAnswer::Found(Box::new(view))),
+            Ok(None) => named.ctx.refuse::<StatusAnswer>(not_found()),
+            Err(fault) => named.ctx.failed(fault),
         }
     }
 }

@@ -3,19 +3,20 @@
 use crate::outcome::Outcome;
 use crate::port::{
     AssessRequest, Assessment, CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest,
-    Dispatched, InquireRequest, Inquired,
+    Dispatched, HumanRequest, InquireRequest, Inquired, Unavailable,
 };
 use crate::store::{Changeset, StoreAnswer};
 use crate::time::Timestamp;
 
-use super::{cancel, check, operator, redeem, report, send, status, tick};
+use super::safe::{Heard, NotBegun, Safe};
+use super::{cancel, check, erase, redeem, report, send, status, tick, unlock};
 
 /// What must be done next.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// Apply this changeset.
     Store(StoreStep),
-    /// Ask the risk scorer or the human check.
+    /// Ask the risk scorers or the human check.
     Assess(AssessStep),
     /// Ask a provider to send.
     Dispatch(DispatchStep),
@@ -32,22 +33,17 @@ pub enum Step {
 /// What is asked about a send before it is dispatched.
 #[derive(Debug, Clone)]
 pub enum Question {
-    /// How risky is it?
+    /// How risky is it? Of every scorer.
     Risk(AssessRequest),
     /// Does this token show a person?
-    Human {
-        /// The token.
-        token: String,
-        /// The client's address.
-        ip: Option<std::net::IpAddr>,
-    },
+    Human(HumanRequest),
 }
 
 /// The answer to a [`Question`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AssessAnswer {
-    /// The scorer's word.
-    Assessed(Assessment),
+    /// The words of the scorers, each for itself, in any order. The flow weighs them: of several the worst holds.
+    Said(Vec<Result<Assessment, Unavailable>>),
     /// Whether the token shows a person.
     Human(bool),
     /// Nobody could tell.
@@ -55,113 +51,159 @@ pub enum AssessAnswer {
 }
 
 macro_rules! steps {
-    ($($(#[$meta:meta])* $name:ident { $field:ident: $request:ty } then $then:ty, takes $answer:ty;)+) => {$(
-        $(#[$meta])*
-        #[derive(Debug, Clone)]
-        pub struct $name {
-            pub(super) $field: $request,
-            pub(super) not_after: Timestamp,
-            pub(super) then: Box<$then>,
+    ($($(#[$meta:meta])* $variant:ident $word:literal $name:ident { $field:ident: $request:ty } then $then:ty, takes $answer:ty;)+) => {
+        $(
+            $(#[$meta])*
+            #[derive(Debug, Clone)]
+            pub struct $name {
+                $field: $request,
+                not_after: Timestamp,
+                then: Box<$then>,
+            }
+
+            impl $name {
+                pub(super) fn step($field: $request, not_after: Timestamp, then: $then) -> Step {
+                    let then = Box::new(then);
+                    Step::$variant(Self { $field, not_after, then })
+                }
+
+                /// What to do.
+                pub fn $field(&self) -> &$request {
+                    &self.$field
+                }
+
+                /// Until when it may begin; the outside call is dropped then.
+                pub fn not_after(&self) -> Timestamp {
+                    self.not_after
+                }
+
+                /// Takes the answer, and says what is next.
+                pub fn resume(self, now: Timestamp, answer: $answer) -> Step {
+                    self.then.resume(self.$field, now, answer)
+                }
+
+                /// Takes an answer, or what is known without one.
+                pub fn hear(self, now: Timestamp, heard: Heard<$answer>) -> Step {
+                    self.resume(now, <$answer>::of(heard))
+                }
+
+                /// No answer came, and it may have happened.
+                pub fn lost(self, now: Timestamp) -> Step {
+                    self.resume(now, <$answer>::lost())
+                }
+
+                /// It surely was not begun.
+                pub fn not_begun(self, now: Timestamp, why: NotBegun) -> Step {
+                    self.resume(now, <$answer>::not_begun(why))
+                }
+            }
+        )+
+
+        impl Step {
+            /// Until when the step may begin, and when its call is dropped; `None` when the flow is over.
+            pub fn not_after(&self) -> Option<Timestamp> {
+                match self {
+                    $(Self::$variant(step) => Some(step.not_after),)+
+                    Self::Done(_) => None,
+                }
+            }
+
+            /// No answer came, and it may have happened. A flow that is over stays so.
+            #[must_use]
+            pub fn lost(self, now: Timestamp) -> Self {
+                match self {
+                    $(Self::$variant(step) => step.lost(now),)+
+                    Self::Done(outcome) => Self::Done(outcome),
+                }
+            }
+
+            /// It surely was not begun. A flow that is over stays so.
+            #[must_use]
+            pub fn not_begun(self, now: Timestamp, why: NotBegun) -> Self {
+                match self {
+                    $(Self::$variant(step) => step.not_begun(now, why),)+
+                    Self::Done(outcome) => Self::Done(outcome),
+                }
+            }
+
+            /// What it is, for traces.
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $word,)+
+                    Self::Done(_) => "done",
+                }
+            }
+
+            /// The outcome, when the flow is over.
+            ///
+            /// # Errors
+            /// The step, when it is not.
+            pub fn over(self) -> Result<Box<Outcome>, Self> {
+                match self {
+                    Self::Done(outcome) => Ok(outcome),
+                    $(Self::$variant(step) => Err(Self::$variant(step)),)+
+                }
+            }
         }
-
-        impl $name {
-            /// What to do.
-            pub fn $field(&self) -> &$request {
-                &self.$field
-            }
-
-            /// The outside call is dropped then.
-            pub fn not_after(&self) -> Timestamp {
-                self.not_after
-            }
-
-            /// Takes the answer, and says what is next.
-            pub fn resume(self, now: Timestamp, answer: $answer) -> Step {
-                self.then.resume(now, answer)
-            }
-        }
-    )+};
-}
-
-/// A changeset to apply.
-#[derive(Debug, Clone)]
-pub struct StoreStep {
-    pub(super) changeset: Changeset,
-    pub(super) not_after: Timestamp,
-    pub(super) then: Box<StoreThen>,
-}
-
-impl StoreStep {
-    /// What to do.
-    pub fn changeset(&self) -> &Changeset {
-        &self.changeset
-    }
-
-    /// The outside call is dropped then.
-    pub fn not_after(&self) -> Timestamp {
-        self.not_after
-    }
-
-    /// Takes the answer, and says what is next.
-    pub fn resume(self, now: Timestamp, answer: StoreAnswer) -> Step {
-        self.then.resume(self.changeset, now, answer)
-    }
+    };
 }
 
 steps! {
+    /// A changeset to apply.
+    Store "store" StoreStep { changeset: Changeset } then StoreThen, takes StoreAnswer;
     /// A question about a send.
-    AssessStep { question: Question } then AssessThen, takes AssessAnswer;
+    Assess "assess" AssessStep { question: Question } then AssessThen, takes AssessAnswer;
     /// A message to send. It can be built only from a delivery that an applied changeset recorded.
-    DispatchStep { request: DispatchRequest } then DispatchThen, takes Dispatched;
+    Dispatch "dispatch" DispatchStep { request: DispatchRequest } then send::Dispatch, takes Dispatched;
     /// A code to compare.
-    CompareStep { request: CompareRequest } then check::Comparing, takes Compared;
+    Compare "compare" CompareStep { request: CompareRequest } then check::Compare, takes Compared;
     /// A delivery to ask about.
-    InquireStep { request: InquireRequest } then tick::Inquiring, takes Inquired;
+    Inquire "inquire" InquireStep { request: InquireRequest } then tick::Inquire, takes Inquired;
     /// An end to tell.
-    ConcludeStep { request: ConcludeRequest } then ConcludeThen, takes Concluded;
+    Conclude "conclude" ConcludeStep { request: ConcludeRequest } then ConcludeThen, takes Concluded;
 }
 
 /// Where a flow goes on after the store answered: one variant a flow and stage.
 #[derive(Debug, Clone)]
 pub(super) enum StoreThen {
-    Intent(send::Intent),
-    Settle(send::Settle),
-    Count(check::Count),
-    Approve(check::Approve),
-    Close(check::Close),
+    SendIntent(send::Intent),
+    SendSettle(send::Settle),
+    CheckCount(check::Count),
+    CheckApprove(check::Approve),
+    CheckClose(check::Close),
     CancelLook(cancel::Look),
     CancelWrite(cancel::Write),
     CancelClear(cancel::Clear),
-    Status(status::Look),
+    StatusLook(status::Look),
     ReportLook(report::Look),
     ReportWrite(report::Write),
     TickLook(tick::Look),
     TickWrite(tick::Write),
-    Redeem(redeem::Spend),
-    UnlockLook(operator::UnlockLook),
-    UnlockWrite(operator::UnlockWrite),
-    EraseLook(operator::EraseLook),
-    EraseWrite(operator::EraseWrite),
+    RedeemSpend(redeem::Spend),
+    UnlockLook(unlock::Look),
+    UnlockWrite(unlock::Write),
+    EraseLook(erase::Look),
+    EraseWrite(erase::Write),
 }
 
 impl StoreThen {
     /// Some flows ask the same again when the answer was lost, so what was asked comes with the answer.
     fn resume(self, asked: Changeset, now: Timestamp, answer: StoreAnswer) -> Step {
         match self {
-            Self::Intent(stage) => stage.resume(asked, now, answer),
-            Self::Settle(stage) => stage.resume(now, answer),
-            Self::Count(stage) => stage.resume(now, answer),
-            Self::Approve(stage) => stage.resume(now, answer),
-            Self::Close(stage) => stage.resume(now, answer),
+            Self::SendIntent(stage) => stage.resume(asked, now, answer),
+            Self::SendSettle(stage) => stage.resume(now, answer),
+            Self::CheckCount(stage) => stage.resume(now, answer),
+            Self::CheckApprove(stage) => stage.resume(now, answer),
+            Self::CheckClose(stage) => stage.resume(now, answer),
             Self::CancelLook(stage) => stage.resume(now, answer),
             Self::CancelWrite(stage) => stage.resume(now, answer),
-            Self::CancelClear(stage) => stage.resume(now, &answer),
-            Self::Status(stage) => stage.resume(now, answer),
+            Self::CancelClear(stage) => stage.resume(now),
+            Self::StatusLook(stage) => stage.resume(now, answer),
             Self::ReportLook(stage) => stage.resume(now, answer),
             Self::ReportWrite(stage) => stage.resume(now, answer),
             Self::TickLook(stage) => stage.resume(now, answer),
-            Self::TickWrite(stage) => stage.resume(now, answer),
-            Self::Redeem(stage) => stage.resume(asked, answer),
+            Self::TickWrite(stage) => stage.resume(answer),
+            Self::RedeemSpend(stage) => stage.resume(asked, answer),
             Self::UnlockLook(stage) => stage.resume(now, answer),
             Self::UnlockWrite(stage) => stage.resume(now, answer),
             Self::EraseLook(stage) => stage.resume(now, answer),
@@ -170,47 +212,36 @@ impl StoreThen {
     }
 }
 
-/// Where a send goes on after it was assessed.
+/// Where a send goes on after a question about it was answered.
 #[derive(Debug, Clone)]
-pub(super) struct AssessThen {
-    pub(super) send: send::Send,
-    pub(super) attempt: Option<send::Attempt>,
-    pub(super) asked: send::Asked,
+pub(super) enum AssessThen {
+    Risk(send::Weigh),
+    Human(send::AskHuman),
 }
 
 impl AssessThen {
-    fn resume(self, now: Timestamp, answer: AssessAnswer) -> Step {
-        self.send.assessed(self.attempt, self.asked, now, answer)
+    fn resume(self, _asked: Question, now: Timestamp, answer: AssessAnswer) -> Step {
+        match self {
+            Self::Risk(stage) => stage.resume(now, answer),
+            Self::Human(stage) => stage.resume(now, &answer),
+        }
     }
 }
 
-/// Where a send goes on after it was dispatched.
-#[derive(Debug, Clone)]
-pub(super) struct DispatchThen {
-    pub(super) send: send::Send,
-    pub(super) attempt: send::Attempt,
-}
-
-impl DispatchThen {
-    fn resume(self, now: Timestamp, answer: Dispatched) -> Step {
-        self.send.dispatched(self.attempt, now, answer)
-    }
-}
-
-/// Where a flow goes on after a provider was told.
+/// Where a flow goes on after a provider was told an end.
 #[derive(Debug, Clone)]
 pub(super) enum ConcludeThen {
     /// A cancel takes its announcement back, so that a new send need not wait for it.
-    Cancel(cancel::Told),
+    Cancel(cancel::Tell),
     /// A closing leaves the announcement to run out: nobody may send before that anyway.
-    Closed(check::Told),
+    Close(check::Tell),
 }
 
 impl ConcludeThen {
-    fn resume(self, now: Timestamp, answer: Concluded) -> Step {
+    fn resume(self, _asked: ConcludeRequest, now: Timestamp, answer: Concluded) -> Step {
         match self {
             Self::Cancel(stage) => stage.resume(now, answer),
-            Self::Closed(stage) => stage.resume(answer),
+            Self::Close(stage) => stage.resume(answer),
         }
     }
 }

@@ -1,36 +1,42 @@
 //! A tick: it settles deliveries whose flow died, asks about those nobody knows of, and writes expiry down. It only
 //! repairs: a spurious tick changes nothing, and none acts before a flow's deadline and the skew have passed.
+//!
+//! ```text
+//! look ── settle, expire ──┬── ask about a delivery ── write ── done
+//!                          ├── write ── done
+//!                          └── done
+//! ```
 
 use crate::command::TickRequest;
 use crate::event::{Event, EventKind};
-use crate::outcome::Answer;
+use crate::ids::{DeliveryId, Nonce};
+use crate::outcome::{Fault, TickAnswer};
 use crate::port::{InquireRequest, Inquired};
-use crate::record::{DeliveryStatus, Entry, MOST_INQUIRIES, Record, Status};
+use crate::record::{DeliveryStatus, MOST_INQUIRIES, Record, Status, Verification};
 use crate::store::StoreAnswer;
 use crate::time::{SKEW, Timestamp};
 use crate::vocabulary::Standing;
 
 use super::context::Context;
-use super::place::Place;
+use super::found::{Found, Place, Places};
 use super::sealed::Sealed;
 use super::step::{InquireStep, Step, StoreStep, StoreThen};
-use super::view::{print_of, store_fault};
 
-/// The first look.
+/// The look on its way to the store.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
     ctx: Context,
-    place: Place,
+    places: Places,
 }
 
 /// A delivery that a provider is asked about.
 #[derive(Debug, Clone)]
-pub(super) struct Inquiring {
+pub(super) struct Inquire {
     look: Look,
     record: Record,
     events: Vec<Event>,
-    nonce: [u8; 16],
-    delivery: [u8; 16],
+    nonce: Nonce,
+    delivery: DeliveryId,
 }
 
 /// The repair on its way to the store.
@@ -41,71 +47,62 @@ pub(super) struct Write {
 
 pub(super) fn start(mut ctx: Context, request: &TickRequest, now: Timestamp) -> Step {
     ctx.explanation.destination = Some(request.record.print);
-    let place = Place::at(request.record);
+    let places = Places::of_record(Place::at(&ctx.keys, request.record));
     let mut changeset = ctx.changeset(now, Standing::Known);
-    changeset.reads = place.keys().copied().collect();
+    changeset.reads = places.keys();
     let not_after = ctx.not_after;
-    Step::Store(StoreStep {
-        changeset,
-        not_after,
-        then: Box::new(StoreThen::TickLook(Look { ctx, place })),
-    })
+    StoreStep::step(changeset, not_after, StoreThen::TickLook(Look { ctx, places }))
 }
 
 impl Look {
     pub(super) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
-        let (StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen)) = answer else {
-            return self.ctx.fault(store_fault());
-        };
-        self.place.take(&seen);
-        if self.place.is_empty() {
-            return self.ctx.done(Answer::Ticked { changed: false });
-        }
-        let Ok(before) = self.place.record(&seen) else {
-            return self.ctx.fault(store_fault());
+        let found = answer
+            .seen()
+            .and_then(|seen| Found::at(&mut self.places, &[], &seen, now));
+        let Found {
+            record: before,
+            clock,
+            ..
+        } = match found {
+            Ok(found) => found,
+            Err(fault) => return self.ctx.failed(fault),
         };
         let mut record = before.clone();
         let mut events = Vec::new();
-        for entry in &mut record.entries {
-            let about = about(&self.ctx, entry, &self.place, now);
-            settle_abandoned(entry, now);
-            if now >= entry.expires + SKEW && entry.advance(Status::Expired) {
-                events.push(Event {
-                    ..about(EventKind::Expired)
-                });
+        for (nth, verification) in (0..).zip(&mut record.verifications) {
+            settle_abandoned(verification, clock);
+            if clock >= verification.expires + SKEW && verification.advance(Status::Expired) {
+                events.push(about(&self.ctx, verification, EventKind::Expired, nth, now));
             }
         }
-        match self.question(&mut record, now) {
+        match self.question(&mut record, clock) {
             Some((request, nonce, delivery)) => {
                 let not_after = self.ctx.not_after;
-                let then = Inquiring {
+                let then = Inquire {
                     look: self,
                     record,
                     events,
                     nonce,
                     delivery,
                 };
-                Step::Inquire(InquireStep {
-                    request,
-                    not_after,
-                    then: Box::new(then),
-                })
+                InquireStep::step(request, not_after, then)
             }
-            None if record == before => self.ctx.done(Answer::Ticked { changed: false }),
+            None if record == before => self.ctx.done(TickAnswer { changed: false }),
             None => self.write(record, events, now),
         }
     }
 
     /// The first delivery that nobody knows of and that is due to be asked about.
-    fn question(&self, record: &mut Record, now: Timestamp) -> Option<(InquireRequest, [u8; 16], [u8; 16])> {
-        for entry in &mut record.entries {
-            let (nonce, scope) = (
-                entry.nonce,
-                entry.scope().map(|(_, scope)| scope.clone()).unwrap_or_default(),
-            );
-            let sealed = entry.sealed.clone();
-            for delivery in &mut entry.deliveries {
-                if delivery.status() != DeliveryStatus::Unknown || delivery.due().is_none_or(|due| now < due)
+    fn question(&self, record: &mut Record, clock: Timestamp) -> Option<(InquireRequest, Nonce, DeliveryId)> {
+        for verification in &mut record.verifications {
+            let scope = verification
+                .scope()
+                .map(|(_, scope)| scope.clone())
+                .unwrap_or_default();
+            let sealed = &verification.sealed;
+            for delivery in &mut verification.deliveries {
+                if delivery.status() != DeliveryStatus::Unknown
+                    || delivery.due().is_none_or(|due| clock < due)
                 {
                     continue;
                 }
@@ -116,7 +113,7 @@ impl Look {
                     .providers
                     .get(&delivery.provider)
                     .is_some_and(|provider| provider.can_inquire);
-                let open = Sealed::open(&self.ctx, &sealed).and_then(|sealed| sealed.destination(&self.ctx));
+                let open = Sealed::open(&self.ctx, sealed).and_then(|sealed| sealed.destination(&self.ctx));
                 let (Some(to), true) = (open, able) else {
                     // Nobody can be asked: it stays unknown, and is not looked at again.
                     delivery.inquiries = MOST_INQUIRIES;
@@ -133,7 +130,7 @@ impl Look {
                     from: delivery.at,
                     not_after: delivery.not_after,
                 };
-                return Some((request, nonce, delivery.id));
+                return Some((request, verification.nonce, delivery.id));
             }
         }
         None
@@ -142,49 +139,43 @@ impl Look {
     fn write(self, mut record: Record, events: Vec<Event>, now: Timestamp) -> Step {
         // A verification of which surely nothing was sent is none.
         record
-            .entries
-            .retain(|entry| entry.may_have_sent() || entry.status() != Status::Pending);
-        let row = match record.entries.is_empty() && record.concluding.is_none() {
-            true => None,
-            false => match record.encode() {
-                Ok(row) => Some(row),
-                Err(_) => return self.ctx.fault(store_fault()),
-            },
+            .verifications
+            .retain(|verification| verification.may_have_sent() || verification.status() != Status::Pending);
+        let Ok(change) = self.places.record.becomes(&record) else {
+            return self.ctx.fault(Fault::Defect);
         };
         let mut changeset = self.ctx.changeset(now, Standing::Known);
-        changeset.records = self.place.becomes(row);
+        changeset.records = change;
         changeset.events = events;
         let not_after = self.ctx.not_after;
-        Step::Store(StoreStep {
+        StoreStep::step(
             changeset,
             not_after,
-            then: Box::new(StoreThen::TickWrite(Write { ctx: self.ctx })),
-        })
+            StoreThen::TickWrite(Write { ctx: self.ctx }),
+        )
     }
 }
 
 /// A delivery whose flow is surely over and wrote nothing: perhaps sent.
-fn settle_abandoned(entry: &mut Entry, now: Timestamp) {
-    for delivery in &mut entry.deliveries {
-        if delivery.status() == DeliveryStatus::Dispatching && now >= delivery.not_after + SKEW {
+fn settle_abandoned(verification: &mut Verification, clock: Timestamp) {
+    for delivery in &mut verification.deliveries {
+        if delivery.status() == DeliveryStatus::Dispatching && clock >= delivery.not_after + SKEW {
             delivery.advance(DeliveryStatus::Unknown);
         }
     }
 }
 
-fn about(ctx: &Context, entry: &Entry, place: &Place, now: Timestamp) -> impl Fn(EventKind) -> Event + use<> {
-    let (nonce, purpose, service) = (entry.nonce, entry.identity.purpose, ctx.service.clone());
-    let destination = place.keys().next().map(|key| key.print);
-    move |kind| Event {
-        destination,
-        verification: Some(print_of(nonce)),
-        purpose: Some(purpose),
-        ..Event::new(now, service.clone(), kind)
+fn about(ctx: &Context, verification: &Verification, kind: EventKind, nth: u8, now: Timestamp) -> Event {
+    Event {
+        subject: verification.identity.subject,
+        verification: Some(verification.nonce.print()),
+        purpose: Some(verification.identity.purpose),
+        ..ctx.event(kind, nth, now)
     }
 }
 
-impl Inquiring {
-    pub(super) fn resume(self, now: Timestamp, answer: Inquired) -> Step {
+impl Inquire {
+    pub(super) fn resume(self, _asked: InquireRequest, now: Timestamp, answer: Inquired) -> Step {
         let Self {
             look,
             mut record,
@@ -192,11 +183,11 @@ impl Inquiring {
             nonce,
             delivery,
         } = self;
-        let Some(entry) = record.entry_mut(&nonce) else {
-            return look.ctx.done(Answer::Ticked { changed: false });
+        let Some(verification) = record.verification_mut(nonce) else {
+            return look.ctx.done(TickAnswer { changed: false });
         };
-        let about = about(&look.ctx, entry, &look.place, now);
-        if let Some(delivery) = entry.delivery_mut(&delivery) {
+        let reconciled = about(&look.ctx, verification, EventKind::DeliveryReconciled, 0, now);
+        if let Some(delivery) = verification.delivery_mut(&delivery) {
             let (to, said) = match answer {
                 Inquired::Sent { upstream } => (Some(DeliveryStatus::Accepted), upstream),
                 // The provider saw its code used. That is not an approval of ours: who gave it is not known here.
@@ -210,7 +201,7 @@ impl Inquiring {
                 events.push(Event {
                     channel: Some(delivery.channel),
                     provider: Some(delivery.provider.clone()),
-                    ..about(EventKind::DeliveryReconciled)
+                    ..reconciled
                 });
             }
         }
@@ -220,13 +211,11 @@ impl Inquiring {
 
 impl Write {
     /// A conflict or a lost answer is no matter: the record stays due, and the next tick looks again.
-    pub(super) fn resume(self, _now: Timestamp, answer: StoreAnswer) -> Step {
+    pub(super) fn resume(self, answer: StoreAnswer) -> Step {
         match answer {
-            StoreAnswer::Applied(_) => self.ctx.done(Answer::Ticked { changed: true }),
-            StoreAnswer::Refused(_) | StoreAnswer::Unknown => {
-                self.ctx.done(Answer::Ticked { changed: false })
-            }
-            StoreAnswer::NotApplied(_) => self.ctx.fault(store_fault()),
+            StoreAnswer::Applied(_) => self.ctx.done(TickAnswer { changed: true }),
+            StoreAnswer::Refused(_) | StoreAnswer::Unknown(_) => self.ctx.done(TickAnswer { changed: false }),
+            StoreAnswer::NotApplied(fault) => self.ctx.failed(fault),
         }
     }
 }

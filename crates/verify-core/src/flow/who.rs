@@ -1,31 +1,45 @@
 //! Who a command is about: the destination, the subject, the standing and what else limits are counted by.
 //! Everything that can be refused from the request alone is refused here.
 
+use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::broken::Broken;
-use crate::command::{Caller, Target};
+use crate::command::{Caller, Person, Target};
 use crate::destination::Destination;
+use crate::event::{Event, EventKind};
+use crate::ids::Nonce;
 use crate::keys::{Print, PrintKind, Prints};
 use crate::outcome::{Refusal, RefusalCode};
-use crate::record::{Entry, Identity};
+use crate::record::{Identity, Verification};
 use crate::time::Timestamp;
 use crate::token::{DeviceToken, ProofToken, VerificationToken};
-use crate::vocabulary::{Country, Dimension, Purpose, Standing};
+use crate::vocabulary::{Country, Dimension, Payment, Purpose, Standing};
 
 use super::context::Context;
+use super::refusals::not_found;
 
 /// The longest subject, device id and payee, in bytes; an amount has less.
 const LONGEST_TEXT: usize = 200;
 const LONGEST_AMOUNT: usize = 40;
 
-/// The identity as a request spells it.
-#[derive(Debug, Clone)]
+/// The identity as a request spells it: what a token and a sealed part of a record carry on.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Spelled {
     pub(super) subject: Option<String>,
     pub(super) purpose: Purpose,
-    pub(super) amount: Option<String>,
-    pub(super) payee: Option<String>,
+    pub(super) payment: Option<Payment>,
+}
+
+impl fmt::Debug for Spelled {
+    /// Nobody's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spelled")
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -38,34 +52,70 @@ pub(super) struct Who {
     pub(super) standing: Standing,
     pub(super) caller: Caller,
     /// The verification that the caller named.
-    pub(super) nonce: Option<[u8; 16]>,
+    pub(super) nonce: Option<Nonce>,
 }
 
 impl Who {
+    /// Whoever a target names.
     pub(super) fn of(
         ctx: &mut Context,
         target: &Target,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        match target {
+            Target::To(person) => Self::person(ctx, person, caller, now),
+            Target::Verification(id) => Self::named(ctx, id, caller, now),
+        }
+    }
+
+    /// Somebody who is spelled out.
+    pub(super) fn person(
+        ctx: &mut Context,
+        person: &Person,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let to = parsed(ctx, &person.to, person.country)?;
+        let spelled = Spelled {
+            subject: person.subject.clone(),
+            purpose: person.purpose,
+            payment: person.payment.clone(),
+        };
+        Self::new(ctx, to, spelled, caller, now)
+    }
+
+    /// Whoever a verification's id seals.
+    pub(super) fn named(
+        ctx: &mut Context,
+        id: &str,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let token: VerificationToken = ctx
+            .keys
+            .open_token(&ctx.service, now, id)
+            .map_err(|_| not_found())?;
+        let to = parsed(ctx, &token.to, None).map_err(|_| not_found())?;
+        let spelled = Spelled {
+            subject: token.subject,
+            purpose: token.purpose,
+            payment: token.payment,
+        };
+        ctx.explanation.verification = Some(token.nonce.print());
+        Ok(Self {
+            nonce: Some(token.nonce),
+            ..Self::new(ctx, to, spelled, caller, now)?
+        })
+    }
+
+    fn new(
+        ctx: &mut Context,
+        to: Destination,
         spelled: Spelled,
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Self, Refusal> {
-        let (to, spelled, nonce) = match target {
-            Target::To { to, country } => (parsed(ctx, to, *country)?, spelled, None),
-            Target::Verification(id) => {
-                let token: VerificationToken = ctx
-                    .keys
-                    .open_token(&ctx.service, now, id)
-                    .map_err(|_| not_found())?;
-                let to = parsed(ctx, &token.to, None).map_err(|_| not_found())?;
-                let spelled = Spelled {
-                    subject: token.subject,
-                    purpose: token.purpose,
-                    amount: token.amount,
-                    payee: token.payee,
-                };
-                (to, spelled, Some(token.nonce))
-            }
-        };
         check_texts(&spelled, caller)?;
         let keys = &ctx.keys;
         let destination = keys.prints(PrintKind::Destination, &ctx.service, to.canonical().as_bytes());
@@ -73,10 +123,10 @@ impl Who {
             .subject
             .as_ref()
             .map(|subject| keys.prints(PrintKind::Subject, &ctx.service, subject.as_bytes()));
-        let binding = match (&spelled.amount, &spelled.payee) {
-            (Some(amount), Some(payee)) => Some(keys.binding_prints(&ctx.service, amount, payee)),
-            (None, _) | (_, None) => None,
-        };
+        let binding = spelled
+            .payment
+            .as_ref()
+            .map(|payment| keys.binding_prints(&ctx.service, payment));
         let standing = standing(ctx, caller, &destination, subject.as_ref(), now);
         ctx.explanation.destination = Some(destination.newest());
         ctx.explanation.last_digits = to.last_digits(ctx.policy.privacy.last_digits).map(str::to_owned);
@@ -88,7 +138,7 @@ impl Who {
             binding,
             standing,
             caller: caller.clone(),
-            nonce,
+            nonce: None,
         })
     }
 
@@ -106,24 +156,43 @@ impl Who {
         }
     }
 
+    /// An event about them.
+    pub(super) fn event(&self, ctx: &Context, kind: EventKind, nth: u8, now: Timestamp) -> Event {
+        Event {
+            destination: Some(self.destination.newest()),
+            subject: self.subject.as_ref().map(Prints::newest),
+            purpose: Some(self.purpose()),
+            ..ctx.event(kind, nth, now)
+        }
+    }
+
+    /// The fingerprints of the destination's prefix, where it has one.
+    pub(super) fn prefix(&self, ctx: &Context) -> Option<Prints> {
+        let prefix = self.to.prefix()?;
+        Some(
+            ctx.keys
+                .prints(PrintKind::Prefix, &ctx.service, prefix.as_bytes()),
+        )
+    }
+
     /// True when a verification belongs to what the request names. A known caller may meet a verification that was
     /// sent as a stranger, never the other way round.
-    pub(super) fn may_meet(&self, entry: &Entry) -> bool {
+    pub(super) fn may_meet(&self, verification: &Verification) -> bool {
         let fits = |wanted: Option<&Prints>, found: Option<&Print>| match (wanted, found) {
             (None, None) => true,
             (Some(prints), Some(print)) => prints.contains(print),
             (None, Some(_)) | (Some(_), None) => false,
         };
-        entry.identity.standing <= self.standing
-            && entry.identity.purpose == self.spelled.purpose
-            && fits(self.subject.as_ref(), entry.identity.subject.as_ref())
-            && fits(self.binding.as_ref(), entry.identity.binding.as_ref())
-            && self.nonce.is_none_or(|nonce| nonce == entry.nonce)
+        verification.identity.standing <= self.standing
+            && verification.identity.purpose == self.spelled.purpose
+            && fits(self.subject.as_ref(), verification.identity.subject.as_ref())
+            && fits(self.binding.as_ref(), verification.identity.binding.as_ref())
+            && self.nonce.is_none_or(|nonce| nonce == verification.nonce)
     }
 
     /// True when a verification is of the subject that the request names.
-    pub(super) fn is_of_subject(&self, entry: &Entry) -> bool {
-        let prints = self.subject.as_ref().zip(entry.identity.subject.as_ref());
+    pub(super) fn is_of_subject(&self, verification: &Verification) -> bool {
+        let prints = self.subject.as_ref().zip(verification.identity.subject.as_ref());
         prints.is_some_and(|(prints, print)| prints.contains(print))
     }
 
@@ -244,31 +313,18 @@ fn check_texts(spelled: &Spelled, caller: &Caller) -> Result<(), Refusal> {
         Some(_) | None => Ok(()),
     };
     bounded(spelled.subject.as_ref(), LONGEST_TEXT, "user_id")?;
-    bounded(spelled.amount.as_ref(), LONGEST_AMOUNT, "amount")?;
-    bounded(spelled.payee.as_ref(), LONGEST_TEXT, "payee")?;
+    if let Some(Payment { amount, payee }) = &spelled.payment {
+        bounded(Some(amount), LONGEST_AMOUNT, "amount")?;
+        bounded(Some(payee), LONGEST_TEXT, "payee")?;
+    }
     bounded(caller.device.as_ref(), LONGEST_TEXT, "device")?;
-    let missing = match (spelled.purpose, &spelled.amount, &spelled.payee) {
-        (_, Some(_), Some(_)) => None,
-        (_, Some(_), None) => Some("payee"),
-        (_, None, Some(_)) => Some("amount"),
-        (Purpose::Transaction, None, None) => Some("amount"),
-        (Purpose::SignIn | Purpose::SignUp | Purpose::ChangeDestination | Purpose::Recovery, None, None) => {
-            None
-        }
-    };
-    missing.map_or(Ok(()), |field| {
-        Err(Refusal::new(
+    match (spelled.purpose, &spelled.payment) {
+        (Purpose::Transaction, None) => Err(Refusal::new(
             RefusalCode::InvalidRequest,
-            "amount and payee go together, and a transaction needs both",
+            "a transaction needs an amount and a payee",
         )
-        .field(field))
-    })
-}
-
-/// What is expired, used, canceled, exhausted, foreign or never existed: all alike.
-pub(super) fn not_found() -> Refusal {
-    Refusal::new(
-        RefusalCode::NotFound,
-        "nothing is pending here; ask for a new code",
-    )
+        .field("amount")),
+        (Purpose::Transaction, Some(_)) => Ok(()),
+        (Purpose::SignIn | Purpose::SignUp | Purpose::ChangeDestination | Purpose::Recovery, _) => Ok(()),
+    }
 }

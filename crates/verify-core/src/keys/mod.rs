@@ -161,7 +161,7 @@ impl fmt::Debug for Keys {
 
 /// Three independent secrets: fingerprint, code, seal.
 fn secrets(seed_bytes: &[u8; 32]) -> [[u8; 32]; 3] {
-    let seed = Seed::from_bytes(*seed_bytes);
+    let seed = Seed::of_secret(seed_bytes);
     ["fingerprint", "code", "seal"].map(|label| seed.bytes(label))
 }
 

@@ -7,8 +7,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Keys;
+use crate::ids::{ApprovalId, Nonce};
 use crate::mac::{MacKey, first};
-use crate::vocabulary::{Dimension, ServiceId};
+use crate::vocabulary::{Dimension, Payment, ServiceId};
 
 /// A fingerprint: HMAC-SHA256 under a key of the fingerprint ring, cut to 16 bytes.
 ///
@@ -33,6 +34,20 @@ impl Print {
     /// The 16 bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+impl Nonce {
+    /// For correlation in events and explanations.
+    pub const fn print(&self) -> Print {
+        Print(*self.as_bytes())
+    }
+}
+
+impl ApprovalId {
+    /// What is claimed when its proof is spent.
+    pub const fn print(&self) -> Print {
+        Print(*self.as_bytes())
     }
 }
 
@@ -155,7 +170,8 @@ impl Keys {
 
     /// The fingerprints of an amount and a payee together: no other pair has them, wherever the boundary
     /// between the two texts is drawn.
-    pub fn binding_prints(&self, service: &ServiceId, amount: &str, payee: &str) -> Prints {
+    pub fn binding_prints(&self, service: &ServiceId, payment: &Payment) -> Prints {
+        let Payment { amount, payee } = payment;
         let mut value = Vec::with_capacity(8 + amount.len() + payee.len());
         value.extend_from_slice(&(amount.len() as u64).to_be_bytes());
         value.extend_from_slice(amount.as_bytes());
@@ -267,7 +283,8 @@ mod tests {
             let [one, other] = cuts.map(|cut| *cut.get(&places));
             let of = |at: usize| {
                 let (amount, payee) = text.split_at(at);
-                keys().binding_prints(&ServiceId::default(), amount, payee)
+                let payment = Payment { amount: amount.into(), payee: payee.into() };
+                keys().binding_prints(&ServiceId::default(), &payment)
             };
             prop_assert_eq!(of(one) == of(other), one == other);
         }

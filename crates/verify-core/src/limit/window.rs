@@ -1,12 +1,11 @@
 //! A sliding window: in no interval of length `per`, wherever it starts, are more than `max` units admitted.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::stamps::Stamps;
-use crate::time::{Timestamp, Until, millis};
+use crate::time::{MOST, Timestamp, Until, millis};
 
 /// The most stamps that a window keeps.
 pub const MAX_STAMPS: usize = 17;
@@ -37,27 +36,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window as a store kept it, with its one stamp.
-    pub fn of_stamp(newest: Timestamp, stamp: Stamp) -> Self {
-        let stamps = Stamps::One(stamp);
-        Self { newest, stamps }
-    }
-
-    /// A window as a store kept it, with the stamps that [`Window::shared_stamps`] gave.
-    pub fn of_stamps(newest: Timestamp, stamps: Arc<[Stamp]>) -> Self {
-        let stamps = match *stamps {
-            [] | [_] => stamps.as_ref().into(),
-            [..] => Stamps::Other(stamps),
-        };
-        Self { newest, stamps }
-    }
-
-    /// The stamps, shared with this window where there are several.
-    pub fn shared_stamps(&self) -> Arc<[Stamp]> {
-        match &self.stamps {
-            Stamps::Other(stamps) => Arc::clone(stamps),
-            Stamps::None | Stamps::One(_) => self.stamps().into(),
-        }
+    /// A window as a store kept it; `None` when no window has these stamps: they rise, and are at most [`MAX_STAMPS`].
+    pub fn of(newest: Timestamp, stamps: &[Stamp]) -> Option<Self> {
+        let rise = stamps.is_sorted_by(|one, next| one.at < next.at);
+        (rise && stamps.len() <= MAX_STAMPS).then(|| Self {
+            newest,
+            stamps: stamps.into(),
+        })
     }
 
     /// Units counted in the interval of length `per` that ends at `now`.
@@ -96,7 +81,10 @@ impl Window {
             rounded_up(now, per)
         };
         let live = self.live_stamps(per, now);
-        let new = Stamp { at, units: cost };
+        let new = Stamp {
+            at,
+            units: cost.min(MOST),
+        };
         if cost == 0 {
             let stamps = live.into();
             return Self { newest: now, stamps };
@@ -164,7 +152,7 @@ impl Window {
 impl Stamp {
     fn and(self, units: u64) -> Self {
         Self {
-            units: self.units.saturating_add(units),
+            units: self.units.saturating_add(units).min(MOST),
             ..self
         }
     }

@@ -14,6 +14,7 @@
 mod channels;
 mod code;
 mod countries;
+mod effect;
 pub(crate) mod email;
 pub mod file;
 mod limits;
@@ -38,6 +39,7 @@ use crate::vocabulary::Purpose;
 pub use channels::{AtEnd, Automatic, ChannelRules};
 pub use code::{CodeRules, Resend};
 pub use countries::{CountryAction, CountryRules, NumberRules};
+pub use effect::Effect;
 pub use email::EmailRules;
 pub use file::errors::PolicyErrors;
 pub use limits::{Counts, Limit, Max, Then, limit_names};
@@ -221,5 +223,5 @@ impl Policy {
 
 /// Runs the Rust of the policy reference.
 #[cfg(doctest)]
-#[doc = include_str!("../../../../docs/policy.md")]
+#[doc = include_str!("../../docs/policy.md")]
 struct Reference;

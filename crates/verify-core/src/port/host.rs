@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::event::Event;
 use crate::keys::Keys;
 use crate::outcome::Explanation;
+use crate::seed::Seed;
 use crate::time::Timestamp;
 
 /// Tells the time.
@@ -22,8 +23,8 @@ pub trait Clock: Send + Sync {
 /// *Safe direction of failure*: it must not return when it has none; codes and tokens depend on it.
 #[cfg_attr(feature = "mock", mockall::automock)]
 pub trait Entropy: Send + Sync {
-    /// 32 fresh bytes.
-    fn seed(&self) -> [u8; 32];
+    /// Fresh bytes for one command.
+    fn seed(&self) -> [u8; Seed::BYTES];
 }
 
 /// Lends the key rings.
@@ -54,8 +55,9 @@ impl EventSink for NoEvents {
     }
 }
 
-/// Is told of every refusal, with all that decided it. Refusals are many and cheap, so they are no events: they are
-/// not stored, and a sink that cannot keep up drops them.
+/// Is told of every refusal by a flow, with all that decided it. Refusals are many and cheap, so they are no events: they
+/// are not stored, and a sink that cannot keep up drops them. What a flood shield turns away opens no flow and is only
+/// counted.
 #[cfg_attr(feature = "mock", mockall::automock)]
 pub trait RefusalSink: Send + Sync {
     /// Told of a refusal. Must not block.

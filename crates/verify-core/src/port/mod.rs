@@ -9,6 +9,7 @@ mod provider;
 mod risk;
 mod shared;
 
+pub use crate::detail::Detail;
 pub use host::*;
 pub use provider::*;
 pub use risk::*;

@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
+use crate::detail::Detail;
+use crate::ids::DeliveryId;
 use crate::time::Timestamp;
-use crate::vocabulary::{Channel, Purpose, ServiceId};
+use crate::vocabulary::{Channel, Payment, Purpose, ServiceId};
 
 /// A provider's name: `[a-z0-9_-]`, at most 32, stable, since records hold it.
 pub type ProviderName = Arc<str>;
@@ -38,7 +40,7 @@ pub struct Capabilities {
     pub scopes: Scopes,
     /// It can be asked later what became of a delivery.
     pub can_inquire: bool,
-    /// It wants to be told when a verification was approved or canceled.
+    /// It wants to be told when a verification was canceled.
     pub can_conclude: bool,
     /// It reports deliveries. Where it does not, silence means nothing.
     pub reports: bool,
@@ -116,16 +118,14 @@ pub struct DispatchRequest {
     pub code: Option<Code>,
     /// BCP 47.
     pub locale: String,
-    /// What is paid, for `transaction`.
-    pub amount: Option<String>,
-    /// To whom.
-    pub payee: Option<String>,
+    /// What is paid and to whom, for `transaction`.
+    pub payment: Option<Payment>,
     /// How long the code still lives.
     pub code_ttl: Duration,
     /// A sealed reference, at most 128 characters: put it where reports carry it back (a callback URL, a tag).
     pub reference: String,
     /// The same for every try of this delivery, different for any other.
-    pub dispatch_id: [u8; 16],
+    pub dispatch_id: DeliveryId,
     /// Nothing may be sent after this.
     pub not_after: Timestamp,
 }
@@ -320,95 +320,6 @@ impl RejectionKind {
     }
 }
 
-/// A provider's own words, for operators. Numbers and mailboxes are masked when it is made.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Detail {
-    /// The provider's code.
-    pub code: Option<u32>,
-    message: String,
-}
-
-impl Detail {
-    /// A detail; the message is cut to 300 characters, and what looks like a number or a mailbox is masked.
-    pub fn new(code: Option<u32>, message: &str) -> Self {
-        Self {
-            code,
-            message: masked(message),
-        }
-    }
-
-    /// The masked message.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-}
-
-/// Masks runs with five or more digits (see [`breaks_up`] for what may stand between them) and words with an `@`, as it
-/// is or as it stands in an address; control characters become spaces.
-fn masked(text: &str) -> String {
-    let mut out = String::new();
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        if word.contains(['@', '\u{fe6b}', '\u{ff20}']) || word.contains("%40") {
-            out.push_str("[mailbox]");
-        } else {
-            out.push_str(word);
-        }
-    }
-    // Cut last: half a mailbox has no `@`, and half a number too few digits.
-    mask_digit_runs(&out).chars().take(300).collect()
-}
-
-/// True for what people and programs put between the digits of one number: the usual marks, every dash, and characters
-/// that nobody sees.
-fn breaks_up(c: char) -> bool {
-    matches!(
-        c,
-        '+' | ' ' | '-' | '.' | '(' | ')' | '/' | '\u{b7}' | '\u{2010}'
-            ..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
-    ) || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
-}
-
-/// True for what does so with a digit on either side, and elsewhere parts one thing from another.
-fn joins(c: char) -> bool {
-    matches!(c, ',' | ':' | '_' | '*')
-}
-
-fn mask_digit_runs(text: &str) -> String {
-    let mut out = String::new();
-    let mut run = String::new();
-    let mut digits = 0_usize;
-    let flush = |run: &mut String, digits: &mut usize, out: &mut String| {
-        if *digits >= 5 {
-            out.push_str("[number]");
-            out.extend(run.chars().rev().take_while(|c| *c == ' ' || *c == '.'));
-        } else {
-            out.push_str(run);
-        }
-        run.clear();
-        *digits = 0;
-    };
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let joined = || joins(c) && run.ends_with(char::is_numeric);
-        if c.is_numeric() {
-            run.push(c);
-            digits += 1;
-        } else if (breaks_up(c) && (!run.is_empty() || c == '+'))
-            || (joined() && chars.peek().is_some_and(|next| next.is_numeric()))
-        {
-            run.push(c);
-        } else {
-            flush(&mut run, &mut digits, &mut out);
-            out.push(c);
-        }
-    }
-    flush(&mut run, &mut digits, &mut out);
-    out
-}
-
 /// A code to compare.
 #[derive(Clone)]
 pub struct CompareRequest {
@@ -424,10 +335,8 @@ pub struct CompareRequest {
     pub upstream: Option<String>,
     /// The guess.
     pub code: Code,
-    /// What is paid.
-    pub amount: Option<String>,
-    /// To whom.
-    pub payee: Option<String>,
+    /// What is paid and to whom, for `transaction`.
+    pub payment: Option<Payment>,
     /// The answer must be there by then.
     pub not_after: Timestamp,
 }
@@ -471,7 +380,7 @@ pub struct InquireRequest {
     /// The provider's id, when one is known.
     pub upstream: Option<String>,
     /// What [`DispatchRequest::dispatch_id`] was.
-    pub dispatch_id: [u8; 16],
+    pub dispatch_id: DeliveryId,
     /// It was dispatched between this instant …
     pub from: Timestamp,
     /// … and this one.
@@ -505,7 +414,7 @@ pub enum Inquired {
     Unknown,
 }
 
-/// What a provider is told about the end of a verification.
+/// A verification that ended: its code must not work at the provider any more.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ConcludeRequest {
     /// Which provider.
@@ -518,8 +427,6 @@ pub struct ConcludeRequest {
     pub to: String,
     /// The provider's id, when it is known.
     pub upstream: Option<String>,
-    /// How it ended.
-    pub conclusion: Conclusion,
     /// Nothing may be told after this.
     pub not_after: Timestamp,
 }
@@ -528,18 +435,8 @@ impl fmt::Debug for ConcludeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConcludeRequest")
             .field("provider", &self.provider)
-            .field("conclusion", &self.conclusion)
             .finish_non_exhaustive()
     }
-}
-
-/// How a verification ended, for a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Conclusion {
-    /// Its code must not work any more.
-    Canceled,
-    /// It was approved by us.
-    Approved,
 }
 
 /// What a provider says to that.
@@ -551,46 +448,4 @@ pub enum Concluded {
     Gone,
     /// It may not have heard.
     Unknown(Detail),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn i65_numbers_and_mailboxes_are_masked_for_operators_too() {
-        for (said, kept) in [
-            (
-                "Invalid parameter `To`: +12025550110",
-                "Invalid parameter `To`: [number]",
-            ),
-            (
-                "The number +1 (202) 555-0110 is blocked",
-                "The number [number] is blocked",
-            ),
-            (
-                "+1\u{a0}202\u{a0}555\u{a0}0110 and 202\u{2011}555\u{2011}0110, 202\u{2013}555\u{2013}0110",
-                "[number] and [number], [number]",
-            ),
-            (
-                "call 202,555,0110 or 202_555_0110, 202:555:0110",
-                "call [number] or [number], [number]",
-            ),
-            ("no mailbox ann@example.com here", "no mailbox [mailbox] here"),
-            (
-                "/Verifications/ann%40example.com was not found",
-                "[mailbox] was not found",
-            ),
-            ("bell\u{7}rings", "bell rings"),
-            ("code 60203, 5 of 5", "code [number], 5 of 5"),
-            ("try 3 of 10", "try 3 of 10"),
-        ] {
-            assert_eq!(Detail::new(None, said).message(), kept);
-        }
-        assert!(Detail::new(None, &"x".repeat(9_000)).message().len() <= 300);
-        let at_the_cut = format!("{} ann.lee@example.com", "x".repeat(292));
-        assert!(!Detail::new(None, &at_the_cut).message().contains("ann"));
-        let at_the_cut = format!("{} 2025550110", "x".repeat(295));
-        assert!(!Detail::new(None, &at_the_cut).message().contains('2'));
-    }
 }

@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
+#[cfg(doc)]
+use super::Blame;
+use super::RejectionKind;
 use crate::keys::Print;
 use crate::vocabulary::{Channel, Country, Purpose, ServiceId, Standing};
 
@@ -65,6 +68,10 @@ pub struct Assessment {
     pub score: Option<u8>,
     /// What it saw, for operators: short words without personal data.
     pub signals: Vec<String>,
+    /// The channel does not reach this destination, and why: settled as if a provider had refused it;
+    /// under private disclosure it is a decoy that is sent, and nothing is noted. Kinds that blame
+    /// the destination count ([`Blame::Destination`]); any other says nothing.
+    pub verdict: Option<RejectionKind>,
 }
 
 /// The scorer could not be asked, or did not answer by the deadline.
@@ -100,6 +107,30 @@ impl RiskScorer for NoRisk {
     }
 }
 
+/// What a human check is asked about.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct HumanRequest {
+    /// The service.
+    pub service: ServiceId,
+    /// Why somebody is verified.
+    pub purpose: Purpose,
+    /// The fingerprint of the destination: what a token can be bound to.
+    pub destination: Print,
+    /// The token that the application collected.
+    pub token: String,
+    /// The client's address.
+    pub ip: Option<IpAddr>,
+}
+
+impl std::fmt::Debug for HumanRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HumanRequest")
+            .field("service", &self.service)
+            .field("destination", &self.destination)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Tells a person from a program, by a token that the application collected (a CAPTCHA, a proof of work).
 ///
 /// *Safe direction of failure*: [`Unavailable`], which refuses.
@@ -113,7 +144,7 @@ pub trait HumanCheck: Send + Sync {
     ///
     /// # Errors
     /// [`Unavailable`] when it cannot tell.
-    async fn verify(&self, token: &str, ip: Option<IpAddr>) -> Result<bool, Unavailable>;
+    async fn verify(&self, request: &HumanRequest) -> Result<bool, Unavailable>;
 }
 
 /// No human check: what would ask for one refuses.
@@ -126,7 +157,7 @@ impl HumanCheck for NoHumanCheck {
         false
     }
 
-    async fn verify(&self, _token: &str, _ip: Option<IpAddr>) -> Result<bool, Unavailable> {
+    async fn verify(&self, _request: &HumanRequest) -> Result<bool, Unavailable> {
         Err(Unavailable)
     }
 }

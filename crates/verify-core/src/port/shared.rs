@@ -1,37 +1,92 @@
 //! A shared port is a port: whoever hands one to an engine can keep an `Arc` of it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::*;
 use crate::event::Event;
+use crate::ids::HolderId;
 use crate::keys::Keys;
 use crate::outcome::Explanation;
-use crate::store::{Changeset, EventSeq, RecordKey, Store, StoreAnswer, StoreFault};
+use crate::seed::Seed;
+use crate::store::{
+    Changeset, EventSeq, Origin, RecordKey, Store, StoreAnswer, StoreFault, Work, WrittenUnder,
+};
 use crate::time::Timestamp;
 use crate::vocabulary::ServiceId;
 
 #[async_trait]
 impl<T: Store + ?Sized> Store for Arc<T> {
-    async fn apply(&self, changeset: &Changeset) -> StoreAnswer {
-        (**self).apply(changeset).await
+    async fn apply(&self, changeset: &Changeset, within: Duration) -> StoreAnswer {
+        (**self).apply(changeset, within).await
     }
 
-    async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
-        (**self).due(now, most).await
+    async fn services<'a>(
+        &self,
+        now: Timestamp,
+        after: Option<&'a ServiceId>,
+        most: usize,
+    ) -> Result<Vec<ServiceId>, StoreFault> {
+        (**self).services(now, after, most).await
     }
 
-    async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
-        (**self).outbox(most).await
+    async fn due(
+        &self,
+        service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault> {
+        (**self).due(service, now, most).await
     }
 
-    async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault> {
-        (**self).acknowledge(through).await
+    async fn put_off(
+        &self,
+        service: &ServiceId,
+        record: &RecordKey,
+        now: Timestamp,
+    ) -> Result<(), StoreFault> {
+        (**self).put_off(service, record, now).await
     }
 
-    async fn health(&self) -> Result<(), StoreFault> {
+    async fn outbox(&self, service: &ServiceId, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
+        (**self).outbox(service, most).await
+    }
+
+    async fn acknowledge(&self, service: &ServiceId, through: EventSeq) -> Result<(), StoreFault> {
+        (**self).acknowledge(service, through).await
+    }
+
+    async fn lease(
+        &self,
+        work: Work,
+        service: &ServiceId,
+        holder: HolderId,
+        span: Duration,
+    ) -> Result<bool, StoreFault> {
+        (**self).lease(work, service, holder, span).await
+    }
+
+    async fn drop_outlived(
+        &self,
+        service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<usize, StoreFault> {
+        (**self).drop_outlived(service, now, most).await
+    }
+
+    async fn durable_under_others(
+        &self,
+        service: &ServiceId,
+        newest: WrittenUnder,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault> {
+        (**self).durable_under_others(service, newest, most).await
+    }
+
+    async fn health(&self) -> Result<Origin, StoreFault> {
         (**self).health().await
     }
 }
@@ -76,8 +131,8 @@ impl<T: HumanCheck + ?Sized> HumanCheck for Arc<T> {
         (**self).is_configured()
     }
 
-    async fn verify(&self, token: &str, ip: Option<IpAddr>) -> Result<bool, Unavailable> {
-        (**self).verify(token, ip).await
+    async fn verify(&self, request: &HumanRequest) -> Result<bool, Unavailable> {
+        (**self).verify(request).await
     }
 }
 
@@ -95,7 +150,7 @@ impl<T: Clock + ?Sized> Clock for Arc<T> {
 }
 
 impl<T: Entropy + ?Sized> Entropy for Arc<T> {
-    fn seed(&self) -> [u8; 32] {
+    fn seed(&self) -> [u8; Seed::BYTES] {
         (**self).seed()
     }
 }

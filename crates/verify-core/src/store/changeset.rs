@@ -2,68 +2,12 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use super::key::{ClaimKey, CounterKey, RecordKey};
 use crate::event::Event;
-use crate::keys::Print;
-use crate::limit::{Backoff, Counter, Rule};
-use crate::time::{Timestamp, Until};
+use crate::keys::KeyId;
+use crate::limit::{Backoff, Rule};
+use crate::time::Timestamp;
 use crate::vocabulary::ServiceId;
-
-/// The key of a limit or a lockout: a scope (rule, service and, for limits on people, standing) and a fingerprint.
-///
-/// 24 bytes without personal data. Never a session, a purpose or a code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct CounterKey {
-    /// Which rule of which service; see [`crate::policy`].
-    pub scope: u64,
-    /// Of whom.
-    pub print: Print,
-}
-
-/// The key of a record inside a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct RecordKey {
-    /// What kind of record.
-    pub kind: RecordKind,
-    /// Whose.
-    pub print: Print,
-}
-
-/// The kinds of records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum RecordKind {
-    /// The verifications of a destination.
-    Verifications,
-    /// What providers and operators said about a destination or a prefix.
-    Notes,
-}
-
-/// The key of a claim inside a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ClaimKey {
-    /// What is claimed.
-    pub kind: ClaimKind,
-    /// Which one.
-    pub print: Print,
-}
-
-/// What a claim stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum ClaimKind {
-    /// An idempotency key of a send.
-    Send,
-    /// An idempotency key of a check.
-    Check,
-    /// A proof that was redeemed.
-    Proof,
-    /// A report from a provider.
-    Report,
-    /// A takeback that was made.
-    Takeback,
-    /// An alert that was raised.
-    Alert,
-}
 
 /// How a charge counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,7 +73,7 @@ pub enum Counted {
 }
 
 /// Whether a record ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lifetime {
     /// Transient: forgotten after this.
     Until(Timestamp),
@@ -137,8 +81,17 @@ pub enum Lifetime {
     Durable,
 }
 
+/// The keys of the rings that a row was written under. A row that has no end must be written again before they leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WrittenUnder {
+    /// What its key was made with.
+    pub fingerprint: KeyId,
+    /// What is sealed in it was sealed with; of several parts the first. `None`: nothing is.
+    pub seal: Option<KeyId>,
+}
+
 /// The visible header and the opaque bytes of a record.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Row {
     /// Never the same twice for a key. Zero in a write: the store sets it.
     pub version: u64,
@@ -148,6 +101,8 @@ pub struct Row {
     pub live_until: Option<Timestamp>,
     /// When it wants a tick.
     pub due: Option<Timestamp>,
+    /// Which keys it needs.
+    pub under: WrittenUnder,
     /// The record; see [`crate::record`].
     pub bytes: Vec<u8>,
 }
@@ -199,7 +154,7 @@ pub struct RecordChange {
 }
 
 /// A create-once marker.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// Its key.
     pub key: ClaimKey,
@@ -207,6 +162,15 @@ pub struct Claim {
     pub value: Vec<u8>,
     /// When it may be forgotten.
     pub expires_at: Timestamp,
+}
+
+/// An event that is raised once: it is stored when its marker is new, and left out when it is there. It refuses nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// The event.
+    pub event: Event,
+    /// The marker, and until when a second one is left out.
+    pub once: Claim,
 }
 
 /// Whose room an entry takes when a store nears its capacity.
@@ -246,6 +210,8 @@ pub struct Changeset {
     pub reads: Vec<RecordKey>,
     /// Events to store with the change.
     pub events: Vec<Event>,
+    /// Events to store with the change, each once.
+    pub alerts: Vec<Alert>,
 }
 
 impl Changeset {
@@ -263,62 +229,7 @@ impl Changeset {
             unclaim: Vec::new(),
             reads: Vec::new(),
             events: Vec::new(),
+            alerts: Vec::new(),
         }
     }
-}
-
-/// What a store saw while it decided: the same for an applied and a refused changeset.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Seen {
-    /// Every record that was named, as it is afterwards.
-    pub records: Vec<(RecordKey, Option<Row>)>,
-    /// One entry for each charge, in their order.
-    pub counters: Vec<CounterSeen>,
-    /// Claims that were there before.
-    pub claims: Vec<Claim>,
-    /// True when an expectation was not met.
-    pub conflict: bool,
-}
-
-impl Seen {
-    /// A record that was named.
-    pub fn record(&self, key: &RecordKey) -> Option<&Row> {
-        self.records
-            .iter()
-            .find(|(named, _)| named == key)
-            .and_then(|(_, row)| row.as_ref())
-    }
-
-    /// A claim that was there before.
-    pub fn claim(&self, key: &ClaimKey) -> Option<&Claim> {
-        self.claims.iter().find(|claim| claim.key == *key)
-    }
-}
-
-/// What became of a charge.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CounterSeen {
-    /// The key.
-    pub key: CounterKey,
-    /// The state it was decided on.
-    pub before: Counter,
-    /// The state that is there afterwards.
-    pub after: Counter,
-    /// True when it was counted.
-    pub charged: bool,
-    /// Why not: when the same charge would be admitted.
-    pub denied: Option<Until>,
-}
-
-/// A store's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum StoreAnswer {
-    /// All of it happened.
-    Applied(Seen),
-    /// Nothing happened: a charge was denied, an expectation not met, or a claim was there.
-    Refused(Seen),
-    /// Nothing happened, surely: the store could not be asked, or it failed before it began.
-    NotApplied(super::StoreFault),
-    /// It may have happened.
-    Unknown,
 }

@@ -1,15 +1,18 @@
 //! The decision on a changeset, as a pure function of what a store holds.
 
+use super::answer::{CounterSeen, Origin, Seen};
+use super::changeset::{
+    Alert, Changeset, Charge, Claim, Counted, Expect, Mode, RecordChange, Row, Takeback, Write,
+};
+use super::key::{ClaimKey, CounterKey, RecordKey};
+use crate::event::Event;
 use crate::limit::{Backoff, Counter};
 use crate::time::{SKEW, Timestamp};
 
-use super::{
-    Changeset, Charge, Claim, ClaimKey, Counted, CounterKey, CounterSeen, Expect, Mode, RecordKey, Row, Seen,
-    Takeback, Write,
-};
-
 /// What a store holds for one service, under its lock. Outlived entries may still be returned.
 pub trait View {
+    /// Where it is held.
+    fn origin(&self) -> Origin;
     /// The state of a key.
     fn counter(&self, key: &CounterKey) -> Option<Counter>;
     /// A record.
@@ -37,6 +40,8 @@ pub struct Evaluation {
     pub records: Vec<(RecordKey, Option<Row>)>,
     /// Claims to write (`Some`) or remove (`None`).
     pub claims: Vec<(ClaimKey, Option<Claim>)>,
+    /// Alerts to store behind the changeset's own events: those that were not raised before.
+    pub alerts: Vec<Event>,
 }
 
 /// Decides a changeset on what a store holds. `version` is what a record becomes that is written; the store never
@@ -54,20 +59,26 @@ pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evalua
         counters.reset(key);
     }
     let mut seen = Seen {
-        counters: charge(changeset, view, &mut counters),
+        origin: view.origin(),
         ..Seen::default()
     };
-    look_at_records(changeset, view, &mut seen);
+    let denied = charge(changeset, view, &mut counters, &mut seen);
+    let conflict = look_at_records(changeset, view, &mut seen);
     for claim in &changeset.claims {
         seen.claims.extend(existing(view, &claim.key, changeset.at));
         claims.push((claim.key, Some(claim.clone())));
     }
-
-    let denied = seen.counters.iter().any(|counter| counter.denied.is_some());
-    if denied || seen.conflict || !seen.claims.is_empty() {
+    if denied || conflict || !seen.claims.is_empty() {
         return refused(seen);
     }
     claims.extend(changeset.unclaim.iter().map(|key| (*key, None)));
+    let mut alerts = Vec::new();
+    for Alert { event, once } in &changeset.alerts {
+        if existing(view, &once.key, changeset.at).is_none() {
+            claims.push((once.key, Some(once.clone())));
+            alerts.push(event.clone());
+        }
+    }
     let records = written_records(changeset, version);
     for (key, row) in &records {
         for (named, seen) in &mut seen.records {
@@ -82,6 +93,7 @@ pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evalua
         counters: counters.written(),
         records,
         claims,
+        alerts,
     }
 }
 
@@ -106,25 +118,30 @@ fn take_back<V: View>(
     markers
 }
 
-/// Decides every charge on what results from those before it, and counts it where it counts.
-fn charge<V: View>(changeset: &Changeset, view: &V, counters: &mut Touched<'_, V>) -> Vec<CounterSeen> {
+/// Decides every charge on what results from those before it, and counts it where it counts. True when one is denied.
+fn charge<V: View>(changeset: &Changeset, view: &V, counters: &mut Touched<'_, V>, seen: &mut Seen) -> bool {
     let now = changeset.at;
     let live = |key: &RecordKey| view.is_live(key, now);
     let counts = |charge: &Charge| {
         charge.mode != Mode::Probe && (charge.when_live.is_empty() || charge.when_live.iter().any(live))
     };
-    let charges = changeset.charges.iter();
-    charges
-        .map(|charge| counters.charge(charge, counts(charge)))
-        .collect()
+    let mut denied = false;
+    seen.counters = Vec::with_capacity(changeset.charges.len());
+    for charge in &changeset.charges {
+        let (admitted, counted) = counters.charge(charge, counts(charge));
+        denied |= !admitted;
+        seen.counters.push(counted);
+    }
+    denied
 }
 
-/// The records that are named, and whether one is not what it was expected to be.
-fn look_at_records(changeset: &Changeset, view: &impl View, seen: &mut Seen) {
+/// The records that are named. True when one is not what it was expected to be.
+fn look_at_records(changeset: &Changeset, view: &impl View, seen: &mut Seen) -> bool {
     let found = |key: &RecordKey| view.record(key).filter(|row| !row.is_outlived(changeset.at));
+    let mut conflict = false;
     for change in &changeset.records {
         let row = found(&change.key);
-        seen.conflict |= match change.expect {
+        conflict |= match change.expect {
             Expect::Absent => row.is_some(),
             Expect::At(version) => row.as_ref().is_none_or(|row| row.version != version),
         };
@@ -132,6 +149,7 @@ fn look_at_records(changeset: &Changeset, view: &impl View, seen: &mut Seen) {
     }
     seen.records
         .extend(changeset.reads.iter().map(|key| (*key, found(key))));
+    conflict
 }
 
 /// A claim that still holds.
@@ -143,7 +161,6 @@ fn existing(view: &impl View, key: &ClaimKey, now: Timestamp) -> Option<Claim> {
 fn refused(mut seen: Seen) -> Evaluation {
     for counter in &mut seen.counters {
         counter.after = counter.before.clone();
-        counter.charged = false;
     }
     Evaluation {
         applied: false,
@@ -151,11 +168,12 @@ fn refused(mut seen: Seen) -> Evaluation {
         counters: Vec::new(),
         records: Vec::new(),
         claims: Vec::new(),
+        alerts: Vec::new(),
     }
 }
 
 fn written_records(changeset: &Changeset, version: u64) -> Vec<(RecordKey, Option<Row>)> {
-    let written = |change: &super::RecordChange| match &change.write {
+    let written = |change: &RecordChange| match &change.write {
         Write::Put(row) => Some((
             change.key,
             Some(Row {
@@ -202,14 +220,12 @@ impl<V: View> Touched<'_, V> {
         &mut self.entries[index]
     }
 
-    fn charge(&mut self, charge: &Charge, counts: bool) -> CounterSeen {
+    /// Whether the charge is admitted, and what becomes of the state.
+    fn charge(&mut self, charge: &Charge, counts: bool) -> (bool, CounterSeen) {
         let now = self.now;
         let entry = self.entry(&charge.key);
         let before = entry.state.take().unwrap_or_else(|| Counter::empty(&charge.rule));
-        let denied = match charge.mode {
-            Mode::Force => None,
-            Mode::Charge | Mode::Probe => before.denied(&charge.rule, charge.cost, now),
-        };
+        let admitted = charge.mode == Mode::Force || before.denied(&charge.rule, charge.cost, now).is_none();
         let after = if counts {
             before.counted(&charge.rule, charge.cost, now)
         } else {
@@ -220,13 +236,7 @@ impl<V: View> Touched<'_, V> {
             entry.changed = true;
         }
         entry.state = Some(after.clone());
-        CounterSeen {
-            key: charge.key,
-            before,
-            after,
-            charged: counts,
-            denied,
-        }
+        (admitted, CounterSeen { before, after })
     }
 
     fn reset(&mut self, key: &CounterKey) {

@@ -4,15 +4,26 @@
 //! in its own language) under a lock, a transaction or a script that covers one service, and answers with what it
 //! saw. Nothing else in the system reads or writes state.
 
+mod answer;
 mod changeset;
 mod evaluate;
+pub mod kept;
+mod key;
+mod loaded;
 
+pub use answer::*;
 pub use changeset::*;
 pub use evaluate::{Evaluation, View, evaluate};
+pub use key::{ClaimKey, ClaimKind, CounterKey, Names, RecordKey, RecordKind};
+pub use loaded::{Loaded, Written};
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::detail::Detail;
 use crate::event::Event;
+use crate::ids::HolderId;
 use crate::time::Timestamp;
 use crate::vocabulary::ServiceId;
 
@@ -21,58 +32,196 @@ use crate::vocabulary::ServiceId;
 /// # Contract
 ///
 /// - `apply` is all or nothing, and serialisable within a service: two changesets of one service behave as if one
-///   came after the other. A changeset that is refused changes nothing.
+///   came after the other. A changeset that is refused changes nothing. Services have nothing to do with each other.
 /// - *Safe direction of failure*: a store may over-charge when it fails; it never under-charges. When in doubt
 ///   whether something was applied, it answers [`StoreAnswer::Unknown`], never `NotApplied`.
 /// - A record's version never comes twice for a key, not even after a delete.
 /// - Nothing counted is forgotten before it is outlived. At its capacity a store refuses what is new with
 ///   [`StoreFault::Full`], and keeps room for [`Room::Known`].
 /// - Rows, claims and counters past their expiry are as good as absent, judged by the changeset's `at`.
+/// - An alert refuses nothing, not even for want of room: it is left out then.
+/// - An event is stored with the change that caused it, or not at all; order and cursor of events are each service's own.
+/// - Numbers are at most 2^53 - 1; [`kept`] has a form for whatever is kept as bytes.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Applies a changeset, or refuses it and says all that stood against it.
-    async fn apply(&self, changeset: &Changeset) -> StoreAnswer;
+    /// Applies a changeset, or refuses it and says all that stood against it. What was not begun `within` that time is
+    /// not begun any more, and is answered [`StoreAnswer::NotApplied`]; whoever waits gives up somewhat later and takes it
+    /// for `Unknown`.
+    async fn apply(&self, changeset: &Changeset, within: Duration) -> StoreAnswer;
 
-    /// Keys of records whose `due` is not after `now`, soonest first, at most `most`, with their service.
+    /// Services that have something to do at `now`: a record that is due, an event that nobody acknowledged, and where it
+    /// is this port's business something outlived. In their order, those behind `after`, at most `most`; idle ones are not
+    /// among them.
+    ///
+    /// # Errors
+    /// A fault leaves everything to be done.
+    async fn services<'a>(
+        &self,
+        now: Timestamp,
+        after: Option<&'a ServiceId>,
+        most: usize,
+    ) -> Result<Vec<ServiceId>, StoreFault>;
+
+    /// Keys of a service's records whose `due` is not after `now` and that are not put off, soonest first, at most `most`.
     ///
     /// # Errors
     /// A fault leaves the records due.
-    async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault>;
+    async fn due(
+        &self,
+        service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault>;
 
-    /// The oldest events not acknowledged, in the order in which their changesets were applied, at most `most`.
+    /// Puts off a record that is due and could not be settled: for [`put_off_for`] by how often it was put off since it
+    /// was written. The row stays as it is; whoever writes it ends that. One that is not due is left alone.
+    ///
+    /// # Errors
+    /// A fault leaves the record due.
+    async fn put_off(
+        &self,
+        service: &ServiceId,
+        record: &RecordKey,
+        now: Timestamp,
+    ) -> Result<(), StoreFault>;
+
+    /// The oldest events of a service that were not acknowledged, in the order in which their changesets were applied, at
+    /// most `most`.
     ///
     /// # Errors
     /// A fault leaves the events where they are.
-    async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault>;
+    async fn outbox(&self, service: &ServiceId, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault>;
 
-    /// Forgets the events up to and including `through`.
+    /// Forgets the events of a service up to and including `through`.
     ///
     /// # Errors
     /// After a fault the same events may be read again: delivery is at least once.
-    async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault>;
+    async fn acknowledge(&self, service: &ServiceId, through: EventSeq) -> Result<(), StoreFault>;
 
-    /// Whether the store can decide just now. Costs no more than a ping.
+    /// Lends a service's work to a holder for a span, by the store's own clock; true when it is the holder's now. The same
+    /// holder is lent it again, anybody else once the span is over. It saves work: nothing that must hold rests on it.
+    ///
+    /// # Errors
+    /// A fault lends nothing.
+    async fn lease(
+        &self,
+        work: Work,
+        service: &ServiceId,
+        holder: HolderId,
+        span: Duration,
+    ) -> Result<bool, StoreFault>;
+
+    /// Drops what is outlived at `now`, at most `most` entries of the service; how many went. A store that keeps services
+    /// together may drop others' instead.
+    ///
+    /// # Errors
+    /// A fault leaves them: they are as good as absent all the same.
+    async fn drop_outlived(
+        &self,
+        service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<usize, StoreFault>;
+
+    /// A service's durable rows with something sealed in them that were written under other keys than these, at most
+    /// `most`: they must be written again before those keys leave the rings. One with nothing sealed says nobody's name;
+    /// it cannot be moved, and ends with its key.
+    ///
+    /// # Errors
+    /// A fault says nothing about what there is.
+    async fn durable_under_others(
+        &self,
+        service: &ServiceId,
+        newest: WrittenUnder,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault>;
+
+    /// Whether the store can decide just now, and what it holds. Costs no more than a ping.
     ///
     /// # Errors
     /// What is wrong.
-    async fn health(&self) -> Result<(), StoreFault>;
+    async fn health(&self) -> Result<Origin, StoreFault>;
 }
 
-/// The place of an event in the outbox, rising.
+/// Work that is done for a service besides commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Work {
+    /// Records that are due.
+    Sweep,
+    /// Events that are to be handed over.
+    Pump,
+    /// What is outlived.
+    Housekeeping,
+}
+
+/// For how long a record is put off that was put off `times` before: 30 seconds, doubled each time, up to an hour.
+pub const fn put_off_for(times: u32) -> Duration {
+    let doubled = if times < 7 { 30 << times } else { 3_600 };
+    Duration::from_secs(if doubled < 3_600 { doubled } else { 3_600 })
+}
+
+/// The place of an event among those of its service, rising.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventSeq(pub u64);
 
-/// Why a store did not do it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+/// Why a store did not do it, with its own words for operators.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum StoreFault {
     /// It could not be reached, or it failed.
-    #[error("the store is unavailable")]
-    Unavailable,
+    #[error("the store is unavailable{}", in_its_words(.0))]
+    Unavailable(Detail),
     /// Its capacity is used up; what is new is refused.
-    #[error("the store is full")]
-    Full,
+    #[error("the store is full{}", in_its_words(.0))]
+    Full(Detail),
     /// It holds something that this version cannot read.
-    #[error("the store holds a record that this version cannot read")]
-    Corrupt,
+    #[error("the store holds something that this version cannot read{}", in_its_words(.0))]
+    Corrupt(Detail),
+}
+
+impl StoreFault {
+    /// It could not be reached, or it failed, in these words.
+    pub fn unavailable(words: &str) -> Self {
+        Self::Unavailable(Detail::new(None, words))
+    }
+
+    /// Its capacity is used up, in these words.
+    pub fn full(words: &str) -> Self {
+        Self::Full(Detail::new(None, words))
+    }
+
+    /// It holds something that cannot be read, in these words.
+    pub fn corrupt(words: &str) -> Self {
+        Self::Corrupt(Detail::new(None, words))
+    }
+
+    /// The store's own words, masked.
+    pub const fn detail(&self) -> &Detail {
+        match self {
+            Self::Unavailable(detail) | Self::Full(detail) | Self::Corrupt(detail) => detail,
+        }
+    }
+
+    /// The same words, taken out.
+    pub fn into_detail(self) -> Detail {
+        match self {
+            Self::Unavailable(detail) | Self::Full(detail) | Self::Corrupt(detail) => detail,
+        }
+    }
+
+    /// The stable word for logs and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Full(_) => "full",
+            Self::Corrupt(_) => "corrupt",
+        }
+    }
+}
+
+fn in_its_words(detail: &Detail) -> String {
+    match detail.message() {
+        "" => String::new(),
+        words => format!(": {words}"),
+    }
 }

@@ -17,7 +17,7 @@ fn keys() -> Keys {
 }
 
 fn seed() -> Seed {
-    Seed::from_bytes([2; 32])
+    Seed::from_bytes([2; 48])
 }
 
 fn service() -> ServiceId {
@@ -27,25 +27,27 @@ fn service() -> ServiceId {
 fn delivery() -> DeliveryToken {
     DeliveryToken {
         record: Print::from_bytes([3; 16]),
-        nonce: [4; 16],
+        nonce: Nonce::from_bytes([4; 16]),
         delivery: 255,
     }
 }
 
 fn verification(subject: &str) -> VerificationToken {
     VerificationToken {
-        nonce: [4; 16],
+        nonce: Nonce::from_bytes([4; 16]),
         to: "+15005550006".into(),
         subject: Some(subject.into()),
         purpose: Purpose::Transaction,
-        amount: Some("12.50 EUR".into()),
-        payee: Some("Corner Shop".into()),
+        payment: Some(Payment {
+            amount: "12.50 EUR".into(),
+            payee: "Corner Shop".into(),
+        }),
     }
 }
 
 fn proof() -> ProofToken {
     ProofToken {
-        id: [5; 16],
+        id: ApprovalId::from_bytes([5; 16]),
         destination: Print::from_bytes([6; 16]),
         subject: None,
         purpose: Purpose::SignIn,

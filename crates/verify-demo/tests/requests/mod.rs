@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use verify_core::code::{Code, CodeLength};
+use verify_core::ids::DeliveryId;
 use verify_core::keys::Print;
 use verify_core::port::{AssessRequest, DispatchRequest, InquireRequest};
 use verify_core::time::Timestamp;
@@ -26,11 +27,10 @@ pub(crate) fn dispatch(to: &str, number: u8) -> DispatchRequest {
         purpose: Purpose::SignIn,
         code: Code::parse("123456", CodeLength::new(6).unwrap()).ok(),
         locale: "en".to_owned(),
-        amount: None,
-        payee: None,
+        payment: None,
         code_ttl: Duration::from_secs(600),
         reference: format!("reference-{number}"),
-        dispatch_id: [number; 16],
+        dispatch_id: DeliveryId::from_bytes([number; 16]),
         not_after: DEADLINE,
     }
 }
@@ -43,7 +43,7 @@ pub(crate) fn inquire(to: &str, number: u8) -> InquireRequest {
         to: to.to_owned(),
         channel: Channel::Sms,
         upstream: None,
-        dispatch_id: [number; 16],
+        dispatch_id: DeliveryId::from_bytes([number; 16]),
         from: Timestamp::ZERO,
         not_after: DEADLINE,
     }

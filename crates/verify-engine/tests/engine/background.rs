@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use verify_core::command::{Report, ReportRequest, SendRequest};
 use verify_core::event::Event;
+use verify_core::outcome::{ReportAnswer, SendAnswer};
 use verify_core::port::{Detail, EventSink};
 use verify_core::store::StoreFault;
 use verify_core::vocabulary::{Channel, ServiceId};
-use verify_engine::{Pumped, ReportOutcome, SendOutcome, Swept};
+use verify_engine::{Pumped, Swept};
 
-use crate::support::{Gate, Mood, Parts};
+use crate::support::{Gate, Mood, Parts, taken};
 
 const TO: &str = "+12025550101";
 
@@ -40,7 +41,7 @@ impl EventSink for Sink {
 async fn a_sweep_writes_down_what_expired_and_the_next_finds_nothing() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
-    engine.send(SendRequest::to(TO)).await.unwrap();
+    engine.send(SendRequest::to(TO)).await.answer.unwrap();
     assert_eq!(
         engine.sweep_once().await,
         Ok(Swept::default()),
@@ -51,7 +52,7 @@ async fn a_sweep_writes_down_what_expired_and_the_next_finds_nothing() {
     assert_eq!(parts.store.events().await.last(), Some(&"verification.expired"));
     assert_eq!(engine.sweep_once().await, Ok(Swept::default()));
     *parts.store.mood.lock() = Mood::Down;
-    assert_eq!(engine.sweep_once().await, Err(StoreFault::Unavailable));
+    assert_eq!(engine.sweep_once().await, Err(StoreFault::unavailable("")));
 }
 
 #[tokio::test]
@@ -62,6 +63,7 @@ async fn a_sweep_looks_at_more_records_than_fit_into_one_trip() {
         engine
             .send(SendRequest::to(crate::support::number(n)))
             .await
+            .answer
             .unwrap();
     }
     parts.clock.advance(Duration::from_secs(611));
@@ -75,19 +77,46 @@ async fn a_sweep_looks_at_more_records_than_fit_into_one_trip() {
 }
 
 #[tokio::test]
+async fn records_that_nobody_can_settle_are_put_off_and_hold_up_no_other() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    parts.store.spoil(300, engine.now()).await;
+    engine.send(SendRequest::to(TO)).await.answer.unwrap();
+    parts.clock.advance(Duration::from_secs(611));
+    let round = engine.sweep_once().await;
+    assert_eq!(round, Ok(Swept { due: 301, changed: 1 }));
+    assert_eq!(parts.store.events().await.last(), Some(&"verification.expired"));
+
+    let unsettled = Ok(Swept { due: 300, changed: 0 });
+    assert_eq!(engine.sweep_once().await, Ok(Swept::default()), "put off");
+    for longer in [30, 60, 120] {
+        parts.clock.advance(Duration::from_secs(longer - 1));
+        assert_eq!(engine.sweep_once().await, Ok(Swept::default()), "{longer}");
+        parts.clock.advance(Duration::from_secs(1));
+        assert_eq!(engine.sweep_once().await, unsettled, "{longer}");
+    }
+}
+
+#[tokio::test]
 async fn events_are_handed_over_in_order_and_acknowledged_only_when_taken() {
     let parts = Parts::new(Gate::open());
     let sink = Arc::new(Sink::default());
     let engine = parts.builder().event_sink(sink.clone()).build().unwrap();
-    assert_eq!(engine.pump_once().await, Ok(Pumped::Nothing));
-    engine.send(SendRequest::to(TO)).await.unwrap();
+    assert_eq!(engine.pump_once().await, taken(0));
+    engine.send(SendRequest::to(TO)).await.answer.unwrap();
     sink.declines.store(true, Ordering::Relaxed);
-    assert_eq!(engine.pump_once().await, Ok(Pumped::Declined));
+    assert_eq!(
+        engine.pump_once().await,
+        Ok(Pumped {
+            taken: 0,
+            declined: 1
+        })
+    );
     assert_eq!(parts.store.events().await.len(), 2, "they are kept");
     sink.declines.store(false, Ordering::Relaxed);
-    assert_eq!(engine.pump_once().await, Ok(Pumped::Taken(2)));
+    assert_eq!(engine.pump_once().await, taken(2));
     assert_eq!(*sink.taken.lock(), ["send.intended", "send.accepted"]);
-    assert_eq!(engine.pump_once().await, Ok(Pumped::Nothing));
+    assert_eq!(engine.pump_once().await, taken(0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,7 +125,7 @@ async fn the_background_sweeps_pumps_and_hands_over_the_rest_when_it_is_shut_dow
     let sink = Arc::new(Sink::default());
     let engine = parts.builder().event_sink(sink.clone()).build().unwrap();
     let background = engine.spawn_background();
-    engine.send(SendRequest::to(TO)).await.unwrap();
+    engine.send(SendRequest::to(TO)).await.answer.unwrap();
     parts.clock.advance(Duration::from_secs(611));
     // Virtual time: the runtime skips to the next timer, nobody waits.
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -104,7 +133,7 @@ async fn the_background_sweeps_pumps_and_hands_over_the_rest_when_it_is_shut_dow
         *sink.taken.lock(),
         ["send.intended", "send.accepted", "verification.expired"]
     );
-    engine.send(SendRequest::to("+12025550102")).await.unwrap();
+    engine.send(SendRequest::to("+12025550102")).await.answer.unwrap();
     background.shutdown().await;
     assert_eq!(sink.taken.lock().len(), 5);
     assert!(parts.store.events().await.is_empty());
@@ -119,8 +148,8 @@ async fn a_fallback_that_was_agreed_to_follows_a_reported_failure_by_itself() {
         ..SendRequest::to(TO)
     };
     assert!(matches!(
-        engine.send(request).await.unwrap(),
-        SendOutcome::Sent(_)
+        engine.send(request).await.answer.unwrap(),
+        SendAnswer::Sent(_)
     ));
     let report = ReportRequest {
         service: ServiceId::default(),
@@ -128,8 +157,8 @@ async fn a_fallback_that_was_agreed_to_follows_a_reported_failure_by_itself() {
         report: Report::Undelivered(Detail::new(Some(30_003), "unreachable")),
         dedupe: "report-1".into(),
     };
-    let said = engine.report(report.clone()).await.unwrap();
-    assert_eq!(said, ReportOutcome::Reported { changed: true });
+    let said = engine.report(report.clone()).await.answer.unwrap();
+    assert_eq!(said, ReportAnswer { changed: true });
     engine.drain().await;
     let channels: Vec<_> = parts
         .provider
@@ -141,8 +170,8 @@ async fn a_fallback_that_was_agreed_to_follows_a_reported_failure_by_itself() {
     assert_eq!(channels, [Channel::Sms, Channel::Call]);
 
     assert_eq!(
-        engine.report(report).await.unwrap(),
-        ReportOutcome::Reported { changed: false }
+        engine.report(report).await.answer.unwrap(),
+        ReportAnswer { changed: false }
     );
     engine.drain().await;
     assert_eq!(

@@ -1,11 +1,9 @@
 //! What is missing or does not fit is told when the engine is built, with what to do about it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Gate, Parts, TestProvider};
+use crate::support::{Gate, Parts, TestProvider, policies};
 use verify_core::keys::Keys;
-use verify_core::policy::{Policy, PolicySet};
 use verify_core::vocabulary::Channel;
 use verify_engine::{BuildError, Engine};
 
@@ -15,12 +13,6 @@ fn parts() -> Parts {
 
 fn error(builder: verify_engine::EngineBuilder) -> BuildError {
     builder.build().unwrap_err()
-}
-
-fn policies(change: impl FnOnce(&mut Policy)) -> PolicySet {
-    let mut set = PolicySet::default();
-    change(Arc::make_mut(&mut set.default));
-    set
 }
 
 #[test]

@@ -2,23 +2,23 @@
 
 use std::task::Poll;
 
-use verify_core::command::{CheckRequest, Command, SendRequest, VerificationRequest};
-use verify_core::outcome::Answer;
+use verify_core::command::{CheckRequest, SendRequest, StatusRequest};
+use verify_core::outcome::{CheckAnswer, SendAnswer, StatusAnswer, VerificationView};
 use verify_core::port::RejectionKind;
 use verify_core::record::{DeliveryStatus, Status};
-use verify_core::vocabulary::{Channel, ServiceId};
-use verify_engine::{CheckOutcome, SendOutcome, StatusOutcome};
+use verify_core::vocabulary::Channel;
+use verify_engine::Engine;
 
 use crate::support::{Gate, Parts, TestProvider};
 
 const TO: &str = "+12025550101";
 
-/// Runs a command until it has made `calls` calls outside, of which the last is held, then drops its future and lets
+/// Runs a verb until it has made `calls` calls outside, of which the last is held, then drops its future and lets
 /// everything through.
-async fn dropped_at(parts: &Parts, engine: &verify_engine::Engine, command: Command, calls: usize) {
+async fn dropped_at<A>(parts: &Parts, engine: &Engine, running: impl Future<Output = A>, calls: usize) {
     let before = parts.gate.count();
     parts.gate.let_through(calls - 1);
-    let mut running = Box::pin(engine.run(command));
+    let mut running = Box::pin(running);
     tokio::select! {
         _ = running.as_mut() => panic!("it ended before call {calls}"),
         () = parts.gate.reached(before + calls) => {}
@@ -32,10 +32,17 @@ async fn dropped_at(parts: &Parts, engine: &verify_engine::Engine, command: Comm
     engine.drain().await;
 }
 
-async fn sent(engine: &verify_engine::Engine) -> String {
-    match engine.send(SendRequest::to(TO)).await.unwrap() {
-        SendOutcome::Sent(verification) | SendOutcome::Repeated(verification) => verification.id,
-        SendOutcome::Refused(refusal) => panic!("{refusal:?}"),
+async fn sent(engine: &Engine) -> String {
+    match engine.send(SendRequest::to(TO)).await.answer.unwrap() {
+        SendAnswer::Sent(verification) | SendAnswer::Repeated(verification) => verification.id,
+        SendAnswer::Refused(refusal) => panic!("{refusal:?}"),
+    }
+}
+
+async fn found(engine: &Engine, id: String) -> Box<VerificationView> {
+    match engine.status(StatusRequest::of(id)).await.answer.unwrap() {
+        StatusAnswer::Found(found) => found,
+        StatusAnswer::Refused(refusal) => panic!("{refusal:?}"),
     }
 }
 
@@ -45,7 +52,7 @@ async fn i58_a_send_goes_on_when_its_caller_goes_away_at_any_await() {
     for calls in 1..=3 {
         let parts = Parts::new(Gate::closed());
         let engine = parts.engine();
-        dropped_at(&parts, &engine, Command::Send(SendRequest::to(TO)), calls).await;
+        dropped_at(&parts, &engine, engine.send(SendRequest::to(TO)), calls).await;
         assert_eq!(parts.provider.sends(), 1, "dropped at call {calls}");
         assert_eq!(
             parts.store.events().await,
@@ -54,13 +61,7 @@ async fn i58_a_send_goes_on_when_its_caller_goes_away_at_any_await() {
         );
         let verification_id = sent(&engine).await;
         assert_eq!(parts.provider.sends(), 1, "the next send is a repeat");
-        let request = VerificationRequest {
-            service: ServiceId::default(),
-            verification_id,
-        };
-        let StatusOutcome::Found(found) = engine.status(request).await.unwrap() else {
-            panic!()
-        };
+        let found = found(&engine, verification_id).await;
         assert_eq!(found.deliveries, [(Channel::Sms, DeliveryStatus::Accepted)]);
     }
 }
@@ -74,14 +75,8 @@ async fn i58_a_check_goes_on_when_its_caller_goes_away_at_any_await() {
         parts.gate.let_through(3);
         let id = sent(&engine).await;
         let check = CheckRequest::of(&id, parts.provider.last_code());
-        dropped_at(&parts, &engine, Command::Check(check), calls).await;
-        let request = VerificationRequest {
-            service: ServiceId::default(),
-            verification_id: id,
-        };
-        let StatusOutcome::Found(found) = engine.status(request).await.unwrap() else {
-            panic!()
-        };
+        dropped_at(&parts, &engine, engine.check(check), calls).await;
+        let found = found(&engine, id).await;
         assert_eq!(found.status, Status::Approved, "dropped at call {calls}");
     }
 }
@@ -92,7 +87,7 @@ async fn i58_a_failover_goes_on_too() {
     let second = TestProvider::new("second", &parts.gate);
     let engine = parts.builder().provider(second.clone()).build().unwrap();
     parts.provider.rejects(RejectionKind::Down, 1);
-    dropped_at(&parts, &engine, Command::Send(SendRequest::to(TO)), 2).await;
+    dropped_at(&parts, &engine, engine.send(SendRequest::to(TO)), 2).await;
     assert_eq!((parts.provider.sends(), second.sends()), (1, 1));
     assert_eq!(parts.store.events().await.last(), Some(&"send.accepted"));
 }
@@ -101,9 +96,9 @@ async fn i58_a_failover_goes_on_too() {
 async fn i58_a_flow_that_need_not_wait_is_over_before_its_caller_can_go_away() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
-    let mut running = Box::pin(engine.run(Command::Send(SendRequest::to(TO))));
+    let mut running = Box::pin(engine.send(SendRequest::to(TO)));
     let first = std::future::poll_fn(|cx| Poll::Ready(running.as_mut().poll(cx))).await;
-    assert!(matches!(first, Poll::Ready(outcome) if matches!(outcome.answer, Answer::Sent(_))));
+    assert!(matches!(first, Poll::Ready(outcome) if matches!(outcome.answer, Ok(SendAnswer::Sent(_)))));
     assert_eq!(parts.provider.sends(), 1);
     engine.drain().await;
 }
@@ -112,7 +107,7 @@ async fn i58_a_flow_that_need_not_wait_is_over_before_its_caller_can_go_away() {
 async fn a_future_that_was_never_polled_did_nothing() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
-    drop(engine.run(Command::Send(SendRequest::to(TO))));
+    drop(engine.send(SendRequest::to(TO)));
     engine.drain().await;
     assert_eq!(parts.gate.count(), 0);
 }
@@ -121,9 +116,9 @@ async fn a_future_that_was_never_polled_did_nothing() {
 async fn a_command_that_asks_nothing_outside_is_answered_at_once() {
     let parts = Parts::new(Gate::closed());
     let engine = parts.engine();
-    let outcome = engine.run(Command::Send(SendRequest::to("not a number"))).await;
-    assert!(matches!(outcome.answer, Answer::Refused(_)));
-    let checked = engine.check(CheckRequest::to(TO, "12 456")).await.unwrap();
-    assert!(matches!(checked, CheckOutcome::Refused(_)));
+    let outcome = engine.send(SendRequest::to("not a number")).await;
+    assert!(matches!(outcome.answer, Ok(SendAnswer::Refused(_))));
+    let checked = engine.check(CheckRequest::to(TO, "12 456")).await.answer.unwrap();
+    assert!(matches!(checked, CheckAnswer::Refused(_)));
     assert_eq!(parts.gate.count(), 0);
 }

@@ -4,28 +4,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use verify_core::command::{CheckRequest, SendRequest, VerificationRequest};
-use verify_core::outcome::{Fault, Refusal, RefusalCode};
+use verify_core::command::{CheckRequest, SendRequest, StatusRequest};
+use verify_core::outcome::{CheckAnswer, Fault, Refusal, RefusalCode, SendAnswer, StatusAnswer};
 use verify_core::port::{
     AssessRequest, Assessment, Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded,
     DispatchRequest, Dispatched, InquireRequest, Inquired, Provider, Rejection, RejectionKind, RiskLevel,
     RiskScorer, Unavailable,
 };
 use verify_core::record::DeliveryStatus;
+use verify_core::store::StoreFault;
 use verify_core::vocabulary::{Channel, ServiceId};
-use verify_engine::{CheckOutcome, Engine, SendOutcome, StatusOutcome};
+use verify_engine::Engine;
+use verify_testkit::{ModelStore, store_around};
 
 use crate::support::{Gate, HeldClock, Mood, Parts, TestProvider, number};
 
-fn refusal(outcome: SendOutcome) -> Refusal {
+fn refusal(outcome: SendAnswer) -> Refusal {
     match outcome {
-        SendOutcome::Refused(refusal) => refusal,
-        SendOutcome::Sent(_) | SendOutcome::Repeated(_) => panic!("{outcome:?}"),
+        SendAnswer::Refused(refusal) => refusal,
+        SendAnswer::Sent(_) | SendAnswer::Repeated(_) => panic!("{outcome:?}"),
     }
 }
 
-async fn send(engine: &Engine, n: usize) -> SendOutcome {
-    engine.send(SendRequest::to(number(n))).await.unwrap()
+async fn send(engine: &Engine, n: usize) -> SendAnswer {
+    engine.send(SendRequest::to(number(n))).await.answer.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,14 +39,14 @@ async fn i13_a_store_that_fails_or_hangs_refuses_and_nothing_is_sent() {
             .store_timeout(Duration::from_millis(500))
             .build()
             .unwrap();
-        *parts.store.mood.lock() = mood;
+        *parts.store.mood.lock() = mood.clone();
         assert_eq!(
-            engine.send(SendRequest::to(number(1))).await,
+            engine.send(SendRequest::to(number(1))).await.answer,
             Err(Fault::StoreUnavailable),
             "{mood:?}"
         );
         assert_eq!(
-            engine.check(CheckRequest::to(number(1), "123456")).await,
+            engine.check(CheckRequest::to(number(1), "123456")).await.answer,
             Err(Fault::StoreUnavailable)
         );
         assert_eq!(parts.provider.sends(), 0);
@@ -57,15 +59,12 @@ async fn a_provider_that_hangs_is_dropped_and_its_delivery_recorded_as_unknown()
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
     *parts.provider.hangs.lock() = true;
-    let SendOutcome::Sent(verification) = send(&engine, 1).await else {
+    let SendAnswer::Sent(verification) = send(&engine, 1).await else {
         panic!()
     };
     assert_eq!(parts.store.events().await, ["send.intended", "send.unknown"]);
-    let request = VerificationRequest {
-        service: ServiceId::default(),
-        verification_id: verification.id,
-    };
-    let StatusOutcome::Found(found) = engine.status(request).await.unwrap() else {
+    let request = StatusRequest::of(verification.id);
+    let StatusAnswer::Found(found) = engine.status(request).await.answer.unwrap() else {
         panic!()
     };
     assert_eq!(found.deliveries, [(Channel::Sms, DeliveryStatus::Unknown)]);
@@ -96,8 +95,8 @@ async fn i67_an_open_breaker_refuses_before_anything_is_charged_and_one_probe_cl
     assert!(engine.readiness().await.providers["fake"].breaker_open);
 
     parts.clock.advance(Duration::from_secs(30));
-    assert!(matches!(send(&engine, 12).await, SendOutcome::Sent(_)));
-    assert!(matches!(send(&engine, 13).await, SendOutcome::Sent(_)));
+    assert!(matches!(send(&engine, 12).await, SendAnswer::Sent(_)));
+    assert!(matches!(send(&engine, 13).await, SendAnswer::Sent(_)));
     assert_eq!(parts.provider.sends(), sends + 2);
 }
 
@@ -125,7 +124,7 @@ async fn while_a_probe_is_out_nobody_else_is_let_through() {
     );
     assert_eq!(parts.gate.count(), before + 2);
     parts.gate.let_through(2);
-    assert!(matches!(probe.await.unwrap(), SendOutcome::Sent(_)));
+    assert!(matches!(probe.await.unwrap(), SendAnswer::Sent(_)));
 }
 
 #[tokio::test]
@@ -135,7 +134,7 @@ async fn i67_a_breaker_that_is_open_leaves_the_next_provider() {
     let engine = parts.builder().provider(second.clone()).build().unwrap();
     parts.provider.rejects(RejectionKind::Down, 10);
     for n in 0..12 {
-        assert!(matches!(send(&engine, n).await, SendOutcome::Sent(_)));
+        assert!(matches!(send(&engine, n).await, SendAnswer::Sent(_)));
     }
     assert_eq!((parts.provider.sends(), second.sends()), (10, 12));
     assert!(
@@ -165,7 +164,7 @@ async fn refused_credentials_turn_readiness_red_and_open_no_breaker() {
     parts.provider.rejects(RejectionKind::Misconfigured, 1);
     refusal(send(&engine, 18).await);
     assert!(!engine.readiness().await.is_ready());
-    assert!(matches!(send(&engine, 20).await, SendOutcome::Sent(_)));
+    assert!(matches!(send(&engine, 20).await, SendAnswer::Sent(_)));
     assert!(engine.readiness().await.is_ready());
 }
 
@@ -205,44 +204,65 @@ async fn a_provider_that_panics_costs_its_flow_and_no_other() {
         .build()
         .unwrap();
     let call = SendRequest::to(number(1)).by(Channel::Call);
-    assert_eq!(engine.send(call.clone()).await, Err(Fault::StoreUnavailable));
-    let SendOutcome::Repeated(_) = engine.send(call).await.unwrap() else {
+    assert_eq!(engine.send(call.clone()).await.answer, Err(Fault::Defect));
+    let SendAnswer::Repeated(_) = engine.send(call).await.answer.unwrap() else {
         panic!("the record is the truth")
     };
-    assert!(matches!(send(&engine, 2).await, SendOutcome::Sent(_)));
+    assert!(matches!(send(&engine, 2).await, SendAnswer::Sent(_)));
     engine.drain().await;
 }
 
-struct Scorer(Option<RiskLevel>);
+/// Panics at once, or in the middle of a call.
+struct PanickingStore<S> {
+    inner: S,
+    waits: bool,
+}
 
-#[async_trait]
-impl RiskScorer for Scorer {
-    async fn assess(&self, _request: &AssessRequest) -> Result<Assessment, Unavailable> {
-        match self.0 {
-            Some(level) => Ok(Assessment {
-                level: Some(level),
-                ..Assessment::default()
-            }),
-            None => std::future::pending().await,
+store_around! {
+    PanickingStore,
+    apply(this, _changeset, _within) {
+        if this.waits {
+            tokio::task::yield_now().await;
         }
+        panic!("a defect of this store")
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn of_several_scorers_the_worst_holds_and_one_that_hangs_holds_up_nobody() {
-    for (scorers, sent) in [
-        (vec![Some(RiskLevel::Low), Some(RiskLevel::High)], false),
-        (vec![Some(RiskLevel::High), None], false),
-        (vec![Some(RiskLevel::Low), None], true),
-        (vec![None], true),
+#[tokio::test]
+async fn a_port_that_panics_is_a_defect_and_not_a_store_that_is_down() {
+    for waits in [false, true] {
+        let parts = Parts::new(Gate::open());
+        let inner = ModelStore::new();
+        let store = PanickingStore { inner, waits };
+        let engine = parts.builder().store(store).build().unwrap();
+        let outcome = engine.send(SendRequest::to(number(1))).await;
+        assert_eq!(outcome.answer, Err(Fault::Defect), "waits: {waits}");
+        let told = (outcome.explanation.command, outcome.explanation.service);
+        assert_eq!(told, ("send", Some(ServiceId::default())));
+        assert_eq!(parts.provider.sends(), 0);
+        engine.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_says_what_is_wrong_and_its_own_words_come_along_masked() {
+    let words = "shard 3 has no room for +12025550142, ask ann@example.com";
+    for (said, fault) in [
+        (StoreFault::unavailable(words), Fault::StoreUnavailable),
+        (StoreFault::full(words), Fault::StoreFull),
+        (StoreFault::corrupt(words), Fault::StoreCorrupt),
     ] {
         let parts = Parts::new(Gate::open());
-        let builder = scorers.iter().fold(parts.builder(), |builder, level| {
-            builder.risk_scorer(Scorer(*level))
-        });
-        let outcome = send(&builder.build().unwrap(), 1).await;
-        assert_eq!(matches!(outcome, SendOutcome::Sent(_)), sent, "{scorers:?}");
-        assert_eq!(parts.provider.sends(), usize::from(sent));
+        let engine = parts.engine();
+        *parts.store.mood.lock() = Mood::Says(said.clone());
+        let outcome = engine.send(SendRequest::to(number(1))).await;
+        assert_eq!(outcome.answer, Err(fault));
+        let explained = outcome.explanation.store.unwrap();
+        assert_eq!(
+            explained.message(),
+            "shard 3 has no room for [number], ask [mailbox]"
+        );
+        assert_eq!(engine.readiness().await.store, Err(said));
     }
 }
 
@@ -250,7 +270,7 @@ async fn of_several_scorers_the_worst_holds_and_one_that_hangs_holds_up_nobody()
 async fn a_wrong_code_is_an_outcome_and_a_right_one_an_approval() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
-    let SendOutcome::Sent(verification) = send(&engine, 1).await else {
+    let SendAnswer::Sent(verification) = send(&engine, 1).await else {
         panic!()
     };
     let code = parts.provider.last_code();
@@ -258,14 +278,16 @@ async fn a_wrong_code_is_an_outcome_and_a_right_one_an_approval() {
     let said = engine
         .check(CheckRequest::of(&verification.id, wrong))
         .await
+        .answer
         .unwrap();
-    assert!(matches!(said, CheckOutcome::WrongCode(_)), "{said:?}");
+    assert!(matches!(said, CheckAnswer::WrongCode(_)), "{said:?}");
     parts.clock.advance(Duration::from_secs(60));
     let said = engine
         .check(CheckRequest::of(&verification.id, code))
         .await
+        .answer
         .unwrap();
-    assert!(matches!(said, CheckOutcome::Approved(_)), "{said:?}");
+    assert!(matches!(said, CheckAnswer::Approved(_)), "{said:?}");
 }
 
 /// Finds nothing, and takes far too long by the engine's clock.

@@ -6,6 +6,7 @@
     reason = "a test ends where something is amiss"
 )]
 
+mod assess;
 mod background;
 mod builder;
 mod dropped_callers;
@@ -15,3 +16,4 @@ mod mock_provider;
 mod shield;
 mod support;
 mod telemetry;
+mod two_engines;

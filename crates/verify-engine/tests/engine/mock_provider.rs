@@ -2,9 +2,9 @@
 
 use crate::support::{Gate, Parts};
 use verify_core::command::SendRequest;
+use verify_core::outcome::SendAnswer;
 use verify_core::port::{Capabilities, Dispatched, Maker, MockProvider, Scopes};
 use verify_core::vocabulary::Channel;
-use verify_engine::SendOutcome;
 
 #[tokio::test]
 async fn a_mocked_provider_sees_the_dispatch_that_it_expects() {
@@ -33,7 +33,11 @@ async fn a_mocked_provider_sees_the_dispatch_that_it_expects() {
         .route(Channel::Sms, None, ["mock"])
         .build()
         .unwrap();
-    let outcome = engine.send(SendRequest::to("+1 202 555 0123")).await.unwrap();
-    assert!(matches!(outcome, SendOutcome::Sent(_)), "{outcome:?}");
+    let answer = engine
+        .send(SendRequest::to("+1 202 555 0123"))
+        .await
+        .answer
+        .unwrap();
+    assert!(matches!(answer, SendAnswer::Sent(_)), "{answer:?}");
     assert_eq!(parts.provider.sends(), 0);
 }

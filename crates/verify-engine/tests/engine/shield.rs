@@ -1,53 +1,87 @@
 //! The flood shield, before anything is charged or read.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use verify_core::command::{CheckRequest, SendRequest};
-use verify_core::outcome::RefusalCode;
+use verify_core::outcome::{CheckAnswer, Refusal, RefusalCode, SendAnswer};
 use verify_core::time::Until;
-use verify_engine::{CheckOutcome, SendOutcome};
+use verify_engine::{Engine, FloodShield, telemetry};
 
 use crate::support::{Gate, Parts};
+
+fn ip() -> IpAddr {
+    "192.0.2.1".parse().unwrap()
+}
+
+/// What a guess of one client comes to, when it is refused.
+async fn guessed(engine: &Engine, to: &str, guess: &str) -> Option<Refusal> {
+    let outcome = engine.check(CheckRequest::to(to, guess).ip(ip())).await;
+    match outcome.answer.unwrap() {
+        CheckAnswer::Refused(refusal) => Some(refusal),
+        CheckAnswer::Approved(_) | CheckAnswer::WrongCode(_) => None,
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_one_client_is_refused_without_a_call_and_told_when_to_come_back() {
     let parts = Parts::new(Gate::open());
     let engine = parts.builder().flood_shield(2).build().unwrap();
-    let ip: IpAddr = "192.0.2.1".parse().unwrap();
     for guess in ["111111", "222222"] {
-        engine
-            .check(CheckRequest::to("+12025550101", guess).ip(ip))
-            .await
-            .unwrap();
+        guessed(&engine, "+12025550101", guess).await;
     }
     let asked = parts.gate.count();
-    let said = engine
-        .check(CheckRequest::to("+12025550101", "333333").ip(ip))
-        .await
-        .unwrap();
-    let CheckOutcome::Refused(refusal) = said else {
-        panic!("{said:?}")
+    let outcome = engine
+        .check(CheckRequest::to("+12025550101", "333333").ip(ip()))
+        .await;
+    let Ok(CheckAnswer::Refused(refusal)) = outcome.answer else {
+        panic!("{outcome:?}")
     };
-    assert_eq!(refusal.code, RefusalCode::RateLimited);
+    assert_eq!(refusal.code, RefusalCode::Overloaded);
     let Some(Until::At(at)) = refusal.retry_at else {
         panic!("{refusal:?}")
     };
     assert!(at > engine.now());
     assert_eq!(parts.gate.count(), asked);
-    assert!(!engine.admits(ip), "a host that asks beforehand hears the same");
+    assert_eq!(
+        outcome.explanation.rules.first().map(|hit| &*hit.rule),
+        Some(telemetry::FLOOD_SHIELD_RULE)
+    );
 
-    let other = engine
-        .send(SendRequest::to("+12025550101").ip("192.0.2.2".parse().unwrap()))
-        .await
-        .unwrap();
-    assert!(matches!(other, SendOutcome::Sent(_)), "{other:?}");
+    let other = SendRequest::to("+12025550101").ip("192.0.2.2".parse().unwrap());
+    let other = engine.send(other).await.answer.unwrap();
+    assert!(matches!(other, SendAnswer::Sent(_)), "{other:?}");
     tokio::time::advance(at.since(engine.now()) + Duration::from_millis(1)).await;
-    assert!(engine.admits(ip));
+    let again = guessed(&engine, "+12025550101", "333333").await;
+    assert!(again.is_none_or(|refusal| refusal.code != RefusalCode::Overloaded));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_asks_before_it_parses_hears_the_same_refusal() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.builder().flood_shield(2).build().unwrap();
+    let shield = FloodShield::per_second(NonZeroU32::new(2).unwrap());
+    for _ in 0..2 {
+        guessed(&engine, "+12025550101", "111111").await;
+        assert_eq!(shield.refusal(ip(), engine.now()), None);
+    }
+    let turned_away = shield.refusal(ip(), engine.now());
+    assert_eq!(
+        turned_away.as_ref().map(|refusal| refusal.code),
+        Some(RefusalCode::Overloaded)
+    );
+    assert_eq!(guessed(&engine, "+12025550101", "111111").await, turned_away);
 }
 
 #[tokio::test]
 async fn without_a_shield_every_client_is_admitted() {
     let engine = Parts::new(Gate::open()).engine();
-    assert!((0..1_000).all(|_| engine.admits("192.0.2.1".parse().unwrap())));
+    for _ in 0..1_000 {
+        let refusal = guessed(&engine, "no number", "111111").await;
+        assert_eq!(
+            refusal.map(|refusal| refusal.code),
+            Some(RefusalCode::InvalidDestination)
+        );
+    }
 }

@@ -8,17 +8,25 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
-use verify_core::event::Event;
-use verify_core::keys::Keys;
+use verify_core::keys::{KeyId, Keys, Print};
+use verify_core::policy::{Policy, PolicySet};
 use verify_core::port::{
     Capabilities, Clock, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest,
     Dispatched, InquireRequest, Inquired, Maker, Provider, Rejection, RejectionKind, Scopes,
 };
-use verify_core::store::{Changeset, EventSeq, RecordKey, Store, StoreAnswer, StoreFault};
+use verify_core::store::{
+    Changeset, Expect, Lifetime, RecordChange, RecordKey, RecordKind, Room, Row, Store, StoreAnswer,
+    StoreFault, Write, WrittenUnder,
+};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, ServiceId};
-use verify_engine::{Engine, EngineBuilder};
-use verify_testkit::ModelStore;
+use verify_engine::{Engine, EngineBuilder, Pumped};
+use verify_testkit::{ModelStore, store_around};
+
+/// A round of the pump that took this many, all that it was given.
+pub(crate) fn taken(taken: usize) -> Result<Pumped, StoreFault> {
+    Ok(Pumped { taken, declined: 0 })
+}
 
 /// Lets calls through one by one, or all.
 pub(crate) struct Gate {
@@ -66,27 +74,28 @@ impl Gate {
 }
 
 /// How a store behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mood {
     Well,
     /// Surely not applied.
     Down,
+    /// The same, in its own words.
+    Says(StoreFault),
     /// It never answers, and does nothing.
     Hangs,
 }
 
-/// The model store behind a gate, in a mood.
-pub(crate) struct TestStore {
-    model: ModelStore,
+/// A store behind a gate, in a mood.
+pub(crate) struct TestStore<S = ModelStore> {
+    inner: S,
     pub(crate) mood: Mutex<Mood>,
     gate: Arc<Gate>,
 }
 
-impl TestStore {
-    pub(crate) fn new(gate: &Arc<Gate>) -> Arc<Self> {
-        let model = ModelStore::default();
+impl<S: Store> TestStore<S> {
+    pub(crate) fn around(inner: S, gate: &Arc<Gate>) -> Arc<Self> {
         Arc::new(Self {
-            model,
+            inner,
             mood: Mutex::new(Mood::Well),
             gate: Arc::clone(gate),
         })
@@ -94,49 +103,68 @@ impl TestStore {
 
     /// What waits in the outbox.
     pub(crate) async fn events(&self) -> Vec<&'static str> {
-        let waiting = self.model.outbox(usize::MAX).await.unwrap();
+        let waiting = self
+            .inner
+            .outbox(&ServiceId::default(), usize::MAX)
+            .await
+            .unwrap();
         waiting.iter().map(|(_, event)| event.kind.as_str()).collect()
     }
 
-    fn well(&self) -> Result<(), StoreFault> {
-        if *self.mood.lock() == Mood::Well {
-            Ok(())
-        } else {
-            Err(StoreFault::Unavailable)
+    /// Puts so many records in that no version can read and that are due at once.
+    pub(crate) async fn spoil(&self, records: u32, now: Timestamp) {
+        for n in 0..records {
+            let key = RecordKey {
+                kind: RecordKind::Verifications,
+                print: Print::from_bytes(u128::from(n).to_be_bytes()),
+            };
+            let mut changeset = Changeset::new(ServiceId::default(), now, Room::Known);
+            changeset.records.push(RecordChange {
+                key,
+                expect: Expect::Absent,
+                write: Write::Put(unreadable(now)),
+            });
+            let answer = self.inner.apply(&changeset, Duration::from_secs(1)).await;
+            assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+        }
+    }
+
+    fn well(&self, _: Option<&ServiceId>) -> Result<(), StoreFault> {
+        match &*self.mood.lock() {
+            Mood::Well => Ok(()),
+            Mood::Down | Mood::Hangs => Err(StoreFault::unavailable("")),
+            Mood::Says(fault) => Err(fault.clone()),
         }
     }
 }
 
-#[async_trait]
-impl Store for TestStore {
-    async fn apply(&self, changeset: &Changeset) -> StoreAnswer {
-        self.gate.pass().await;
-        let mood = *self.mood.lock();
-        match mood {
-            Mood::Well => self.model.apply(changeset).await,
-            Mood::Down => StoreAnswer::NotApplied(StoreFault::Unavailable),
-            Mood::Hangs => std::future::pending().await,
+fn unreadable(due: Timestamp) -> Row {
+    Row {
+        version: 0,
+        lifetime: Lifetime::Until(due + Duration::from_secs(86_400)),
+        live_until: None,
+        due: Some(due),
+        under: WrittenUnder {
+            fingerprint: KeyId::new(1),
+            seal: None,
+        },
+        bytes: vec![0xff],
+    }
+}
+
+store_around! {
+    TestStore,
+    apply(this, changeset, within) {
+        this.gate.pass().await;
+        if *this.mood.lock() == Mood::Hangs {
+            std::future::pending::<()>().await;
         }
-    }
-
-    async fn due(&self, now: Timestamp, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
-        self.well()?;
-        self.model.due(now, most).await
-    }
-
-    async fn outbox(&self, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
-        self.well()?;
-        self.model.outbox(most).await
-    }
-
-    async fn acknowledge(&self, through: EventSeq) -> Result<(), StoreFault> {
-        self.well()?;
-        self.model.acknowledge(through).await
-    }
-
-    async fn health(&self) -> Result<(), StoreFault> {
-        self.well()
-    }
+        match this.well(None) {
+            Ok(()) => this.inner.apply(changeset, within).await,
+            Err(fault) => StoreAnswer::NotApplied(fault),
+        }
+    },
+    first Self::well
 }
 
 /// A provider of own codes that says what it is told to say, and `Accepted` when it is told nothing.
@@ -257,7 +285,8 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn new(gate: Arc<Gate>) -> Self {
-        let (store, provider) = (TestStore::new(&gate), TestProvider::new("fake", &gate));
+        let store = TestStore::around(ModelStore::new(), &gate);
+        let provider = TestProvider::new("fake", &gate);
         Self {
             store,
             provider,
@@ -278,6 +307,13 @@ impl Parts {
     pub(crate) fn engine(&self) -> Engine {
         self.builder().build().unwrap()
     }
+}
+
+/// The default policy with a change.
+pub(crate) fn policies(change: impl FnOnce(&mut Policy)) -> PolicySet {
+    let mut set = PolicySet::default();
+    change(Arc::make_mut(&mut set.default));
+    set
 }
 
 /// The `n`-th of many numbers that share neither destination nor prefix.

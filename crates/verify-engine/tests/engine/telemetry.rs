@@ -1,13 +1,20 @@
 //! What is measured carries no personal data, and every documented name is measured.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use parking_lot::Mutex;
-use verify_core::command::{CheckRequest, SendRequest};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Subscriber};
+use verify_core::command::{CheckRequest, Person, SendRequest};
+use verify_core::outcome::SendAnswer;
 use verify_core::port::RejectionKind;
-use verify_engine::{SendOutcome, telemetry};
+use verify_core::store::StoreFault;
+use verify_engine::telemetry;
 
 use crate::support::{Gate, Mood, Parts};
 
@@ -46,29 +53,47 @@ impl Recorder for Names {
     }
 }
 
+// long because every metric has something that must happen for it.
 #[tokio::test]
 async fn i20_every_documented_metric_is_measured_and_none_names_a_person() {
     let names = Names::default();
     let _recording = metrics::set_default_local_recorder(&names);
     let parts = Parts::new(Gate::open());
     let engine = parts.builder().with_client_ip().build().unwrap();
-    let SendOutcome::Sent(sent) = engine
-        .send(SendRequest::to("+12025550142").subject("ann-7"))
+    let SendAnswer::Sent(sent) = engine
+        .send(SendRequest::to(Person::at("+12025550142").subject("ann-7")))
         .await
+        .answer
         .unwrap()
     else {
         panic!()
     };
     let code = parts.provider.last_code();
-    engine.check(CheckRequest::of(&sent.id, "000000")).await.unwrap();
-    engine.check(CheckRequest::of(&sent.id, &code)).await.unwrap();
+    engine
+        .check(CheckRequest::of(&sent.id, "000000"))
+        .await
+        .answer
+        .unwrap();
+    engine
+        .check(CheckRequest::of(&sent.id, &code))
+        .await
+        .answer
+        .unwrap();
     parts.clock.advance(Duration::from_secs(60));
-    engine.check(CheckRequest::of(&sent.id, &code)).await.unwrap();
+    engine
+        .check(CheckRequest::of(&sent.id, &code))
+        .await
+        .answer
+        .unwrap();
     parts.provider.rejects(RejectionKind::OptedOut, 1);
-    engine.send(SendRequest::to("+12025550143")).await.unwrap();
+    engine.send(SendRequest::to("+12025550143")).await.answer.unwrap();
     engine.pump_once().await.unwrap();
     *parts.store.mood.lock() = Mood::Down;
-    engine.send(SendRequest::to("+12025550144")).await.unwrap_err();
+    engine
+        .send(SendRequest::to("+12025550144"))
+        .await
+        .answer
+        .unwrap_err();
 
     let measured = names.names.lock().clone();
     for name in [
@@ -106,4 +131,65 @@ async fn i20_every_documented_metric_is_measured_and_none_names_a_person() {
             "a label holds {secret}"
         );
     }
+}
+
+/// Remembers every line that is a warning or worse.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.push_str(&format!(" {field}={value:?}"));
+    }
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= tracing::Level::WARN
+    }
+    fn new_span(&self, _span: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _span: &Id, _values: &Record<'_>) {}
+    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(event.metadata().target().to_owned());
+        event.record(&mut line);
+        self.0.lock().push(line.0);
+    }
+    fn enter(&self, _span: &Id) {}
+    fn exit(&self, _span: &Id) {}
+}
+
+#[tokio::test]
+async fn i65_the_stores_own_words_are_logged_masked() {
+    let lines = Lines::default();
+    let _logging = tracing::subscriber::set_default(lines.clone());
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    let full = StoreFault::full("no room for +12025550142 in shard 3");
+    *parts.store.mood.lock() = Mood::Says(full);
+    engine
+        .send(SendRequest::to("+12025550144"))
+        .await
+        .answer
+        .unwrap_err();
+    engine.sweep_once().await.unwrap_err();
+
+    let lines = lines.0.lock().clone();
+    for (target, said) in [
+        (telemetry::TARGET_STORE, r#"operation="apply" fault="full""#),
+        (telemetry::TARGET_COMMAND, r#"fault="store_full""#),
+        (telemetry::TARGET_STORE, r#"operation="services" fault="full""#),
+    ] {
+        let told = |line: &&String| {
+            line.starts_with(target)
+                && line.contains(said)
+                && line.contains("no room for [number] in shard 3")
+        };
+        assert_eq!(lines.iter().filter(told).count(), 1, "{said}: {lines:#?}");
+    }
+    assert!(lines.iter().all(|line| !line.contains("555")), "{lines:#?}");
 }

@@ -1,6 +1,5 @@
 //! The machine itself: commands and faults out of bytes.
 
-mod orders;
 mod plan;
 mod run;
 

@@ -1,13 +1,40 @@
 //! What can happen, as data.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use arbitrary::{Arbitrary, Unstructured};
-use verify_core::policy::{Max, PolicySet};
+use arbitrary::{Arbitrary, Result, Unstructured};
+use verify_core::policy::PolicySet;
+use verify_core::vocabulary::{Channel, Purpose};
+use verify_lab::explore::Way;
+use verify_lab::reference::{Ask, CheckAsk, From, Guess, Of, Person, SendAsk};
 
 /// More moves than this are not looked at: a fuzzer would only grow its texts.
 const MOST_MOVES: usize = 96;
+
+const NUMBER: &str = "+12025550123";
+/// Of the same prefix.
+const NEIGHBOUR: &str = "+12025550124";
+/// Of a country that a policy blocks.
+const ABROAD: &str = "+442079460018";
+/// A policy says that it is for tests: approved without having been sent anything.
+pub(super) const FOR_TESTS: &str = "+12025550190";
+const MAILBOX: &str = "ann@example.com";
+
+/// Who may ask: most of them meet at one number.
+const PEOPLE: [(&str, Option<&str>, Purpose); 10] = [
+    (NUMBER, None, Purpose::SignIn),
+    (NUMBER, Some("ann"), Purpose::SignIn),
+    (NUMBER, Some("bob"), Purpose::SignIn),
+    (NUMBER, Some("ann"), Purpose::Recovery),
+    (NUMBER, None, Purpose::Transaction),
+    (NEIGHBOUR, None, Purpose::SignIn),
+    (NEIGHBOUR, Some("ann"), Purpose::SignIn),
+    (ABROAD, None, Purpose::SignIn),
+    (FOR_TESTS, None, Purpose::SignIn),
+    (MAILBOX, Some("ann"), Purpose::SignIn),
+];
 
 /// A run.
 #[derive(Debug)]
@@ -22,7 +49,7 @@ pub(super) struct Plan {
 impl Plan {
     /// All that the bytes say. A list of the derived kind asks for a yes before each of its entries; here a move follows
     /// as long as there are bytes.
-    pub(super) fn of(data: &[u8]) -> arbitrary::Result<Self> {
+    pub(super) fn of(data: &[u8]) -> Result<Self> {
         let mut bytes = Unstructured::new(data);
         let mut plan = Self {
             kinds: bytes.arbitrary()?,
@@ -40,11 +67,11 @@ impl Plan {
 #[derive(Debug, Arbitrary)]
 pub(super) enum Move {
     /// A command comes in.
-    Open(Order),
+    Open(Asked),
     /// The next step of a flow.
-    Step { flow: u8, way: Way },
+    Step { flow: u8, goes: Goes },
     /// A command comes in and nothing happens besides.
-    Do(Order),
+    Do(Asked),
     /// All that is open goes to its end.
     Settle,
     /// Time passes.
@@ -65,72 +92,110 @@ pub(super) enum Move {
     Policy(u8),
 }
 
-/// What happens to a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]
-pub(super) enum Way {
-    Go,
-    /// It happens, and the answer is lost.
-    LoseAnswer,
-    /// It does not happen, and nobody knows.
-    LoseCall,
-    /// It surely does not happen.
-    Fail,
-    /// The flow stops dead.
-    Crash,
+/// What happens to a step; `None` when the flow stops dead.
+#[derive(Debug)]
+pub(super) struct Goes(pub(super) Option<Way>);
+
+impl<'a> Arbitrary<'a> for Goes {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(Self(match one_of::<5>(bytes)? {
+            0 => Some(Way::Go),
+            1 => Some(Way::LoseAnswer),
+            2 => Some(Way::LoseCall),
+            3 => Some(Way::Fail),
+            _ => None,
+        }))
+    }
 }
 
 /// A command. Numbers choose among what there is.
-#[derive(Debug, Arbitrary)]
-pub(super) enum Order {
-    Send {
-        who: Who,
-        channel: Option<u8>,
-        key: Option<u8>,
-        human: bool,
-        decoy: bool,
-    },
-    Again {
-        verification: u8,
-        who: Who,
-        channel: Option<u8>,
-        key: Option<u8>,
-    },
-    Check {
-        who: Who,
-        guess: Guess,
-        key: Option<u8>,
-    },
-    CheckId {
-        verification: u8,
-        who: Who,
-        guess: Guess,
-        key: Option<u8>,
-    },
-    Cancel(u8),
-    Status(u8),
-    Redeem {
-        proof: u8,
-        who: Who,
-        key: Option<u8>,
-    },
-    Unlock(Who),
-    Erase(Who),
+#[derive(Debug)]
+pub(super) struct Asked(pub(super) Ask);
+
+impl<'a> Arbitrary<'a> for Asked {
+    fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(Self(match one_of::<9>(bytes)? {
+            0 => {
+                let (person, from) = who(bytes)?;
+                let send = send(Of::Person(person), from, bytes)?;
+                let (human, decoy) = bytes.arbitrary()?;
+                Ask::Send(SendAsk { human, decoy, ..send })
+            }
+            1 => {
+                let of = Of::Verification(number(bytes)?);
+                Ask::Send(send(of, who(bytes)?.1, bytes)?)
+            }
+            2 => {
+                let (person, from) = who(bytes)?;
+                Ask::Check(check(Of::Person(person), from, bytes)?)
+            }
+            3 => {
+                let of = Of::Verification(number(bytes)?);
+                Ask::Check(check(of, who(bytes)?.1, bytes)?)
+            }
+            4 => Ask::Cancel(number(bytes)?),
+            5 => Ask::Status(number(bytes)?),
+            6 => Ask::Redeem(number(bytes)?, who(bytes)?.0, key(bytes)?),
+            7 => Ask::Unlock(who(bytes)?.0),
+            _ => Ask::Erase(who(bytes)?.0),
+        }))
+    }
 }
 
-/// Who asks.
-#[derive(Debug, Clone, Copy, Arbitrary)]
-pub(super) struct Who {
-    pub(super) person: u8,
-    pub(super) ip: u8,
-    pub(super) device: Option<u8>,
+/// One of so many, as a derived kind chooses.
+fn one_of<const N: u64>(bytes: &mut Unstructured<'_>) -> Result<u64> {
+    Ok((u64::from(bytes.arbitrary::<u32>()?) * N) >> 32)
 }
 
-#[derive(Debug, Clone, Copy, Arbitrary)]
-pub(super) enum Guess {
-    /// A code that was sent.
-    Sent(u8),
-    Wrong,
-    Malformed,
+fn number(bytes: &mut Unstructured<'_>) -> Result<usize> {
+    Ok(usize::from(bytes.arbitrary::<u8>()?))
+}
+
+/// Somebody, and from where.
+fn who(bytes: &mut Unstructured<'_>) -> Result<(Person, From)> {
+    let (person, host, device): (u8, u8, Option<u8>) = bytes.arbitrary()?;
+    let (to, subject, purpose) = PEOPLE[usize::from(person) % PEOPLE.len()];
+    let pays = |what: &str| (purpose == Purpose::Transaction).then(|| what.to_owned());
+    let person = Person {
+        subject: subject.map(str::to_owned),
+        purpose,
+        amount: pays("12.50 EUR"),
+        payee: pays("Corner Shop"),
+        ..Person::at(to)
+    };
+    let host = Some(host % 4).filter(|host| *host > 0);
+    let from = From {
+        ip: host.map(|host| IpAddr::from(Ipv4Addr::new(192, 0, 2, host))),
+        token: device.map(usize::from),
+        ..From::default()
+    };
+    Ok((person, from))
+}
+
+fn send(of: Of, from: From, bytes: &mut Unstructured<'_>) -> Result<SendAsk> {
+    let channel: Option<u8> = bytes.arbitrary()?;
+    Ok(SendAsk {
+        by: channel.map(|choice| Channel::ALL[usize::from(choice) % Channel::ALL.len()]),
+        from,
+        key: key(bytes)?,
+        consent: true,
+        ..SendAsk::to(of)
+    })
+}
+
+fn check(of: Of, from: From, bytes: &mut Unstructured<'_>) -> Result<CheckAsk> {
+    let guess = match one_of::<3>(bytes)? {
+        0 => Guess::Message(number(bytes)?),
+        1 => Guess::Wrong,
+        _ => Guess::Text("12a456".to_owned()),
+    };
+    let key = key(bytes)?;
+    Ok(CheckAsk { of, guess, from, key })
+}
+
+fn key(bytes: &mut Unstructured<'_>) -> Result<Option<String>> {
+    let key: Option<u8> = bytes.arbitrary()?;
+    Ok(key.map(|key| format!("key {}", key % 4)))
 }
 
 /// Jumps of the clock.
@@ -188,16 +253,3 @@ pub(super) static POLICIES: LazyLock<Vec<PolicySet>> = LazyLock::new(|| {
     })
     .collect()
 });
-
-/// The longest effect of any of them: after it everything that is counted is forgotten.
-pub(super) fn longest() -> Duration {
-    let policies = POLICIES.iter().map(|set| &set.default);
-    let effects = policies.flat_map(|policy| {
-        let limits = policy.limits.iter().filter(|limit| limit.max != Max::Unlimited);
-        // A stamp may be rounded up by a sixteenth.
-        limits
-            .map(|limit| limit.per + limit.per / 16)
-            .chain([policy.lockout.forget_after])
-    });
-    effects.max().unwrap_or_default()
-}

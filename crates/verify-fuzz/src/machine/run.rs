@@ -1,24 +1,23 @@
 //! A run: the moves of a plan in a world, and what must hold after each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
-use verify_core::command::{Command, Report, ReportRequest, TickRequest};
-use verify_core::event::EventKind;
-use verify_core::flow::{AssessAnswer, Step};
+use verify_core::command::{CheckRequest, Command, Report, ReportRequest, Target, TickRequest};
+use verify_core::flow::Step;
 use verify_core::keys::Keys;
-use verify_core::outcome::{Answer, Outcome, Refusal, RefusalCode, Verification};
-use verify_core::port::{Compared, Concluded, Detail, Dispatched, Inquired, RejectionKind, RiskLevel};
+use verify_core::outcome::{Answer, CheckAnswer, Outcome, RefusalCode};
+use verify_core::port::{Detail, RejectionKind, RiskLevel};
 use verify_core::record::{DeliveryStatus, Record};
-use verify_core::store::{RecordKind, StoreAnswer, StoreFault};
+use verify_core::store::RecordKind;
 use verify_core::time::{Timestamp, Until};
-use verify_core::token::ProofToken;
+use verify_core::token::VerificationToken;
 use verify_core::vocabulary::ServiceId;
-use verify_lab::explore::{Kinds, World};
+use verify_lab::explore::{Kinds, Watched, Way, World};
+use verify_lab::reference::{Ask, Sent, Tokens};
 use verify_lab::{Course, Holds, Watch};
 
-use super::orders::{FOR_TESTS, Facts, Known, Told};
-use super::plan::{Move, Order, POLICIES, Plan, Way, longest, span};
+use super::plan::{FOR_TESTS, Goes, Move, POLICIES, Plan, span};
 
 /// More flows than this are not open at once: the oldest goes to its end.
 const MOST_OPEN: usize = 4;
@@ -27,26 +26,27 @@ const MOST_WAITS: usize = 4;
 
 pub(super) struct Run {
     world: World,
-    watch: Watch,
-    known: Known,
+    watch: Rc<Watch>,
+    /// What the callers know by now.
+    tokens: Tokens,
     flows: Vec<Flow>,
     policy: usize,
     keys: Keys,
     rotations: u8,
     waits_tried: usize,
-    proofs: BTreeSet<[u8; 16]>,
-    redeemed: BTreeMap<[u8; 16], Option<String>>,
 }
 
 struct Flow {
     step: Step,
-    course: Course,
+    course: Rc<Course>,
     command: Command,
-    facts: Facts,
     /// The policy and the keys that it knows.
     under: (usize, u8),
-    /// A driver's patience ended: its calls are dropped from now on.
+    /// A driver's patience ended, whatever the clock shows later: nothing begins any more.
     late: bool,
+    /// The clock was set back while it was under way: it looked with one time and judges with another, which a driver that
+    /// holds a flow's clock does not do. It opens nothing, and what it tells to wait is not true.
+    set_back: bool,
     asked_a_provider: bool,
 }
 
@@ -62,23 +62,20 @@ impl Run {
         let keys = Keys::generate(&[7; 32]);
         world.use_keys(keys.clone());
         Self {
+            watch: Rc::new(Watch::over(&world)),
             world,
-            watch: Watch::new(longest()),
-            known: Known::default(),
+            tokens: Tokens::default(),
             flows: Vec::new(),
             policy,
             keys,
             rotations: 0,
             waits_tried: 0,
-            proofs: BTreeSet::new(),
-            redeemed: BTreeMap::new(),
         }
     }
 
     pub(super) fn follow(mut self, moves: Vec<Move>) -> Holds {
         for next in moves {
             self.make(next)?;
-            self.messages_are_charged()?;
         }
         self.settle()?;
         self.repaired()?;
@@ -87,22 +84,23 @@ impl Run {
 
     fn make(&mut self, next: Move) -> Holds {
         match next {
-            Move::Open(order) => {
-                self.order(order)?;
-            }
-            Move::Do(order) => {
-                if self.order(order)? {
+            Move::Open(asked) => drop(self.order(asked.0)?),
+            Move::Do(asked) => {
+                if self.order(asked.0)? {
                     self.finish(self.flows.len() - 1)?;
                 }
             }
-            Move::Step { flow, way } => {
+            Move::Step { flow, goes } => {
                 if !self.flows.is_empty() {
-                    self.step(usize::from(flow) % self.flows.len(), way)?;
+                    self.step(usize::from(flow) % self.flows.len(), &goes)?;
                 }
             }
             Move::Settle => self.settle()?,
             Move::Forth(choice) => self.advance(span(choice)),
-            Move::Back(choice) => self.world.now = self.world.now - span(choice),
+            Move::Back(choice) => {
+                self.world.now = self.world.now - span(choice);
+                self.flows.iter_mut().for_each(|flow| flow.set_back = true);
+            }
             Move::Sweep => self.sweep()?,
             Move::Report { message, what, again } => self.report(message, what, again)?,
             Move::Refuse { second, kind } => {
@@ -134,6 +132,7 @@ impl Run {
             Move::Policy(choice) => {
                 self.policy = usize::from(choice) % POLICIES.len();
                 self.world.use_policies(POLICIES[self.policy].clone());
+                Rc::make_mut(&mut self.watch).knows(self.world.policies());
             }
         }
         Ok(())
@@ -143,51 +142,51 @@ impl Run {
     fn advance(&mut self, by: Duration) {
         self.world.advance(by);
         for flow in &mut self.flows {
-            flow.late |= ends(&flow.step).is_some_and(|end| self.world.now > end);
+            flow.late |= flow.step.not_after().is_some_and(|end| self.world.now >= end);
         }
     }
 
-    fn order(&mut self, order: Order) -> Result<bool, String> {
-        let policy = &POLICIES[self.policy].default;
-        match self.known.command(order, &self.world, policy) {
-            Some((command, facts)) => self.open(command, facts),
+    fn order(&mut self, ask: Ask) -> Result<bool, String> {
+        let sent: Vec<Sent> = self.world.sent.iter().map(Sent::from).collect();
+        let ask = self.tokens.among(ask, &sent);
+        match self.tokens.command(&ask, &sent) {
+            Some(command) => self.open(command),
             None => Ok(false),
         }
     }
 
     /// True when there is a flow now, the last one.
-    fn open(&mut self, command: Command, facts: Facts) -> Result<bool, String> {
+    fn open(&mut self, command: Command) -> Result<bool, String> {
         if self.flows.len() == MOST_OPEN {
             self.finish(0)?;
         }
-        let step = self.world.start(command.clone());
-        if facts.malformed {
-            holds(
-                matches!(step, Step::Done(_)),
-                "i14: a malformed code makes a trip",
-            )?;
-        }
-        let flow = Flow {
-            step,
-            course: Course::of(command.name()),
+        let mut flow = Flow {
+            step: self.world.start(command.clone()),
+            course: Rc::default(),
             command,
-            facts,
             under: (self.policy, self.rotations),
             late: false,
+            set_back: false,
             asked_a_provider: false,
         };
+        let mut watched = Watched {
+            world: &mut self.world,
+            watch: &mut self.watch,
+            course: &mut flow.course,
+        };
+        watched.begins(&flow.command, &flow.step)?;
         self.keep(flow)
     }
 
     /// A flow that goes on stays, one that is over is looked at.
     fn keep(&mut self, mut flow: Flow) -> Result<bool, String> {
-        match flow.step {
-            Step::Done(outcome) => {
+        match flow.step.over() {
+            Ok(outcome) => {
                 flow.step = Step::Done(outcome.clone());
                 self.over(&flow, *outcome)?;
                 Ok(false)
             }
-            step => {
+            Err(step) => {
                 flow.step = step;
                 self.flows.push(flow);
                 Ok(true)
@@ -205,138 +204,75 @@ impl Run {
     /// One flow to its end; what follows up on it stays open.
     fn finish(&mut self, index: usize) -> Holds {
         let mut flow = self.flows.remove(index);
-        while !matches!(flow.step, Step::Done(_)) {
+        while flow.step.not_after().is_some() {
             flow = self.stepped(flow, Way::Go)?;
         }
         self.keep(flow).map(drop)
     }
 
-    fn step(&mut self, index: usize, way: Way) -> Holds {
+    fn step(&mut self, index: usize, Goes(way): &Goes) -> Holds {
         let flow = self.flows.remove(index);
-        if way == Way::Crash {
-            return Ok(());
-        }
-        let flow = self.stepped(flow, way)?;
-        self.keep(flow).map(drop)
-    }
-
-    fn stepped(&mut self, mut flow: Flow, way: Way) -> Result<Flow, String> {
-        flow.course.step()?;
-        let now = self.world.now;
-        let way = if flow.late { Way::LoseCall } else { way };
-        let happens = matches!(way, Way::Go | Way::LoseAnswer);
-        flow.step = match flow.step {
-            Step::Store(step) => {
-                let answer = match happens {
-                    true => self
-                        .watch
-                        .apply(&mut flow.course, &mut self.world.store, step.changeset())?,
-                    false => StoreAnswer::Unknown,
-                };
-                let answer = match way {
-                    Way::Go => answer,
-                    Way::Fail => StoreAnswer::NotApplied(StoreFault::Unavailable),
-                    Way::LoseAnswer | Way::LoseCall | Way::Crash => StoreAnswer::Unknown,
-                };
-                step.resume(now, answer)
+        match way {
+            Some(way) => {
+                let flow = self.stepped(flow, *way)?;
+                self.keep(flow).map(drop)
             }
-            step => {
-                flow.asked_a_provider |= matches!(step, Step::Dispatch(_) | Step::Compare(_));
-                let step_again = step.clone();
-                let mut answered = None;
-                if happens {
-                    match &step {
-                        Step::Dispatch(step) => {
-                            holds(!flow.facts.decoy, "i40: a decoy is sent")?;
-                            holds(!flow.facts.test, "i64: a test destination is sent to")?;
-                            self.watch
-                                .dispatches(&flow.course, step.request(), flow.facts.least)?;
-                        }
-                        Step::Compare(_) => flow.course.compares()?,
-                        Step::Store(_)
-                        | Step::Assess(_)
-                        | Step::Inquire(_)
-                        | Step::Conclude(_)
-                        | Step::Done(_) => {}
-                    }
-                    answered = Some(self.world.perform(step));
-                }
-                match answered.filter(|_| way == Way::Go) {
-                    Some(next) => next,
-                    None => unanswered(step_again, happens, now),
-                }
-            }
-        };
-        Ok(flow)
-    }
-
-    fn over(&mut self, flow: &Flow, outcome: Outcome) -> Holds {
-        match outcome.answer {
-            Answer::Sent(told) | Answer::Repeated(told) | Answer::Status(told) | Answer::Canceled(told) => {
-                self.tell(flow, *told);
-            }
-            Answer::Approved(approval) => {
-                let guess = flow.facts.guess.as_deref();
-                let mut sent = self.world.sent.iter();
-                let had = sent.any(|sent| sent.to == flow.facts.to && guess == Some(sent.code.as_str()));
-                holds(
-                    had || flow.facts.to == FOR_TESTS,
-                    "i23: approved by a code that was never sent there",
-                )?;
-                self.proofs.insert(self.proof_id(&approval.proof)?);
-                let recorded = self.proofs.len() <= self.watch.approvals();
-                holds(recorded, "i25: an approval was told that is not recorded")?;
-                self.known.proofs.push(approval.proof);
-                self.known.device_tokens.push(approval.device_token);
-            }
-            Answer::Redeemed(_) => {
-                let (proof, key) = flow.facts.redeems.clone().ok_or("redeemed, and not asked to")?;
-                let first = self.redeemed.insert(self.proof_id(&proof)?, key.clone());
-                let same = first.is_none_or(|first| first.is_some() && first == key);
-                holds(same, "i54: redeemed twice")?;
-            }
-            Answer::Refused(refusal) => self.waits_are_true(flow, &refusal)?,
-            Answer::WrongCode(_) => flow.course.counted()?,
-            Answer::Reported { .. }
-            | Answer::Ticked { .. }
-            | Answer::Unlocked
-            | Answer::Erased { .. }
-            | Answer::Fault(_) => {}
-        }
-        match outcome.follow_up {
-            Some(command) => self.open(*command, Facts::default()).map(drop),
             None => Ok(()),
         }
     }
 
-    /// A proof that is told again is sealed again: what tells it from others is inside.
-    fn proof_id(&self, proof: &str) -> Result<[u8; 16], String> {
-        let opened = self
-            .keys
-            .open_token::<ProofToken>(&ServiceId::default(), Timestamp::ZERO, proof);
-        opened
-            .map(|token| token.id)
-            .map_err(|_| "a proof that does not open".into())
+    fn stepped(&mut self, mut flow: Flow, way: Way) -> Result<Flow, String> {
+        flow.asked_a_provider |= matches!(flow.step, Step::Dispatch(_) | Step::Compare(_));
+        let way = if flow.late { Way::TooLate } else { way };
+        let mut watched = Watched {
+            world: &mut self.world,
+            watch: &mut self.watch,
+            course: &mut flow.course,
+        };
+        let taken = watched.take(flow.step, way);
+        taken.holds?;
+        flow.step = taken.step;
+        Ok(flow)
     }
 
-    fn tell(&mut self, flow: &Flow, told: Verification) {
-        let new = self.known.verifications.iter().all(|known| known.id != told.id);
-        if new && !flow.facts.to.is_empty() {
-            self.known.verifications.push(Told {
-                id: told.id,
-                to: flow.facts.to.clone(),
-                subject: flow.facts.subject,
-            });
+    fn over(&mut self, flow: &Flow, outcome: Outcome) -> Holds {
+        self.tokens.told(&outcome);
+        if let (Command::Check(request), Ok(Answer::Check(CheckAnswer::Approved(_)))) =
+            (&flow.command, &outcome.answer)
+        {
+            self.was_sent_there(request)?;
+        }
+        self.waits_are_true(flow, &outcome)?;
+        match outcome.follow_up {
+            Some(request) => self.open(Command::Send(*request)).map(drop),
+            None => Ok(()),
         }
     }
 
+    fn was_sent_there(&self, request: &CheckRequest) -> Holds {
+        let to = match &request.target {
+            Target::To(person) => person.to.clone(),
+            Target::Verification(id) => {
+                let keys = self.world.keys();
+                let token = keys.open_token(&request.service, Timestamp::ZERO, id);
+                token.map_or(String::new(), |token: VerificationToken| token.to)
+            }
+        };
+        let mut sent = self.world.sent.iter();
+        let had = sent.any(|sent| sent.to == to && sent.code == request.code);
+        holds(
+            had || to == FOR_TESTS,
+            "i23: approved by a code that was never sent there",
+        )
+    }
+
     /// At the instant that was told the same request is not refused for being early, and a millisecond before it is.
-    fn waits_are_true(&mut self, flow: &Flow, refusal: &Refusal) -> Holds {
-        let Some(Until::At(until)) = refusal.retry_at else {
+    fn waits_are_true(&mut self, flow: &Flow, outcome: &Outcome) -> Holds {
+        let Some(Until::At(until)) = until(outcome) else {
             return Ok(());
         };
-        let same = flow.under == (self.policy, self.rotations) && !flow.asked_a_provider;
-        if !is_early(refusal.code) || !same || self.waits_tried == MOST_WAITS {
+        let same = flow.under == (self.policy, self.rotations) && !flow.set_back;
+        if !same || flow.asked_a_provider || self.waits_tried == MOST_WAITS {
             return Ok(());
         }
         self.waits_tried += 1;
@@ -348,10 +284,10 @@ impl Run {
         let then = asked_at(until);
         // A provider may have a cap of its own.
         let by_rules = then.explanation.providers.is_empty();
-        let early = matches!(then.answer, Answer::Refused(refusal) if is_early(refusal.code));
+        let early = then.refusal().is_some_and(|refusal| is_early(refusal.code));
         holds(!(by_rules && early), "i43: refused at the instant that was told")?;
         let before = Timestamp::from_millis(until.as_millis().saturating_sub(1));
-        let refused = before < self.world.now || matches!(asked_at(before).answer, Answer::Refused(_));
+        let refused = before < self.world.now || asked_at(before).refusal().is_some();
         holds(refused, "i43: admitted before the instant that was told")
     }
 
@@ -371,27 +307,18 @@ impl Run {
             report,
             dedupe: format!("{}", again % 2),
         };
-        self.open(Command::Report(request), Facts::default()).map(drop)
+        self.open(request.into()).map(drop)
     }
 
     fn sweep(&mut self) -> Holds {
-        for (service, record) in self.world.store.due(self.world.now, 8) {
-            if self.open(Command::Tick(TickRequest { service, record }), Facts::default())? {
+        let service = ServiceId::default();
+        for record in self.world.store.due(&service, self.world.now, 8) {
+            let service = service.clone();
+            if self.open(TickRequest { service, record }.into())? {
                 self.finish(self.flows.len() - 1)?;
             }
         }
         Ok(())
-    }
-
-    fn messages_are_charged(&self) -> Holds {
-        let events = self.world.store.events().values();
-        let intents = events
-            .filter(|event| event.kind == EventKind::SendIntended)
-            .count();
-        holds(
-            self.world.sent.len() <= intents,
-            "i51: more messages than charged intents",
-        )
     }
 
     /// When all is over, ticks repair: nothing is left between states.
@@ -408,7 +335,7 @@ impl Run {
                 continue;
             }
             let record = Record::decode(row).map_err(|_| "a record cannot be read")?;
-            let mut deliveries = record.entries.iter().flat_map(|entry| &entry.deliveries);
+            let mut deliveries = record.verifications.iter().flat_map(|it| &it.deliveries);
             let stuck = deliveries.any(|delivery| delivery.status() == DeliveryStatus::Dispatching);
             holds(!stuck, "i28: a delivery is never settled")?;
         }
@@ -416,19 +343,10 @@ impl Run {
     }
 }
 
-/// The step whose answer does not come, after its effect or without it.
-fn unanswered(step: Step, happened: bool, now: Timestamp) -> Step {
-    let nothing = Detail::default();
-    match step {
-        Step::Store(step) => step.resume(now, StoreAnswer::Unknown),
-        Step::Assess(step) => step.resume(now, AssessAnswer::Unavailable),
-        Step::Dispatch(step) => step.resume(now, Dispatched::Unknown(nothing)),
-        Step::Compare(step) if happened => step.resume(now, Compared::Unknown(nothing)),
-        Step::Compare(step) => step.resume(now, Compared::NotAsked(nothing)),
-        Step::Inquire(step) => step.resume(now, Inquired::Unknown),
-        Step::Conclude(step) => step.resume(now, Concluded::Unknown(nothing)),
-        Step::Done(outcome) => Step::Done(outcome),
-    }
+/// When somebody who came early may come again.
+fn until(outcome: &Outcome) -> Option<Until> {
+    let refusal = outcome.refusal().filter(|refusal| is_early(refusal.code));
+    refusal.and_then(|refusal| refusal.retry_at)
 }
 
 fn is_early(code: RefusalCode) -> bool {
@@ -436,16 +354,4 @@ fn is_early(code: RefusalCode) -> bool {
         code,
         RefusalCode::RateLimited | RefusalCode::Cooldown | RefusalCode::Locked
     )
-}
-
-fn ends(step: &Step) -> Option<Timestamp> {
-    match step {
-        Step::Store(step) => Some(step.not_after()),
-        Step::Assess(step) => Some(step.not_after()),
-        Step::Dispatch(step) => Some(step.not_after()),
-        Step::Compare(step) => Some(step.not_after()),
-        Step::Inquire(step) => Some(step.not_after()),
-        Step::Conclude(step) => Some(step.not_after()),
-        Step::Done(_) => None,
-    }
 }

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 
 use verify_core::keys::Keys;
 use verify_core::policy::PolicySet;
-use verify_core::port::Entropy;
 use verify_engine::SystemEntropy;
 
 pub use crate::environment::Environment;
@@ -117,7 +116,7 @@ pub fn resolve(
         proxies: values.proxies,
         config: file.path,
         policies: file.policies,
-        keys: keys.unwrap_or_else(|| Keys::generate(&SystemEntropy.seed())),
+        keys: keys.unwrap_or_else(|| Keys::generate(&SystemEntropy.bytes())),
         store: values.store,
         providers,
         notes,

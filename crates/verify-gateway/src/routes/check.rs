@@ -3,19 +3,19 @@
 use std::net::IpAddr;
 
 use axum::Json;
-use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use verify_core::command::{Caller, CheckRequest, Command};
-use verify_core::outcome::Answer;
+use verify_core::command::{Caller, CheckRequest};
+use verify_core::outcome::CheckAnswer;
 use verify_core::vocabulary::{Country, Purpose};
 
 use super::IdempotencyKey;
-use super::send::target;
-use crate::app::{Desk, internal};
+use super::answers::{Bodied, Carried, Limited, Repeatable};
+use super::who::Spelled;
+use crate::app::Desk;
 use crate::body::JsonBody;
 use crate::problem::{Problem, ProblemBody};
-use crate::views::{ApprovalView, address, country, word};
+use crate::views::{ApprovalJson, address, country, word};
 
 /// A guess: for a verification, or for what is pending at a destination.
 #[derive(Deserialize, ToSchema)]
@@ -58,33 +58,35 @@ pub(super) struct CheckBody {
     params(("Idempotency-Key" = Option<String>, Header, description = "After a lost answer, the same key gives the same proof.")),
     request_body = CheckBody,
     responses(
-        (status = 200, description = "The code is right.", body = ApprovalView),
+        (status = 200, description = "The code is right.", body = ApprovalJson),
         (status = 400, description = "`invalid_request`, `invalid_destination`, `invalid_code`: nothing was counted", body = ProblemBody),
         (status = 401, description = "`wrong_code`, `unauthenticated`", body = ProblemBody),
         (status = 404, description = "`not_found`: nothing to check; ask for a new code", body = ProblemBody),
-        (status = 409, description = "`conflict`, `in_progress`", body = ProblemBody),
-        (status = 413, description = "`too_large`", body = ProblemBody),
-        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
+        Repeatable,
+        Bodied,
         (status = 422, description = "`idempotency_mismatch`", body = ProblemBody),
-        (status = 429, description = "`rate_limited`, `cooldown`, `locked`", body = ProblemBody),
-        (status = 503, description = "`provider_unavailable`, `store_unavailable`, `overloaded`", body = ProblemBody),
+        Limited,
+        Carried,
     )
 )]
 pub(super) async fn check(
     desk: Desk,
     key: IdempotencyKey,
     JsonBody(body): JsonBody<CheckBody>,
-) -> Result<Response, Problem> {
+) -> Result<Json<ApprovalJson>, Problem> {
     let client = desk.client(body.ip);
     desk.shield(client)?;
-    let request = CheckRequest {
-        service: desk.service(),
-        target: target(body.to, body.verification_id, body.country)?,
-        code: body.code,
-        subject: body.user_id,
-        purpose: body.purpose.unwrap_or(Purpose::SignIn),
+    let spelled = Spelled {
+        country: body.country,
+        user_id: body.user_id,
+        purpose: body.purpose,
         amount: body.amount,
         payee: body.payee,
+    };
+    let request = CheckRequest {
+        service: desk.service(),
+        target: spelled.target(body.to, body.verification_id)?,
+        code: body.code,
         caller: Caller {
             ip: client,
             device_token: body.device_token,
@@ -92,19 +94,9 @@ pub(super) async fn check(
         },
         idempotency_key: key.of(&desk),
     };
-    match desk.run(Command::Check(request)).await? {
-        Answer::Approved(approval) => Ok(Json(ApprovalView::from(*approval)).into_response()),
-        Answer::WrongCode(wrong) => Err(Problem::wrong_code(&wrong, desk.app().now())),
-        Answer::Sent(_)
-        | Answer::Repeated(_)
-        | Answer::Status(_)
-        | Answer::Canceled(_)
-        | Answer::Reported { .. }
-        | Answer::Ticked { .. }
-        | Answer::Redeemed(_)
-        | Answer::Unlocked
-        | Answer::Erased { .. }
-        | Answer::Refused(_)
-        | Answer::Fault(_) => Err(internal()),
+    match desk.run(request).await? {
+        CheckAnswer::Approved(approval) => Ok(Json(ApprovalJson::from(*approval))),
+        CheckAnswer::WrongCode(wrong) => Err(Problem::wrong_code(&wrong, desk.app().now())),
+        CheckAnswer::Refused(refusal) => Err(desk.refused(refusal)),
     }
 }

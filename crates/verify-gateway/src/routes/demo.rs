@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -15,7 +15,8 @@ use verify_core::destination::Destination;
 use verify_core::vocabulary::ServiceId;
 use verify_demo::Message;
 
-use crate::app::{App, internal};
+use super::answers::{Addressed, Bodied};
+use crate::app::App;
 use crate::body::JsonBody;
 use crate::demo::{Demo, MOST_ADVANCE};
 use crate::page;
@@ -94,7 +95,7 @@ pub(super) struct Advance {
 /// The clock.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Clock)]
-pub(super) struct ClockView {
+pub(super) struct ClockJson {
     /// The engine's time.
     now: String,
     /// How far it is ahead of the wall's.
@@ -109,11 +110,12 @@ pub(super) struct ClockView {
     params(InboxQuery),
     responses(
         (status = 200, body = Vec<InboxMessage>),
-        (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
+        Addressed,
     )
 )]
 async fn inbox(
     State(app): State<Arc<App>>,
+    Extension(demo): Extension<Demo>,
     query: Result<Query<InboxQuery>, QueryRejection>,
 ) -> Result<Json<Vec<InboxMessage>>, Problem> {
     let Query(InboxQuery { to }) = query.map_err(|_| {
@@ -133,18 +135,14 @@ async fn inbox(
     let to = Destination::parse(&to, policy.channels.default_country, &policy.email)
         .map_err(|error| Problem::new(ProblemCode::InvalidDestination, error.to_string()).at("to"))?;
     Ok(Json(
-        demo(&app)?
-            .inbox(&to)
-            .into_iter()
-            .map(InboxMessage::from)
-            .collect(),
+        demo.inbox(&to).into_iter().map(InboxMessage::from).collect(),
     ))
 }
 
 /// Reads the clock.
-#[utoipa::path(get, path = "/demo/clock", tag = "demo", responses((status = 200, body = ClockView)))]
-async fn read_clock(State(app): State<Arc<App>>) -> Result<Json<ClockView>, Problem> {
-    view(&app)
+#[utoipa::path(get, path = "/demo/clock", tag = "demo", responses((status = 200, body = ClockJson)))]
+async fn read_clock(State(app): State<Arc<App>>, Extension(demo): Extension<Demo>) -> Json<ClockJson> {
+    clock(&app, &demo)
 }
 
 /// Moves the clock ahead; answers when all that was due by then has happened.
@@ -154,16 +152,16 @@ async fn read_clock(State(app): State<Arc<App>>) -> Result<Json<ClockView>, Prob
     tag = "demo",
     request_body = Advance,
     responses(
-        (status = 200, body = ClockView),
+        (status = 200, body = ClockJson),
         (status = 400, description = "`invalid_request`", body = ProblemBody),
-        (status = 413, description = "`too_large`", body = ProblemBody),
-        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
+        Bodied,
     )
 )]
 async fn advance_clock(
     State(app): State<Arc<App>>,
+    Extension(demo): Extension<Demo>,
     JsonBody(Advance { advance_seconds }): JsonBody<Advance>,
-) -> Result<Json<ClockView>, Problem> {
+) -> Result<Json<ClockJson>, Problem> {
     let by = Duration::from_secs(advance_seconds);
     if by > MOST_ADVANCE {
         let most = format!(
@@ -172,18 +170,13 @@ async fn advance_clock(
         );
         return Err(Problem::new(ProblemCode::InvalidRequest, most).at("advance_seconds"));
     }
-    demo(&app)?.advance(&app.engine, by).await;
-    view(&app)
+    demo.advance(&app.engine, by).await;
+    Ok(clock(&app, &demo))
 }
 
-fn view(app: &App) -> Result<Json<ClockView>, Problem> {
-    Ok(Json(ClockView {
+fn clock(app: &App, demo: &Demo) -> Json<ClockJson> {
+    Json(ClockJson {
         now: rfc3339(app.now()),
-        ahead_seconds: demo(app)?.ahead().as_secs(),
-    }))
-}
-
-fn demo(app: &App) -> Result<&Demo, Problem> {
-    // These routes exist in demo mode only.
-    app.demo.as_ref().ok_or_else(internal)
+        ahead_seconds: demo.ahead().as_secs(),
+    })
 }

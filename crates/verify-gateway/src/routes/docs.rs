@@ -6,10 +6,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 
+use super::answers::Keyed;
 use crate::app::{App, Desk};
 use crate::openapi::Document;
 use crate::page;
-use crate::problem::ProblemBody;
 
 /// The OpenAPI 3.1 document of these routes.
 #[utoipa::path(
@@ -18,7 +18,7 @@ use crate::problem::ProblemBody;
     tag = "host",
     responses(
         (status = 200, description = "The document.", content_type = "application/json"),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody),
+        Keyed,
     )
 )]
 pub(super) async fn openapi(_: Desk, Extension(document): Extension<Document>) -> Response {
@@ -32,7 +32,7 @@ pub(super) async fn openapi(_: Desk, Extension(document): Extension<Document>) -
     tag = "host",
     responses(
         (status = 200, description = "The page.", content_type = "text/html"),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody),
+        Keyed,
     )
 )]
 pub(super) async fn docs(_: Desk, Extension(document): Extension<Document>) -> Response {

@@ -11,9 +11,11 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use utoipa::ToSchema;
+use verify_core::store::StoreFault;
 use verify_engine::Engine;
 
-use crate::app::{App, OperatorOrLocal, internal};
+use super::answers::OperatorKeyed;
+use crate::app::{App, OperatorOrLocal};
 use crate::problem::{Problem, ProblemBody, ProblemCode};
 
 /// How long an answer about readiness is given again. Probes come every few seconds.
@@ -31,9 +33,13 @@ pub(super) struct Health {
 pub(super) struct Ready {
     /// True when they can.
     ok: bool,
-    /// `ok` or `unavailable`.
+    /// `ok`, `unavailable`, `full`, or `corrupt` (it holds something that this version cannot read).
     #[schema(value_type = String)]
     store: &'static str,
+    /// The store's own words, when it is not ok: for operators, and for requests that come straight from this machine.
+    /// Numbers and mailboxes in them are masked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_detail: Option<String>,
     /// All providers.
     providers: Vec<ProviderState>,
 }
@@ -68,8 +74,12 @@ pub(super) async fn healthz() -> Json<Health> {
 pub(super) async fn readyz(
     State(app): State<Arc<App>>,
     Extension(glance): Extension<Glance>,
+    operator: Result<OperatorOrLocal, Problem>,
 ) -> Result<Response, Problem> {
-    let ready = glance.at(&app.engine).await?;
+    let mut ready = glance.at(&app.engine).await?;
+    if operator.is_err() {
+        ready.store_detail = None;
+    }
     let status = if ready.ok {
         StatusCode::OK
     } else {
@@ -100,12 +110,18 @@ impl Glance {
             *seen = Some((Instant::now(), ready.clone()));
             ready
         });
-        looking.await.map_err(|_| internal())
+        looking.await.map_err(|_| Problem::internal())
     }
 }
 
 async fn look(engine: &Engine) -> Ready {
     let readiness = engine.readiness().await;
+    let store = readiness.store.as_ref().err();
+    if let Some(fault) = store {
+        let (kind, detail) = (fault.as_str(), fault.detail().message());
+        tracing::warn!(kind, detail, "the store is not ready");
+    }
+    let store_detail = store.map(|fault| fault.detail().message());
     let providers = readiness.providers.iter().map(|(name, provider)| {
         let state = match &provider.health {
             Ok(()) | Err(_) if provider.operator_fault => "misconfigured",
@@ -124,11 +140,8 @@ async fn look(engine: &Engine) -> Ready {
     });
     Ready {
         ok: readiness.is_ready(),
-        store: if readiness.store.is_ok() {
-            "ok"
-        } else {
-            "unavailable"
-        },
+        store: store.map_or("ok", StoreFault::as_str),
+        store_detail: store_detail.filter(|words| !words.is_empty()).map(str::to_owned),
         providers: providers.collect(),
     }
 }
@@ -140,8 +153,7 @@ async fn look(engine: &Engine) -> Ready {
     tag = "host",
     responses(
         (status = 200, body = String, content_type = "text/plain"),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody),
-        (status = 403, description = "`forbidden`", body = ProblemBody),
+        OperatorKeyed,
         (status = 404, description = "`not_found`: this process records none", body = ProblemBody),
     )
 )]

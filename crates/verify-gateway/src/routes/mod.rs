@@ -1,5 +1,7 @@
 //! The routes: each is a command of the engine, or something about the process.
 
+#[allow(dead_code, reason = "they stand in the document; what is sent is a problem")]
+mod answers;
 mod check;
 mod demo;
 mod docs;
@@ -9,6 +11,7 @@ mod proofs;
 mod send;
 mod verification;
 mod webhooks;
+mod who;
 
 use std::sync::Arc;
 
@@ -27,9 +30,9 @@ use crate::problem::{Problem, ProblemCode};
 
 /// All routes over what they share.
 pub fn router(app: Arc<App>) -> Router {
-    let demo = app.demo.is_some();
+    let is_demo = app.demo.is_some();
     let document = openapi::Document::default();
-    let documented = OpenApiRouter::with_openapi(openapi::base(demo))
+    let documented = OpenApiRouter::with_openapi(openapi::base(is_demo))
         .routes(routes!(send::send))
         .routes(routes!(check::check))
         .routes(routes!(verification::read))
@@ -53,14 +56,17 @@ pub fn router(app: Arc<App>) -> Router {
                 .routes(routes!(docs::openapi))
                 .routes(routes!(docs::docs)),
         ));
-    let documented = if demo {
-        documented.merge(demo::documented())
-    } else {
-        documented
+    let documented = match app.demo.clone() {
+        Some(demo) => documented.merge(with(demo, demo::documented())),
+        None => documented,
     };
     let (router, described) = documented.split_for_parts();
     document.describe(openapi::with_problems(described));
-    let router = if demo { router.merge(demo::page()) } else { router };
+    let router = if is_demo {
+        router.merge(demo::page())
+    } else {
+        router
+    };
     router
         .merge(docs::assets())
         .fallback(unknown_route)

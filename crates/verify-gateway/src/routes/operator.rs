@@ -3,15 +3,16 @@
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use verify_core::command::{Command, PersonRequest};
-use verify_core::outcome::Answer;
+use verify_core::command::{EraseRequest, UnlockRequest};
+use verify_core::outcome::{EraseAnswer, UnlockAnswer};
 use verify_core::vocabulary::Country;
 
 use super::PathId;
-use crate::app::{Desk, OperatorDesk, internal};
+use super::answers::{Addressed, Bodied, Contended, OperatorKeyed, Sought, Stored};
+use crate::app::OperatorDesk;
 use crate::body::JsonBody;
-use crate::explain::ExplanationView;
-use crate::problem::{Problem, ProblemBody, ProblemCode};
+use crate::explain::ExplanationJson;
+use crate::problem::{Problem, ProblemCode};
 use crate::views::country;
 
 /// A person.
@@ -29,15 +30,17 @@ pub(super) struct PersonBody {
     user_id: Option<String>,
 }
 
-impl PersonBody {
-    fn of(self, desk: &Desk) -> PersonRequest {
-        PersonRequest {
-            service: desk.service(),
-            to: self.to,
-            country: self.country,
-            subject: self.user_id,
-        }
-    }
+/// Whoever is at a destination.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Erase)]
+pub(super) struct EraseBody {
+    /// The number or mailbox.
+    to: String,
+    /// The country of a national number (ISO 3166-1, two letters).
+    #[serde(default, deserialize_with = "country")]
+    #[schema(value_type = Option<String>)]
+    country: Option<Country>,
 }
 
 /// It is done.
@@ -50,10 +53,19 @@ pub(super) struct Done {
     verifications: Option<usize>,
 }
 
+impl Done {
+    fn with(verifications: Option<usize>) -> Json<Self> {
+        Json(Self {
+            ok: true,
+            verifications,
+        })
+    }
+}
+
 /// What decided, oldest first.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Explained {
-    explanations: Vec<ExplanationView>,
+    explanations: Vec<ExplanationJson>,
 }
 
 /// Ends a person's lockout.
@@ -64,20 +76,27 @@ pub(super) struct Explained {
     request_body = PersonBody,
     responses(
         (status = 200, description = "The run of failures is over.", body = Done),
-        (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody),
-        (status = 403, description = "`forbidden`", body = ProblemBody),
-        (status = 409, description = "`conflict`", body = ProblemBody),
-        (status = 413, description = "`too_large`", body = ProblemBody),
-        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
-        (status = 503, description = "`store_unavailable`", body = ProblemBody),
+        Addressed,
+        OperatorKeyed,
+        Contended,
+        Bodied,
+        Stored,
     )
 )]
 pub(super) async fn unlock(
     OperatorDesk(desk): OperatorDesk,
-    JsonBody(person): JsonBody<PersonBody>,
+    JsonBody(body): JsonBody<PersonBody>,
 ) -> Result<Json<Done>, Problem> {
-    done(desk.run(Command::Unlock(person.of(&desk))).await?)
+    let request = UnlockRequest {
+        service: desk.service(),
+        to: body.to,
+        country: body.country,
+        subject: body.user_id,
+    };
+    match desk.run(request).await? {
+        UnlockAnswer::Unlocked => Ok(Done::with(None)),
+        UnlockAnswer::Refused(refusal) => Err(desk.refused(refusal)),
+    }
 }
 
 /// Erases a person's records; counters stay, so that an erasure gives nobody a fresh budget.
@@ -85,23 +104,29 @@ pub(super) async fn unlock(
     post,
     path = "/operator/erase",
     tag = "operator",
-    request_body = PersonBody,
+    request_body = EraseBody,
     responses(
         (status = 200, description = "The records are gone.", body = Done),
-        (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody),
-        (status = 403, description = "`forbidden`", body = ProblemBody),
-        (status = 409, description = "`conflict`", body = ProblemBody),
-        (status = 413, description = "`too_large`", body = ProblemBody),
-        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
-        (status = 503, description = "`store_unavailable`", body = ProblemBody),
+        Addressed,
+        OperatorKeyed,
+        Contended,
+        Bodied,
+        Stored,
     )
 )]
 pub(super) async fn erase(
     OperatorDesk(desk): OperatorDesk,
-    JsonBody(person): JsonBody<PersonBody>,
+    JsonBody(body): JsonBody<EraseBody>,
 ) -> Result<Json<Done>, Problem> {
-    done(desk.run(Command::Erase(person.of(&desk))).await?)
+    let request = EraseRequest {
+        service: desk.service(),
+        to: body.to,
+        country: body.country,
+    };
+    match desk.run(request).await? {
+        EraseAnswer::Erased { verifications } => Ok(Done::with(Some(verifications))),
+        EraseAnswer::Refused(refusal) => Err(desk.refused(refusal)),
+    }
 }
 
 /// Says what decided, by the request id that an answer carried or by a verification id.
@@ -112,9 +137,8 @@ pub(super) async fn erase(
     params(("id" = String, Path, description = "A request id or a verification id.")),
     responses(
         (status = 200, description = "What decided, as far as this process remembers.", body = Explained),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody),
-        (status = 403, description = "`forbidden`", body = ProblemBody),
-        (status = 404, description = "`not_found`", body = ProblemBody),
+        OperatorKeyed,
+        Sought,
     )
 )]
 pub(super) async fn explain(
@@ -131,28 +155,4 @@ pub(super) async fn explain(
         ));
     }
     Ok(Json(Explained { explanations }))
-}
-
-fn done(answer: Answer) -> Result<Json<Done>, Problem> {
-    match answer {
-        Answer::Unlocked => Ok(Json(Done {
-            ok: true,
-            verifications: None,
-        })),
-        Answer::Erased { verifications } => Ok(Json(Done {
-            ok: true,
-            verifications: Some(verifications),
-        })),
-        Answer::Sent(_)
-        | Answer::Repeated(_)
-        | Answer::Approved(_)
-        | Answer::WrongCode(_)
-        | Answer::Status(_)
-        | Answer::Canceled(_)
-        | Answer::Reported { .. }
-        | Answer::Ticked { .. }
-        | Answer::Redeemed(_)
-        | Answer::Refused(_)
-        | Answer::Fault(_) => Err(internal()),
-    }
 }

@@ -3,15 +3,17 @@
 use axum::Json;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use verify_core::command::{Command, RedeemRequest};
-use verify_core::outcome::Answer;
+use verify_core::command::RedeemRequest;
+use verify_core::outcome::RedeemAnswer;
 use verify_core::vocabulary::{Country, Purpose};
 
 use super::IdempotencyKey;
-use crate::app::{Desk, internal};
+use super::answers::{Addressed, Bodied, Keyed, Shielded};
+use super::who::Spelled;
+use crate::app::Desk;
 use crate::body::JsonBody;
 use crate::problem::{Problem, ProblemBody, ProblemCode};
-use crate::views::{RedemptionView, country, word};
+use crate::views::{RedemptionJson, country, word};
 
 /// A proof and all that it must prove.
 #[derive(Deserialize, ToSchema)]
@@ -46,20 +48,19 @@ pub(super) struct RedeemBody {
     params(("Idempotency-Key" = Option<String>, Header, description = "After a lost answer, the same key gives the same answer.")),
     request_body = RedeemBody,
     responses(
-        (status = 200, description = "It is spent.", body = RedemptionView),
-        (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody),
+        (status = 200, description = "It is spent.", body = RedemptionJson),
+        Addressed,
+        Keyed,
         (status = 404, description = "`not_found`: spent, expired, foreign, or not for this", body = ProblemBody),
-        (status = 413, description = "`too_large`", body = ProblemBody),
-        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
-        (status = 503, description = "`store_unavailable`, `overloaded`", body = ProblemBody),
+        Bodied,
+        Shielded,
     )
 )]
 pub(super) async fn redeem(
     desk: Desk,
     key: IdempotencyKey,
     JsonBody(body): JsonBody<RedeemBody>,
-) -> Result<Json<RedemptionView>, Problem> {
+) -> Result<Json<RedemptionJson>, Problem> {
     desk.shield(desk.client(None))?;
     let purpose = body.purpose.ok_or_else(|| {
         Problem::new(
@@ -68,30 +69,21 @@ pub(super) async fn redeem(
         )
         .at("purpose")
     })?;
+    let spelled = Spelled {
+        country: body.country,
+        user_id: body.user_id,
+        purpose: Some(purpose),
+        amount: body.amount,
+        payee: body.payee,
+    };
     let request = RedeemRequest {
         service: desk.service(),
         proof: body.proof,
-        purpose,
-        to: body.to,
-        country: body.country,
-        subject: body.user_id,
-        amount: body.amount,
-        payee: body.payee,
+        person: spelled.person(body.to)?,
         idempotency_key: key.of(&desk),
     };
-    match desk.run(Command::Redeem(request)).await? {
-        Answer::Redeemed(redemption) => Ok(Json(redemption.into())),
-        Answer::Sent(_)
-        | Answer::Repeated(_)
-        | Answer::Approved(_)
-        | Answer::WrongCode(_)
-        | Answer::Status(_)
-        | Answer::Canceled(_)
-        | Answer::Reported { .. }
-        | Answer::Ticked { .. }
-        | Answer::Unlocked
-        | Answer::Erased { .. }
-        | Answer::Refused(_)
-        | Answer::Fault(_) => Err(internal()),
+    match desk.run(request).await? {
+        RedeemAnswer::Redeemed(redemption) => Ok(Json(redemption.into())),
+        RedeemAnswer::Refused(refusal) => Err(desk.refused(refusal)),
     }
 }

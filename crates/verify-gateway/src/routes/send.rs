@@ -2,20 +2,21 @@
 
 use std::net::IpAddr;
 
-use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use verify_core::command::{Caller, Command, SendRequest, Target};
-use verify_core::outcome::Answer;
+use verify_core::command::{Caller, SendRequest};
+use verify_core::outcome::SendAnswer;
 use verify_core::vocabulary::{Channel, Country, Purpose};
 
 use super::IdempotencyKey;
-use crate::app::{Desk, internal};
+use super::answers::{Addressed, Bodied, Carried, Keyed, Limited, Repeatable};
+use super::who::Spelled;
+use crate::app::Desk;
 use crate::body::JsonBody;
-use crate::problem::{Problem, ProblemBody, ProblemCode};
-use crate::views::{VerificationView, address, country, word};
+use crate::problem::{Problem, ProblemBody};
+use crate::views::{VerificationJson, address, country, word};
 
 /// A send: to a destination, or again for the destination and identity of a verification.
 #[derive(Deserialize, ToSchema)]
@@ -76,18 +77,17 @@ pub(super) struct SendBody {
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is the same send.")),
     request_body = SendBody,
     responses(
-        (status = 201, description = "A challenge is on its way.", body = VerificationView),
-        (status = 200, description = "A repeat: nothing was sent, nothing counted.", body = VerificationView),
-        (status = 400, description = "`invalid_request`, `invalid_destination`", body = ProblemBody),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody),
+        (status = 201, description = "A challenge is on its way.", body = VerificationJson),
+        (status = 200, description = "A repeat: nothing was sent, nothing counted.", body = VerificationJson),
+        Addressed,
+        Keyed,
         (status = 403, description = "`blocked`, `step_up_required`, `human_check_required`", body = ProblemBody),
         (status = 404, description = "`not_found`: the verification that is named", body = ProblemBody),
-        (status = 409, description = "`conflict`, `in_progress`", body = ProblemBody),
-        (status = 413, description = "`too_large`", body = ProblemBody),
-        (status = 415, description = "`unsupported_media_type`", body = ProblemBody),
+        Repeatable,
+        Bodied,
         (status = 422, description = "`channel_unavailable`, `idempotency_mismatch`", body = ProblemBody),
-        (status = 429, description = "`rate_limited`, `cooldown`, `locked`", body = ProblemBody),
-        (status = 503, description = "`provider_unavailable`, `store_unavailable`, `overloaded`", body = ProblemBody),
+        Limited,
+        Carried,
     )
 )]
 pub(super) async fn send(
@@ -98,26 +98,12 @@ pub(super) async fn send(
     let client = desk.client(body.ip);
     desk.shield(client)?;
     let request = body.into_request(&desk, key, client)?;
-    let (status, verification) = match desk.run(Command::Send(request)).await? {
-        Answer::Sent(verification) => (StatusCode::CREATED, verification),
-        Answer::Repeated(verification) => (StatusCode::OK, verification),
-        Answer::Approved(_)
-        | Answer::WrongCode(_)
-        | Answer::Status(_)
-        | Answer::Canceled(_)
-        | Answer::Reported { .. }
-        | Answer::Ticked { .. }
-        | Answer::Redeemed(_)
-        | Answer::Unlocked
-        | Answer::Erased { .. }
-        | Answer::Refused(_)
-        | Answer::Fault(_) => return Err(internal()),
+    let (status, verification) = match desk.run(request).await? {
+        SendAnswer::Sent(verification) => (StatusCode::CREATED, verification),
+        SendAnswer::Repeated(verification) => (StatusCode::OK, verification),
+        SendAnswer::Refused(refusal) => return Err(desk.refused(refusal)),
     };
-    Ok((
-        status,
-        Json(VerificationView::of(*verification, desk.app().now())),
-    )
-        .into_response())
+    Ok((status, desk.verification(*verification)).into_response())
 }
 
 impl SendBody {
@@ -127,16 +113,18 @@ impl SendBody {
         key: IdempotencyKey,
         client: Option<IpAddr>,
     ) -> Result<SendRequest, Problem> {
-        self.fits_together()?;
-        Ok(SendRequest {
-            service: desk.service(),
-            target: target(self.to, self.verification_id, self.country)?,
-            channel: self.channel,
-            subject: self.user_id,
-            purpose: self.purpose.unwrap_or(Purpose::SignIn),
-            locale: self.locale,
+        let spelled = Spelled {
+            country: self.country,
+            user_id: self.user_id,
+            purpose: self.purpose,
             amount: self.amount,
             payee: self.payee,
+        };
+        Ok(SendRequest {
+            service: desk.service(),
+            target: spelled.target(self.to, self.verification_id)?,
+            channel: self.channel,
+            locale: self.locale,
             caller: Caller {
                 ip: client,
                 asn: self.asn,
@@ -149,46 +137,5 @@ impl SendBody {
             decoy: self.decoy,
             idempotency_key: key.of(desk),
         })
-    }
-
-    /// A verification seals who it is for and why; a body that says it again could only contradict.
-    fn fits_together(&self) -> Result<(), Problem> {
-        let sealed = [
-            ("country", self.country.is_some()),
-            ("user_id", self.user_id.is_some()),
-            ("purpose", self.purpose.is_some()),
-            ("amount", self.amount.is_some()),
-            ("payee", self.payee.is_some()),
-        ];
-        match sealed.iter().find(|(_, there)| *there) {
-            Some((field, _)) if self.verification_id.is_some() => Err(Problem::new(
-                ProblemCode::InvalidRequest,
-                "a verification_id already says this; leave the field out",
-            )
-            .at(field)),
-            Some(_) | None => Ok(()),
-        }
-    }
-}
-
-/// What a body is about: a destination or a verification, never both.
-pub(super) fn target(
-    to: Option<String>,
-    verification_id: Option<String>,
-    country: Option<Country>,
-) -> Result<Target, Problem> {
-    match (to, verification_id) {
-        (Some(to), None) => Ok(Target::To { to, country }),
-        (None, Some(id)) => Ok(Target::Verification(id)),
-        (None, None) => Err(Problem::new(
-            ProblemCode::InvalidRequest,
-            "name a number or mailbox in to, or a verification_id",
-        )
-        .at("to")),
-        (Some(_), Some(_)) => Err(Problem::new(
-            ProblemCode::InvalidRequest,
-            "name either to or a verification_id, not both",
-        )
-        .at("verification_id")),
     }
 }

@@ -1,13 +1,14 @@
 //! `GET /verify/{id}` and `POST /verify/{id}/cancel`.
 
 use axum::Json;
-use verify_core::command::{Command, VerificationRequest};
-use verify_core::outcome::Answer;
+use verify_core::command::{CancelRequest, StatusRequest};
+use verify_core::outcome::{CancelAnswer, StatusAnswer};
 
 use super::PathId;
-use crate::app::{Desk, internal};
-use crate::problem::{Problem, ProblemBody};
-use crate::views::VerificationView;
+use super::answers::{Contended, Keyed, Shielded, Sought};
+use crate::app::Desk;
+use crate::problem::Problem;
+use crate::views::VerificationJson;
 
 /// Reads a verification. Never consumes, never counts.
 #[utoipa::path(
@@ -16,14 +17,22 @@ use crate::views::VerificationView;
     tag = "verify",
     params(("id" = String, Path, description = "The verification.")),
     responses(
-        (status = 200, description = "As it is.", body = VerificationView),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody),
-        (status = 404, description = "`not_found`", body = ProblemBody),
-        (status = 503, description = "`store_unavailable`, `overloaded`", body = ProblemBody),
+        (status = 200, description = "As it is.", body = VerificationJson),
+        Keyed,
+        Sought,
+        Shielded,
     )
 )]
-pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<VerificationView>, Problem> {
-    answer(&desk, Command::Status(of(&desk, id)?)).await
+pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<VerificationJson>, Problem> {
+    desk.shield(desk.client(None))?;
+    let request = StatusRequest {
+        service: desk.service(),
+        verification_id: id,
+    };
+    match desk.run(request).await? {
+        StatusAnswer::Found(verification) => Ok(desk.verification(*verification)),
+        StatusAnswer::Refused(refusal) => Err(desk.refused(refusal)),
+    }
 }
 
 /// Ends a pending verification: its code is worth nothing from now on.
@@ -33,40 +42,21 @@ pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<Verifica
     tag = "verify",
     params(("id" = String, Path, description = "The verification.")),
     responses(
-        (status = 200, description = "It is canceled.", body = VerificationView),
-        (status = 401, description = "`unauthenticated`", body = ProblemBody),
-        (status = 404, description = "`not_found`", body = ProblemBody),
-        (status = 409, description = "`conflict`", body = ProblemBody),
-        (status = 503, description = "`store_unavailable`, `overloaded`", body = ProblemBody),
+        (status = 200, description = "It is canceled.", body = VerificationJson),
+        Keyed,
+        Sought,
+        Contended,
+        Shielded,
     )
 )]
-pub(super) async fn cancel(desk: Desk, PathId(id): PathId) -> Result<Json<VerificationView>, Problem> {
-    answer(&desk, Command::Cancel(of(&desk, id)?)).await
-}
-
-fn of(desk: &Desk, verification_id: String) -> Result<VerificationRequest, Problem> {
+pub(super) async fn cancel(desk: Desk, PathId(id): PathId) -> Result<Json<VerificationJson>, Problem> {
     desk.shield(desk.client(None))?;
-    Ok(VerificationRequest {
+    let request = CancelRequest {
         service: desk.service(),
-        verification_id,
-    })
-}
-
-async fn answer(desk: &Desk, command: Command) -> Result<Json<VerificationView>, Problem> {
-    match desk.run(command).await? {
-        Answer::Status(verification) | Answer::Canceled(verification) => {
-            Ok(Json(VerificationView::of(*verification, desk.app().now())))
-        }
-        Answer::Sent(_)
-        | Answer::Repeated(_)
-        | Answer::Approved(_)
-        | Answer::WrongCode(_)
-        | Answer::Reported { .. }
-        | Answer::Ticked { .. }
-        | Answer::Redeemed(_)
-        | Answer::Unlocked
-        | Answer::Erased { .. }
-        | Answer::Refused(_)
-        | Answer::Fault(_) => Err(internal()),
+        verification_id: id,
+    };
+    match desk.run(request).await? {
+        CancelAnswer::Canceled(verification) => Ok(desk.verification(*verification)),
+        CancelAnswer::Refused(refusal) => Err(desk.refused(refusal)),
     }
 }

@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Extension, OriginalUri, Request, State};
+use axum::RequestExt;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, OriginalUri, Request};
+use axum::http::HeaderMap;
+use axum::http::uri::PathAndQuery;
 use serde::Serialize;
 use utoipa::ToSchema;
-use verify_core::command::Command;
 use verify_twilio::webhook::Inbound;
 
+use super::answers::Signed;
 use crate::app::App;
 use crate::body::{MAX_WEBHOOK, read};
 use crate::observe::RequestId;
-use crate::problem::{Problem, ProblemBody, ProblemCode};
+use crate::problem::{Problem, ProblemCode};
 use crate::webhook::{Kind, Refused, Webhooks};
 
 /// Twilio hangs up after 5 s, and wants its answer before.
@@ -35,19 +39,11 @@ pub(super) struct Taken {
     request_body(content = String, content_type = "application/json"),
     responses(
         (status = 200, description = "Taken; a duplicate changes nothing.", body = Taken),
-        (status = 400, description = "`invalid_request`: it is signed, and not what this route expects", body = ProblemBody),
-        (status = 403, description = "`forbidden`: the signature is missing or does not fit", body = ProblemBody),
-        (status = 413, description = "`too_large`", body = ProblemBody),
-        (status = 503, description = "`store_unavailable`: send it again", body = ProblemBody),
+        Signed,
     )
 )]
-pub(super) async fn verify_events(
-    app: State<Arc<App>>,
-    id: Extension<RequestId>,
-    uri: OriginalUri,
-    request: Request,
-) -> Result<Json<Taken>, Problem> {
-    take(Kind::VerifyEvents, app, id, uri, request).await
+pub(super) async fn verify_events(called: Called) -> Result<Json<Taken>, Problem> {
+    take(Kind::VerifyEvents, called).await
 }
 
 /// Takes the status of a message.
@@ -59,19 +55,11 @@ pub(super) async fn verify_events(
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Taken; a duplicate changes nothing.", body = Taken),
-        (status = 400, description = "`invalid_request`: it is signed, and not what this route expects", body = ProblemBody),
-        (status = 403, description = "`forbidden`: the signature is missing or does not fit", body = ProblemBody),
-        (status = 413, description = "`too_large`", body = ProblemBody),
-        (status = 503, description = "`store_unavailable`: send it again", body = ProblemBody),
+        Signed,
     )
 )]
-pub(super) async fn sms_status(
-    app: State<Arc<App>>,
-    id: Extension<RequestId>,
-    uri: OriginalUri,
-    request: Request,
-) -> Result<Json<Taken>, Problem> {
-    take(Kind::SmsStatus, app, id, uri, request).await
+pub(super) async fn sms_status(called: Called) -> Result<Json<Taken>, Problem> {
+    take(Kind::SmsStatus, called).await
 }
 
 /// Takes the status of a call.
@@ -83,40 +71,48 @@ pub(super) async fn sms_status(
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Taken; a duplicate changes nothing.", body = Taken),
-        (status = 400, description = "`invalid_request`: it is signed, and not what this route expects", body = ProblemBody),
-        (status = 403, description = "`forbidden`: the signature is missing or does not fit", body = ProblemBody),
-        (status = 413, description = "`too_large`", body = ProblemBody),
-        (status = 503, description = "`store_unavailable`: send it again", body = ProblemBody),
+        Signed,
     )
 )]
-pub(super) async fn voice_status(
-    app: State<Arc<App>>,
-    id: Extension<RequestId>,
-    uri: OriginalUri,
-    request: Request,
-) -> Result<Json<Taken>, Problem> {
-    take(Kind::VoiceStatus, app, id, uri, request).await
+pub(super) async fn voice_status(called: Called) -> Result<Json<Taken>, Problem> {
+    take(Kind::VoiceStatus, called).await
 }
 
-async fn take(
-    kind: Kind,
-    State(app): State<Arc<App>>,
-    Extension(id): Extension<RequestId>,
-    OriginalUri(uri): OriginalUri,
-    request: Request,
-) -> Result<Json<Taken>, Problem> {
-    let headers = request.headers().clone();
-    let body = read(request, MAX_WEBHOOK).await?;
+/// A webhook as it came.
+pub(super) struct Called {
+    app: Arc<App>,
+    id: RequestId,
+    path_and_query: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl FromRequest<Arc<App>> for Called {
+    type Rejection = Problem;
+
+    async fn from_request(mut request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let Ok(OriginalUri(uri)) = request.extract_parts().await;
+        Ok(Self {
+            app: Arc::clone(app),
+            id: request.extensions().get().cloned().unwrap_or_default(),
+            path_and_query: uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned(),
+            headers: request.headers().clone(),
+            body: read(request, MAX_WEBHOOK).await?,
+        })
+    }
+}
+
+async fn take(kind: Kind, called: Called) -> Result<Json<Taken>, Problem> {
+    let app = called.app;
     let Some(webhooks) = &app.webhooks else {
         tracing::warn!("a webhook was refused: no auth token or no public url is configured");
         return Err(not_signed());
     };
-    let path_and_query = uri.path_and_query().map_or("/", |path| path.as_str());
     let reports = webhooks
-        .read(kind, path_and_query, &headers, &body)
+        .read(kind, &called.path_and_query, &called.headers, &called.body)
         .map_err(|refused| explain(&refused))?;
     // What is dropped here goes on in the engine; sent again, it changes nothing any more.
-    match tokio::time::timeout(PATIENCE, report_all(&app, webhooks, &id, reports)).await {
+    match tokio::time::timeout(PATIENCE, report_all(&app, webhooks, &called.id, reports)).await {
         Ok(taken) => taken.map(|()| Json(Taken { ok: true })),
         Err(_) => Err(again()),
     }
@@ -128,20 +124,16 @@ async fn report_all(
     id: &RequestId,
     reports: Vec<Inbound>,
 ) -> Result<(), Problem> {
+    let mut failed = false;
     for inbound in reports {
         let Some(report) = webhooks.command(inbound, app.now()) else {
             tracing::debug!("a report was left alone: its reference is expired or not ours");
             continue;
         };
-        if let Err(problem) = app.run(id, Command::Report(report)).await {
-            let code = problem.body().code;
-            if matches!(code, ProblemCode::StoreUnavailable | ProblemCode::Conflict) {
-                return Err(again());
-            }
-            tracing::debug!(refused = code.as_str(), "a report was left alone");
-        }
+        failed |= app.run(id, report).await.is_err();
     }
-    Ok(())
+    // Those that were taken change nothing when they come again.
+    if failed { Err(again()) } else { Ok(()) }
 }
 
 fn explain(refused: &Refused) -> Problem {

@@ -10,9 +10,9 @@ use verify_core::flow::Step;
 use verify_core::outcome::Outcome;
 use verify_core::vocabulary::ServiceId;
 
-use super::digest::digest;
-use super::moves::{Delayed, Way, deadline, take};
-use super::{Transitions, World};
+use super::{Transitions, Watched, Way, World};
+use crate::digest::digest;
+use crate::watch::{Course, Holds, Watch};
 
 /// Of how many states the search for a shorter way stops looking.
 const MOST_LOOKED_AT_AGAIN: usize = 200_000;
@@ -100,7 +100,7 @@ impl fmt::Display for Found {
     }
 }
 
-/// A search over the interleavings of some flows.
+/// A search over the interleavings of some flows. A [`Watch`] follows every path that it takes.
 pub struct Search<'a> {
     /// Jumps forward that the clock may make.
     pub jumps: Vec<Duration>,
@@ -118,21 +118,38 @@ pub type Invariant<'a> = dyn Fn(&World, &[Option<Outcome>]) -> Result<(), String
 #[derive(Clone)]
 struct State {
     world: World,
-    flows: Vec<Rc<Flow>>,
+    flows: Vec<Flow>,
     outcomes: Rc<Vec<Option<Outcome>>>,
-    /// Calls on their way, each with the number of its flow and of what that had heard when it made it.
-    delayed: Vec<(u128, Rc<Delayed>)>,
+    /// Calls on their way.
+    delayed: Vec<Delayed>,
     left: Budget,
+    /// Who watches the path that led here. What was seen on it makes no other state.
+    watch: Rc<Watch>,
 }
 
-enum Flow {
+#[derive(Clone)]
+struct Flow {
+    stage: Rc<Stage>,
+    course: Rc<Course>,
+}
+
+enum Stage {
     /// It has not begun; its seed.
     Waiting(Opening, u64),
     /// Its next step. A flow is a function of its beginning and of all that it heard, when, and what: the number stands
     /// for these.
-    Running(Step, u128),
+    Running(Box<Step>, u128),
     /// It stopped, with an outcome or dead.
     Over,
+}
+
+/// A call that is on its way while its flow has given it up.
+#[derive(Clone)]
+struct Delayed {
+    flow: usize,
+    /// Stands for the flow, and for what that had heard when it made the call.
+    of: u128,
+    step: Rc<Step>,
 }
 
 /// One thing that happens.
@@ -204,7 +221,8 @@ impl Search<'_> {
         let mut futures: HashMap<u128, u128> = HashMap::new();
         while let Some(state) = open.pop() {
             let happens = state.all_that_may_happen(&self.jumps);
-            let next: Vec<Option<State>> = happens.iter().map(|happens| state.after(*happens)).collect();
+            let after = |happens: &Happens| state.after(*happens).map(|(next, _)| next);
+            let next: Vec<Option<State>> = happens.iter().map(after).collect();
             let digests: Vec<_> = next.iter().map(|next| next.as_ref().map(State::digest)).collect();
             let future = digest(&digests);
             match futures.insert(state.digest(), future) {
@@ -220,12 +238,16 @@ impl Search<'_> {
         let openings: Vec<Opening> = flows.into_iter().map(Into::into).collect();
         let first = world.reserve_seeds(openings.len() as u64) + 1;
         State {
+            watch: Rc::new(Watch::over(&world)),
             world,
             outcomes: Rc::new(vec![None; openings.len()]),
             flows: openings
                 .into_iter()
                 .zip(first..)
-                .map(|(opening, seed)| Rc::new(Flow::Waiting(opening, seed)))
+                .map(|(opening, seed)| Flow {
+                    stage: Rc::new(Stage::Waiting(opening, seed)),
+                    course: Rc::default(),
+                })
                 .collect(),
             delayed: Vec::new(),
             left: self.budget,
@@ -248,7 +270,7 @@ impl Search<'_> {
             let over = state.is_over();
             explored.ends += usize::from(over);
             let answered =
-                |(flow, outcome): (usize, &Option<Outcome>)| Some((flow, outcome.as_ref()?.answer.as_str()));
+                |(flow, outcome): (usize, &Option<Outcome>)| Some((flow, outcome.as_ref()?.as_str()));
             let answers = state.outcomes.iter().enumerate().filter_map(answered);
             explored.answers.extend(answers);
             self.holds(&state, over).map_err(|what| found(what, &trail))?;
@@ -256,16 +278,19 @@ impl Search<'_> {
                 continue;
             }
             for happens in state.all_that_may_happen(&self.jumps) {
-                let Some(next) = state.after(happens) else {
+                let Some((next, watched)) = state.after(happens) else {
                     continue;
                 };
                 let trail = Rc::new(Trail {
                     last: happens,
                     before: trail.clone(),
                 });
-                let noted = explored.transitions.note(&state.world, &next.world);
+                explored.transitions.note(&state.world, &next.world);
                 let trail = Some(trail);
-                noted.map_err(|what| found(what, &trail))?;
+                // What a search is about is said in its own words.
+                watched
+                    .or_else(|what| self.holds(&next, next.is_over()).and(Err(what)))
+                    .map_err(|what| found(what, &trail))?;
                 if seen.insert(next.digest()) {
                     open.push_back((next, trail, depth + 1));
                 }
@@ -302,45 +327,46 @@ impl State {
             outcomes,
             delayed,
             left,
+            watch: _,
         } = self;
         let flows: Vec<Option<u128>> = flows
             .iter()
-            .map(|flow| match &**flow {
-                Flow::Waiting(..) => None,
-                Flow::Running(_, heard) => Some(*heard),
-                Flow::Over => Some(0),
+            .map(|flow| match &*flow.stage {
+                Stage::Waiting(..) => None,
+                Stage::Running(_, heard) => Some(*heard),
+                Stage::Over => Some(0),
             })
             .collect();
-        let delayed: Vec<u128> = delayed.iter().map(|(call, _)| *call).collect();
+        let delayed: Vec<u128> = delayed.iter().map(|call| call.of).collect();
         digest(&(world.digest(), flows, outcomes, delayed, left))
     }
 
     /// True when no flow will do anything any more.
     fn is_over(&self) -> bool {
-        self.flows.iter().all(|flow| match &**flow {
-            Flow::Waiting(opening, _) => opening.command(&self.world).is_none(),
-            Flow::Running(..) => false,
-            Flow::Over => true,
+        self.flows.iter().all(|flow| match &*flow.stage {
+            Stage::Waiting(opening, _) => opening.command(&self.world).is_none(),
+            Stage::Running(..) => false,
+            Stage::Over => true,
         })
     }
 
     fn all_that_may_happen(&self, jumps: &[Duration]) -> Vec<Happens> {
         let mut all = Vec::new();
         for (index, flow) in self.flows.iter().enumerate() {
-            match &**flow {
-                Flow::Waiting(..) => all.push(Happens::Begins(index)),
-                Flow::Running(step, _) => {
-                    let kind = kind(step);
-                    all.extend(self.ways(step, jumps).map(|way| Happens::Steps(index, kind, way)));
+            match &*flow.stage {
+                Stage::Waiting(..) => all.push(Happens::Begins(index)),
+                Stage::Running(step, _) => {
+                    let ways = self.ways(step, jumps);
+                    all.extend(ways.map(|way| Happens::Steps(index, step.kind(), way)));
                     if self.left.crashes > 0 {
                         all.push(Happens::Crashes(index));
                     }
                 }
-                Flow::Over => {}
+                Stage::Over => {}
             }
         }
-        for (place, (_, delayed)) in self.delayed.iter().enumerate() {
-            all.push(Happens::Arrives(place, delayed.kind()));
+        for (place, delayed) in self.delayed.iter().enumerate() {
+            all.push(Happens::Arrives(place, delayed.step.kind()));
         }
         if self.left.time_jumps > 0 && !self.is_over() {
             all.extend(jumps.iter().map(|jump| Happens::Passes(*jump)));
@@ -350,7 +376,7 @@ impl State {
 
     /// How a step may go.
     fn ways<'a>(&self, step: &Step, jumps: &'a [Duration]) -> impl Iterator<Item = Way> + use<'a> {
-        let late = self.world.now >= deadline(step);
+        let late = step.not_after().is_some_and(|ends| self.world.now >= ends);
         let faults = match late || self.left.faults == 0 {
             true => &[],
             false => Way::faults(step),
@@ -366,82 +392,81 @@ impl State {
             .chain(slow.iter().map(|span| Way::Slow(*span)))
     }
 
-    /// The state after this happened; nothing when it cannot.
-    fn after(&self, happens: Happens) -> Option<Self> {
+    /// The state after this happened, and whether all holds as far as the watch can tell; nothing when it cannot happen.
+    fn after(&self, happens: Happens) -> Option<(Self, Holds)> {
         let mut next = self.clone();
+        let mut holds = Ok(());
         match happens {
             Happens::Begins(index) => {
-                let Flow::Waiting(opening, seed) = &**self.flows.get(index)? else {
+                let flow = next.flows.get_mut(index)?;
+                let Stage::Waiting(opening, seed) = &*self.flows.get(index)?.stage else {
                     return None;
                 };
                 let command = opening.command(&self.world)?;
                 let heard = digest(&(&command, self.world.now));
-                let step = self.world.start_with(*seed, command);
+                let step = self.world.start_with(*seed, command.clone());
+                holds = flow
+                    .seen_in(&mut next.world, &mut next.watch)
+                    .begins(&command, &step);
                 next.goes_on(index, step, heard);
             }
             Happens::Crashes(index) => {
                 next.left.crashes -= 1;
-                next.becomes(index, Flow::Over);
+                next.flows.get_mut(index)?.stage = Rc::new(Stage::Over);
             }
             Happens::Steps(index, _, way) => {
-                let Flow::Running(step, heard) = &**self.flows.get(index)? else {
+                let flow = next.flows.get_mut(index)?;
+                let Stage::Running(step, heard) = &*self.flows.get(index)?.stage else {
                     return None;
                 };
                 next.left.faults -= u8::from(way.is_fault());
                 next.left.time_jumps -= u8::from(matches!(way, Way::Slow(_)));
                 if way == Way::Delay {
-                    let delayed = Delayed::of(step)?;
-                    next.delayed.push((digest(&(index, heard)), Rc::new(delayed)));
+                    next.delayed.push(Delayed {
+                        flow: index,
+                        of: digest(&(index, heard)),
+                        step: Rc::new(Step::clone(step)),
+                    });
                 }
-                let (step, heard) = take(&mut next.world, step.clone(), way, *heard);
-                next.goes_on(index, step, heard);
+                let taken = flow
+                    .seen_in(&mut next.world, &mut next.watch)
+                    .take(Step::clone(step), way);
+                holds = taken.holds;
+                next.goes_on(index, taken.step, digest(&(heard, taken.heard)));
             }
             Happens::Arrives(place, _) => {
-                let (_, delayed) = next.delayed.remove(place);
-                if !delayed.arrive(&mut next.world) {
-                    return None;
-                }
+                let Delayed { flow, step, .. } = next.delayed.remove(place);
+                let flow = next.flows.get_mut(flow)?;
+                holds = flow.seen_in(&mut next.world, &mut next.watch).arrives(&step)?;
             }
             Happens::Passes(span) => {
                 next.left.time_jumps -= 1;
                 next.world.advance(span);
             }
         }
-        Some(next)
+        Some((next, holds))
     }
 
     fn goes_on(&mut self, index: usize, step: Step, heard: u128) {
-        match step {
-            Step::Done(outcome) => {
+        let stage = match step.over() {
+            Ok(outcome) => {
                 if let Some(place) = Rc::make_mut(&mut self.outcomes).get_mut(index) {
                     *place = Some(*outcome);
                 }
-                self.becomes(index, Flow::Over);
+                Stage::Over
             }
-            step @ (Step::Store(_)
-            | Step::Assess(_)
-            | Step::Dispatch(_)
-            | Step::Compare(_)
-            | Step::Inquire(_)
-            | Step::Conclude(_)) => self.becomes(index, Flow::Running(step, heard)),
-        }
-    }
-
-    fn becomes(&mut self, index: usize, flow: Flow) {
-        if let Some(place) = self.flows.get_mut(index) {
-            *place = Rc::new(flow);
+            Err(step) => Stage::Running(Box::new(step), heard),
+        };
+        if let Some(flow) = self.flows.get_mut(index) {
+            flow.stage = Rc::new(stage);
         }
     }
 }
 
-fn kind(step: &Step) -> &'static str {
-    match step {
-        Step::Store(_) => "store",
-        Step::Assess(_) => "assess",
-        Step::Dispatch(_) => "dispatch",
-        Step::Compare(_) => "compare",
-        Step::Inquire(_) => "inquire",
-        Step::Conclude(_) => "conclude",
-        Step::Done(_) => "done",
+impl Flow {
+    /// With the world in which its turn is, and its watch.
+    fn seen_in<'a>(&'a mut self, world: &'a mut World, watch: &'a mut Rc<Watch>) -> Watched<'a> {
+        let course = &mut self.course;
+        Watched { world, watch, course }
     }
 }

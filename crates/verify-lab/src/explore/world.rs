@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use verify_core::code::{Code, CodeLength};
 use verify_core::command::Command;
-use verify_core::flow::{AssessAnswer, Machine, Question, Routes, Start, Step};
+use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Routes, Start, Step, drive};
+use verify_core::ids::DeliveryId;
 use verify_core::keys::Keys;
 use verify_core::outcome::Outcome;
 use verify_core::policy::PolicySet;
@@ -20,8 +21,7 @@ use verify_core::time::Timestamp;
 use verify_core::vocabulary::Channel;
 use verify_testkit::{ManagedCodes, ModelState, SendsUsedUp};
 
-use super::digest::digest;
-use super::moves::{self, Way};
+use crate::digest::digest;
 use crate::flawed_store::{Condition, Flaw};
 
 /// Which makers carry which channels in a world.
@@ -44,6 +44,27 @@ impl Kinds {
             Self::TwoOwn => "own code, two providers",
         }
     }
+
+    /// The providers, first choice first: each carries every channel and can do all there is.
+    fn providers(self) -> impl Iterator<Item = Capabilities> {
+        let names: &[(&str, Maker)] = match self {
+            Self::Own => &[("own", Maker::Own)],
+            Self::Managed => &[("managed", Maker::Managed)],
+            Self::TwoOwn => &[("own", Maker::Own), ("second", Maker::Own)],
+        };
+        names.iter().map(|(name, maker)| Capabilities {
+            name: (*name).into(),
+            channels: Channel::ALL.to_vec(),
+            maker: *maker,
+            scopes: Scopes {
+                default: "scope".into(),
+                ..Scopes::default()
+            },
+            can_inquire: true,
+            can_conclude: *maker == Maker::Managed,
+            reports: true,
+        })
+    }
 }
 
 /// A message that left a provider.
@@ -60,7 +81,7 @@ pub struct Delivered {
     /// The reference for reports.
     pub reference: String,
     /// The delivery's id.
-    pub dispatch_id: [u8; 16],
+    pub dispatch_id: DeliveryId,
     /// When.
     pub at: Timestamp,
 }
@@ -87,42 +108,16 @@ pub struct World {
     managed: ManagedCodes,
     seeds: u64,
     condition: Condition,
-    #[cfg(feature = "broken")]
+    /// Store round trips of the command that runs.
+    trips: u32,
+    #[cfg(verify_broken)]
     broken: Option<verify_core::broken::Broken>,
 }
 
 impl World {
     /// A world under these policies.
     pub fn new(policies: PolicySet, kinds: Kinds) -> Self {
-        let names: &[(&str, Maker)] = match kinds {
-            Kinds::Own => &[("own", Maker::Own)],
-            Kinds::Managed => &[("managed", Maker::Managed)],
-            Kinds::TwoOwn => &[("own", Maker::Own), ("second", Maker::Own)],
-        };
-        let channels = Channel::ALL.to_vec();
-        let mut routes = Routes::default();
-        for (name, maker) in names {
-            let capabilities = Capabilities {
-                name: (*name).into(),
-                channels: channels.clone(),
-                maker: *maker,
-                scopes: Scopes {
-                    default: "scope".into(),
-                    ..Scopes::default()
-                },
-                can_inquire: true,
-                can_conclude: *maker == Maker::Managed,
-                reports: true,
-            };
-            for channel in &channels {
-                routes
-                    .order
-                    .entry((*channel, None))
-                    .or_default()
-                    .push((*name).into());
-            }
-            routes.providers.insert((*name).into(), capabilities);
-        }
+        let routes = Routes::in_order(kinds.providers());
         Self {
             machine: Machine::new(Arc::new(policies), Arc::new(routes)),
             keys: Arc::new(Keys::generate(&[7; 32])),
@@ -136,13 +131,14 @@ impl World {
             managed: ManagedCodes::default(),
             seeds: 0,
             condition: Condition::default(),
-            #[cfg(feature = "broken")]
+            trips: 0,
+            #[cfg(verify_broken)]
             broken: None,
         }
     }
 
     /// The same world, its machine with one rule switched off: for tests of the tests only.
-    #[cfg(feature = "broken")]
+    #[cfg(verify_broken)]
     #[must_use]
     pub fn broken(mut self, how: verify_core::broken::Broken) -> Self {
         self.machine = self.machine.broken(how);
@@ -167,14 +163,14 @@ impl World {
         self.condition.restart(&mut self.store);
     }
 
-    /// What the store makes of a changeset.
-    pub fn apply(&mut self, changeset: &Changeset) -> StoreAnswer {
-        self.condition.apply(&mut self.store, changeset)
-    }
-
     /// Moves the clock forward.
     pub fn advance(&mut self, span: Duration) {
         self.now = self.now + span;
+    }
+
+    /// The keys in use.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Uses these keys from now on.
@@ -182,17 +178,22 @@ impl World {
         self.keys = Arc::new(keys);
     }
 
+    /// The policies in force.
+    pub fn policies(&self) -> &PolicySet {
+        self.machine.policies()
+    }
+
     /// Uses these policies from now on.
     pub fn use_policies(&mut self, policies: PolicySet) {
         self.machine = Machine::new(Arc::new(policies), Arc::clone(self.machine.routes()));
-        #[cfg(feature = "broken")]
+        #[cfg(verify_broken)]
         if let Some(how) = self.broken {
             self.machine = self.machine.clone().broken(how);
         }
     }
 
     /// Opens a flow.
-    pub fn start(&mut self, command: Command) -> Step {
+    pub fn start(&mut self, command: impl Into<Command>) -> Step {
         self.seeds += 1;
         self.start_with(self.seeds, command)
     }
@@ -205,10 +206,13 @@ impl World {
     }
 
     /// Opens a flow under a seed of its own.
-    pub(super) fn start_with(&self, seed: u64, command: Command) -> Step {
-        let mut bytes = [0; 32];
-        for (byte, from) in bytes.iter_mut().zip(seed.to_be_bytes()) {
-            *byte = from;
+    pub(super) fn start_with(&self, seed: u64, command: impl Into<Command>) -> Step {
+        // The secret half and the half that names events: both are this flow's own.
+        let mut bytes = [0; Seed::BYTES];
+        for half in bytes.chunks_mut(32) {
+            for (byte, from) in half.iter_mut().zip(seed.to_be_bytes()) {
+                *byte = from;
+            }
         }
         let start = Start {
             now: self.now,
@@ -221,43 +225,25 @@ impl World {
     }
 
     /// Runs a command to its end, without faults. The outcome and the store round trips it took.
-    pub fn run(&mut self, command: Command) -> (Outcome, u32) {
-        let mut step = self.start(command);
-        let mut trips = 0;
-        for _ in 0..verify_core::flow::MOST_STEPS {
-            step = match step {
-                Step::Done(outcome) => return (*outcome, trips),
-                step @ (Step::Store(_)
-                | Step::Assess(_)
-                | Step::Dispatch(_)
-                | Step::Compare(_)
-                | Step::Inquire(_)
-                | Step::Conclude(_)) => {
-                    trips += u32::from(matches!(step, Step::Store(_)));
-                    self.perform(step)
-                }
-            };
-        }
-        unreachable_flow()
+    pub fn run(&mut self, command: impl Into<Command>) -> (Outcome, u32) {
+        self.trips = 0;
+        let step = self.start(command);
+        (drive(step, self), self.trips)
     }
 
     /// Does what a step asks, and resumes it.
     pub fn perform(&mut self, step: Step) -> Step {
-        moves::take(self, step, Way::Go, 0).0
+        step.perform(self)
     }
 
-    pub(super) fn assess(&self, question: &Question) -> AssessAnswer {
-        match question {
-            Question::Risk(_) => AssessAnswer::Assessed(Assessment {
-                level: Some(self.risk),
-                ..Assessment::default()
-            }),
-            Question::Human { token, .. } => AssessAnswer::Human(token == "human"),
-        }
+    /// What the store makes of a changeset.
+    pub fn apply(&mut self, changeset: &Changeset) -> StoreAnswer {
+        self.trips += 1;
+        self.condition.apply(&mut self.store, changeset)
     }
 
     /// Carries a message, as the provider would.
-    pub fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
+    pub(super) fn carry(&mut self, request: &DispatchRequest) -> Dispatched {
         if let Some(kind) = self.rejecting.get(&*request.provider) {
             return Dispatched::Rejected(Rejection {
                 kind: *kind,
@@ -293,29 +279,9 @@ impl World {
     }
 
     /// Compares a code, as the managed provider would.
-    pub fn compare(&mut self, request: &CompareRequest) -> Compared {
+    pub(super) fn judge(&mut self, request: &CompareRequest) -> Compared {
         let (scope, guess) = (&request.scope, request.code.expose());
         self.managed.compare(scope, &request.to, guess, self.now)
-    }
-
-    /// Says what became of a delivery.
-    pub fn inquire(&self, request: &InquireRequest) -> Inquired {
-        let found =
-            self.sent.iter().rev().find(|sent| {
-                sent.to == request.to && sent.channel == request.channel && sent.at >= request.from
-            });
-        match found {
-            Some(_) => Inquired::Sent { upstream: None },
-            None => Inquired::NotSent,
-        }
-    }
-
-    /// Is told an end.
-    pub fn conclude(&mut self, request: &ConcludeRequest) -> Concluded {
-        match self.managed.end(&request.scope, &request.to, self.now) {
-            true => Concluded::Done,
-            false => Concluded::Gone,
-        }
     }
 
     /// The last code that was sent to a destination.
@@ -325,7 +291,7 @@ impl World {
     }
 
     /// A digest of everything that can make a difference later. Keys, policies and routes are left out: no step
-    /// changes them.
+    /// changes them; so is what only counts trips.
     pub fn digest(&self) -> u128 {
         let Self {
             machine: _,
@@ -340,7 +306,8 @@ impl World {
             managed,
             seeds,
             condition,
-            #[cfg(feature = "broken")]
+            trips: _,
+            #[cfg(verify_broken)]
                 broken: _,
         } = self;
         let said = (risk, rejecting, managed, seeds, condition);
@@ -348,10 +315,50 @@ impl World {
     }
 }
 
-#[allow(
-    clippy::panic,
-    reason = "a flow that does not end is what the lab is there to find"
-)]
-fn unreachable_flow() -> ! {
-    panic!("a flow did not end within its stated number of steps")
+impl Outside for World {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn apply(&mut self, changeset: &Changeset) -> StoreAnswer {
+        Self::apply(self, changeset)
+    }
+
+    fn assess(&mut self, question: &Question) -> AssessAnswer {
+        match question {
+            Question::Risk(_) => AssessAnswer::Said(vec![Ok(Assessment {
+                level: Some(self.risk),
+                ..Assessment::default()
+            })]),
+            Question::Human(asked) => AssessAnswer::Human(asked.token == "human"),
+        }
+    }
+
+    fn dispatch(&mut self, request: &DispatchRequest) -> Dispatched {
+        self.dispatches += 1;
+        self.carry(request)
+    }
+
+    fn compare(&mut self, request: &CompareRequest) -> Compared {
+        self.compared += 1;
+        self.judge(request)
+    }
+
+    fn inquire(&mut self, request: &InquireRequest) -> Inquired {
+        let found =
+            self.sent.iter().rev().find(|sent| {
+                sent.to == request.to && sent.channel == request.channel && sent.at >= request.from
+            });
+        match found {
+            Some(_) => Inquired::Sent { upstream: None },
+            None => Inquired::NotSent,
+        }
+    }
+
+    fn conclude(&mut self, request: &ConcludeRequest) -> Concluded {
+        match self.managed.end(&request.scope, &request.to, self.now) {
+            true => Concluded::Done,
+            false => Concluded::Gone,
+        }
+    }
 }

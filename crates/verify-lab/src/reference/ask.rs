@@ -3,11 +3,12 @@
 
 use std::net::IpAddr;
 
+use verify_core::command;
 use verify_core::outcome::RefusalCode;
 use verify_core::port::{RejectionKind, RiskLevel};
 use verify_core::record::{DeliveryStatus, Status};
 use verify_core::time::{Timestamp, Until};
-use verify_core::vocabulary::{Channel, Purpose};
+use verify_core::vocabulary::{Channel, Payment, Purpose};
 
 /// Whom a command is about: a destination as somebody typed it, and the identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,18 @@ impl Person {
             purpose: Purpose::SignIn,
             amount: None,
             payee: None,
+        }
+    }
+
+    /// The same for a command. An amount goes with a payee, or not at all.
+    pub(super) fn meant(&self) -> command::Person {
+        let payment = self.amount.clone().zip(self.payee.clone());
+        command::Person {
+            to: self.to.clone(),
+            country: None,
+            subject: self.subject.clone(),
+            purpose: self.purpose,
+            payment: payment.map(|(amount, payee)| Payment { amount, payee }),
         }
     }
 }
@@ -149,6 +162,37 @@ pub enum Ask {
     Erase(Person),
     /// Whatever is due is looked at.
     Tick,
+}
+
+impl Ask {
+    /// The same about what there is: so many verifications, approvals and messages. Numbers begin again behind the last one.
+    pub fn among(mut self, verifications: usize, approvals: usize, messages: usize) -> Self {
+        let within = |number: &mut usize, all: usize| *number %= all.max(1);
+        let of = |of: &mut Of| match of {
+            Of::Verification(number) => within(number, verifications),
+            Of::Person(_) => {}
+        };
+        let from = |from: &mut From| from.token.iter_mut().for_each(|token| within(token, approvals));
+        match &mut self {
+            Self::Send(send) => {
+                of(&mut send.of);
+                from(&mut send.from);
+            }
+            Self::Check(check) => {
+                of(&mut check.of);
+                from(&mut check.from);
+                match &mut check.guess {
+                    Guess::Message(number) => within(number, messages),
+                    Guess::Wrong | Guess::Text(_) => {}
+                }
+            }
+            Self::Cancel(number) | Self::Status(number) => within(number, verifications),
+            Self::Report(number, _) => within(number, messages),
+            Self::Redeem(number, _, _) => within(number, approvals),
+            Self::Unlock(_) | Self::Erase(_) | Self::Tick => {}
+        }
+        self
+    }
 }
 
 /// What happens outside.
@@ -295,4 +339,8 @@ pub trait Answers {
     fn outside(&mut self, change: Outside);
     /// How many messages have truly gone out.
     fn messages(&self) -> usize;
+    /// How many alerts were raised; `None` from somebody who does not say.
+    fn alerts(&self) -> Option<usize> {
+        None
+    }
 }

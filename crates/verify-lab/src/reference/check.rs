@@ -7,7 +7,7 @@ use verify_core::record::{DeliveryStatus, RETENTION, Status};
 use verify_core::time::{Timestamp, Until};
 
 use super::history::{Approval, Body, Happened, Verification, Who};
-use super::rules::Lockout;
+use super::rules::{Lockout, Passed};
 use super::{CheckAsk, FLOW, Guess, Mishap, Reference, Refused, Told};
 
 /// What a guess is.
@@ -60,6 +60,7 @@ impl Reference {
             .iter()
             .any(|found| here(found) || unwritten(found));
         let by = key.as_ref().map(|(key, _)| key.clone());
+        let passed = self.passed_by_a_check(&who, live);
         self.remember(&who, Happened::Checked { key });
         let mine = self.met(&who, named);
         if live {
@@ -71,23 +72,36 @@ impl Reference {
         match self.compared(&mine, &guess) {
             Verdict::Right(number) => self.approve(&who, number, by),
             Verdict::Wrong => {
+                self.alert(passed);
                 let exhausted = self.close(&who, &mine);
                 self.conclude(&exhausted, true);
                 self.wrong(&who, mine.iter().any(|number| exhausted.contains(number)))
             }
             Verdict::NothingPending => {
                 let exhausted = self.close(&who, &[]);
+                if !exhausted.is_empty() {
+                    self.alert(passed);
+                }
                 self.conclude(&exhausted, true);
                 refused(RefusalCode::NotFound)
             }
             Verdict::Gone => refused(RefusalCode::NotFound),
             Verdict::NotAsked => {
+                self.alert(passed);
                 self.take_back_failure();
                 refused(RefusalCode::ProviderUnavailable)
             }
             Verdict::Perhaps => refused(RefusalCode::ProviderUnavailable),
             Verdict::NotHeard => Told::Nothing,
         }
+    }
+
+    fn passed_by_a_check(&self, who: &Who, live: bool) -> Vec<Passed> {
+        let mut passed = self.passed(who, &[Counts::Checks], 0);
+        if live {
+            passed.extend(self.passed(who, &[Counts::Failures], 0));
+        }
+        passed
     }
 
     /// The characters of a guess that can be one.

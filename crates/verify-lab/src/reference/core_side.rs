@@ -1,9 +1,9 @@
 //! The core over the model store, as somebody who answers.
 
 use verify_core::command::{Command, TickRequest};
-use verify_core::flow::{MOST_STEPS, Step};
+use verify_core::event::EventKind;
+use verify_core::flow::{MOST_STEPS, NotBegun, Step};
 use verify_core::outcome::Outcome;
-use verify_core::port::{Compared, Detail, Dispatched};
 use verify_core::store::{Mode, RecordKind, StoreAnswer};
 
 use super::tokens::{Sent, Tokens};
@@ -39,7 +39,7 @@ impl CoreSide {
             .filter(|(_, key)| key.kind == RecordKind::Verifications)
             .map(|(service, key)| (service.clone(), *key));
         for (service, record) in records.collect::<Vec<_>>() {
-            self.world.run(Command::Tick(TickRequest { service, record }));
+            self.world.run(TickRequest { service, record });
         }
         Told::Ticked
     }
@@ -52,12 +52,9 @@ impl CoreSide {
             step = match (step, self.mishap) {
                 (Step::Done(outcome), _) => return Some(*outcome),
                 (Step::Store(step), Some(Mishap::StopsWhenCharged)) => {
-                    let charges = step
-                        .changeset()
-                        .charges
-                        .iter()
-                        .any(|charge| charge.mode != Mode::Probe);
-                    let answer = self.world.store.apply_now(step.changeset());
+                    let mut charges = step.changeset().charges.iter();
+                    let charges = charges.any(|charge| charge.mode != Mode::Probe);
+                    let answer = self.world.apply(step.changeset());
                     if charges && matches!(answer, StoreAnswer::Applied(_)) {
                         return None;
                     }
@@ -67,19 +64,12 @@ impl CoreSide {
                     self.world.perform(step);
                     return None;
                 }
-                (Step::Dispatch(step), Some(mishap @ (Mishap::AnswerLost | Mishap::CallLost))) => {
-                    if mishap == Mishap::AnswerLost {
-                        self.world.dispatch(step.request());
-                    }
-                    step.resume(now, Dispatched::Unknown(Detail::default()))
+                (step @ (Step::Dispatch(_) | Step::Compare(_)), Some(Mishap::AnswerLost)) => {
+                    self.world.perform(step.clone());
+                    step.lost(now)
                 }
-                (Step::Compare(step), Some(Mishap::AnswerLost)) => {
-                    self.world.compare(step.request());
-                    step.resume(now, Compared::Unknown(Detail::default()))
-                }
-                (Step::Compare(step), Some(Mishap::CallLost)) => {
-                    step.resume(now, Compared::NotAsked(Detail::default()))
-                }
+                (Step::Dispatch(step), Some(Mishap::CallLost)) => step.lost(now),
+                (Step::Compare(step), Some(Mishap::CallLost)) => step.not_begun(now, NotBegun::BreakerOpen),
                 (step, _) => self.world.perform(step),
             };
         }
@@ -93,13 +83,7 @@ impl Answers for CoreSide {
     }
 
     fn answer(&mut self, ask: &Ask) -> Told {
-        let sent = self.world.sent.iter();
-        let sent: Vec<Sent> = sent
-            .map(|message| Sent {
-                code: message.code.clone(),
-                reference: message.reference.clone(),
-            })
-            .collect();
+        let sent: Vec<Sent> = self.world.sent.iter().map(Sent::from).collect();
         let Some(command) = self.tokens.command(ask, &sent) else {
             self.mishap = None;
             return self.tick();
@@ -133,5 +117,10 @@ impl Answers for CoreSide {
 
     fn messages(&self) -> usize {
         self.world.sent.len()
+    }
+
+    fn alerts(&self) -> Option<usize> {
+        let events = self.world.store.events().values();
+        Some(events.filter(|event| event.kind == EventKind::LimitAlert).count())
     }
 }

@@ -35,7 +35,7 @@ pub use ask::{
     Answers, Ask, CheckAsk, Fate, From, Guess, Mishap, Of, Outside, Person, Refused, Seen, SendAsk, Told,
 };
 pub use core_side::CoreSide;
-use history::{Approval, Event, Happened, Message, Note, Verification, Who};
+use history::{Approval, Delivery, Event, Happened, Message, Note, Verification, Who};
 pub use tokens::{Sent, Tokens};
 
 /// From the first step of a command to its last word with a provider.
@@ -66,6 +66,8 @@ pub struct Reference {
     risk: RiskLevel,
     mishap: Option<Mishap>,
     codes: u32,
+    /// What alerted, and when.
+    alerts: Vec<(rules::Passed, Timestamp)>,
     /// Until when the provider may not have heard of an end, by destination.
     concluding: Vec<(String, Timestamp)>,
     /// What callers have seen, in that order, and until when its id is good: the numbers of commands and answers.
@@ -91,6 +93,7 @@ impl Reference {
             risk: RiskLevel::Low,
             mishap: None,
             codes: 0,
+            alerts: Vec::new(),
             concluding: Vec::new(),
             shown: Vec::new(),
         }
@@ -239,21 +242,31 @@ impl Reference {
         })
     }
 
-    /// Channels that are offered: once the last delivery failed, or was not reported in time.
+    /// What was reported is noticed by nobody under private disclosure.
+    fn shows_reports(&self) -> bool {
+        self.policy.privacy.disclosure == Disclosure::Open
+    }
+
+    fn failed(&self, delivery: &Delivery) -> bool {
+        delivery.failed() && (self.shows_reports() || delivery.status != DeliveryStatus::Undelivered)
+    }
+
+    /// Channels that are offered: once the last delivery failed, or was not reported in time. Every provider here reports.
     fn offered(&self, found: &Verification) -> Vec<Channel> {
         let Some(last) = found.deliveries.last() else {
             return Vec::new();
         };
         let after = self.policy.channels_for(found.who.purpose).fallback_after;
-        let silent = last.status != DeliveryStatus::Delivered && self.now >= last.at + after;
-        if !silent && !last.failed() {
+        let arrived = last.status == DeliveryStatus::Delivered && self.shows_reports();
+        let silent = !arrived && self.now >= last.at + after;
+        if !silent && !self.failed(last) {
             return Vec::new();
         }
         let failed = |channel| {
             found
                 .deliveries
                 .iter()
-                .any(|each| each.failed() && each.channel == channel)
+                .any(|each| self.failed(each) && each.channel == channel)
         };
         self.others(&found.who, |channel| channel == last.channel || failed(channel))
     }
@@ -541,5 +554,9 @@ impl Answers for Reference {
 
     fn messages(&self) -> usize {
         self.messages.len()
+    }
+
+    fn alerts(&self) -> Option<usize> {
+        Some(self.alerts.len())
     }
 }

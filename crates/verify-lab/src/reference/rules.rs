@@ -1,5 +1,6 @@
 //! Limits and lockouts, recounted from the history each time they are asked about.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use verify_core::policy::{Counts, Limit, Max, Resend, Then, Wait, limit_names};
@@ -20,6 +21,25 @@ pub(super) struct Rule<'a> {
     pub(super) max: u64,
     /// Counted by destination or subject, and so apart for strangers and known callers.
     pub(super) personal: bool,
+}
+
+impl Rule<'_> {
+    /// What one more counts, of a message at this price.
+    pub(super) fn cost(&self, price: u64) -> u64 {
+        match self.limit.counts {
+            Counts::Spend => price,
+            Counts::Sends | Counts::Checks | Counts::Failures => 1,
+        }
+    }
+}
+
+/// A limit that only alerts and was passed just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Passed {
+    name: Arc<str>,
+    by: Vec<(Dimension, String)>,
+    standing: Option<Standing>,
+    per: Duration,
 }
 
 /// The key of a lockout.
@@ -134,6 +154,32 @@ impl Reference {
 
     pub(super) fn denies(&self, rule: &Rule<'_>, who: &Who, cost: u64, at: Timestamp) -> bool {
         self.used(rule, who, at) + cost > rule.max
+    }
+
+    /// The limits that only alert and that one more of these, at this price, takes over their maximum.
+    pub(super) fn passed(&self, who: &Who, counts: &[Counts], price: u64) -> Vec<Passed> {
+        let mut rules = self.rules(who, counts);
+        rules.retain(|rule| {
+            let used = self.used(rule, who, self.now);
+            rule.limit.then == Then::Alert && used <= rule.max && used + rule.cost(price) > rule.max
+        });
+        let passed = rules.into_iter().map(|rule| Passed {
+            name: Arc::clone(&rule.limit.name),
+            by: rule.by,
+            standing: rule.personal.then_some(who.standing),
+            per: rule.limit.per,
+        });
+        passed.collect()
+    }
+
+    /// Each alerts once within its `per`, however often it is passed.
+    pub(super) fn alert(&mut self, passed: Vec<Passed>) {
+        for passed in passed {
+            let before = |(same, at): &(Passed, Timestamp)| *same == passed && self.now < *at + passed.per;
+            if !self.alerts.iter().any(before) {
+                self.alerts.push((passed, self.now));
+            }
+        }
     }
 
     /// The lockouts that somebody is under.

@@ -134,6 +134,9 @@ impl Reference {
 
     /// Malformed, then country, number and channel rules.
     fn sending(&self, ask: &SendAsk) -> Result<Sending, Refused> {
+        if ask.decoy && self.policy.privacy.disclosure == Disclosure::Open {
+            return Err(Refused::because(RefusalCode::InvalidRequest));
+        }
         let (who, named) = self.who(&ask.of, &ask.from)?;
         let rules = self.policy.channels_for(who.purpose);
         let usual = if who.to.fits(Channel::Email) {
@@ -194,7 +197,7 @@ impl Reference {
             channel,
             human: ask.human,
             consent: ask.consent,
-            decoy: against.is_some() || (ask.decoy && private),
+            decoy: against.is_some() || ask.decoy,
             test: test.is_some(),
             key: ask.key.clone().map(|key| (key, body)),
             who,
@@ -266,7 +269,7 @@ impl Reference {
             .get(number)
             .and_then(|found| found.deliveries.last());
         last.zip(gap).is_some_and(|(last, gap)| {
-            last.channel == sending.channel && !last.failed() && self.now < last.at + gap.per
+            last.channel == sending.channel && !self.failed(last) && self.now < last.at + gap.per
         })
     }
 
@@ -309,6 +312,7 @@ impl Reference {
             who,
             &[Counts::Sends, Counts::Spend, Counts::Checks, Counts::Failures],
         );
+        let price = self.policy.prices.of(who.to.country(), sending.channel);
         let mut stops = Vec::new();
         for rule in rules {
             let sends = matches!(rule.limit.counts, Counts::Sends | Counts::Spend);
@@ -319,11 +323,7 @@ impl Reference {
                 Then::HumanCheck => sends,
                 Then::Alert => false,
             };
-            let cost = match rule.limit.counts {
-                Counts::Spend => self.policy.prices.of(who.to.country(), sending.channel),
-                Counts::Sends | Counts::Checks | Counts::Failures => 1,
-            };
-            if asked && self.denies(&rule, who, cost, at) {
+            if asked && self.denies(&rule, who, rule.cost(price), at) {
                 let code = match (human, gap) {
                     (true, _) => RefusalCode::HumanCheckRequired,
                     (false, true) => RefusalCode::Cooldown,
@@ -338,7 +338,8 @@ impl Reference {
         stops
     }
 
-    /// The gap does not hold once the last delivery failed, nor for another channel when it stayed silent long enough.
+    /// The gap does not hold once the last delivery failed, nor for another channel when it stayed silent long enough:
+    /// every provider here reports.
     fn waives_gap(&self, sending: &Sending, at: Timestamp) -> bool {
         let found = self
             .matching(sending, at)
@@ -346,7 +347,9 @@ impl Reference {
         let after = self.policy.channels_for(sending.who.purpose).fallback_after;
         found
             .and_then(|found| found.deliveries.last())
-            .is_some_and(|last| last.failed() || (last.channel != sending.channel && at >= last.at + after))
+            .is_some_and(|last| {
+                self.failed(last) || (last.channel != sending.channel && at >= last.at + after)
+            })
     }
 
     fn places(standing: Standing) -> usize {
@@ -391,6 +394,7 @@ impl Reference {
         let expires = self.verifications.get(number).map_or(at, |found| found.expires);
         let until = expires + RETENTION + SKEW;
         let key = sending.key.clone().map(|(key, body)| (key, body, until));
+        let passed = self.passed(&sending.who, &[Counts::Sends, Counts::Spend], price);
         let verification = number;
         let (money_back, nothing_sent) = (false, false);
         self.remember(
@@ -406,7 +410,11 @@ impl Reference {
         if self.mishap == Some(Mishap::StopsWhenCharged) {
             return Told::Nothing;
         }
-        self.carried(sending, number)
+        let told = self.carried(sending, number);
+        if told != Told::Nothing {
+            self.alert(passed);
+        }
+        told
     }
 
     /// A resend under `resend = "new"` has a new code with a life of its own.

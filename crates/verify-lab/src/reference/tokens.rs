@@ -1,15 +1,19 @@
 //! What stands for numbers where real tokens are needed: whoever runs the machine translates here, in both directions.
 
 use verify_core::command::{
-    Caller, CheckRequest, Command, PersonRequest, RedeemRequest, Report, ReportRequest, SendRequest, Target,
-    VerificationRequest,
+    Caller, CancelRequest, CheckRequest, Command, EraseRequest, RedeemRequest, Report, ReportRequest,
+    SendRequest, StatusRequest, Target, UnlockRequest,
 };
 use verify_core::keys::Print;
-use verify_core::outcome::{Answer, Explanation, Outcome, Verification};
+use verify_core::outcome::{
+    Answer, CancelAnswer, CheckAnswer, EraseAnswer, Explanation, Outcome, RedeemAnswer, Refusal,
+    ReportAnswer, SendAnswer, StatusAnswer, TickAnswer, UnlockAnswer, VerificationView,
+};
 use verify_core::port::Detail;
 use verify_core::vocabulary::ServiceId;
 
-use super::{Ask, CheckAsk, Fate, From, Guess, Of, Person, Refused, Seen, SendAsk, Told};
+use super::{Ask, CheckAsk, Fate, From, Guess, Of, Refused, Seen, SendAsk, Told};
+use crate::explore::Delivered;
 
 /// Notes of an explanation that refuse nothing.
 const INFORMATION: [&str; 2] = ["country_monitor", "repeat"];
@@ -23,6 +27,15 @@ pub struct Sent {
     pub reference: String,
 }
 
+impl std::convert::From<&Delivered> for Sent {
+    fn from(message: &Delivered) -> Self {
+        Self {
+            code: message.code.clone(),
+            reference: message.reference.clone(),
+        }
+    }
+}
+
 /// The tokens that a run brought forth, by the number of what they stand for.
 #[derive(Debug, Clone, Default)]
 pub struct Tokens {
@@ -34,15 +47,11 @@ pub struct Tokens {
 impl Tokens {
     /// The command that asks this; `None` for a tick, which names a record.
     pub fn command(&self, ask: &Ask, sent: &[Sent]) -> Option<Command> {
-        let named = |number: &usize| VerificationRequest {
-            service: ServiceId::default(),
-            verification_id: self.id(*number),
-        };
         Some(match ask {
-            Ask::Send(ask) => Command::Send(self.send(ask)),
-            Ask::Check(ask) => Command::Check(self.check(ask, sent)),
-            Ask::Cancel(number) => Command::Cancel(named(number)),
-            Ask::Status(number) => Command::Status(named(number)),
+            Ask::Send(ask) => self.send(ask).into(),
+            Ask::Check(ask) => self.check(ask, sent).into(),
+            Ask::Cancel(number) => CancelRequest::of(self.id(*number)).into(),
+            Ask::Status(number) => StatusRequest::of(self.id(*number)).into(),
             Ask::Report(message, fate) => Command::Report(ReportRequest {
                 service: ServiceId::default(),
                 reference: sent
@@ -55,24 +64,26 @@ impl Tokens {
                 },
                 dedupe: format!("{fate:?}"),
             }),
-            Ask::Redeem(approval, person, key) => Command::Redeem(RedeemRequest {
-                service: ServiceId::default(),
-                proof: self
-                    .approvals
-                    .get(*approval)
-                    .map_or_else(unknown, |(proof, _)| proof.clone()),
-                purpose: person.purpose,
-                to: person.to.clone(),
-                country: None,
+            Ask::Redeem(approval, person, key) => {
+                let proof = self.approvals.get(*approval);
+                let proof = proof.map_or_else(unknown, |(proof, _)| proof.clone());
+                Command::Redeem(RedeemRequest {
+                    idempotency_key: key.clone(),
+                    ..RedeemRequest::of(proof, person.meant())
+                })
+            }
+            Ask::Unlock(person) => Command::Unlock(UnlockRequest {
                 subject: person.subject.clone(),
-                amount: person.amount.clone(),
-                payee: person.payee.clone(),
-                idempotency_key: key.clone(),
+                ..UnlockRequest::at(&person.to)
             }),
-            Ask::Unlock(person) => Command::Unlock(of_person(person)),
-            Ask::Erase(person) => Command::Erase(of_person(person)),
+            Ask::Erase(person) => EraseRequest::at(&person.to).into(),
             Ask::Tick => return None,
         })
+    }
+
+    /// The same ask about what there is by now.
+    pub fn among(&self, ask: Ask, sent: &[Sent]) -> Ask {
+        ask.among(self.verifications.len(), self.approvals.len(), sent.len())
     }
 
     fn id(&self, number: usize) -> String {
@@ -95,17 +106,14 @@ impl Tokens {
         }
     }
 
+    fn target(&self, of: &Of) -> Target {
+        match of {
+            Of::Person(person) => Target::To(person.meant()),
+            Of::Verification(number) => Target::Verification(self.id(*number)),
+        }
+    }
+
     fn send(&self, ask: &SendAsk) -> SendRequest {
-        let request = match &ask.of {
-            Of::Verification(number) => SendRequest::again(self.id(*number)),
-            Of::Person(person) => SendRequest {
-                subject: person.subject.clone(),
-                purpose: person.purpose,
-                amount: person.amount.clone(),
-                payee: person.payee.clone(),
-                ..SendRequest::to(&person.to)
-            },
-        };
         SendRequest {
             channel: ask.by,
             caller: self.caller(&ask.from),
@@ -113,7 +121,7 @@ impl Tokens {
             human_check: ask.human.then(|| "human".to_owned()),
             decoy: ask.decoy,
             idempotency_key: ask.key.clone(),
-            ..request
+            ..SendRequest::new(self.target(&ask.of))
         }
     }
 
@@ -125,26 +133,10 @@ impl Tokens {
             Guess::Wrong => wrong(sent),
             Guess::Text(text) => text.clone(),
         };
-        let person = match &ask.of {
-            Of::Person(person) => person.clone(),
-            Of::Verification(_) => Person::at(""),
-        };
         CheckRequest {
-            service: ServiceId::default(),
-            target: match &ask.of {
-                Of::Person(_) => Target::To {
-                    to: person.to,
-                    country: None,
-                },
-                Of::Verification(number) => Target::Verification(self.id(*number)),
-            },
-            code,
-            subject: person.subject,
-            purpose: person.purpose,
-            amount: person.amount,
-            payee: person.payee,
             caller: self.caller(&ask.from),
             idempotency_key: ask.key.clone(),
+            ..CheckRequest::new(self.target(&ask.of), code)
         }
     }
 
@@ -152,41 +144,43 @@ impl Tokens {
     pub fn told(&mut self, outcome: &Outcome) -> Told {
         let said = &outcome.explanation;
         match &outcome.answer {
-            Answer::Sent(seen) => Told::Sent(self.seen(seen, said)),
-            Answer::Repeated(seen) => Told::Repeated(self.seen(seen, said)),
-            Answer::Status(seen) => Told::Status(self.seen(seen, said)),
-            Answer::Canceled(seen) => Told::Canceled(self.seen(seen, said)),
-            Answer::Approved(approval) => {
+            Ok(Answer::Send(SendAnswer::Sent(seen))) => Told::Sent(self.seen(seen, said)),
+            Ok(Answer::Send(SendAnswer::Repeated(seen))) => Told::Repeated(self.seen(seen, said)),
+            Ok(Answer::Status(StatusAnswer::Found(seen))) => Told::Status(self.seen(seen, said)),
+            Ok(Answer::Cancel(CancelAnswer::Canceled(seen))) => Told::Canceled(self.seen(seen, said)),
+            Ok(Answer::Check(CheckAnswer::Approved(approval))) => {
                 let tokens = (approval.proof.clone(), approval.device_token.clone());
                 Told::Approved {
                     approval: number_of(&mut self.approvals, tokens, |(a, _), (b, _)| a == b),
                     channel: approval.channel,
                 }
             }
-            Answer::WrongCode(wrong) => Told::Wrong {
+            Ok(Answer::Check(CheckAnswer::WrongCode(wrong))) => Told::Wrong {
                 status: wrong.status,
                 checks_left: wrong.checks_left,
                 wait: wrong.retry_at,
             },
-            Answer::Reported { changed } => Told::Reported(*changed),
-            Answer::Ticked { .. } => Told::Ticked,
-            Answer::Redeemed(redemption) => Told::Redeemed {
+            Ok(Answer::Report(ReportAnswer { changed })) => Told::Reported(*changed),
+            Ok(Answer::Tick(TickAnswer { .. })) => Told::Ticked,
+            Ok(Answer::Redeem(RedeemAnswer::Redeemed(redemption))) => Told::Redeemed {
                 approved_at: redemption.approved_at,
             },
-            Answer::Unlocked => Told::Unlocked,
-            Answer::Erased { verifications } => Told::Erased(*verifications),
-            Answer::Refused(refusal) => Told::Refused(Refused {
-                code: refusal.code,
-                wait: refusal.retry_at,
-                checks_left: refusal.checks_left,
-                fallback: refusal.fallback.clone(),
-                rules: rules(said),
-            }),
-            Answer::Fault(_) => Told::Fault,
+            Ok(Answer::Unlock(UnlockAnswer::Unlocked)) => Told::Unlocked,
+            Ok(Answer::Erase(EraseAnswer::Erased { verifications })) => Told::Erased(*verifications),
+            Ok(
+                Answer::Send(SendAnswer::Refused(refusal))
+                | Answer::Check(CheckAnswer::Refused(refusal))
+                | Answer::Cancel(CancelAnswer::Refused(refusal))
+                | Answer::Status(StatusAnswer::Refused(refusal))
+                | Answer::Redeem(RedeemAnswer::Refused(refusal))
+                | Answer::Unlock(UnlockAnswer::Refused(refusal))
+                | Answer::Erase(EraseAnswer::Refused(refusal)),
+            ) => Told::Refused(refused(refusal, said)),
+            Err(_) => Told::Fault,
         }
     }
 
-    fn seen(&mut self, seen: &Verification, said: &Explanation) -> Seen {
+    fn seen(&mut self, seen: &VerificationView, said: &Explanation) -> Seen {
         let same = |(a, _): &(Option<Print>, String), (b, _): &(Option<Print>, String)| a == b;
         let tokens = (said.verification, seen.id.clone());
         Seen {
@@ -217,19 +211,16 @@ fn number_of<T>(all: &mut Vec<T>, new: T, same: impl Fn(&T, &T) -> bool) -> usiz
     }
 }
 
-fn rules(said: &Explanation) -> Vec<String> {
+fn refused(refusal: &Refusal, said: &Explanation) -> Refused {
     let names = said.rules.iter().map(|hit| hit.rule.to_string());
-    names
-        .filter(|name| !INFORMATION.contains(&name.as_str()))
-        .collect()
-}
-
-fn of_person(person: &Person) -> PersonRequest {
-    PersonRequest {
-        service: ServiceId::default(),
-        to: person.to.clone(),
-        country: None,
-        subject: person.subject.clone(),
+    Refused {
+        code: refusal.code,
+        wait: refusal.retry_at,
+        checks_left: refusal.checks_left,
+        fallback: refusal.fallback.clone(),
+        rules: names
+            .filter(|name| !INFORMATION.contains(&name.as_str()))
+            .collect(),
     }
 }
 

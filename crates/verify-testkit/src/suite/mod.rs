@@ -17,6 +17,7 @@
     reason = "a case fails by panicking, as tests do"
 )]
 
+pub mod differential;
 pub mod provider;
 pub mod store;
 

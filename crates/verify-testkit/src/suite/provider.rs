@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use verify_core::code::{Code, CodeLength};
+use verify_core::ids::DeliveryId;
 use verify_core::port::{
-    CompareRequest, Compared, ConcludeRequest, Concluded, Conclusion, DispatchRequest, Dispatched,
-    InquireRequest, Inquired, Maker, Provider, RejectionKind,
+    CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest, Dispatched, InquireRequest,
+    Inquired, Maker, Provider, RejectionKind,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Purpose, ServiceId};
@@ -128,11 +129,10 @@ impl ProviderUnderTest {
             purpose: Purpose::SignIn,
             code: (!self.makes_codes()).then(|| code(OWN_CODE)),
             locale: "en".to_owned(),
-            amount: None,
-            payee: None,
+            payment: None,
             code_ttl: Duration::from_secs(600),
             reference: format!("reference-{number}"),
-            dispatch_id: [number; 16],
+            dispatch_id: DeliveryId::from_bytes([number; 16]),
             not_after: self.deadline(),
         }
     }
@@ -161,8 +161,7 @@ impl ProviderUnderTest {
             to: self.to(self.channel()).to_owned(),
             upstream,
             code: code(guess),
-            amount: None,
-            payee: None,
+            payment: None,
             not_after: self.deadline(),
         };
         self.provider.compare(&request).await
@@ -176,7 +175,7 @@ impl ProviderUnderTest {
             to: self.to(self.channel()).to_owned(),
             channel: self.channel(),
             upstream,
-            dispatch_id: [number; 16],
+            dispatch_id: DeliveryId::from_bytes([number; 16]),
             from: self.now,
             not_after: self.deadline(),
         };
@@ -190,7 +189,6 @@ impl ProviderUnderTest {
             scope: self.scope(),
             to: self.to(self.channel()).to_owned(),
             upstream,
-            conclusion: Conclusion::Canceled,
             not_after: self.deadline(),
         };
         self.provider.conclude(&request).await

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use verify_core::code::{Code, CodeLength};
+use verify_core::ids::DeliveryId;
 use verify_core::keys::Print;
 use verify_core::port::{
-    AssessRequest, CompareRequest, ConcludeRequest, Conclusion, DispatchRequest, InquireRequest,
+    AssessRequest, CompareRequest, ConcludeRequest, DispatchRequest, HumanRequest, InquireRequest,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Purpose, ServiceId, Standing};
@@ -32,11 +33,10 @@ pub(crate) fn dispatch(to: &str, number: u8) -> DispatchRequest {
         purpose: Purpose::SignIn,
         code: Some(code("123456")),
         locale: "en".to_owned(),
-        amount: None,
-        payee: None,
+        payment: None,
         code_ttl: Duration::from_secs(600),
         reference: format!("reference-{number}"),
-        dispatch_id: [number; 16],
+        dispatch_id: DeliveryId::from_bytes([number; 16]),
         not_after: DEADLINE,
     }
 }
@@ -49,8 +49,7 @@ pub(crate) fn compare(to: &str, guess: &str) -> CompareRequest {
         to: to.to_owned(),
         upstream: None,
         code: code(guess),
-        amount: None,
-        payee: None,
+        payment: None,
         not_after: DEADLINE,
     }
 }
@@ -63,7 +62,7 @@ pub(crate) fn inquire(to: &str, number: u8) -> InquireRequest {
         to: to.to_owned(),
         channel: Channel::Sms,
         upstream: None,
-        dispatch_id: [number; 16],
+        dispatch_id: DeliveryId::from_bytes([number; 16]),
         from: Timestamp::ZERO,
         not_after: DEADLINE,
     }
@@ -76,7 +75,6 @@ pub(crate) fn conclude(to: &str) -> ConcludeRequest {
         scope: "scope".into(),
         to: to.to_owned(),
         upstream: None,
-        conclusion: Conclusion::Canceled,
         not_after: DEADLINE,
     }
 }
@@ -94,5 +92,15 @@ pub(crate) fn assess(to: &str) -> AssessRequest {
         ip: None,
         asn: None,
         device: None,
+    }
+}
+
+pub(crate) fn human(token: &str) -> HumanRequest {
+    HumanRequest {
+        service: ServiceId::default(),
+        purpose: Purpose::SignIn,
+        destination: Print::from_bytes([0; 16]),
+        token: token.to_owned(),
+        ip: None,
     }
 }

@@ -4,7 +4,7 @@ use verify_core::command::{Report, SendRequest};
 use verify_core::port::Detail;
 use verify_core::time::Timestamp;
 
-use crate::{Actor, Desk, Market, market};
+use crate::{Actor, Booth, Market, market};
 
 /// What the reports refer to their message by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,12 +70,12 @@ impl Callbacks {
         }
     }
 
-    fn refer(&self, to: &str, desk: &mut Desk<'_>) -> Option<String> {
-        let genuine = desk.reference(to)?;
+    fn refer(&self, to: &str, booth: &mut Booth<'_>) -> Option<String> {
+        let genuine = booth.reference(to)?;
         Some(match self.reference {
             Reference::Genuine => genuine,
             Reference::Altered => {
-                let place = usize::try_from(desk.chance().below(genuine.len() as u64)).unwrap_or(0);
+                let place = usize::try_from(booth.chance().below(genuine.len() as u64)).unwrap_or(0);
                 let swap = |(at, letter): (usize, char)| match (at == place, letter) {
                     (true, 'A') => 'B',
                     (true, _) => 'A',
@@ -89,7 +89,7 @@ impl Callbacks {
                 }
             }
             Reference::Invented => {
-                let letters = genuine.chars().map(|_| letter(desk));
+                let letters = genuine.chars().map(|_| letter(booth));
                 letters.collect()
             }
         })
@@ -100,8 +100,8 @@ fn failed() -> Report {
     Report::Undelivered(Detail::default())
 }
 
-fn letter(desk: &mut Desk<'_>) -> char {
-    char::from(b'a' + desk.chance().below(26) as u8)
+fn letter(booth: &mut Booth<'_>) -> char {
+    char::from(b'a' + booth.chance().below(26) as u8)
 }
 
 impl Actor for Callbacks {
@@ -113,21 +113,21 @@ impl Actor for Callbacks {
         self.defeats
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         // Spread over the country, so that limits by prefix stay out of the way.
-        let to = self.market.number(desk.chance().below(self.market.size()));
-        let mut request = SendRequest::to(to.clone()).ip(desk.any_address());
-        request.human_check = Some(desk.human_token());
+        let to = self.market.number(booth.chance().below(self.market.size()));
+        let mut request = SendRequest::to(to.clone()).ip(booth.any_address());
+        request.human_check = Some(booth.human_token());
         request.consent = true;
-        let sent = desk.send(request).sent().is_some();
-        if let Some(reference) = self.refer(&to, desk).filter(|_| sent) {
+        let sent = booth.send(request).sent().is_some();
+        if let Some(reference) = self.refer(&to, booth).filter(|_| sent) {
             for (place, report) in self.told.iter().enumerate() {
                 for copy in 0..self.copies {
-                    desk.report(reference.clone(), report.clone(), format!("{place} {copy}"));
+                    booth.report(reference.clone(), report.clone(), format!("{place} {copy}"));
                 }
             }
         }
-        let gap = desk.chance().gap(self.per_second);
-        Some(desk.now() + gap)
+        let gap = booth.chance().gap(self.per_second);
+        Some(booth.now() + gap)
     }
 }

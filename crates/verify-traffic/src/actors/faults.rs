@@ -6,7 +6,7 @@ use std::time::Duration;
 use verify_core::command::{CheckRequest, SendRequest};
 use verify_core::time::Timestamp;
 
-use crate::{Actor, Desk, Weather};
+use crate::{Actor, Booth, Weather};
 
 /// Weather that comes and goes.
 #[derive(Debug, Clone)]
@@ -72,13 +72,13 @@ impl Actor for Forecast {
         self.defeats
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         let Some((span, weather)) = self.stages.pop_front() else {
-            desk.weather(Weather::default());
+            booth.weather(Weather::default());
             return None;
         };
-        desk.weather(weather);
-        Some(desk.now() + span)
+        booth.weather(weather);
+        Some(booth.now() + span)
     }
 }
 
@@ -127,22 +127,22 @@ impl Actor for NodeCrash {
         "counter written after the comparison"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         let boundary = self.round % BOUNDARIES;
         self.round += 1;
-        let mut send = SendRequest::to(self.victim.clone()).ip(desk.any_address());
-        send.human_check = Some(desk.human_token());
+        let mut send = SendRequest::to(self.victim.clone()).ip(booth.any_address());
+        send.human_check = Some(booth.human_token());
         if self.asks == Dying::Send {
-            desk.dies_after(boundary);
+            booth.dies_after(boundary);
         }
-        desk.send(send);
+        booth.send(send);
         if self.asks == Dying::Guess {
-            let code = format!("{:06}", desk.chance().below(1_000_000));
-            let check = CheckRequest::to(self.victim.clone(), code).ip(desk.any_address());
-            desk.dies_after(boundary);
-            desk.check(check);
+            let code = format!("{:06}", booth.chance().below(1_000_000));
+            let check = CheckRequest::to(self.victim.clone(), code).ip(booth.any_address());
+            booth.dies_after(boundary);
+            booth.check(check);
         }
-        Some(desk.now() + self.every)
+        Some(booth.now() + self.every)
     }
 }
 
@@ -166,17 +166,17 @@ impl Actor for ClockSkew {
         "window by the wall clock"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         for node in 0..self.nodes {
-            let mut send = SendRequest::to(self.victim.clone()).ip(desk.any_address());
-            send.human_check = Some(desk.human_token());
-            desk.on_node(node);
-            desk.send(send);
-            let code = format!("{:06}", desk.chance().below(1_000_000));
-            let check = CheckRequest::to(self.victim.clone(), code).ip(desk.any_address());
-            desk.on_node(node);
-            desk.check(check);
+            let mut send = SendRequest::to(self.victim.clone()).ip(booth.any_address());
+            send.human_check = Some(booth.human_token());
+            booth.on_node(node);
+            booth.send(send);
+            let code = format!("{:06}", booth.chance().below(1_000_000));
+            let check = CheckRequest::to(self.victim.clone(), code).ip(booth.any_address());
+            booth.on_node(node);
+            booth.check(check);
         }
-        Some(desk.now() + self.every)
+        Some(booth.now() + self.every)
     }
 }

@@ -5,26 +5,27 @@ use std::time::Duration;
 use verify_core::command::{CheckRequest, SendRequest};
 use verify_core::time::Timestamp;
 
-use crate::{Actor, Desk, Market};
+use crate::{Actor, Booth, Market};
 
 /// A guess at a six-digit code.
-fn guess(desk: &mut Desk<'_>) -> String {
-    format!("{:06}", desk.chance().below(1_000_000))
+fn guess(booth: &mut Booth<'_>) -> String {
+    format!("{:06}", booth.chance().below(1_000_000))
 }
 
 /// Asks for a message to somebody, from an address not seen before. The verification's id where one is pending.
-fn send(desk: &mut Desk<'_>, to: &str) -> Option<String> {
-    let mut request = SendRequest::to(to).ip(desk.any_address());
-    request.human_check = Some(desk.human_token());
-    desk.send(request)
+fn send(booth: &mut Booth<'_>, to: &str) -> Option<String> {
+    let mut request = SendRequest::to(to).ip(booth.any_address());
+    request.human_check = Some(booth.human_token());
+    booth
+        .send(request)
         .sent()
         .map(|verification| verification.id.clone())
 }
 
 /// Checks from an address not seen before.
-fn check(desk: &mut Desk<'_>, mut request: CheckRequest) {
-    request.caller.ip = Some(desk.any_address());
-    desk.check(request);
+fn check(booth: &mut Booth<'_>, mut request: CheckRequest) {
+    request.caller.ip = Some(booth.any_address());
+    booth.check(request);
 }
 
 /// Guesses, asks for the next code, and guesses on: for ever, against one account.
@@ -47,13 +48,13 @@ impl Actor for ResendGuess {
         "counter by code"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
-        send(desk, &self.victim);
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
+        send(booth, &self.victim);
         for _ in 0..self.guesses {
-            let code = guess(desk);
-            check(desk, CheckRequest::to(self.victim.clone(), code));
+            let code = guess(booth);
+            check(booth, CheckRequest::to(self.victim.clone(), code));
         }
-        Some(desk.now() + self.every)
+        Some(booth.now() + self.every)
     }
 }
 
@@ -81,20 +82,20 @@ impl Actor for SessionFarm {
         "counter by session"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         self.rounds = self.rounds.checked_sub(1)?;
         for _ in 0..self.sessions {
-            let session = send(desk, &self.victim);
+            let session = send(booth, &self.victim);
             for _ in 0..self.guesses {
-                let code = guess(desk);
+                let code = guess(booth);
                 let request = match &session {
                     Some(id) => CheckRequest::of(id.clone(), code),
                     None => CheckRequest::to(self.victim.clone(), code),
                 };
-                check(desk, request);
+                check(booth, request);
             }
         }
-        Some(desk.now() + self.every)
+        Some(booth.now() + self.every)
     }
 }
 
@@ -119,13 +120,13 @@ impl Actor for ParallelGuess {
         "counter read before it is written"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
-        send(desk, &self.victim);
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
+        send(booth, &self.victim);
         for _ in 0..self.at_once {
-            let code = guess(desk);
-            check(desk, CheckRequest::to(self.victim.clone(), code));
+            let code = guess(booth);
+            check(booth, CheckRequest::to(self.victim.clone(), code));
         }
-        Some(desk.now() + self.every)
+        Some(booth.now() + self.every)
     }
 }
 
@@ -162,7 +163,7 @@ impl Actor for Horizontal {
         "counter by account"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         if self.tried >= self.accounts {
             return None;
         }
@@ -172,10 +173,10 @@ impl Actor for Horizontal {
             .wrapping_mul(self.market.size() / self.accounts.max(1) + 1);
         self.tried += 1;
         let victim = self.market.number(place);
-        if let Some(id) = send(desk, &victim) {
-            check(desk, CheckRequest::of(id, "123456"));
+        if let Some(id) = send(booth, &victim) {
+            check(booth, CheckRequest::of(id, "123456"));
         }
-        let gap = desk.chance().gap(self.per_second);
-        Some(desk.now() + gap)
+        let gap = booth.chance().gap(self.per_second);
+        Some(booth.now() + gap)
     }
 }

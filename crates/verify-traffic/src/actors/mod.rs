@@ -13,7 +13,7 @@ pub use callbacks::{Callbacks, Reference};
 pub use faults::{ClockSkew, Dying, Forecast, NodeCrash};
 pub use guessing::{Horizontal, ParallelGuess, ResendGuess, SessionFarm};
 pub use nuisance::{AliasFlood, LockoutDos, SmsBomb, VictimOverwrite};
-pub use people::{Addresses, Crowd, Habits, Person};
+pub use people::{Addresses, Crowd, Habits, Visitor};
 pub use probing::Enumerate;
 pub use pumping::{Numbers, Pump};
 pub use scanning::MailScanner;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use verify_core::command::{CheckRequest, SendRequest};
 use verify_core::time::Timestamp;
 
-use crate::{Actor, Desk};
+use crate::{Actor, Booth};
 
 /// Message after message to one number.
 #[derive(Debug, Clone)]
@@ -25,12 +25,12 @@ impl Actor for SmsBomb {
         "limit by address"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
-        let mut request = SendRequest::to(self.victim.clone()).ip(desk.any_address());
-        request.human_check = Some(desk.human_token());
-        desk.send(request);
-        let gap = desk.chance().gap(self.per_second);
-        Some(desk.now() + gap)
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
+        let mut request = SendRequest::to(self.victim.clone()).ip(booth.any_address());
+        request.human_check = Some(booth.human_token());
+        booth.send(request);
+        let gap = booth.chance().gap(self.per_second);
+        Some(booth.now() + gap)
     }
 }
 
@@ -54,19 +54,19 @@ impl Actor for LockoutDos {
         "hard lockout"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         self.rounds = self.rounds.checked_sub(1)?;
         for victim in &self.victims {
-            let mut request = SendRequest::to(victim.clone()).ip(desk.any_address());
-            request.human_check = Some(desk.human_token());
-            desk.send(request);
+            let mut request = SendRequest::to(victim.clone()).ip(booth.any_address());
+            request.human_check = Some(booth.human_token());
+            booth.send(request);
             for _ in 0..3 {
                 let mut request = CheckRequest::to(victim.clone(), "000000");
-                request.caller.ip = Some(desk.any_address());
-                desk.check(request);
+                request.caller.ip = Some(booth.any_address());
+                booth.check(request);
             }
         }
-        Some(desk.now() + self.every)
+        Some(booth.now() + self.every)
     }
 }
 
@@ -103,18 +103,18 @@ impl Actor for VictimOverwrite {
         "one live challenge"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         let Some(met) = self.met.take() else {
             self.visits = self.visits.checked_sub(1)?;
-            self.met = Some(desk.now());
-            let moment = desk
+            self.met = Some(booth.now());
+            let moment = booth
                 .chance()
                 .between(Duration::from_secs(1), Duration::from_secs(20));
-            return Some(desk.now() + moment);
+            return Some(booth.now() + moment);
         };
-        let mut request = SendRequest::to(self.victim.clone()).ip(desk.any_address());
-        request.human_check = Some(desk.human_token());
-        desk.send(request);
+        let mut request = SendRequest::to(self.victim.clone()).ip(booth.any_address());
+        request.human_check = Some(booth.human_token());
+        booth.send(request);
         Some(met + self.every)
     }
 }
@@ -152,17 +152,17 @@ impl Actor for AliasFlood {
         "limit by the text as typed"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         if self.tried >= self.spellings {
             return None;
         }
         let spelled = spelling(&self.victim, self.tried);
         self.tried += 1;
-        let mut request = SendRequest::to(spelled).ip(desk.any_address());
-        request.human_check = Some(desk.human_token());
-        desk.send(request);
-        let gap = desk.chance().gap(self.per_second);
-        Some(desk.now() + gap)
+        let mut request = SendRequest::to(spelled).ip(booth.any_address());
+        request.human_check = Some(booth.human_token());
+        booth.send(request);
+        let gap = booth.chance().gap(self.per_second);
+        Some(booth.now() + gap)
     }
 }
 

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use verify_core::command::{Caller, CheckRequest, SendRequest};
-use verify_core::outcome::{Answer, RefusalCode};
+use verify_core::outcome::{Answer, CheckAnswer, RefusalCode};
 use verify_core::time::Timestamp;
 
-use crate::{Actor, Desk, Leaving, Market, Reply, Side};
+use crate::{Actor, Booth, Leaving, Market, Reply, Side};
 
 /// How people behave. Sources of the defaults are in `docs/simulator.md`.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +61,7 @@ enum Next {
 
 /// One person with one number.
 #[derive(Debug, Clone)]
-pub struct Person {
+pub struct Visitor {
     name: &'static str,
     habits: Habits,
     to: String,
@@ -85,7 +85,7 @@ pub struct Person {
     waited: Duration,
 }
 
-impl Person {
+impl Visitor {
     /// Somebody who comes once.
     pub fn once(name: &'static str, habits: Habits, to: String, ip: IpAddr) -> Self {
         Self {
@@ -124,26 +124,26 @@ impl Person {
         self
     }
 
-    fn ask(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn ask(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         let mut request = SendRequest::to(self.to.clone());
         request.caller = self.caller();
-        request.human_check = self.human.then(|| desk.human_token());
-        let reply = desk.send(request);
+        request.human_check = self.human.then(|| booth.human_token());
+        let reply = booth.send(request);
         let Some(verification) = reply.sent() else {
-            return self.refused(Next::Ask, reply, desk);
+            return self.refused(Next::Ask, reply, booth);
         };
         self.id.clone_from(&verification.id);
         self.asked += 1;
-        Some(self.message_comes(reply.took, desk))
+        Some(self.message_comes(reply.took, booth))
     }
 
     /// When it is there to be read, or when the person has waited enough.
-    fn message_comes(&mut self, answered_after: Duration, desk: &mut Desk<'_>) -> Timestamp {
-        let now = desk.now();
+    fn message_comes(&mut self, answered_after: Duration, booth: &mut Booth<'_>) -> Timestamp {
+        let now = booth.now();
         let habits = self.habits;
         self.enough = now + habits.patience_for_message;
-        let latency = desk.chance().around(habits.latency, habits.spread);
-        if desk.chance().happens(habits.lost) || latency > habits.patience_for_message {
+        let latency = booth.chance().around(habits.latency, habits.spread);
+        if booth.chance().happens(habits.lost) || latency > habits.patience_for_message {
             self.next = Next::Despair;
             return self.enough;
         }
@@ -152,75 +152,75 @@ impl Person {
         now + latency.max(answered_after)
     }
 
-    fn reads(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn reads(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         // What was there before the visit is not taken for this code, but for the message that a repeat speaks of.
-        self.read = desk.messages(&self.to, self.came - RECENT).into();
+        self.read = booth.messages(&self.to, self.came - RECENT).into();
         if self.read.is_empty() {
             self.next = Next::Despair;
             return Some(self.enough);
         }
         self.next = Next::Type;
-        let typing = desk
+        let typing = booth
             .chance()
             .between(Duration::from_secs(4), Duration::from_secs(20));
-        Some(desk.now() + typing)
+        Some(booth.now() + typing)
     }
 
-    fn despair(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn despair(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         let again = self
             .asked
             .checked_sub(1)
             .and_then(|tries| self.habits.tries_again.get(tries));
-        if again.is_some_and(|probability| desk.chance().happens(*probability)) {
-            return self.ask(desk);
+        if again.is_some_and(|probability| booth.chance().happens(*probability)) {
+            return self.ask(booth);
         }
-        self.leaves(Leaving::NoMessage, desk)
+        self.leaves(Leaving::NoMessage, booth)
     }
 
-    fn types(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn types(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         let code = self.read.front().cloned().unwrap_or_default();
-        let slip = !self.mistyped && desk.chance().happens(self.habits.typing_error);
+        let slip = !self.mistyped && booth.chance().happens(self.habits.typing_error);
         self.mistyped |= slip;
         let typed = if slip { off_by_one(&code) } else { code };
         let mut request = CheckRequest::of(self.id.clone(), typed);
         request.caller = self.caller();
-        let reply = desk.check(request);
-        if let Some(Answer::Approved(approval)) = &reply.answer {
+        let reply = booth.check(request);
+        if let Some(Answer::Check(CheckAnswer::Approved(approval))) = reply.answer() {
             if self.keeps_device {
                 self.device_token = Some(approval.device_token.clone());
             }
-            return self.leaves(Leaving::Verified { waited: self.waited }, desk);
+            return self.leaves(Leaving::Verified { waited: self.waited }, booth);
         }
-        if let Some(Answer::WrongCode(wrong)) = &reply.answer {
+        if let Some(Answer::Check(CheckAnswer::WrongCode(wrong))) = reply.answer() {
             let wait = reply.wait(wrong.retry_at);
             let Some(wait) = wait.filter(|wait| *wait <= self.habits.patience_for_limit) else {
-                return self.leaves(Leaving::TurnedAway(reply), desk);
+                return self.leaves(Leaving::TurnedAway(reply), booth);
             };
             if !slip {
                 // It was in another message, then.
                 self.read.rotate_left(1);
             }
-            return Some(self.waits(desk.now(), wait.max(Duration::from_secs(6))));
+            return Some(self.waits(booth.now(), wait.max(Duration::from_secs(6))));
         }
         let gone = reply
             .refusal()
             .is_some_and(|refusal| refusal.code == RefusalCode::NotFound);
         if gone && self.asked < 3 {
-            self.ask(desk)
+            self.ask(booth)
         } else {
-            self.refused(Next::Type, reply, desk)
+            self.refused(Next::Type, reply, booth)
         }
     }
 
     /// Passes a human check, waits, or goes.
-    fn refused(&mut self, next: Next, reply: Reply, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn refused(&mut self, next: Next, reply: Reply, booth: &mut Booth<'_>) -> Option<Timestamp> {
         self.next = next;
-        let now = desk.now();
+        let now = booth.now();
         if reply.answer.is_none() && self.unanswered < 3 {
             self.unanswered += 1;
             return Some(now + Duration::from_secs(5));
         }
-        if reply.asks_for_human() && !self.human && desk.chance().happens(self.habits.passes_human_check) {
+        if reply.asks_for_human() && !self.human && booth.chance().happens(self.habits.passes_human_check) {
             self.human = true;
             return Some(self.waits(now, Duration::from_secs(10)));
         }
@@ -230,7 +230,7 @@ impl Person {
             .and_then(|refusal| reply.wait(refusal.retry_at?));
         match wait {
             Some(wait) if wait <= self.habits.patience_for_limit => Some(self.waits(now, wait)),
-            Some(_) | None => self.leaves(Leaving::TurnedAway(reply), desk),
+            Some(_) | None => self.leaves(Leaving::TurnedAway(reply), booth),
         }
     }
 
@@ -243,8 +243,8 @@ impl Person {
         now + wait
     }
 
-    fn leaves(&mut self, how: Leaving, desk: &mut Desk<'_>) -> Option<Timestamp> {
-        desk.leaves(&how);
+    fn leaves(&mut self, how: Leaving, booth: &mut Booth<'_>) -> Option<Timestamp> {
+        booth.leaves(&how);
         self.visits_left = self.visits_left.saturating_sub(1);
         self.next = Next::Come;
         (self.visits_left > 0).then(|| self.came + self.every)
@@ -259,7 +259,7 @@ impl Person {
     }
 }
 
-impl Actor for Person {
+impl Actor for Visitor {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -272,18 +272,18 @@ impl Actor for Person {
         Side::Honest
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         match self.next {
             Next::Come => {
                 (self.asked, self.mistyped, self.human, self.waited) = (0, false, false, Duration::ZERO);
-                (self.came, self.unanswered) = (desk.now(), 0);
-                desk.arrives();
-                self.ask(desk)
+                (self.came, self.unanswered) = (booth.now(), 0);
+                booth.arrives();
+                self.ask(booth)
             }
-            Next::Ask => self.ask(desk),
-            Next::Read => self.reads(desk),
-            Next::Type => self.types(desk),
-            Next::Despair => self.despair(desk),
+            Next::Ask => self.ask(booth),
+            Next::Read => self.reads(booth),
+            Next::Type => self.types(booth),
+            Next::Despair => self.despair(booth),
         }
     }
 }
@@ -329,9 +329,9 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    fn arrival(&self, desk: &mut Desk<'_>) -> Option<Person> {
+    fn arrival(&self, booth: &mut Booth<'_>) -> Option<Visitor> {
         let total = self.mix.iter().map(|(_, weight)| weight).sum();
-        let mut drawn = desk.chance().below(total);
+        let mut drawn = booth.chance().below(total);
         let market = self
             .mix
             .iter()
@@ -342,20 +342,20 @@ impl Crowd {
                 }
                 None => Some(*market),
             })?;
-        let busy = market.busyness(desk.now().as_millis()) / BUSIEST;
-        if self.daily_rhythm && !desk.chance().happens(busy) {
+        let busy = market.busyness(booth.now().as_millis()) / BUSIEST;
+        if self.daily_rhythm && !booth.chance().happens(busy) {
             return None;
         }
-        let place = desk.chance().below(market.size());
+        let place = booth.chance().below(market.size());
         let to = match self.by_mail {
             true => format!("{}{place}@example.com", market.country.to_ascii_lowercase()),
             false => market.number(place),
         };
         let ip = match self.addresses {
-            Addresses::Own => desk.any_address(),
+            Addresses::Own => booth.any_address(),
             Addresses::One(ip) => ip,
         };
-        Some(Person::once(self.name, self.habits, to, ip))
+        Some(Visitor::once(self.name, self.habits, to, ip))
     }
 }
 
@@ -375,10 +375,10 @@ impl Actor for Crowd {
         Side::Honest
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
-        if let Some(person) = self.arrival(desk) {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
+        if let Some(person) = self.arrival(booth) {
             self.most = self.most.checked_sub(1)?;
-            desk.spawn(desk.now(), person);
+            booth.spawn(booth.now(), person);
         }
         // As many candidates as at the busiest hour; of those of a quiet hour most stay at home.
         let rate = if self.daily_rhythm {
@@ -386,8 +386,8 @@ impl Actor for Crowd {
         } else {
             self.per_second
         };
-        let gap = desk.chance().gap(rate);
-        Some(desk.now() + gap)
+        let gap = booth.chance().gap(rate);
+        Some(booth.now() + gap)
     }
 }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use verify_core::command::{CheckRequest, SendRequest};
-use verify_core::outcome::{Answer, Verification};
+use verify_core::outcome::{Answer, CheckAnswer, VerificationView};
 use verify_core::time::{Timestamp, Until};
 
-use crate::{Actor, Desk, Market, Reply};
+use crate::{Actor, Booth, Market, Reply};
 
 /// Asks for messages to numbers with and without an account, guesses at both, and compares all that can be seen:
 /// status, counts, waits and the trips to the store that an answer takes. The ledger keeps what was seen.
@@ -44,28 +44,28 @@ impl Actor for Enumerate {
         "same text for known and unknown"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         self.tried += 1;
         let known = self.tried.is_multiple_of(2);
         let market = if known { self.known } else { self.unknown };
         // No number twice, which would look different for reasons of its own.
         let to = market.number(self.tried.wrapping_mul(stride(market.size())));
-        let mut request = SendRequest::to(to).ip(desk.any_address());
+        let mut request = SendRequest::to(to).ip(booth.any_address());
         request.decoy = !known;
-        let first = desk.send(request.clone());
+        let first = booth.send(request.clone());
         let mut looks = vec![look(&first)];
         if let Some(verification) = first.sent() {
-            looks.push(look(&desk.send(request)));
-            let check = CheckRequest::of(verification.id.clone(), "000000").ip(desk.any_address());
+            looks.push(look(&booth.send(request)));
+            let check = CheckRequest::of(verification.id.clone(), "000000").ip(booth.any_address());
             for _ in 0..2 {
-                looks.push(look(&desk.check(check.clone())));
+                looks.push(look(&booth.check(check.clone())));
             }
         }
         for (step, look) in looks.into_iter().enumerate() {
-            desk.saw(format!("{step}: {look}"), known);
+            booth.saw(format!("{step}: {look}"), known);
         }
-        let gap = desk.chance().gap(self.per_second);
-        Some(desk.now() + Duration::max(gap, Duration::from_millis(1)))
+        let gap = booth.chance().gap(self.per_second);
+        Some(booth.now() + Duration::max(gap, Duration::from_millis(1)))
     }
 }
 
@@ -78,7 +78,7 @@ fn stride(size: u64) -> u64 {
 /// All that a caller can tell of an answer, but for ids and the number's own digits.
 fn look(reply: &Reply) -> String {
     let wait = |until: Until| reply.wait(until);
-    let of = |v: &Verification| {
+    let of = |v: &VerificationView| {
         let (ends, again) = (v.expires_at.since(reply.clock), wait(v.resend_at));
         let (sid, deliveries, fallback) = (v.sid.is_some(), &v.deliveries, &v.fallback);
         format!(
@@ -93,7 +93,7 @@ fn look(reply: &Reply) -> String {
     };
     let text = if let Some(verification) = reply.sent() {
         of(verification)
-    } else if let Some(Answer::WrongCode(wrong)) = &reply.answer {
+    } else if let Some(Answer::Check(CheckAnswer::WrongCode(wrong))) = reply.answer() {
         format!(
             "wrong {:?} {} {:?}",
             wrong.status,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use verify_core::command::{CheckRequest, SendRequest};
 use verify_core::time::Timestamp;
 
-use crate::{Actor, Desk, MARKETS, Market, market};
+use crate::{Actor, Booth, MARKETS, Market, market};
 
 /// In which order numbers are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,11 +203,11 @@ impl Pump {
         }
     }
 
-    fn number(&mut self, desk: &mut Desk<'_>) -> Option<String> {
+    fn number(&mut self, booth: &mut Booth<'_>) -> Option<String> {
         let place = self.done;
         self.done += 1;
         if matches!(self.numbers, Numbers::Blocks(_)) {
-            let at = desk.chance().below(self.countries.len() as u64);
+            let at = booth.chance().below(self.countries.len() as u64);
             self.at = usize::try_from(at).unwrap_or(0);
         }
         let country = self.countries.get(self.at % self.countries.len().max(1))?;
@@ -216,33 +216,33 @@ impl Pump {
             // An odd factor visits every place of a block of a power of two once, and most of any other.
             Numbers::Block { from, size } => country.number(from + place.wrapping_mul(7_919) % size.max(1)),
             Numbers::Blocks(blocks) => {
-                let block = desk.chance().below(blocks).min(desk.chance().below(blocks));
-                country.number(block * 10_000 + desk.chance().below(10_000))
+                let block = booth.chance().below(blocks).min(booth.chance().below(blocks));
+                country.number(block * 10_000 + booth.chance().below(10_000))
             }
-            Numbers::Random => country.number(desk.chance().below(country.size())),
+            Numbers::Random => country.number(booth.chance().below(country.size())),
             Numbers::Everywhere => {
                 self.at += 1;
-                country.number(desk.chance().below(country.size()))
+                country.number(booth.chance().below(country.size()))
             }
         })
     }
 
-    fn address(&mut self, desk: &mut Desk<'_>) -> Option<IpAddr> {
+    fn address(&mut self, booth: &mut Booth<'_>) -> Option<IpAddr> {
         while self.pool.len() < self.addresses {
-            self.pool.push(desk.any_address());
+            self.pool.push(booth.any_address());
         }
-        let at = desk.chance().below(self.pool.len() as u64);
+        let at = booth.chance().below(self.pool.len() as u64);
         self.pool.get(usize::try_from(at).unwrap_or(0)).copied()
     }
 
-    fn pump(&mut self, desk: &mut Desk<'_>) -> Option<()> {
-        let to = self.number(desk)?;
+    fn pump(&mut self, booth: &mut Booth<'_>) -> Option<()> {
+        let to = self.number(booth)?;
         let mut request = SendRequest::to(to.clone());
-        request.caller.ip = self.address(desk);
-        let mut reply = desk.send(request.clone());
-        if reply.asks_for_human() && desk.chance().happens(self.passes_human_check) {
-            request.human_check = Some(desk.human_token());
-            reply = desk.send(request.clone());
+        request.caller.ip = self.address(booth);
+        let mut reply = booth.send(request.clone());
+        if reply.asks_for_human() && booth.chance().happens(self.passes_human_check) {
+            request.human_check = Some(booth.human_token());
+            reply = booth.send(request.clone());
         }
         let Some(verification) = reply.sent() else {
             self.refused_in_a_row += 1;
@@ -253,11 +253,11 @@ impl Pump {
             return Some(());
         };
         self.refused_in_a_row = 0;
-        if desk.chance().happens(self.completes) {
-            let code = desk.received(&to)?;
+        if booth.chance().happens(self.completes) {
+            let code = booth.received(&to)?;
             let mut check = CheckRequest::of(verification.id.clone(), code);
             check.caller = request.caller;
-            desk.check(check);
+            booth.check(check);
         }
         Some(())
     }
@@ -272,10 +272,10 @@ impl Actor for Pump {
         self.defeats
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
         self.most = self.most.checked_sub(1)?;
-        self.pump(desk)?;
-        let gap = desk.chance().gap(self.per_second);
-        Some(desk.now() + gap)
+        self.pump(booth)?;
+        let gap = booth.chance().gap(self.per_second);
+        Some(booth.now() + gap)
     }
 }

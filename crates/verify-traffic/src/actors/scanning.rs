@@ -5,7 +5,7 @@ use std::time::Duration;
 use verify_core::command::CheckRequest;
 use verify_core::time::Timestamp;
 
-use crate::{Actor, Desk};
+use crate::{Actor, Booth};
 
 /// Opens the link of every mail some time after it left. The link carries the verification's id and its code; opening
 /// it reads how the verification stands.
@@ -31,16 +31,16 @@ impl Actor for MailScanner {
         "link that a GET uses up"
     }
 
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp> {
-        let until = desk.now() - self.after;
-        for (id, code) in desk.links(until - ROUND, until) {
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp> {
+        let until = booth.now() - self.after;
+        for (id, code) in booth.links(until - ROUND, until) {
             for _ in 0..self.times {
-                desk.status(id.clone());
+                booth.status(id.clone());
                 if self.get_approves {
-                    desk.check(CheckRequest::of(id.clone(), code.clone()));
+                    booth.check(CheckRequest::of(id.clone(), code.clone()));
                 }
             }
         }
-        Some(desk.now() + ROUND)
+        Some(booth.now() + ROUND)
     }
 }

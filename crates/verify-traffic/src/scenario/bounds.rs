@@ -1,11 +1,11 @@
-//! What each world is held to: figures of a finished run against what they may be. Caps are read from the policy in
-//! force and recounted from what left, with nothing of the core's arithmetic.
+//! What each world is held to: figures of a finished run against what they may be. What a limit comes to is the core's
+//! word, under the policy in force; whether it was kept is recounted from what left, with nothing of the core's arithmetic.
 
 use std::time::Duration;
 
 use serde::Serialize;
-use verify_core::policy::{Counts, Limit, Max, Policy, Then};
-use verify_core::vocabulary::Dimension;
+use verify_core::policy::{Counts, Limit, Policy, Then};
+use verify_core::vocabulary::{Dimension, Standing};
 
 use super::Run;
 use super::admitted::admitted_guesses;
@@ -107,15 +107,17 @@ impl<'a> Seen<'a> {
         scaled(count, self.run.scale)
     }
 
-    /// Limits of the policy that refuse and count this by exactly this.
+    /// Limits of the policy that refuse and count this by exactly this, with what they admit of strangers: nobody else
+    /// sends in the worlds that are held to them.
     fn limits(&self, counts: Counts, by: Dimension) -> impl Iterator<Item = (&'a Limit, u64)> {
-        self.policy.limits.iter().filter_map(move |limit| {
-            let fits = limit.counts == counts && limit.then == Then::Refuse && limit.by == [by];
-            match limit.max {
-                Max::Units(max) if fits => Some((limit, max)),
-                Max::Units(_) | Max::Unlimited => None,
-            }
-        })
+        let policy = self.policy;
+        let limits = policy.limits.iter();
+        limits
+            .filter(move |limit| limit.counts == counts && limit.then == Then::Refuse)
+            .filter_map(move |limit| {
+                let effect = limit.effect(policy, |has| has == by, None, Standing::Stranger)?;
+                Some((limit, effect.max))
+            })
     }
 
     /// Every cap on money by prefix, country and service, in any window of its length.
@@ -139,16 +141,16 @@ impl<'a> Seen<'a> {
         self.limits(Counts::Spend, by).map(bound).collect()
     }
 
-    /// Every limit on messages to one destination, in any window of its length. `standings`: how many of strangers and
-    /// known callers take part, for they are counted apart. `apart`: by how much the clocks of nodes differ.
-    fn messages_to_one(&self, standings: u64, apart: Duration) -> Vec<Bound> {
+    /// Every limit on messages to one destination, in any window of its length. `apart`: by how much the clocks of nodes
+    /// differ.
+    fn messages_to_one(&self, apart: Duration) -> Vec<Bound> {
         let limits = self.limits(Counts::Sends, Dimension::Destination);
         let bound = |(limit, max): (&Limit, u64)| {
             let figure = self.ledger.most(limit.per, |sent| Some(sent.to), |_| 1);
             let windows = (limit.per + apart)
                 .as_millis()
                 .div_ceil(limit.per.as_millis().max(1));
-            let most = max * standings * u64::try_from(windows).unwrap_or(u64::MAX);
+            let most = max * u64::try_from(windows).unwrap_or(u64::MAX);
             Bound {
                 least: 1,
                 ..Bound::most(
@@ -367,7 +369,7 @@ pub(super) fn horizontal(run: &Run) -> Vec<Bound> {
 pub(super) fn alias_flood(run: &Run) -> Vec<Bound> {
     let seen = Seen::of(run);
     let asked = seen.figure("alias_flood", |a| a.sends);
-    let mut bounds = seen.messages_to_one(1, Duration::ZERO);
+    let mut bounds = seen.messages_to_one(Duration::ZERO);
     bounds.extend([
         Bound::is("spellings tried", asked, 2 * seen.scaled(SPELLINGS)),
         Bound::most("things kept because of them", run.simulation.held() as u64, 200),
@@ -378,7 +380,7 @@ pub(super) fn alias_flood(run: &Run) -> Vec<Bound> {
 pub(super) fn sms_bomb(run: &Run) -> Vec<Bound> {
     let seen = Seen::of(run);
     let asked = seen.figure("sms_bomb", |a| a.sends);
-    let mut bounds = seen.messages_to_one(1, Duration::ZERO);
+    let mut bounds = seen.messages_to_one(Duration::ZERO);
     bounds.push(Bound::least("messages asked for", asked, seen.scaled(80_000)));
     bounds
 }
@@ -475,7 +477,7 @@ pub(super) fn provider_brownout(run: &Run) -> Vec<Bound> {
             0,
         ),
     ]);
-    bounds.extend(seen.messages_to_one(1, Duration::ZERO));
+    bounds.extend(seen.messages_to_one(Duration::ZERO));
     bounds
 }
 
@@ -486,7 +488,7 @@ pub(super) fn node_crash(run: &Run) -> Vec<Bound> {
         seen.figure("customers", |a| a.people.turned_away),
     );
     let mut bounds = seen.money();
-    bounds.extend(seen.messages_to_one(1, Duration::ZERO));
+    bounds.extend(seen.messages_to_one(Duration::ZERO));
     bounds.extend([
         Bound::least(
             "guesses asked for",
@@ -504,7 +506,7 @@ pub(super) fn node_crash(run: &Run) -> Vec<Bound> {
 pub(super) fn clock_skew(run: &Run) -> Vec<Bound> {
     let seen = Seen::of(run);
     let apart = 2 * WRONG_BY;
-    let mut bounds = seen.messages_to_one(1, apart);
+    let mut bounds = seen.messages_to_one(apart);
     bounds.extend([
         Bound::least(
             "guesses asked for",

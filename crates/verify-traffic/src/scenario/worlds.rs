@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::actors::{
     Addresses, AliasFlood, Callbacks, ClockSkew, Crowd, Dying, Enumerate, Forecast, Habits, Horizontal,
-    LockoutDos, MailScanner, NodeCrash, ParallelGuess, Person, Pump, Reference, ResendGuess, SessionFarm,
-    SmsBomb, VictimOverwrite,
+    LockoutDos, MailScanner, NodeCrash, ParallelGuess, Pump, Reference, ResendGuess, SessionFarm, SmsBomb,
+    VictimOverwrite, Visitor,
 };
 use crate::{Simulation, market};
 
@@ -192,7 +192,7 @@ fn owners(simulation: &mut Simulation, count: u64) -> Vec<(u64, Duration)> {
     for place in 0..count {
         let first = Duration::from_secs(place * 11 % 1_800);
         let person =
-            |name| Person::once(name, lucky(), victim(place), home(place)).again(OWNERS_VISITS, HOUR);
+            |name| Visitor::once(name, lucky(), victim(place), home(place)).again(OWNERS_VISITS, HOUR);
         let owner = match place % 2 {
             0 => person("owners_with_device").on_one_device(),
             _ => person("owners_without_device"),
@@ -214,7 +214,7 @@ pub(super) fn lockout_dos(simulation: &mut Simulation, scale: f64) -> Duration {
                 typing_error: 0.0,
                 ..lucky()
             };
-            let again = Person::once("owners_a_day_later", careful, victim(place), home(place));
+            let again = Visitor::once("owners_a_day_later", careful, victim(place), home(place));
             simulation.add(long_after + first, again);
         }
     }

@@ -1,181 +1,180 @@
 //! The approval: by compare-and-swap, with the reset of the failures, in one changeset.
 
+use std::sync::Arc;
+
 use crate::broken::Broken;
 use crate::event::{Event, EventKind};
-use crate::outcome::{Answer, Approval, Fault};
+use crate::ids::{ApprovalId, Nonce};
+use crate::outcome::{Approval, CheckAnswer, Fault};
 use crate::policy::Disclosure;
-use crate::record::{ApprovalMark, CodeOf, Delivery, Entry, Record, Status};
+use crate::port::ProviderName;
+use crate::record::{ApprovalMark, CodeOf, Delivery, Status, Verification};
 use crate::seed::Seed;
-use crate::store::StoreAnswer;
+use crate::store::{StoreAnswer, StoreFault};
 use crate::time::Timestamp;
 use crate::token::{Assurance, DeviceToken, ProofToken};
 use crate::vocabulary::Standing;
 
-use super::Check;
+use super::Checking;
 use crate::flow::board::{Kind, lockout_keys};
 use crate::flow::context::Context;
-use crate::flow::place::write_down_ends;
+use crate::flow::found::Found;
+use crate::flow::idempotency::IdempotencyKey;
+use crate::flow::refusals::{contention, not_found};
 use crate::flow::step::{Step, StoreStep, StoreThen};
-use crate::flow::view::{contention, doubled, print_of, store_fault};
-use crate::flow::who::{Who, not_found};
+use crate::flow::who::Who;
 
 /// An approval on its way to the store.
 #[derive(Debug, Clone)]
 pub(in crate::flow) struct Approve {
-    check: Check,
-    record: Record,
-    nonce: [u8; 16],
-    clock: Timestamp,
+    checking: Checking,
+    found: Found,
+    nonce: Nonce,
 }
 
 impl Approve {
-    pub(super) fn new(check: Check, record: Record, nonce: [u8; 16], clock: Timestamp) -> Self {
+    pub(super) fn new(checking: Checking, found: Found, nonce: Nonce) -> Self {
         Self {
-            check,
-            record,
+            checking,
+            found,
             nonce,
-            clock,
         }
     }
 
     pub(super) fn write(mut self, now: Timestamp) -> Step {
         let mark = self.mark();
-        let mut record = self.record.clone();
-        let Some(entry) = record.entry_mut(&self.nonce) else {
-            return self.check.ctx.refuse(not_found());
-        };
+        let mut found = self.found.clone();
+        let verification = found.record.verification_mut(self.nonce);
         // Expired in the meantime, canceled, or approved by somebody else.
-        if !entry.is_pending(self.clock) || !entry.advance(Status::Approved) {
-            return self.check.ctx.refuse(not_found());
-        }
-        entry.approval = Some(mark);
-        let scope = entry
-            .scope()
-            .map(|(provider, scope)| (provider.clone(), scope.clone()));
-        let check = &self.check;
+        let pending = verification
+            .filter(|verification| verification.is_pending(self.found.clock))
+            .filter(|verification| verification.status() == Status::Pending);
+        let Some(verification) = pending else {
+            return self.checking.refuse(not_found());
+        };
+        verification.advance(Status::Approved);
+        verification.approval = Some(mark);
+        let scope = cloned_scope(verification);
+        let channel = carried_by(verification).map(|last| last.channel);
+        let checking = &self.checking;
         // The reset forgets what the lockout had closed, so that is written down first; and what is over is no sibling.
-        let closed = check.board.closed_before(self.clock);
-        write_down_ends(&mut record, self.clock, |entry| {
-            closed.of_standing(&check.who, entry)
-        });
+        let closed = checking.board.closed_before(found.clock);
+        found.write_down_ends(|verification| closed.of_standing(&checking.who, verification));
         if scope.is_some() {
             // Siblings in the scope shared the code that is used up now.
-            let shares = |entry: &&mut Entry| {
-                entry
-                    .scope()
-                    .map(|(provider, scope)| (provider.clone(), scope.clone()))
-                    == scope
-            };
-            for sibling in record.entries.iter_mut().filter(shares) {
-                sibling.advance(Status::Canceled);
+            for sibling in &mut found.record.verifications {
+                if cloned_scope(sibling) == scope {
+                    sibling.advance(Status::Canceled);
+                }
             }
         }
-        let Ok(row) = record.encode() else {
-            return self.check.ctx.fault(store_fault());
+        let Ok(change) = checking.places.record.becomes(&found.record) else {
+            return self.checking.ctx.fault(Fault::Defect);
         };
-        let mut changeset = check.ctx.changeset(now, Standing::Known);
-        changeset.takebacks = check.board.takebacks(&check.ctx, |kind| kind == Kind::Failures);
-        changeset.resets = lockout_keys(&check.ctx, &check.who, check.who.standing).collect();
-        changeset.records = check.place.becomes(Some(row));
+        let Checking { ctx, who, board, .. } = checking;
+        let mut changeset = ctx.changeset(now, Standing::Known);
+        changeset.takebacks = board.takebacks(ctx, |kind| kind == Kind::Failures);
+        changeset.resets = lockout_keys(ctx, who, who.standing).collect();
+        changeset.records = change;
         changeset.events = vec![Event {
-            verification: Some(print_of(self.nonce)),
-            channel: record
-                .entry(&self.nonce)
-                .and_then(carried_by)
-                .map(|last| last.channel),
-            ..check.event(EventKind::Approved, now)
+            verification: Some(self.nonce.print()),
+            channel,
+            ..checking.event(EventKind::Approved, 0, now)
         }];
-        self.check.ctx.explanation.verification = Some(print_of(self.nonce));
-        let not_after = self.check.ctx.not_after;
-        Step::Store(StoreStep {
-            changeset,
-            not_after,
-            then: Box::new(StoreThen::Approve(self)),
-        })
+        self.checking.ctx.explanation.verification = Some(self.nonce.print());
+        let not_after = self.checking.ctx.not_after;
+        StoreStep::step(changeset, not_after, StoreThen::CheckApprove(self))
     }
 
     fn mark(&self) -> ApprovalMark {
-        let by_key = self
-            .check
-            .key
-            .as_ref()
-            .and_then(|key| key.claims.first())
-            .map(|claim| claim.print);
+        let checking = &self.checking;
         ApprovalMark {
-            id: self.check.ctx.seed.bytes("approval"),
-            by_key,
-            at: self.clock,
+            id: ApprovalId::from_bytes(checking.ctx.seed.bytes("approval")),
+            by_key: checking.key.as_ref().map(IdempotencyKey::mark),
+            at: self.found.clock,
         }
     }
 
     pub(in crate::flow) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
+        let checking = &mut self.checking;
+        let clock = self.found.clock.max(now);
+        let mut found = |seen| Found::at(&mut checking.places, &[&checking.board], seen, clock);
         match answer {
-            StoreAnswer::Applied(seen) => match self.check.place.record(&seen) {
-                Ok(record) => self.approved(&record),
-                Err(_) => self.check.ctx.fault(store_fault()),
+            StoreAnswer::Applied(seen) => match found(&seen) {
+                Ok(found) => self.approved(&found),
+                Err(fault) => self.checking.ctx.failed(fault),
             },
-            StoreAnswer::Refused(seen) => {
-                self.check.place.take(&seen);
-                let Ok(record) = self.check.place.record(&seen) else {
-                    return self.check.ctx.fault(store_fault());
-                };
-                let id = self.mark().id;
-                let ours = record
-                    .entry(&self.nonce)
-                    .and_then(|entry| entry.approval.as_ref());
-                if ours.is_some_and(|mark| mark.id == id) {
-                    return self.approved(&record);
-                }
-                self.clock = self.clock.max(now).max(record.newest());
-                if !self.check.ctx.is_broken(Broken::ApproveWithoutCompareAndSwap) {
-                    self.record = record;
-                }
-                if self.check.ctx.try_again() {
-                    self.write(now)
-                } else {
-                    self.check.ctx.refuse(contention())
-                }
-            }
-            StoreAnswer::Unknown if self.check.ctx.try_again() => self.write(now),
-            StoreAnswer::Unknown | StoreAnswer::NotApplied(_) => {
-                self.check.ctx.fault(Fault::StoreUnavailable)
-            }
+            StoreAnswer::Refused(seen) => match found(&seen) {
+                Ok(found) => self.again(found, now),
+                Err(fault) => self.checking.ctx.failed(fault),
+            },
+            StoreAnswer::Unknown(_) if checking.ctx.try_again() => self.write(now),
+            StoreAnswer::Unknown(words) => self.checking.ctx.failed(StoreFault::Unavailable(words)),
+            StoreAnswer::NotApplied(fault) => self.checking.ctx.failed(fault),
         }
     }
 
-    fn approved(self, record: &Record) -> Step {
-        let Some(entry) = record.entry(&self.nonce) else {
-            return self.check.ctx.fault(store_fault());
-        };
-        let answer = approval(&self.check.ctx, &self.check.who, entry);
-        self.check.ctx.done(answer)
+    /// Somebody else wrote the record in between, or this flow did and did not hear of it.
+    fn again(mut self, found: Found, now: Timestamp) -> Step {
+        let id = self.mark().id;
+        let verification = found.record.verification(self.nonce);
+        let mark = verification.and_then(|verification| verification.approval.as_ref());
+        if mark.is_some_and(|mark| mark.id == id) {
+            return self.approved(&found);
+        }
+        self.found.clock = found.clock;
+        if !self.checking.ctx.is_broken(Broken::ApproveWithoutCompareAndSwap) {
+            self.found = found;
+        }
+        match self.checking.ctx.try_again() {
+            true => self.write(now),
+            false => self.checking.refuse(contention()),
+        }
+    }
+
+    fn approved(self, found: &Found) -> Step {
+        let Checking { ctx, who, .. } = self.checking;
+        let verification = found.record.verification(self.nonce).ok_or(Fault::Defect);
+        match verification.and_then(|verification| approval(&ctx, &who, verification)) {
+            Ok(approval) => ctx.done(CheckAnswer::Approved(Box::new(approval))),
+            Err(fault) => ctx.fault(fault),
+        }
     }
 }
 
+fn cloned_scope(verification: &Verification) -> Option<(ProviderName, Arc<str>)> {
+    let (provider, scope) = verification.scope()?;
+    Some((provider.clone(), scope.clone()))
+}
+
 /// The delivery that an approval names: the last that may have carried the code, not one that surely did not.
-fn carried_by(entry: &Entry) -> Option<&Delivery> {
+fn carried_by(verification: &Verification) -> Option<&Delivery> {
     let sent = |delivery: &&Delivery| delivery.status().may_have_sent();
-    entry.deliveries.iter().rfind(sent).or(entry.deliveries.last())
+    verification
+        .deliveries
+        .iter()
+        .rfind(sent)
+        .or(verification.deliveries.last())
 }
 
 /// The approval of a verification, made from what its record says: the same whenever it is made again.
-pub(in crate::flow) fn approval(ctx: &Context, who: &Who, entry: &Entry) -> Answer {
-    let Some((mark, last)) = entry.approval.as_ref().zip(carried_by(entry)) else {
-        return Answer::Fault(store_fault());
+pub(super) fn approval(ctx: &Context, who: &Who, verification: &Verification) -> Result<Approval, Fault> {
+    let Some((mark, last)) = verification.approval.as_ref().zip(carried_by(verification)) else {
+        return Err(Fault::Defect);
     };
-    let test = entry.code == CodeOf::Test;
+    let test = verification.code == CodeOf::Test;
     let assurance = if test {
         Assurance::Test
     } else {
         Assurance::of(last.channel)
     };
-    let seed = Seed::from_bytes(doubled(mark.id));
+    let seed = Seed::of_id(mark.id.as_bytes());
     let proof = ProofToken {
         id: mark.id,
         destination: who.destination.newest(),
-        subject: entry.identity.subject,
-        purpose: entry.identity.purpose,
-        binding: entry.identity.binding,
+        subject: verification.identity.subject,
+        purpose: verification.identity.purpose,
+        binding: verification.identity.binding,
         channel: last.channel,
         assurance,
         approved_at: mark.at,
@@ -183,7 +182,7 @@ pub(in crate::flow) fn approval(ctx: &Context, who: &Who, entry: &Entry) -> Answ
     };
     let device = DeviceToken {
         destination: who.destination.newest(),
-        subject: entry.identity.subject,
+        subject: verification.identity.subject,
         issued: mark.at,
     };
     let proof = ctx.keys.issue(&ctx.service, proof.expires, &seed, &proof);
@@ -191,21 +190,16 @@ pub(in crate::flow) fn approval(ctx: &Context, who: &Who, entry: &Entry) -> Answ
         .keys
         .issue(&ctx.service, mark.at + ctx.policy.device_ttl, &seed, &device);
     let (Ok(proof), Ok(device_token)) = (proof, device) else {
-        return Answer::Fault(store_fault());
+        return Err(Fault::Defect);
     };
     let open = ctx.policy.privacy.disclosure == Disclosure::Open;
-    Answer::Approved(Box::new(Approval {
-        sid: entry
-            .deliveries
-            .iter()
-            .rev()
-            .find_map(|delivery| delivery.upstream.clone())
-            .filter(|_| open),
+    Ok(Approval {
+        sid: verification.upstream().filter(|_| open).cloned(),
         proof,
         device_token,
-        purpose: entry.identity.purpose,
+        purpose: verification.identity.purpose,
         channel: last.channel,
         assurance,
         test,
-    }))
+    })
 }

@@ -2,45 +2,48 @@
 
 use crate::broken::Broken;
 use crate::event::{Event, EventKind};
-use crate::outcome::Answer;
-use crate::port::{ConcludeRequest, Concluded, Conclusion};
-use crate::record::Record;
+use crate::outcome::{CheckAnswer, Fault};
+use crate::port::{ConcludeRequest, Concluded};
 use crate::store::{StoreAnswer, Takeback};
 use crate::time::Timestamp;
 use crate::vocabulary::Standing;
 
-use super::Check;
+use super::Checking;
 use crate::flow::board::Closed;
-use crate::flow::conclude::{announce, conclude_request};
-use crate::flow::place::write_down_ends;
+use crate::flow::conclude::announce;
+use crate::flow::found::Found;
 use crate::flow::step::{ConcludeStep, ConcludeThen, Step, StoreStep, StoreThen};
-use crate::flow::view::print_of;
 
 /// A closing on its way to the store. Its answer stands already: closing is derived from the lockout as well, so a
 /// store that does not take it changes nothing.
 #[derive(Debug, Clone)]
 pub(in crate::flow) struct Close {
-    check: Check,
-    record: Record,
+    checking: Checking,
+    found: Found,
     /// What the lockouts close.
     closed: Closed,
-    answer: Answer,
+    answer: Result<CheckAnswer, Fault>,
     takebacks: Vec<Takeback>,
     conclude: Option<ConcludeRequest>,
 }
 
-/// The provider was told; the answer is the one that stood.
+/// A provider that is told; the answer is the one that stood.
 #[derive(Debug, Clone)]
-pub(in crate::flow) struct Told {
-    check: Check,
-    answer: Answer,
+pub(in crate::flow) struct Tell {
+    checking: Checking,
+    answer: Result<CheckAnswer, Fault>,
 }
 
 impl Close {
-    pub(super) fn new(check: Check, record: Record, closed: Closed, answer: Answer) -> Self {
+    pub(super) fn new(
+        checking: Checking,
+        found: Found,
+        closed: Closed,
+        answer: Result<CheckAnswer, Fault>,
+    ) -> Self {
         Self {
-            check,
-            record,
+            checking,
+            found,
             closed,
             answer,
             takebacks: Vec::new(),
@@ -54,83 +57,86 @@ impl Close {
     }
 
     pub(super) fn write(mut self, now: Timestamp) -> Step {
-        let check = &self.check;
-        let mut record = self.record.clone();
-        let clock = now.max(record.newest()).max(check.board.newest());
-        let exhausted = write_down_ends(&mut record, clock, |entry| self.closed.of_met(&check.who, entry));
+        let Checking {
+            ctx,
+            who,
+            board,
+            places,
+            ..
+        } = &self.checking;
+        let mut found = self.found.clone().later(now);
+        let exhausted = found.write_down_ends(|verification| self.closed.of_met(who, verification));
         // Closing ends what is pending, so it has the room of known callers.
-        let mut changeset = check.ctx.changeset(now, Standing::Known);
+        let mut changeset = ctx.changeset(now, Standing::Known);
         changeset.takebacks.clone_from(&self.takebacks);
-        if check.ctx.is_broken(Broken::CountAfterCompare) {
-            changeset.charges = check.charges();
+        if ctx.is_broken(Broken::CountAfterCompare) {
+            changeset.charges = self.checking.charges();
         }
-        changeset.events = exhausted
-            .iter()
-            .map(|nonce| Event {
-                verification: Some(print_of(*nonce)),
-                ..check.event(EventKind::Exhausted, now)
-            })
-            .chain(check.board.alerts(clock).into_iter().map(|rule| Event {
-                rules: vec![rule],
-                ..check.event(EventKind::LimitAlert, now)
-            }))
-            .collect();
-        self.conclude = exhausted.iter().find_map(|nonce| {
-            announce(&check.ctx, &mut record, nonce, Conclusion::Canceled, now)
-                .then(|| conclude_request(&check.ctx, &record, nonce, check.who.to.delivery()))?
+        let closings = (0..).zip(&exhausted).map(|(nth, nonce)| Event {
+            verification: Some(nonce.print()),
+            ..self.checking.event(EventKind::Exhausted, nth, now)
         });
-        if record != self.record {
-            match record.encode() {
-                Ok(row) => changeset.records = check.place.becomes(Some(row)),
-                Err(_) => return self.check.ctx.done(self.answer),
+        changeset.events = closings.collect();
+        changeset.alerts = board.alerts(ctx, who, &self.takebacks, found.clock);
+        let to = who.to.delivery();
+        let conclude = exhausted
+            .iter()
+            .find_map(|nonce| announce(ctx, &mut found, *nonce, to, now));
+        if found.record != self.found.record {
+            match places.record.becomes(&found.record) {
+                Ok(change) => changeset.records = change,
+                Err(_) => return self.checking.ctx.answer(self.answer),
             }
         }
-        let not_after = self.check.ctx.not_after;
-        Step::Store(StoreStep {
-            changeset,
-            not_after,
-            then: Box::new(StoreThen::Close(self)),
-        })
+        self.conclude = conclude;
+        let not_after = self.checking.ctx.not_after;
+        StoreStep::step(changeset, not_after, StoreThen::CheckClose(self))
     }
 
     pub(in crate::flow) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
+        let checking = &mut self.checking;
         match answer {
-            StoreAnswer::Applied(_) => match self.conclude {
-                Some(request) => {
-                    let told = Told {
-                        check: self.check,
-                        answer: self.answer,
-                    };
-                    let not_after = request.not_after;
-                    Step::Conclude(ConcludeStep {
-                        request,
-                        not_after,
-                        then: Box::new(ConcludeThen::Closed(told)),
-                    })
-                }
-                None => self.check.ctx.done(self.answer),
-            },
+            StoreAnswer::Applied(_) => self.closed(),
             StoreAnswer::Refused(seen) => {
-                self.check.place.take(&seen);
-                match self.check.place.record(&seen) {
-                    Ok(record) if self.check.ctx.try_again() => {
-                        self.record = record;
+                match Found::at(&mut checking.places, &[&checking.board], &seen, now) {
+                    Ok(found) if checking.ctx.try_again() => {
+                        self.found = found;
                         self.write(now)
                     }
-                    Ok(_) | Err(_) => self.check.ctx.done(self.answer),
+                    Ok(_) | Err(_) => self.checking.ctx.answer(self.answer),
                 }
             }
-            StoreAnswer::Unknown if self.check.ctx.try_again() => self.write(now),
-            StoreAnswer::Unknown | StoreAnswer::NotApplied(_) => self.check.ctx.done(self.answer),
+            StoreAnswer::Unknown(_) if checking.ctx.try_again() => self.write(now),
+            StoreAnswer::Unknown(_) | StoreAnswer::NotApplied(_) => self.checking.ctx.answer(self.answer),
+        }
+    }
+
+    fn closed(self) -> Step {
+        let Self {
+            checking,
+            answer,
+            conclude,
+            ..
+        } = self;
+        match conclude {
+            Some(request) => {
+                let not_after = request.not_after;
+                ConcludeStep::step(request, not_after, ConcludeThen::Close(Tell { checking, answer }))
+            }
+            None => checking.ctx.answer(answer),
         }
     }
 }
 
-impl Told {
-    pub(in crate::flow) fn resume(mut self, answer: Concluded) -> Step {
-        if let Concluded::Unknown(detail) = answer {
-            self.check.ctx.said(&"conclude".into(), "unknown", detail);
+impl Tell {
+    pub(in crate::flow) fn resume(self, answer: Concluded) -> Step {
+        let Self {
+            mut checking,
+            answer: stood,
+        } = self;
+        if let Concluded::Unknown(words) = answer {
+            checking.ctx.said(&"conclude".into(), "unknown", words);
         }
-        self.check.ctx.done(self.answer)
+        checking.ctx.answer(stood)
     }
 }

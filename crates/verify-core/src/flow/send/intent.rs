@@ -1,67 +1,106 @@
 //! The intent: one changeset that charges everything and records which provider is about to be called.
 
 use crate::broken::Broken;
-use crate::event::{Event, EventKind};
+use crate::event::EventKind;
+use crate::ids::{DeliveryId, Nonce};
 use crate::keys::{Print, PrintKind};
-use crate::outcome::{Answer, Refusal, RefusalCode};
+use crate::outcome::{Fault, Refusal, RefusalCode, SendAnswer};
 use crate::policy::{Resend, Then};
-use crate::record::{CodeOf, Delivery, Entry, RETENTION, Record, Status};
-use crate::store::{Changeset, Claim, Mode, Seen, StoreAnswer};
+use crate::record::{CodeOf, Delivery, DeliveryStatus, RETENTION, Status, Verification};
+use crate::store::{Changeset, Claim, Mode, Seen, StoreAnswer, StoreFault};
 use crate::time::{SKEW, Timestamp};
 
-use super::judge::{Found, Go, Verdict};
-use super::{Attempt, Carrier, Replaced, Send};
+use super::judge::{Go, Verdict};
+use super::settle::Came;
+use super::{Attempt, Replaced, Sending};
 use crate::flow::board::{Kind, lockout_keys};
-use crate::flow::carrier::{Carried, carriers};
+use crate::flow::candidate::{Candidate, Carried, candidates};
 use crate::flow::context::Context;
+use crate::flow::found::{Found, Place};
 use crate::flow::idempotency::IdempotencyKey;
-use crate::flow::place::{Place, write_down_ends};
+use crate::flow::refusals::contention;
+use crate::flow::sealed::Sealed;
 use crate::flow::step::{Step, StoreStep, StoreThen};
-use crate::flow::view::{contention, print_of, store_fault, view};
+use crate::flow::view::view;
 
 /// An intent on its way to the store.
 #[derive(Debug, Clone)]
 pub(in crate::flow) struct Intent {
-    send: Send,
+    sending: Sending,
     attempt: Attempt,
     /// An answer was lost: the intent may be there already.
     maybe_applied: bool,
 }
 
-impl Send {
+impl Sending {
     /// The usual case first: no record is there.
     pub(super) fn intend_on_nothing(self, now: Timestamp) -> Step {
-        let nothing = Found {
-            record: Record::default(),
-            clock: now,
-        };
         let go = Go {
-            entry: None,
+            verification: None,
             waive_gap: false,
         };
-        self.intend(nothing, &go, now)
+        self.intend(Found::nothing(now), &go, now)
     }
 
     /// From the top, as if nothing had been seen. What was seen before somebody else was asked is stale, and an intent
     /// on nothing that expected those versions would put nothing in the place of what is pending.
     pub(super) fn begin_again(mut self, now: Timestamp) -> Step {
-        self.place.forget();
-        self.notes.forget();
-        self.prefix_notes.iter_mut().for_each(Place::forget);
+        self.places.forget();
         self.intend_on_nothing(now)
     }
 
-    pub(super) fn intend(mut self, found: Found, go: &Go, now: Timestamp) -> Step {
+    fn intend(mut self, found: Found, go: &Go, now: Timestamp) -> Step {
         // By the latest stamp that was seen, as it was judged: should the clock have gone back, the store would refuse
         // again what stands in nobody's way.
         let clock = found.clock;
         let Some(attempt) = self.attempt(found, go) else {
-            return self.ctx.refuse(contention());
+            return self.refuse(contention());
         };
-        let (Some(entry), Ok(row)) = (attempt.entry(), attempt.record.encode()) else {
-            return self.ctx.fault(store_fault());
+        let change = self.places.record.becomes(&attempt.found.record);
+        let (Some(verification), Ok(change)) = (attempt.verification(), change) else {
+            return self.ctx.fault(Fault::Defect);
         };
+        self.ctx.explanation.verification = Some(attempt.nonce.print());
         let mut changeset = self.ctx.changeset(clock, self.who.standing);
+        self.force(go);
+        if !self.ctx.is_broken(Broken::ChargeAfterDispatch) {
+            changeset.charges = self.board.charges();
+        }
+        if self.ctx.is_broken(Broken::ResetFailuresOnResend) {
+            changeset.resets = lockout_keys(&self.ctx, &self.who, self.who.standing).collect();
+        }
+        changeset.records = change;
+        let notes = self.places.notes.iter().map(|notes| &notes.place);
+        changeset.records.extend(notes.flat_map(Place::stays));
+        let expires_at = verification.expires + RETENTION + SKEW;
+        let key = self.idempotency.as_ref();
+        changeset.claims = key.map_or(Vec::new(), |key| {
+            key.claimed(attempt.nonce.as_bytes(), expires_at)
+        });
+        changeset
+            .events
+            .push(self.event(&attempt, EventKind::SendIntended, now));
+        let monitored = self
+            .ctx
+            .explanation
+            .rules
+            .iter()
+            .any(|hit| &*hit.rule == "country_monitor");
+        if monitored {
+            changeset
+                .events
+                .push(self.event(&attempt, EventKind::CountryMonitored, now));
+        }
+        Intent {
+            sending: self,
+            attempt,
+            maybe_applied: false,
+        }
+        .step(changeset)
+    }
+
+    /// What is waived, passed or only watched is counted all the same.
+    fn force(&mut self, go: &Go) {
         for line in &mut self.board.lines {
             let forced = (line.kind == Kind::Gap && go.waive_gap)
                 || (line.then == Then::HumanCheck && self.human_passed)
@@ -70,85 +109,61 @@ impl Send {
                 line.charge.mode = if forced { Mode::Force } else { Mode::Charge };
             }
         }
-        if !self.ctx.is_broken(Broken::ChargeAfterDispatch) {
-            changeset.charges = self.board.charges();
-        }
-        if self.ctx.is_broken(Broken::ResetFailuresOnResend) {
-            changeset.resets = lockout_keys(&self.ctx, &self.who, self.who.standing).collect();
-        }
-        changeset.records = self.place.becomes(Some(row));
-        changeset.records.extend(self.notes.stays());
-        changeset
-            .records
-            .extend(self.prefix_notes.iter().flat_map(Place::stays));
-        let expires_at = entry.expires + RETENTION + SKEW;
-        let key = self.idempotency.as_ref();
-        changeset.claims = key.map_or(Vec::new(), |key| key.claimed(&attempt.nonce, expires_at));
-        changeset.events = self.events(&attempt, now, EventKind::SendIntended);
-        self.ctx.explanation.verification = Some(print_of(attempt.nonce));
-        Intent {
-            send: self,
-            attempt,
-            maybe_applied: false,
-        }
-        .step(changeset)
     }
 
     /// The record as it will be: the ends that time and lockouts made, the verification, and a new delivery.
-    fn attempt(&self, found: Found, go: &Go) -> Option<Attempt> {
-        let Found { mut record, clock } = found;
+    fn attempt(&self, mut found: Found, go: &Go) -> Option<Attempt> {
+        let clock = found.clock;
         let kept = go
-            .entry
-            .and_then(|nonce| record.entry(&nonce))
-            .filter(|entry| self.must_keep_code(entry));
-        let fits = |carrier: &Carrier| kept.is_none_or(|entry| carrier.can_carry(&entry.code));
-        let mut rest: Vec<Carrier> = self
-            .carriers
-            .iter()
-            .filter(|carrier| fits(carrier))
-            .cloned()
-            .collect();
+            .verification
+            .and_then(|nonce| found.record.verification(nonce))
+            .filter(|verification| self.must_keep_code(verification));
+        let fits = |candidate: &&Candidate| kept.is_none_or(|kept| candidate.can_carry(&kept.code));
+        let mut rest: Vec<Candidate> = self.candidates.iter().filter(fits).cloned().collect();
         if rest.is_empty() {
             return None;
         }
-        let carrier = rest.remove(0);
-        self.write_down_ends(&mut record, clock);
+        let candidate = rest.remove(0);
+        self.write_down_ends(&mut found);
         let [fresh, delivery] = self.ctx.seed.ids("intent");
-        let nonce = match go.entry {
+        let delivery = DeliveryId::from_bytes(delivery);
+        let record = &mut found.record;
+        let nonce = match go.verification {
             Some(nonce) => nonce,
             None => {
                 record.make_room(self.who.standing, clock).then_some(())?;
-                record.entries.push(self.new_entry(fresh, &carrier, clock));
-                fresh
+                let new = self.new_verification(Nonce::from_bytes(fresh), &candidate, clock);
+                record.verifications.push(new);
+                Nonce::from_bytes(fresh)
             }
         };
-        let keeps = record
-            .entry(&nonce)
-            .is_some_and(|entry| self.must_keep_code(entry));
-        let entry = record.entry_mut(&nonce)?;
-        let before = (keeps && go.entry.is_some()).then(|| Replaced {
-            code: entry.code.clone(),
-            issued: entry.issued,
-            expires: entry.expires,
+        let verification = record.verification_mut(nonce)?;
+        let keeps = self.must_keep_code(verification);
+        let before = (keeps && go.verification.is_some()).then(|| Replaced {
+            code: verification.code.clone(),
+            issued: verification.issued,
+            expires: verification.expires,
             by: delivery,
         });
-        if go.entry.is_some() {
-            self.renew(entry, &carrier, keeps, clock);
+        if go.verification.is_some() {
+            self.renew(verification, &candidate, keeps, clock);
         }
-        let replaced = before.filter(|before| before.code != entry.code).map(Box::new);
-        entry.consent |= self.consent;
-        entry.add_delivery(Delivery::dispatching(
+        let replaced = before
+            .filter(|before| before.code != verification.code)
+            .map(Box::new);
+        verification.consent |= self.consent;
+        verification.add_delivery(Delivery::dispatching(
             delivery,
             self.channel,
-            carrier.provider.clone(),
+            candidate.provider.clone(),
             clock,
             self.ctx.not_after,
         ));
         Some(Attempt {
-            record,
+            found,
             nonce,
             delivery,
-            carrier,
+            candidate,
             rest,
             counted: true,
             replaced,
@@ -156,196 +171,172 @@ impl Send {
     }
 
     /// Ends in the record what time and the lockouts have ended, though nobody may have written it yet.
-    fn write_down_ends(&self, record: &mut Record, clock: Timestamp) {
-        let closed = self.board.closed_before(clock);
-        write_down_ends(record, clock, |entry| closed.of_standing(&self.who, entry));
+    fn write_down_ends(&self, found: &mut Found) {
+        let closed = self.board.closed_before(found.clock);
+        found.write_down_ends(|verification| closed.of_standing(&self.who, verification));
     }
 
-    /// A code that somebody may hold stays; a decoy's never does.
-    pub(super) fn must_keep_code(&self, entry: &Entry) -> bool {
-        entry.code != CodeOf::Decoy && entry.may_have_sent()
-    }
-
-    fn new_entry(&self, nonce: [u8; 16], carrier: &Carrier, clock: Timestamp) -> Entry {
+    fn new_verification(&self, nonce: Nonce, candidate: &Candidate, clock: Timestamp) -> Verification {
         let ttl = self.ctx.policy.code_for(self.who.purpose()).ttl;
-        let code = carrier.fresh_code(&self.ctx, &self.who);
+        let code = candidate.fresh_code(&self.ctx, &self.who);
         // What a repair needs to know, and nobody may read in the store.
-        let context = super::super::sealed::Sealed::of(&self.who, &self.locale);
-        let sealed = context.seal(&self.ctx).unwrap_or_default();
-        Entry::pending(nonce, self.who.identity(), code, clock, clock + ttl, sealed)
+        let sealed = Sealed::of(&self.who, &self.locale)
+            .seal(&self.ctx)
+            .unwrap_or_default();
+        Verification::pending(nonce, self.who.identity(), code, clock, clock + ttl, sealed)
     }
 
     /// A resend: the same code, or under `resend = "new"` and for decoys a new one with a life of its own.
-    pub(super) fn renew(&self, entry: &mut Entry, carrier: &Carrier, keeps: bool, clock: Timestamp) {
+    pub(super) fn renew(
+        &self,
+        verification: &mut Verification,
+        candidate: &Candidate,
+        keeps: bool,
+        clock: Timestamp,
+    ) {
         let rules = self.ctx.policy.code_for(self.who.purpose());
         // Nobody may tell a decoy by a life that a resend extends.
-        let lives_on = entry.code == CodeOf::Decoy && self.keeps_life();
+        let lives_on = verification.code == CodeOf::Decoy && self.keeps_life();
         if self.ctx.is_broken(Broken::ExtendExpiryOnResend) {
-            entry.expires = clock + rules.ttl;
+            verification.expires = clock + rules.ttl;
         }
-        match &mut entry.code {
+        match &mut verification.code {
             CodeOf::Own { key, generation, .. } if keeps && rules.resend == Resend::New => {
                 *generation = generation.wrapping_add(1);
                 *key = self.ctx.keys.code.newest();
             }
             CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test if keeps => return,
             CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test | CodeOf::Decoy => {
-                entry.code = carrier.fresh_code(&self.ctx, &self.who);
+                verification.code = candidate.fresh_code(&self.ctx, &self.who);
             }
         }
         if !lives_on {
-            entry.issued = clock;
-            entry.expires = clock + rules.ttl;
+            verification.issued = clock;
+            verification.expires = clock + rules.ttl;
         }
     }
 
     /// True when a resend by this channel would leave the life of a real code as it is.
     fn keeps_life(&self) -> bool {
         let same = self.ctx.policy.code_for(self.who.purpose()).resend == Resend::Same;
-        let (real, _) = carriers(&self.ctx, &self.who, self.channel);
-        same || real
-            .first()
-            .is_some_and(|carrier| matches!(carrier.code, Carried::Managed { .. }))
-    }
-
-    pub(super) fn event(&self, attempt: &Attempt, now: Timestamp, kind: EventKind) -> Event {
-        Event {
-            destination: Some(self.who.destination.newest()),
-            verification: Some(print_of(attempt.nonce)),
-            purpose: Some(self.who.purpose()),
-            channel: Some(self.channel),
-            provider: Some(attempt.carrier.provider.clone()),
-            rules: self.ctx.rules(),
-            ..Event::new(now, self.ctx.service.clone(), kind)
-        }
-    }
-
-    fn events(&self, attempt: &Attempt, now: Timestamp, kind: EventKind) -> Vec<Event> {
-        let mut events = vec![self.event(attempt, now, kind)];
-        if self
-            .ctx
-            .explanation
-            .rules
-            .iter()
-            .any(|hit| &*hit.rule == "country_monitor")
-        {
-            events.push(self.event(attempt, now, EventKind::CountryMonitored));
-        }
-        events
-    }
-
-    fn repeated(self, nonce: [u8; 16], found: &Found, now: Timestamp) -> Step {
-        let mut record = found.record.clone();
-        self.write_down_ends(&mut record, found.clock);
-        let Some(entry) = record.entry(&nonce) else {
-            return self.ctx.refuse(contention());
-        };
-        let mut send = self;
-        send.ctx.hit("repeat", 0, None, None);
-        send.ctx.explanation.verification = Some(print_of(nonce));
-        let seen = view(
-            &send.ctx,
-            &send.who,
-            entry,
-            &send.board,
-            &send.noted,
-            found.clock.max(now),
-        );
-        send.ctx.done(Answer::Repeated(Box::new(seen)))
+        let (real, _) = candidates(&self.ctx, &self.who, self.channel);
+        let managed = |candidate: &Candidate| matches!(candidate.code, Carried::Managed { .. });
+        same || real.first().is_some_and(managed)
     }
 }
 
 impl Intent {
     fn step(self, changeset: Changeset) -> Step {
-        let not_after = self.send.ctx.not_after;
-        Step::Store(StoreStep {
-            changeset,
-            not_after,
-            then: Box::new(StoreThen::Intent(self)),
-        })
+        let not_after = self.sending.ctx.not_after;
+        StoreStep::step(changeset, not_after, StoreThen::SendIntent(self))
     }
 
     pub(in crate::flow) fn resume(mut self, asked: Changeset, now: Timestamp, answer: StoreAnswer) -> Step {
+        let sending = &mut self.sending;
         match answer {
             StoreAnswer::Applied(mut seen) => {
-                self.send.board.take(std::mem::take(&mut seen.counters));
-                self.send.place.take(&seen);
-                self.send.go(self.attempt, now)
+                sending.board.take(std::mem::take(&mut seen.counters));
+                sending.places.record.take(&seen);
+                self.sending.assess(self.attempt, now)
             }
             StoreAnswer::Refused(seen) => self.refused(seen, now),
-            StoreAnswer::NotApplied(_) => self.send.ctx.fault(store_fault()),
-            StoreAnswer::Unknown => {
+            StoreAnswer::NotApplied(fault) => self.sending.ctx.failed(fault),
+            // Asked again, the store tells: the delivery is there, or it is not and this makes it.
+            StoreAnswer::Unknown(_) if sending.ctx.try_again() && !sending.ctx.is_late(now) => {
                 self.maybe_applied = true;
-                // Asked again, the store tells: the delivery is there, or it is not and this makes it.
-                if self.send.ctx.try_again() && !self.send.ctx.is_late(now) {
-                    self.step(asked)
-                } else {
-                    self.send.ctx.fault(store_fault())
-                }
+                self.step(asked)
             }
+            StoreAnswer::Unknown(words) => self.sending.ctx.failed(StoreFault::Unavailable(words)),
         }
     }
 
+    /// A record is there, or something stands against it: what the store showed is looked at.
     fn refused(self, mut seen: Seen, now: Timestamp) -> Step {
         let Self {
-            mut send,
+            mut sending,
             attempt,
             maybe_applied,
         } = self;
-        let found = match send.look(&mut seen, now) {
-            Ok(found) => found,
-            Err(_) => return send.ctx.fault(store_fault()),
+        sending.board.take(std::mem::take(&mut seen.counters));
+        let found = match Found::at(&mut sending.places, &[&sending.board], &seen, now) {
+            // A send writes the stamps that the others go by: its time is that of all that it charges.
+            Ok(found) => found.later(sending.board.newest()),
+            Err(fault) => return sending.ctx.failed(fault),
         };
-        if maybe_applied
-            && let Some(entry) = found.record.entry(&attempt.nonce)
-            && let Some(delivery) = entry.delivery(&attempt.delivery)
-        {
+        let delivery = found
+            .record
+            .verification(attempt.nonce)
+            .and_then(|verification| verification.delivery(&attempt.delivery));
+        if let Some(delivery) = delivery.filter(|_| maybe_applied) {
             // It was applied after all, and its answer was lost. What it was charged is not known any more.
-            let dispatching = delivery.status() == crate::record::DeliveryStatus::Dispatching;
+            let goes_on = delivery.status() == DeliveryStatus::Dispatching && !sending.ctx.is_late(now);
             let attempt = Attempt {
-                record: found.record.clone(),
+                found,
                 counted: false,
                 ..attempt
             };
-            return if dispatching && !send.ctx.is_late(now) {
-                send.go(attempt, now)
-            } else {
-                send.settle(attempt, super::Came::Unknown, now)
+            return match goes_on {
+                true => sending.assess(attempt, now),
+                false => sending.settle(attempt, Came::Unknown, now),
             };
         }
-        if let Some(key) = &mut send.idempotency
+        if let Some(key) = &mut sending.idempotency
             && let Some(claim) = key.found(&seen)
         {
             match claimed(claim, key, &found, now) {
-                Claimed::Answer(nonce) => return send.repeated(nonce, &found, now),
-                Claimed::Refuse(refusal) => return send.ctx.refuse(refusal),
+                Claimed::Answer(nonce) => return sending.repeated(nonce, found),
+                Claimed::Refuse(refusal) => return sending.refuse(refusal),
                 // Its send reached nobody and its flow is gone. The claim stays, so the next one stands for the key.
                 Claimed::Free => {
-                    let next = next_claim(&send.ctx, claim);
+                    let next = next_claim(&sending.ctx, claim);
                     for own in key.claims.iter_mut().filter(|own| **own == claim.key) {
                         own.print = next;
                     }
-                    return match send.ctx.try_again() && !send.ctx.is_late(now) {
-                        true => send.begin_again(now),
-                        false => send.ctx.refuse(contention()),
+                    return match sending.ctx.try_again() && !sending.ctx.is_late(now) {
+                        true => sending.begin_again(now),
+                        false => sending.refuse(contention()),
                     };
                 }
             }
         }
-        send.judged(found, now)
+        sending.judged(found, now)
     }
 }
 
-/// What stands for an idempotency key after the claim of a send that reached nobody: always the same.
-fn next_claim(ctx: &Context, claim: &Claim) -> Print {
-    let dead = [claim.key.print.as_bytes().as_slice(), &claim.value].concat();
-    ctx.keys
-        .prints(PrintKind::IdempotencyKey, &ctx.service, &dead)
-        .newest()
+impl Sending {
+    /// Goes on as what was found is judged.
+    fn judged(mut self, found: Found, now: Timestamp) -> Step {
+        match self.judge(&found) {
+            Verdict::Repeat(nonce) => self.repeated(nonce, found),
+            Verdict::Refuse(refusal) => self.refuse(refusal),
+            Verdict::Decoy => {
+                self.candidates = vec![Candidate::decoy()];
+                self.judged(found, now)
+            }
+            Verdict::AskHuman => self.ask_for_a_human(None, now),
+            Verdict::Go(go) => match self.ctx.try_again() && !self.ctx.is_late(now) {
+                true => self.intend(found, &go, now),
+                false => self.refuse(contention()),
+            },
+        }
+    }
+
+    fn repeated(mut self, nonce: Nonce, mut found: Found) -> Step {
+        self.write_down_ends(&mut found);
+        let Found { record, notes, clock } = &found;
+        let Some(verification) = record.verification(nonce) else {
+            return self.refuse(contention());
+        };
+        self.ctx.hit("repeat", 0, None, None);
+        self.ctx.explanation.verification = Some(nonce.print());
+        let view = view(&self.ctx, &self.who, verification, &self.board, notes, *clock);
+        self.ctx.done(SendAnswer::Repeated(Box::new(view)))
+    }
 }
 
+/// What an idempotency key that was used before means.
 enum Claimed {
-    Answer([u8; 16]),
+    Answer(Nonce),
     Refuse(Refusal),
     Free,
 }
@@ -355,46 +346,22 @@ fn claimed(claim: &Claim, key: &IdempotencyKey, found: &Found, now: Timestamp) -
         Ok(own) => own.try_into().ok(),
         Err(refusal) => return Claimed::Refuse(refusal),
     };
-    let Some((nonce, entry)) = nonce.and_then(|nonce| Some((nonce, found.record.entry(&nonce)?))) else {
+    let named = nonce.and_then(|nonce| found.record.verification(Nonce::from_bytes(nonce)));
+    let Some(verification) = named else {
         return Claimed::Free;
     };
-    let running = entry.status() == Status::Pending
-        && entry.deliveries.last().is_some_and(|last| {
-            last.status() == crate::record::DeliveryStatus::Dispatching && now < last.not_after
-        });
-    if running {
+    let runs = |last: &Delivery| last.status() == DeliveryStatus::Dispatching && now < last.not_after;
+    if verification.status() == Status::Pending && verification.deliveries.last().is_some_and(runs) {
         let text = "the first request with this idempotency key still runs; try again shortly";
         return Claimed::Refuse(Refusal::new(RefusalCode::InProgress, text));
     }
-    Claimed::Answer(nonce)
+    Claimed::Answer(verification.nonce)
 }
 
-impl Send {
-    fn judged(mut self, found: Found, now: Timestamp) -> Step {
-        match self.judge(&found) {
-            Verdict::Repeat(nonce) => self.repeated(nonce, &found, now),
-            Verdict::Refuse(refusal) => self.ctx.refuse(refusal),
-            Verdict::Decoy => {
-                self.carriers = vec![Carrier::decoy()];
-                self.judged(found, now)
-            }
-            Verdict::AskHuman => self.ask_for_a_human(None, now),
-            Verdict::Go(go) => {
-                if self.ctx.try_again() && !self.ctx.is_late(now) {
-                    self.intend(found, &go, now)
-                } else {
-                    self.ctx.refuse(contention())
-                }
-            }
-        }
-    }
-
-    /// True when the message could go by this channel from what is left.
-    pub(super) fn carries(&self, entry: &Entry) -> bool {
-        !self.must_keep_code(entry) || self.carriers.iter().any(|carrier| carrier.can_carry(&entry.code))
-    }
-
-    pub(super) fn is_decoy(&self) -> bool {
-        self.carriers.iter().all(|carrier| *carrier == Carrier::decoy())
-    }
+/// What stands for an idempotency key after the claim of a send that reached nobody: always the same.
+fn next_claim(ctx: &Context, claim: &Claim) -> Print {
+    let dead = [claim.key.print.as_bytes().as_slice(), &claim.value].concat();
+    ctx.keys
+        .prints(PrintKind::IdempotencyKey, &ctx.service, &dead)
+        .newest()
 }

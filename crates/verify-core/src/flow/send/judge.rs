@@ -3,37 +3,33 @@
 
 use std::time::Duration;
 
+use crate::ids::Nonce;
 use crate::outcome::{Refusal, RefusalCode};
 use crate::policy::{Disclosure, Then};
 use crate::port::RejectionKind;
-use crate::record::{Entry, KEPT_FOR_KNOWN, MOST_VERIFICATIONS, Record};
-use crate::store::{Mode, Seen, StoreFault};
+use crate::record::{KEPT_FOR_KNOWN, MOST_VERIFICATIONS, Record, Verification};
+use crate::store::Mode;
 use crate::time::{Timestamp, Until};
 use crate::vocabulary::Standing;
 
-use super::Send;
+use super::Sending;
 use crate::flow::board::{Kind, fixpoint, gap};
-use crate::flow::carrier::Carried;
+use crate::flow::candidate::Carried;
+use crate::flow::found::Found;
+use crate::flow::offers::{shown, silent_from};
 use crate::flow::view::last_minute;
-
-/// What the store showed, and the time as it is by the latest stamp in it.
-#[derive(Debug, Clone)]
-pub(super) struct Found {
-    pub(super) record: Record,
-    pub(super) clock: Timestamp,
-}
 
 /// How to go on.
 #[derive(Debug, Clone)]
 pub(super) struct Go {
     /// The verification to send again; `None` for a new one.
-    pub(super) entry: Option<[u8; 16]>,
+    pub(super) verification: Option<Nonce>,
     /// The gap is counted, not asked.
     pub(super) waive_gap: bool,
 }
 
 pub(super) enum Verdict {
-    Repeat([u8; 16]),
+    Repeat(Nonce),
     Refuse(Refusal),
     /// Under private disclosure: go on, and send nothing.
     Decoy,
@@ -52,73 +48,49 @@ struct Stop {
     human: bool,
 }
 
-impl Send {
-    /// Takes what a refused changeset showed.
-    pub(super) fn look(&mut self, seen: &mut Seen, now: Timestamp) -> Result<Found, StoreFault> {
-        self.board.take(std::mem::take(&mut seen.counters));
-        let record = self.look_at_records(seen, now)?;
-        let clock = now.max(record.newest()).max(self.board.newest());
-        Ok(Found { record, clock })
-    }
-
-    /// The same of the records alone. Notes that the answer does not show stay as they were seen before.
-    pub(super) fn look_at_records(&mut self, seen: &Seen, now: Timestamp) -> Result<Record, StoreFault> {
-        self.place.take(seen);
-        if self.notes.is_shown(seen) {
-            self.notes.take(seen);
-            self.noted_here = self.notes.notes(seen, now)?;
-        }
-        if let Some(place) = self.prefix_notes.as_mut().filter(|place| place.is_shown(seen)) {
-            place.take(seen);
-            self.noted_prefix = place.notes(seen, now)?;
-        }
-        self.noted = self.noted_here.clone();
-        self.noted.take_all(self.noted_prefix.clone(), now);
-        self.place.record(seen)
-    }
-
+impl Sending {
     /// The verification that this send is about, while its code can still be given.
-    fn matching<'a>(&self, record: &'a Record, at: Timestamp) -> Option<&'a Entry> {
-        if record.entries.is_empty() {
+    fn matching<'a>(&self, record: &'a Record, at: Timestamp) -> Option<&'a Verification> {
+        if record.verifications.is_empty() {
             return None;
         }
         let closed = self.board.closed_before(at);
-        record.entries.iter().rev().find(|entry| {
-            entry.identity.standing == self.who.standing
-                && self.who.may_meet(entry)
-                && entry.is_pending(at)
-                && entry.issued >= closed.of_own()
+        record.verifications.iter().rev().find(|verification| {
+            verification.identity.standing == self.who.standing
+                && self.who.may_meet(verification)
+                && verification.is_pending(at)
+                && verification.issued >= closed.of_own()
         })
     }
 
     pub(super) fn judge(&mut self, found: &Found) -> Verdict {
         let clock = found.clock;
-        let entry = self.matching(&found.record, clock);
-        if let Some(nonce) = entry
-            .filter(|entry| self.is_repeat(entry, clock))
-            .map(|entry| entry.nonce)
+        let verification = self.matching(&found.record, clock);
+        if let Some(nonce) = verification
+            .filter(|verification| self.is_repeat(verification, clock))
+            .map(|verification| verification.nonce)
         {
             return Verdict::Repeat(nonce);
         }
         let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
-        let opted_out = self
-            .noted
-            .of(self.channel, clock)
+        let opted_out = found
+            .notes
+            .on(self.channel, clock)
             .is_some_and(|note| note.kind == RejectionKind::OptedOut);
         if private && opted_out && !self.is_decoy() {
             self.ctx.hit("note", 0, None, None);
             return Verdict::Decoy;
         }
-        let stops = self.stops(&found.record, clock);
+        let stops = self.stops(found, clock);
         if stops.is_empty() {
-            if entry.is_some_and(|entry| !self.carries(entry)) {
-                return Verdict::Refuse(self.cannot_carry(clock));
+            if verification.is_some_and(|verification| !self.carries(verification)) {
+                return Verdict::Refuse(self.cannot_carry(found));
             }
             let waive_gap = self
-                .gap_waived_from(entry, clock)
+                .gap_waived_from(verification, clock)
                 .is_some_and(|from| from <= clock);
             return Verdict::Go(Go {
-                entry: entry.map(|entry| entry.nonce),
+                verification: verification.map(|verification| verification.nonce),
                 waive_gap,
             });
         }
@@ -133,35 +105,34 @@ impl Send {
         };
         let wait = fixpoint(clock, |at| match at == clock {
             true => last(&stops),
-            false => last(&self.stops(&found.record, at)),
+            false => last(&self.stops(found, at)),
         });
-        Verdict::Refuse(self.refusal(stops, wait, clock))
+        Verdict::Refuse(self.refusal(stops, wait, found))
     }
 
     /// A repeat: inside the gap, by the same channel, and the last delivery has not failed.
-    fn is_repeat(&self, entry: &Entry, clock: Timestamp) -> bool {
-        let Some(last) = entry.deliveries.last() else {
+    fn is_repeat(&self, verification: &Verification, clock: Timestamp) -> bool {
+        let Some(last) = verification.deliveries.last() else {
             return false;
         };
         let gap = gap(&self.ctx.policy).unwrap_or(Duration::ZERO);
-        last.channel == self.channel && !last.status().has_failed() && clock < last.at + gap
+        last.channel == self.channel && !shown(&self.ctx, last).has_failed() && clock < last.at + gap
     }
 
     /// From when on a send may come inside the gap: at once when the last delivery failed; by another channel when it
     /// has stayed silent for long enough.
-    fn gap_waived_from(&self, entry: Option<&Entry>, at: Timestamp) -> Option<Timestamp> {
-        let after = self.ctx.policy.channels_for(self.who.purpose()).fallback_after;
-        let entry = entry?;
-        let last = entry.deliveries.last()?;
-        if last.status().has_failed() {
+    fn gap_waived_from(&self, verification: Option<&Verification>, at: Timestamp) -> Option<Timestamp> {
+        let verification = verification?;
+        let last = verification.deliveries.last()?;
+        if shown(&self.ctx, last).has_failed() {
             return Some(at);
         }
-        let from = last.at + after;
-        (last.channel != self.channel && from < entry.expires).then_some(from)
+        let from = silent_from(&self.ctx, &self.who, last)?;
+        (last.channel != self.channel && from < verification.expires).then_some(from)
     }
 
     /// All that stands against this send at `at`, in the order of judgement.
-    fn stops(&self, record: &Record, at: Timestamp) -> Vec<Stop> {
+    fn stops(&self, found: &Found, at: Timestamp) -> Vec<Stop> {
         let plain = |code, rule: &str, until| Stop {
             code,
             rule: rule.into(),
@@ -170,21 +141,23 @@ impl Send {
             until,
             human: false,
         };
-        let entry = self.matching(record, at);
+        let verification = self.matching(&found.record, at);
         let mut stops = Vec::new();
-        if let Some(note) = self.noted.of(self.channel, at).filter(|_| !self.is_decoy()) {
+        if let Some(note) = found.notes.on(self.channel, at).filter(|_| !self.is_decoy()) {
             let until = note.until.map_or(Until::Never, Until::At);
             stops.push(plain(RefusalCode::ChannelUnavailable, note.kind.as_str(), until));
         }
-        stops.extend(self.denials(entry, at, true));
-        stops.extend(self.denials(entry, at, false));
-        if let Some(end) = entry.and_then(|entry| last_minute(&self.ctx, self.who.purpose(), entry, at)) {
+        stops.extend(self.denials(verification, at, true));
+        stops.extend(self.denials(verification, at, false));
+        if let Some(end) =
+            verification.and_then(|verification| last_minute(&self.ctx, self.who.purpose(), verification, at))
+        {
             stops.push(plain(RefusalCode::Cooldown, "last_minute", Until::At(end)));
         }
-        if let Some(concluding) = &record.concluding
+        if let Some(concluding) = &found.record.concluding
             && at < concluding.until
-            && self.carriers.iter().any(
-                |carrier| matches!(&carrier.code, Carried::Managed { scope } if *scope == concluding.scope),
+            && self.candidates.iter().any(
+                |candidate| matches!(&candidate.code, Carried::Managed { scope } if *scope == concluding.scope),
             )
         {
             stops.push(plain(
@@ -193,8 +166,8 @@ impl Send {
                 Until::At(concluding.until),
             ));
         }
-        if entry.is_none()
-            && let Some(until) = no_room(record, self.who.standing, at)
+        if verification.is_none()
+            && let Some(until) = no_room(&found.record, self.who.standing, at)
         {
             stops.push(plain(RefusalCode::RateLimited, "pending_verifications", until));
         }
@@ -202,8 +175,13 @@ impl Send {
     }
 
     /// What the lockouts (or the limits) deny.
-    fn denials(&self, entry: Option<&Entry>, at: Timestamp, lockouts: bool) -> impl Iterator<Item = Stop> {
-        let waived_from = self.gap_waived_from(entry, at);
+    fn denials(
+        &self,
+        verification: Option<&Verification>,
+        at: Timestamp,
+        lockouts: bool,
+    ) -> impl Iterator<Item = Stop> {
+        let waived_from = self.gap_waived_from(verification, at);
         let waived = waived_from.is_some_and(|from| from <= at);
         let lines = self
             .board
@@ -238,7 +216,7 @@ impl Send {
     }
 
     /// The first stop names the answer; one that a human check would lift only where nothing else is in the way.
-    fn refusal(&mut self, stops: Vec<Stop>, wait: Until, clock: Timestamp) -> Refusal {
+    fn refusal(&mut self, stops: Vec<Stop>, wait: Until, found: &Found) -> Refusal {
         let named = stops.iter().find(|stop| !stop.human).or(stops.first());
         let code = named.map_or(RefusalCode::RateLimited, |stop| stop.code);
         for stop in stops {
@@ -247,17 +225,17 @@ impl Send {
         }
         let refusal = Refusal::new(code, text(code));
         if code == RefusalCode::ChannelUnavailable {
-            return self.instead(refusal, clock);
+            return self.instead(refusal, found);
         }
         refusal.until(wait)
     }
 
     /// Somebody holds a code that no available provider of this channel can carry.
-    fn cannot_carry(&mut self, clock: Timestamp) -> Refusal {
+    fn cannot_carry(&mut self, found: &Found) -> Refusal {
         self.ctx.hit("maker", 0, None, None);
         let text =
             "nobody can carry the pending code by this channel just now; cancel it, or try another channel";
-        self.instead(Refusal::new(RefusalCode::ProviderUnavailable, text), clock)
+        self.instead(Refusal::new(RefusalCode::ProviderUnavailable, text), found)
     }
 }
 
@@ -268,10 +246,10 @@ fn no_room(record: &Record, standing: Standing, at: Timestamp) -> Option<Until> 
         Standing::Known => MOST_VERIFICATIONS,
     };
     let mut ends: Vec<Timestamp> = record
-        .entries
+        .verifications
         .iter()
-        .filter(|entry| entry.is_pending(at))
-        .map(|entry| entry.expires)
+        .filter(|verification| verification.is_pending(at))
+        .map(|verification| verification.expires)
         .collect();
     ends.sort_unstable();
     let excess = ends.len().checked_sub(most)?;
@@ -294,6 +272,7 @@ fn text(code: RefusalCode) -> &'static str {
         | RefusalCode::Conflict
         | RefusalCode::InProgress
         | RefusalCode::IdempotencyMismatch
+        | RefusalCode::Overloaded
         | RefusalCode::ProviderUnavailable => "too many requests; wait and try again",
     }
 }

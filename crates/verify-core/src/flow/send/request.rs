@@ -10,17 +10,18 @@ use crate::time::Timestamp;
 use crate::token::ProofToken;
 use crate::vocabulary::Channel;
 
-use crate::flow::carrier::{Carrier, carriers};
+use crate::flow::candidate::{Candidate, candidates};
 use crate::flow::context::Context;
 use crate::flow::idempotency::{IdempotencyKey, check_key};
-use crate::flow::view::{fallback, with_fallback};
-use crate::flow::who::{Spelled, Who};
+use crate::flow::offers::{fallback, with_fallback};
+use crate::flow::refusals::blocked;
+use crate::flow::who::Who;
 
 /// What the request alone decides.
 pub(super) struct Parts {
     pub(super) who: Who,
     pub(super) channel: Channel,
-    pub(super) carriers: Vec<Carrier>,
+    pub(super) candidates: Vec<Candidate>,
     pub(super) idempotency: Option<IdempotencyKey>,
     pub(super) step_up_answered: bool,
     pub(super) human_wanted: bool,
@@ -29,27 +30,20 @@ pub(super) struct Parts {
 impl Parts {
     /// All that can be refused from the request alone, without a store call and without a charge.
     pub(super) fn of(ctx: &mut Context, request: &SendRequest, now: Timestamp) -> Result<Self, Refusal> {
-        let spelled = Spelled {
-            subject: request.subject.clone(),
-            purpose: request.purpose,
-            amount: request.amount.clone(),
-            payee: request.payee.clone(),
-        };
-        check_request(request)?;
-        let who = Who::of(ctx, &request.target, spelled, &request.caller, now)?;
+        check_request(ctx, request)?;
+        let who = Who::of(ctx, &request.target, &request.caller, now)?;
         let channel = channel_of(ctx, request, &who)?;
         let screened = screen(ctx, &who, channel, now)?;
-        let private = ctx.policy.privacy.disclosure == Disclosure::Private;
-        let carriers = if screened.decoy {
-            vec![Carrier::decoy()]
-        } else if request.decoy && private {
+        let candidates = if screened.decoy {
+            vec![Candidate::decoy()]
+        } else if request.decoy {
             // An outage must not tell who exists.
             if !screened.test {
                 routed(ctx, &who, channel)?;
             }
-            vec![Carrier::decoy()]
+            vec![Candidate::decoy()]
         } else if screened.test {
-            vec![Carrier::test()]
+            vec![Candidate::test()]
         } else {
             routed(ctx, &who, channel)?
         };
@@ -64,7 +58,7 @@ impl Parts {
         Ok(Self {
             who,
             channel,
-            carriers,
+            candidates,
             idempotency,
             step_up_answered,
             human_wanted: screened.human,
@@ -72,7 +66,7 @@ impl Parts {
     }
 }
 
-fn check_request(request: &SendRequest) -> Result<(), Refusal> {
+fn check_request(ctx: &Context, request: &SendRequest) -> Result<(), Refusal> {
     let unfit = |field, text: &'static str| Err(Refusal::new(RefusalCode::InvalidRequest, text).field(field));
     check_key(request.idempotency_key.as_ref())?;
     match request {
@@ -83,6 +77,10 @@ fn check_request(request: &SendRequest) -> Result<(), Refusal> {
             human_check: Some(token),
             ..
         } if token.len() > 4096 => unfit("human_check", "must have at most 4096 characters"),
+        SendRequest { decoy: true, .. } if ctx.policy.privacy.disclosure == Disclosure::Open => unfit(
+            "decoy",
+            "a decoy needs a policy with privacy.disclosure = \"private\"; nothing was sent",
+        ),
         SendRequest { .. } => Ok(()),
     }
 }
@@ -124,7 +122,7 @@ fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Res
     if let Some(test) = policy.tests.iter().find(|test| test.to == who.to.canonical()) {
         ctx.hit("test_destination", 0, None, None);
         // After its date it is neither sent to nor approved.
-        let over = Refusal::new(RefusalCode::Blocked, "this cannot be sent to");
+        let over = blocked();
         return if now < test.until {
             Ok(Screened {
                 test: true,
@@ -160,7 +158,7 @@ fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Res
                 ..Screened::default()
             });
         }
-        return Err(Refusal::new(RefusalCode::Blocked, "this cannot be sent to"));
+        return Err(blocked());
     }
     let limited = country.and_then(|country| policy.countries.channels.get(&country));
     if limited.is_some_and(|channels| !channels.contains(&channel)) {
@@ -181,8 +179,8 @@ fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Res
     })
 }
 
-fn routed(ctx: &mut Context, who: &Who, channel: Channel) -> Result<Vec<Carrier>, Refusal> {
-    let (found, configured) = carriers(ctx, who, channel);
+fn routed(ctx: &mut Context, who: &Who, channel: Channel) -> Result<Vec<Candidate>, Refusal> {
+    let (found, configured) = candidates(ctx, who, channel);
     if !found.is_empty() {
         return Ok(found);
     }
@@ -217,8 +215,8 @@ fn idempotency(
         Some(channel.as_str()),
         Some(who.purpose().as_str()),
         who.spelled.subject.as_deref(),
-        who.spelled.amount.as_deref(),
-        who.spelled.payee.as_deref(),
+        who.spelled.payment.as_ref().map(|payment| &*payment.amount),
+        who.spelled.payment.as_ref().map(|payment| &*payment.payee),
         request.locale.as_deref(),
         Some(who.standing.as_str()),
     ];

@@ -2,91 +2,111 @@
 //! provider, or takes the whole send back.
 
 use crate::broken::Broken;
-use crate::event::{Event, EventKind};
-use crate::outcome::{Answer, Refusal, RefusalCode};
-use crate::port::{Helps, ProviderName, Rejection, RejectionKind, Remember};
-use crate::record::{CodeOf, Delivery, DeliveryStatus, Note, Record, Status};
+use crate::event::EventKind;
+use crate::ids::DeliveryId;
+use crate::outcome::{Fault, Refusal, RefusalCode, SendAnswer};
+use crate::port::{Helps, Rejection, RejectionKind, Remember};
+use crate::record::{CodeOf, Delivery, DeliveryStatus, Note, Notes, Status, Unwritable};
 use crate::store::{Changeset, RecordChange, Seen, StoreAnswer, Takeback};
 use crate::time::{Timestamp, Until};
+use crate::vocabulary::Standing;
 
-use super::{Attempt, Came, Carrier, Send};
+use super::{Attempt, Sending};
 use crate::flow::board::Kind;
+use crate::flow::candidate::Candidate;
+use crate::flow::found::{Found, NotesPlace};
+use crate::flow::sealed;
 use crate::flow::step::{Step, StoreStep, StoreThen};
-use crate::flow::view::{store_fault, view};
+use crate::flow::view::view;
+
+/// What became of a delivery.
+#[derive(Debug, Clone)]
+pub(super) enum Came {
+    Accepted {
+        upstream: Option<String>,
+    },
+    Rejected(Rejection),
+    Unknown,
+    /// Rejected, and under private disclosure not to be told: it goes on as a decoy.
+    Hidden(Rejection),
+    /// Stopped before the provider was asked.
+    Stopped(Refusal),
+}
 
 /// A settlement on its way to the store.
 #[derive(Debug, Clone)]
 pub(in crate::flow) struct Settle {
-    send: Send,
+    sending: Sending,
     attempt: Attempt,
     came: Came,
     /// The attempt as it goes on with the next provider, which is rare.
     next: Option<Box<Attempt>>,
     /// The record as it becomes.
-    record: Record,
+    found: Found,
+}
+
+impl Sending {
+    pub(super) fn settle(self, attempt: Attempt, came: Came, now: Timestamp) -> Step {
+        Settle::new(self, attempt, came).write(now)
+    }
 }
 
 impl Settle {
-    pub(super) fn new(send: Send, attempt: Attempt, came: Came) -> Self {
-        let record = attempt.record.clone();
+    fn new(sending: Sending, attempt: Attempt, came: Came) -> Self {
         Self {
-            send,
+            sending,
             attempt,
             came,
             next: None,
-            record,
+            found: Found::default(),
         }
     }
 
     /// Writes down what came of the delivery, unless somebody else has.
-    pub(super) fn write(mut self, now: Timestamp) -> Step {
-        self.record = self.attempt.record.clone();
+    fn write(mut self, now: Timestamp) -> Step {
+        self.found = self.attempt.found.clone();
         self.next = None;
-        let advanced = self.advance(now);
-        if !advanced {
+        if !self.advance(now) {
             return self.finish(now);
         }
-        let nothing_sent = self
-            .record
-            .entry(&self.attempt.nonce)
-            .is_some_and(|entry| !entry.may_have_sent());
+        let nonce = self.attempt.nonce;
+        let record = &mut self.found.record;
+        let nothing_sent = record
+            .verification(nonce)
+            .is_some_and(|verification| !verification.may_have_sent());
         if nothing_sent {
-            self.record
-                .entries
-                .retain(|entry| entry.nonce != self.attempt.nonce);
+            record
+                .verifications
+                .retain(|verification| verification.nonce != nonce);
         }
         match self.changeset(nothing_sent, now) {
-            Some(changeset) => {
-                let not_after = self.send.ctx.not_after;
-                Step::Store(StoreStep {
-                    changeset,
-                    not_after,
-                    then: Box::new(StoreThen::Settle(self)),
-                })
+            Ok(changeset) => {
+                let not_after = self.sending.ctx.not_after;
+                StoreStep::step(changeset, not_after, StoreThen::SendSettle(self))
             }
-            None => self.send.ctx.fault(store_fault()),
+            Err(Unwritable) => self.sending.ctx.fault(Fault::Defect),
         }
     }
 
     /// The delivery, and the verification with it, as they become. False when there is nothing left to write.
     fn advance(&mut self, now: Timestamp) -> bool {
-        let decoyed = self.attempt.carrier == Carrier::decoy();
-        let Some(entry) = self.record.entry_mut(&self.attempt.nonce) else {
+        let decoyed = self.attempt.candidate == Candidate::decoy();
+        let Some(verification) = self.found.record.verification_mut(self.attempt.nonce) else {
             return false;
         };
-        let decoy = &self.attempt.carrier.provider;
-        let only_decoys = entry
+        let decoy = &self.attempt.candidate.provider;
+        let only_decoys = verification
             .deliveries
             .iter()
             .all(|delivery| delivery.id == self.attempt.delivery || delivery.provider == *decoy);
-        if decoyed && only_decoys && entry.code != CodeOf::Test {
-            entry.code = CodeOf::Decoy;
+        if decoyed && only_decoys && verification.code != CodeOf::Test {
+            verification.code = CodeOf::Decoy;
         }
-        let Some(delivery) = entry.delivery_mut(&self.attempt.delivery) else {
+        let Some(delivery) = verification.delivery_mut(&self.attempt.delivery) else {
             return false;
         };
         if decoyed {
-            delivery.provider = self.attempt.carrier.provider.clone();
+            delivery.provider = self.attempt.candidate.provider.clone();
         }
         let to = match &self.came {
             Came::Accepted { upstream } => {
@@ -106,7 +126,7 @@ impl Settle {
         let advanced = delivery.advance(to);
         let goes_on = match &self.came {
             Came::Rejected(rejection) => rejection.kind.helps() == Helps::AnotherProvider,
-            Came::Unknown => self.send.ctx.is_broken(Broken::ResendAfterUnknown),
+            Came::Unknown => self.sending.ctx.is_broken(Broken::ResendAfterUnknown),
             Came::Accepted { .. } | Came::Stopped(_) | Came::Hidden(_) => false,
         };
         if advanced && goes_on {
@@ -120,107 +140,96 @@ impl Settle {
 
     /// A new code that surely nobody got leaves the one before it in force: a send that was stopped ends nothing.
     fn put_back(&mut self) {
-        let entry = self.record.entry_mut(&self.attempt.nonce);
-        let (Some(entry), Some(replaced)) = (entry, &self.attempt.replaced) else {
+        let verification = self.found.record.verification_mut(self.attempt.nonce);
+        let (Some(verification), Some(replaced)) = (verification, &self.attempt.replaced) else {
             return;
         };
-        let since = entry
+        let mut since = verification
             .deliveries
             .iter()
             .skip_while(|delivery| delivery.id != replaced.by);
-        if since
-            .into_iter()
-            .any(|delivery| delivery.status().may_have_sent())
-        {
+        if since.any(|delivery| delivery.status().may_have_sent()) {
             return;
         }
-        entry.code = replaced.code.clone();
-        entry.issued = replaced.issued;
-        entry.expires = replaced.expires;
+        verification.code = replaced.code.clone();
+        verification.issued = replaced.issued;
+        verification.expires = replaced.expires;
     }
 
     /// The next provider, named in the record before it is called.
     fn name_next(&mut self, now: Timestamp) {
-        let Some(entry) = self.record.entry_mut(&self.attempt.nonce) else {
+        let sending = &self.sending;
+        let Some(verification) = self.found.record.verification_mut(self.attempt.nonce) else {
             return;
         };
-        if self.send.ctx.is_late(now) || entry.status() != Status::Pending {
+        if sending.ctx.is_late(now) || verification.status() != Status::Pending {
             return;
         }
-        let keeps = self.send.must_keep_code(entry);
-        let fits = |carrier: &Carrier| !keeps || carrier.can_carry(&entry.code);
-        let mut rest: Vec<Carrier> = self
-            .attempt
-            .rest
-            .iter()
-            .filter(|carrier| fits(carrier))
-            .cloned()
-            .collect();
+        let keeps = sending.must_keep_code(verification);
+        let fits = |candidate: &&Candidate| !keeps || candidate.can_carry(&verification.code);
+        let mut rest: Vec<Candidate> = self.attempt.rest.iter().filter(fits).cloned().collect();
         if rest.is_empty() {
             return;
         }
-        let carrier = rest.remove(0);
-        let clock = now.max(entry.issued);
-        if !keeps && !carrier.can_carry(&entry.code) {
-            self.send.renew(entry, &carrier, false, clock);
+        let candidate = rest.remove(0);
+        let clock = now.max(verification.issued);
+        if !keeps && !candidate.can_carry(&verification.code) {
+            sending.renew(verification, &candidate, false, clock);
         }
-        let id = self.send.ctx.seed.bytes(&format!("failover {}", rest.len()));
-        let provider: ProviderName = carrier.provider.clone();
-        entry.add_delivery(Delivery::dispatching(
+        let id = DeliveryId::from_bytes(sending.ctx.seed.bytes(&format!("failover {}", rest.len())));
+        let provider = candidate.provider.clone();
+        let not_after = sending.ctx.not_after;
+        verification.add_delivery(Delivery::dispatching(
             id,
-            self.send.channel,
+            sending.channel,
             provider,
             clock,
-            self.send.ctx.not_after,
+            not_after,
         ));
         self.next = Some(Box::new(Attempt {
             delivery: id,
-            carrier,
+            candidate,
             rest,
-            record: Record::default(),
+            found: Found::default(),
             ..self.attempt.clone()
         }));
     }
 
-    fn changeset(&self, nothing_sent: bool, now: Timestamp) -> Option<Changeset> {
-        let Self { send, attempt, .. } = self;
+    fn changeset(&self, nothing_sent: bool, now: Timestamp) -> Result<Changeset, Unwritable> {
+        let Self { sending, attempt, .. } = self;
         // Settling repairs what is there: it has the room of known callers.
-        let mut changeset = send.ctx.changeset(now, crate::vocabulary::Standing::Known);
-        let row = match self.record.entries.is_empty() && self.record.concluding.is_none() {
-            true => None,
-            false => Some(self.record.encode().ok()?),
+        let mut changeset = sending.ctx.changeset(now, Standing::Known);
+        changeset.records = sending.places.record.becomes(&self.found.record)?;
+        if sending.ctx.is_broken(Broken::ChargeAfterDispatch) {
+            changeset.charges = sending.board.charges();
+        }
+        let mut event = sending.event(attempt, self.event_kind(), now);
+        let rejection = match &self.came {
+            Came::Rejected(rejection) | Came::Hidden(rejection) => Some(rejection),
+            Came::Accepted { .. } | Came::Unknown | Came::Stopped(_) => None,
         };
-        changeset.records = send.place.becomes(row);
-        if send.ctx.is_broken(Broken::ChargeAfterDispatch) {
-            changeset.charges = send.board.charges();
+        event.code = rejection.and_then(|rejection| rejection.detail.code);
+        changeset.events.push(event);
+        if let Some(change) = rejection.and_then(|rejection| self.note(rejection, now)) {
+            changeset.records.extend(change?);
+            changeset
+                .events
+                .push(sending.event(attempt, EventKind::NoteTaken, now));
         }
-        changeset.events.push(send.event(attempt, now, self.event_kind()));
-        if let Came::Rejected(rejection) | Came::Hidden(rejection) = &self.came {
-            if let Some((change, event)) = self.note(rejection, now) {
-                changeset.records.extend(change);
-                changeset.events.push(event);
-            }
-            if let Some(event) = changeset.events.first_mut() {
-                event.code = rejection.detail.code;
-            }
+        if self.next.is_some() {
+            return Ok(changeset);
         }
-        if self.next.is_none() && matches!(self.came, Came::Rejected(_) | Came::Hidden(_) | Came::Stopped(_))
-        {
+        if rejection.is_some() || matches!(self.came, Came::Stopped(_)) {
             changeset.takebacks = self.takebacks(nothing_sent);
             if nothing_sent {
-                changeset
-                    .unclaim
-                    .extend(send.idempotency.iter().flat_map(|key| key.claims.clone()));
+                let keys = sending.idempotency.iter();
+                changeset.unclaim.extend(keys.flat_map(|key| key.claims.clone()));
             }
         }
-        for rule in send.board.alerts(now).into_iter().filter(|_| self.next.is_none()) {
-            let alert = Event {
-                rules: vec![rule],
-                ..Event::new(now, send.ctx.service.clone(), EventKind::LimitAlert)
-            };
-            changeset.events.push(alert);
-        }
-        Some(changeset)
+        changeset.alerts = sending
+            .board
+            .alerts(&sending.ctx, &sending.who, &changeset.takebacks, now);
+        Ok(changeset)
     }
 
     fn event_kind(&self) -> EventKind {
@@ -237,129 +246,133 @@ impl Settle {
         if !self.attempt.counted {
             return Vec::new();
         }
-        let send = &self.send;
-        send.board.takebacks(&send.ctx, |kind| {
+        let sending = &self.sending;
+        sending.board.takebacks(&sending.ctx, |kind| {
             kind == Kind::Spend || (kind == Kind::Gap && nothing_sent)
         })
     }
 
     /// A verdict worth remembering, on the destination or on its prefix.
-    fn note(&self, rejection: &Rejection, now: Timestamp) -> Option<(Vec<RecordChange>, Event)> {
-        let send = &self.send;
-        let here = (&send.notes, &send.noted_here);
-        let ((place, noted), until) = match rejection.kind.remember() {
-            Remember::Nothing => return None,
-            Remember::Destination(span) => (here, Some(now + span)),
-            Remember::DestinationForGood => (here, None),
-            Remember::Prefix(span) => {
-                let prefix = (send.prefix_notes.as_ref()?, &send.noted_prefix);
-                (prefix, Some(now + span))
-            }
+    fn note(&self, rejection: &Rejection, now: Timestamp) -> Option<Result<Vec<RecordChange>, Unwritable>> {
+        let sending = &self.sending;
+        let [here, prefix @ ..] = sending.places.notes.as_slice() else {
+            return None;
         };
-        let mut notes = noted.clone();
-        notes.take(
-            Note {
-                channel: send.channel,
-                kind: rejection.kind,
-                until,
-            },
-            now,
-        );
-        let event = send.event(&self.attempt, now, EventKind::NoteTaken);
-        Some((place.becomes(Some(notes.encode().ok()?)), event))
+        let canonical = sending.who.to.canonical();
+        let (NotesPlace { place, noted }, whose, until) = match rejection.kind.remember() {
+            Remember::Nothing => return None,
+            Remember::Destination(span) => (here, canonical, Some(now + span)),
+            Remember::DestinationForGood => (here, canonical, None),
+            Remember::Prefix(span) => (prefix.first()?, sending.who.to.prefix()?, Some(now + span)),
+        };
+        let mut notes: Notes = noted.clone();
+        let note = Note {
+            channel: sending.channel,
+            kind: rejection.kind,
+            until,
+        };
+        notes.take(note, now);
+        if notes.is_durable() && notes.whose.is_none() {
+            notes.whose = sealed::whose(&sending.ctx, whose).ok();
+        }
+        Some(place.becomes_notes(&notes))
     }
 
     pub(in crate::flow) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
         match answer {
             StoreAnswer::Applied(seen) => {
-                self.send.place.take(&seen);
-                let record = self.record.clone();
+                self.sending.places.record.take(&seen);
                 match self.next.take() {
-                    Some(next) => self.send.dispatch(Attempt { record, ..*next }, now),
+                    Some(next) => {
+                        let found = self.found;
+                        self.sending.dispatch(Attempt { found, ..*next }, now)
+                    }
                     None => self.finish(now),
                 }
             }
             StoreAnswer::Refused(seen) => self.again(&seen, now),
-            StoreAnswer::NotApplied(_) => self.unwritten(now),
-            StoreAnswer::Unknown => match self.send.ctx.try_again() {
-                // The same once more: if it was applied, the version tells.
-                true => self.write(now),
-                false => self.unwritten(now),
-            },
+            // The same once more: if it was applied, the version tells.
+            StoreAnswer::Unknown(_) if self.sending.ctx.try_again() => self.write(now),
+            StoreAnswer::Unknown(_) | StoreAnswer::NotApplied(_) => self.unwritten(now),
         }
     }
 
     /// Somebody else wrote the record in between, or this flow did and did not hear of it.
     fn again(mut self, seen: &Seen, now: Timestamp) -> Step {
+        let sending = &mut self.sending;
         // The board stays what the intent was charged.
-        let Ok(record) = self.send.look_at_records(seen, now) else {
+        let Ok(found) = Found::at(&mut sending.places, &[&sending.board], seen, now) else {
             return self.unwritten(now);
         };
-        if let Some(next) = &self.next
-            && let Some(delivery) = record
-                .entry(&next.nonce)
-                .and_then(|entry| entry.delivery(&next.delivery))
-        {
-            let dispatching = delivery.status() == DeliveryStatus::Dispatching;
+        let next = self.next.as_ref().filter(|next| {
+            let named = found.record.verification(next.nonce);
+            named.is_some_and(|verification| verification.delivery(&next.delivery).is_some())
+        });
+        if let Some(next) = next {
             let next = Attempt {
-                record,
+                found,
                 ..Attempt::clone(next)
             };
-            return match dispatching {
-                true => self.send.dispatch(next, now),
-                false => Self::new(self.send, next, Came::Unknown).finish(now),
+            return match next.receipt().is_some() {
+                true => self.sending.dispatch(next, now),
+                false => Self::new(self.sending, next, Came::Unknown).unwritten(now),
             };
         }
-        if !self.send.ctx.is_broken(Broken::IgnoreExpectedVersion) {
-            self.attempt.record = record;
+        if !sending.ctx.is_broken(Broken::IgnoreExpectedVersion) {
+            self.attempt.found = found;
         }
-        if self.send.ctx.try_again() {
-            self.write(now)
-        } else {
-            self.unwritten(now)
+        match self.sending.ctx.try_again() {
+            true => self.write(now),
+            false => self.unwritten(now),
         }
     }
 
     /// The store did not take it. What came of the delivery is known here all the same; a tick repairs the record.
     fn unwritten(mut self, now: Timestamp) -> Step {
-        self.record = self.attempt.record.clone();
+        self.found = self.attempt.found.clone();
         self.finish(now)
     }
 
     fn finish(self, now: Timestamp) -> Step {
         let Self {
-            mut send,
+            mut sending,
             attempt,
             came,
-            record,
+            found,
             ..
         } = self;
+        let found = found.later(now);
         match came {
-            Came::Stopped(refusal) => send.ctx.refuse(refusal),
+            Came::Stopped(refusal) => sending.refuse(refusal),
             Came::Rejected(rejection) => {
-                let refusal = refusal(&mut send, &rejection, now);
-                send.ctx.refuse(refusal)
+                let refusal = refusal(&mut sending, &rejection, &found, now);
+                sending.refuse(refusal)
             }
             Came::Accepted { .. } | Came::Hidden(_) | Came::Unknown => {
-                let entry = record.entry(&attempt.nonce).or(attempt.entry());
-                let Some(entry) = entry else {
+                let written = found.record.verification(attempt.nonce);
+                let Some(verification) = written.or(attempt.verification()) else {
                     // Erased, or found unsent by a repair, while the provider was asked.
                     let text = "it could not be delivered; send again";
-                    return send
-                        .ctx
-                        .refuse(Refusal::new(RefusalCode::ProviderUnavailable, text));
+                    return sending.refuse(Refusal::new(RefusalCode::ProviderUnavailable, text));
                 };
-                let clock = now.max(entry.issued);
-                let seen = view(&send.ctx, &send.who, entry, &send.board, &send.noted, clock);
-                send.ctx.done(Answer::Sent(Box::new(seen)))
+                let (notes, clock) = (&found.notes, found.clock);
+                let view = view(
+                    &sending.ctx,
+                    &sending.who,
+                    verification,
+                    &sending.board,
+                    notes,
+                    clock,
+                );
+                sending.ctx.done(SendAnswer::Sent(Box::new(view)))
             }
         }
     }
 }
 
-/// What a provider's rejection means for the person.
-fn refusal(send: &mut Send, rejection: &Rejection, now: Timestamp) -> Refusal {
-    send.ctx.hit(rejection.kind.as_str(), 0, None, None);
+/// What a rejection means for the person.
+fn refusal(sending: &mut Sending, rejection: &Rejection, found: &Found, now: Timestamp) -> Refusal {
+    sending.ctx.hit(rejection.kind.as_str(), 0, None, None);
     let new = Refusal::new;
     match rejection.kind {
         RejectionKind::InvalidDestination => new(
@@ -375,12 +388,12 @@ fn refusal(send: &mut Send, rejection: &Rejection, now: Timestamp) -> Refusal {
                 RefusalCode::ChannelUnavailable,
                 "this channel does not reach this destination",
             );
-            send.instead(refusal, now)
+            sending.instead(refusal, found)
         }
         RejectionKind::DestinationQuota => {
             let wait = rejection
                 .retry_after
-                .unwrap_or(send.ctx.policy.code_for(send.who.purpose()).ttl);
+                .unwrap_or(sending.ctx.policy.code_for(sending.who.purpose()).ttl);
             new(RefusalCode::RateLimited, "too many requests; wait and try again")
                 .until(Until::At(now + wait))
         }
@@ -390,7 +403,7 @@ fn refusal(send: &mut Send, rejection: &Rejection, now: Timestamp) -> Refusal {
         | RejectionKind::Credentials
         | RejectionKind::Misconfigured => {
             let text = "nobody can carry this just now; try again in a while";
-            send.instead(new(RefusalCode::ProviderUnavailable, text), now)
+            sending.instead(new(RefusalCode::ProviderUnavailable, text), found)
         }
     }
 }

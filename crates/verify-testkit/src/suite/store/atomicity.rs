@@ -2,9 +2,8 @@
 
 use verify_core::event::EventKind;
 use verify_core::limit::Counter;
-use verify_core::store::{Changeset, Claim, Expect, RecordKey, StoreAnswer, Write};
+use verify_core::store::{Alert, Changeset, Claim, Expect, RecordKey, Seen, Write};
 use verify_core::time::Until;
-use verify_core::vocabulary::ServiceId;
 
 use super::fixture::*;
 
@@ -75,12 +74,12 @@ pub async fn i49_a_denied_charge_changes_nothing(store: Subject) {
 /// One unmet expectation, and all the rest does not happen.
 pub async fn i49_a_failed_expectation_changes_nothing(store: Subject) {
     used(&store).await;
-    let seen = refused(
-        &store,
-        one_of_everything().swapping(record(HELD), Expect::Absent, Write::Delete),
-    )
-    .await;
-    assert!(seen.conflict);
+    let swap = one_of_everything().swapping(record(HELD), Expect::Absent, Write::Delete);
+    let seen = refused(&store, swap).await;
+    assert!(
+        seen.record(&record(HELD)).is_some(),
+        "it shows what was not expected"
+    );
     nothing_changed(&store).await;
 }
 
@@ -98,12 +97,7 @@ pub async fn i49_an_existing_claim_changes_nothing(store: Subject) {
 pub async fn all_of_a_changeset_happens(store: Subject) {
     used(&store).await;
     let seen = applied(&store, one_of_everything()).await;
-    assert!(
-        seen.counters
-            .iter()
-            .all(|counter| counter.charged && counter.denied.is_none())
-    );
-    assert!(!seen.conflict && seen.claims.is_empty());
+    assert!(was_counted(&seen, 0) && seen.claims.is_empty());
     assert_ne!(
         state(&store, counter(FRESH), &window(5, 60_000), 1_000).await,
         Counter::empty(&window(5, 60_000))
@@ -122,15 +116,23 @@ pub async fn all_of_a_changeset_happens(store: Subject) {
 /// A refusal names every denial with its instant, the claim that was there, and the rows, in one trip.
 pub async fn a_refusal_says_all_that_stood_against_it(store: Subject) {
     used(&store).await;
-    let changeset = change(1_000)
-        .charging(charge(counter(HELD), &window(1, 60_000)))
-        .charging(charge(counter(FRESH), &window(1, 60_000)))
-        .charging(charge(counter(3), &lockout()))
+    let charges = [
+        charge(counter(HELD), &window(1, 60_000)),
+        charge(counter(FRESH), &window(1, 60_000)),
+        charge(counter(3), &lockout()),
+    ];
+    let changeset = charges
+        .iter()
+        .cloned()
+        .fold(change(1_000), Build::charging)
         .swapping(record(HELD), Expect::Absent, Write::Keep)
         .claiming(claim(HELD), b"other", 900_000)
         .reading(record(77));
     let seen = refused(&store, changeset).await;
-    let denials: Vec<_> = seen.counters.iter().map(|counter| counter.denied).collect();
+    let charges = charges.iter().enumerate();
+    let denials: Vec<_> = charges
+        .map(|(place, charge)| denied(&seen, place, charge, 1_000))
+        .collect();
     assert_eq!(
         denials,
         [Some(Until::At(at(60_000))), None, Some(Until::At(at(60_000)))]
@@ -138,9 +140,9 @@ pub async fn a_refusal_says_all_that_stood_against_it(store: Subject) {
     assert!(
         seen.counters
             .iter()
-            .all(|counter| !counter.charged && counter.after == counter.before)
+            .all(|counter| counter.after == counter.before),
+        "nothing was counted"
     );
-    assert!(seen.conflict);
     assert_eq!(
         seen.record(&record(HELD)).map(|row| row.bytes.clone()),
         Some(b"there".to_vec())
@@ -158,14 +160,11 @@ pub async fn a_refusal_says_all_that_stood_against_it(store: Subject) {
 /// The same keys in another service are other keys.
 pub async fn services_are_apart(store: Subject) {
     used(&store).await;
-    let Ok(other) = ServiceId::new("another") else {
-        panic!("a service id")
-    };
     let mut elsewhere = change(1_000)
         .charging(charge(counter(HELD), &window(1, 60_000)))
         .creating(record(HELD), row(b"elsewhere", 600_000))
         .claiming(claim(HELD), b"", 600_000);
-    elsewhere.service = other;
+    elsewhere.service = another();
     applied(&store, elsewhere).await;
     assert_eq!(
         read(&store, record(HELD), 1_000).await.map(|row| row.bytes),
@@ -175,13 +174,48 @@ pub async fn services_are_apart(store: Subject) {
 
 /// Nothing to do is done.
 pub async fn an_empty_changeset_is_applied(store: Subject) {
+    let seen = applied(&store, change(0)).await;
+    let nothing = Seen {
+        origin: seen.origin,
+        ..Seen::default()
+    };
+    assert_eq!(seen, nothing);
+    assert!(
+        seen.origin.accepted,
+        "a fresh store holds what it is expected to hold"
+    );
     assert_eq!(
-        store.apply(&change(0)).await,
-        StoreAnswer::Applied(verify_core::store::Seen::default())
+        store.health().await.map(|origin| origin.epoch),
+        Ok(seen.origin.epoch)
     );
 }
 
 /// It says so when it can decide.
 pub async fn a_store_at_hand_is_healthy(store: Subject) {
-    assert_eq!(store.health().await, Ok(()));
+    assert!(store.health().await.is_ok());
+}
+
+/// The same alert within its time is left out, and everything else happens.
+pub async fn an_alert_is_raised_once_within_its_time(store: Subject) {
+    let alerting = |millis: u64, code| {
+        let mut changeset = change(millis).telling(event(EventKind::SendAccepted, code));
+        changeset.alerts.push(Alert {
+            event: event(EventKind::LimitAlert, 100 + code),
+            once: Claim {
+                key: claim(1),
+                value: Vec::new(),
+                expires_at: at(millis + 1_000),
+            },
+        });
+        changeset
+    };
+    for (millis, code) in [(0, 1), (999, 2), (1_000, 3)] {
+        applied(&store, alerting(millis, code)).await;
+    }
+    let told = [1, 101, 2, 3, 103].map(Some);
+    assert_eq!(
+        waiting(&store).await,
+        told,
+        "the alert comes behind the events of its change"
+    );
 }

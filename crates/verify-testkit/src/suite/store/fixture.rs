@@ -5,18 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use verify_core::event::{Event, EventKind};
-use verify_core::keys::Print;
+use verify_core::keys::{KeyId, Print};
 use verify_core::limit::{Counter, Rule};
 use verify_core::policy::Wait;
+use verify_core::seed::Seed;
 use verify_core::store::{
     Changeset, Charge, Claim, ClaimKey, ClaimKind, CounterKey, Expect, Lifetime, Mode, RecordChange,
-    RecordKey, RecordKind, Room, Row, Seen, Store, StoreAnswer, Write,
+    RecordKey, RecordKind, Room, Row, Seen, Store, StoreAnswer, Write, WrittenUnder,
 };
-use verify_core::time::Timestamp;
+use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::ServiceId;
 
 /// The store that a case is about.
 pub(super) type Subject = Arc<dyn Store>;
+
+/// What is not begun within that time need not be begun any more.
+pub(super) const WITHIN: Duration = Duration::from_secs(5);
 
 /// This many milliseconds after some day.
 pub(super) fn at(millis: u64) -> Timestamp {
@@ -25,6 +29,14 @@ pub(super) fn at(millis: u64) -> Timestamp {
 
 pub(super) fn change(millis: u64) -> Changeset {
     Changeset::new(ServiceId::default(), at(millis), Room::Stranger)
+}
+
+/// A service besides the default one.
+pub(super) fn another() -> ServiceId {
+    match ServiceId::new("another") {
+        Ok(service) => service,
+        Err(error) => panic!("a service id: {error}"),
+    }
 }
 
 fn print(number: u32) -> Print {
@@ -107,14 +119,29 @@ pub(super) fn row(bytes: &[u8], ends: u64) -> Row {
         lifetime: Lifetime::Until(at(ends)),
         live_until: None,
         due: None,
+        under: under(1),
         bytes: bytes.to_vec(),
+    }
+}
+
+/// Written under keys with this number.
+pub(super) fn under(number: u8) -> WrittenUnder {
+    WrittenUnder {
+        fingerprint: KeyId::new(number),
+        seal: Some(KeyId::new(number)),
     }
 }
 
 pub(super) fn event(kind: EventKind, code: u32) -> Event {
     Event {
         code: Some(code),
-        ..Event::new(at(0), ServiceId::default(), kind)
+        ..Event::new(
+            &Seed::from_bytes([1; Seed::BYTES]),
+            0,
+            at(0),
+            ServiceId::default(),
+            kind,
+        )
     }
 }
 
@@ -168,18 +195,18 @@ impl Build for Changeset {
 }
 
 pub(super) async fn applied(store: &Subject, changeset: Changeset) -> Seen {
-    match store.apply(&changeset).await {
+    match store.apply(&changeset, WITHIN).await {
         StoreAnswer::Applied(seen) => seen,
-        other @ (StoreAnswer::Refused(_) | StoreAnswer::NotApplied(_) | StoreAnswer::Unknown) => {
+        other @ (StoreAnswer::Refused(_) | StoreAnswer::NotApplied(_) | StoreAnswer::Unknown(_)) => {
             panic!("expected it to be applied: {changeset:?}\nbut: {other:?}")
         }
     }
 }
 
 pub(super) async fn refused(store: &Subject, changeset: Changeset) -> Seen {
-    match store.apply(&changeset).await {
+    match store.apply(&changeset, WITHIN).await {
         StoreAnswer::Refused(seen) => seen,
-        other @ (StoreAnswer::Applied(_) | StoreAnswer::NotApplied(_) | StoreAnswer::Unknown) => {
+        other @ (StoreAnswer::Applied(_) | StoreAnswer::NotApplied(_) | StoreAnswer::Unknown(_)) => {
             panic!("expected it to be refused: {changeset:?}\nbut: {other:?}")
         }
     }
@@ -188,7 +215,8 @@ pub(super) async fn refused(store: &Subject, changeset: Changeset) -> Seen {
 /// The state of a counter, found out without counting.
 pub(super) async fn state(store: &Subject, key: CounterKey, rule: &Rule, millis: u64) -> Counter {
     let changeset = change(millis).charging(probe(key, rule));
-    let (StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen)) = store.apply(&changeset).await else {
+    let (StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen)) = store.apply(&changeset, WITHIN).await
+    else {
         panic!("a probe must be decided");
     };
     match seen.counters.into_iter().next() {
@@ -214,9 +242,26 @@ pub(super) async fn is_free(store: &Subject, key: ClaimKey, millis: u64) -> bool
     refused(store, asking).await.claim(&key).is_none()
 }
 
-/// Every event that waits, by its code.
+/// When the charge at this place would be admitted; `None`: it is.
+pub(super) fn denied(seen: &Seen, place: usize, charge: &Charge, millis: u64) -> Option<Until> {
+    let before = seen.counters.get(place).map(|counter| &counter.before);
+    before.and_then(|before| before.denied(&charge.rule, charge.cost, at(millis)))
+}
+
+/// True when the charge at this place was counted.
+pub(super) fn was_counted(seen: &Seen, place: usize) -> bool {
+    let counter = seen.counters.get(place);
+    counter.is_some_and(|counter| counter.before != counter.after)
+}
+
+/// Every event of the default service that waits, by its code.
 pub(super) async fn waiting(store: &Subject) -> Vec<Option<u32>> {
-    match store.outbox(10_000).await {
+    waiting_of(store, &ServiceId::default()).await
+}
+
+/// The same of a service.
+pub(super) async fn waiting_of(store: &Subject, service: &ServiceId) -> Vec<Option<u32>> {
+    match store.outbox(service, 10_000).await {
         Ok(events) => events.into_iter().map(|(_, event)| event.code).collect(),
         Err(fault) => panic!("the outbox must be readable: {fault}"),
     }

@@ -1,6 +1,7 @@
 //! What every store promises.
 
 mod atomicity;
+mod background;
 mod capacity;
 mod claims;
 mod counters;
@@ -11,6 +12,7 @@ mod records;
 mod takebacks;
 
 pub use atomicity::*;
+pub use background::*;
 pub use capacity::*;
 pub use claims::*;
 pub use counters::*;
@@ -63,6 +65,13 @@ macro_rules! store_suite {
             i11_claims_end_and_not_before_their_time,
             an_unclaimed_key_is_free_again,
             events_come_in_order_until_acknowledged,
+            each_service_has_an_outbox_of_its_own,
+            an_alert_is_raised_once_within_its_time,
+            what_cannot_be_settled_is_put_off,
+            durable_rows_under_older_keys_are_listed,
+            services_with_something_to_do_are_named,
+            work_is_lent_to_one_at_a_time,
+            what_is_outlived_is_dropped_and_nothing_else,
             i12_i05_parallel_charges_never_exceed_the_maximum,
             i32_parallel_money_never_exceeds_its_cap,
             i29_of_parallel_claims_exactly_one_is_created,

@@ -20,7 +20,7 @@ async fn at_once(store: &Subject, make: impl Fn(u32) -> Changeset) -> Vec<(u32, 
         let (store, barrier, changeset) = (Arc::clone(store), Arc::clone(&barrier), make(number));
         tasks.spawn(async move {
             barrier.wait().await;
-            (number, store.apply(&changeset).await)
+            (number, store.apply(&changeset, WITHIN).await)
         });
     }
     let mut all_applied = Vec::new();
@@ -28,7 +28,7 @@ async fn at_once(store: &Subject, make: impl Fn(u32) -> Changeset) -> Vec<(u32, 
         match answer {
             StoreAnswer::Applied(seen) => all_applied.push((number, seen)),
             StoreAnswer::Refused(_) => {}
-            other @ (StoreAnswer::NotApplied(_) | StoreAnswer::Unknown) => {
+            other @ (StoreAnswer::NotApplied(_) | StoreAnswer::Unknown(_)) => {
                 panic!("a store at hand answered {other:?}")
             }
         }

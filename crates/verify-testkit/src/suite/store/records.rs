@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use verify_core::store::{Expect, Lifetime, RecordKey, Row, Write};
+use verify_core::store::{Expect, Lifetime, RecordKey, Row, Write, WrittenUnder, put_off_for};
 use verify_core::vocabulary::ServiceId;
 
 use super::fixture::*;
@@ -140,11 +140,8 @@ pub async fn durable_rows_stay(store: Subject) {
 }
 
 async fn due(store: &Subject, millis: u64, most: usize) -> Vec<RecordKey> {
-    match store.due(at(millis), most).await {
-        Ok(due) => {
-            assert!(due.iter().all(|(service, _)| *service == ServiceId::default()));
-            due.into_iter().map(|(_, key)| key).collect()
-        }
+    match store.due(&ServiceId::default(), at(millis), most).await {
+        Ok(due) => due,
         Err(fault) => panic!("what is due must be readable: {fault}"),
     }
 }
@@ -191,4 +188,84 @@ pub async fn what_is_settled_or_gone_is_not_due(store: Subject) {
     assert_eq!(due(&store, 499, 10).await, [record(4)]);
     assert_eq!(due(&store, 599, 10).await, []);
     assert_eq!(due(&store, 600, 10).await, [record(2)]);
+}
+
+/// Put off for longer each time, until somebody writes it; one that is not due is left alone.
+pub async fn what_cannot_be_settled_is_put_off(store: Subject) {
+    let service = ServiceId::default();
+    let put_off = |millis: u64| {
+        let (store, service) = (store.clone(), service.clone());
+        async move { assert_eq!(store.put_off(&service, &key(), at(millis)).await, Ok(())) }
+    };
+    let durable = |due| Row {
+        lifetime: Lifetime::Durable,
+        ..due_row(due)
+    };
+    let seen = applied(&store, change(0).creating(key(), durable(100))).await;
+    put_off(99).await;
+    assert_eq!(due(&store, 100, 10).await, [key()], "it was not due yet");
+    let mut from = 100;
+    for times in 0..9 {
+        put_off(from).await;
+        let wait = put_off_for(times).as_millis();
+        let next = from + u64::try_from(wait).unwrap_or(0);
+        assert_eq!(due(&store, next - 1, 10).await, [], "after {times} times");
+        assert_eq!(due(&store, next, 10).await, [key()]);
+        from = next;
+    }
+    let written = seen
+        .record(&key())
+        .map_or(Expect::Absent, |row| Expect::At(row.version));
+    put_off(from).await;
+    applied(
+        &store,
+        change(from).swapping(key(), written, Write::Put(durable(from + 1))),
+    )
+    .await;
+    assert_eq!(due(&store, from + 1, 10).await, [key()], "a write ends it");
+    put_off(from + 1).await;
+    let again = from + 1 + u64::try_from(put_off_for(0).as_millis()).unwrap_or(0);
+    assert_eq!(due(&store, again - 1, 10).await, []);
+    assert_eq!(due(&store, again, 10).await, [key()], "and the count of times");
+}
+
+/// Of one service only, and only what has no end and can be moved.
+pub async fn durable_rows_under_older_keys_are_listed(store: Subject) {
+    let durable = |number| Row {
+        lifetime: Lifetime::Durable,
+        under: under(number),
+        ..row(b"kept", 0)
+    };
+    applied(&store, change(0).creating(record(1), durable(1))).await;
+    applied(&store, change(0).creating(record(2), durable(2))).await;
+    applied(&store, change(0).creating(record(3), row(b"", 900_000))).await;
+    let unsealed = Row {
+        under: WrittenUnder {
+            seal: None,
+            ..under(2)
+        },
+        ..durable(2)
+    };
+    applied(&store, change(0).creating(record(4), unsealed)).await;
+    let mut elsewhere = change(0).creating(record(5), durable(1));
+    elsewhere.service = another();
+    applied(&store, elsewhere).await;
+    let service = ServiceId::default();
+    let listed = |newest| {
+        let (store, service) = (store.clone(), service.clone());
+        async move { store.durable_under_others(&service, newest, 10).await }
+    };
+    assert_eq!(listed(under(2)).await, Ok(vec![record(1)]));
+    assert_eq!(
+        listed(under(3)).await.map(|keys| keys.len()),
+        Ok(2),
+        "nobody can move what says nothing"
+    );
+    assert_eq!(
+        store
+            .durable_under_others(&service, under(3), 2)
+            .await
+            .map(|keys| keys.len()),
+        Ok(2)
+    );
 }

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use verify_core::command::{CheckRequest, Command, Report, ReportRequest, SendRequest, VerificationRequest};
-use verify_core::outcome::{Answer, Refusal, RefusalCode, Verification};
+use verify_core::command::{CheckRequest, Command, Report, ReportRequest, SendRequest, StatusRequest};
+use verify_core::outcome::{Answer, Fault, Refusal, RefusalCode, SendAnswer, VerificationView};
 use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::ServiceId;
 
@@ -38,14 +38,14 @@ pub trait Actor {
 
     /// Does the next thing, and says when it wants to be woken again; `None` ends it. An instant that is not in the
     /// future is taken as a millisecond from now.
-    fn wake(&mut self, desk: &mut Desk<'_>) -> Option<Timestamp>;
+    fn wake(&mut self, booth: &mut Booth<'_>) -> Option<Timestamp>;
 }
 
 /// An answer as its caller sees it.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The answer; `None` when the node died before it gave one.
-    pub answer: Option<Answer>,
+    pub answer: Option<Result<Answer, Fault>>,
     /// How many trips to the store it took: what its latency tells.
     pub trips: u32,
     /// How long it took: nothing, but for a provider that does not answer.
@@ -58,30 +58,22 @@ pub struct Reply {
 
 impl Reply {
     /// The verification, where something is on its way or was already.
-    pub fn sent(&self) -> Option<&Verification> {
-        match self.answer.as_ref()? {
-            Answer::Sent(verification) | Answer::Repeated(verification) => Some(verification),
-            Answer::Approved(_)
-            | Answer::WrongCode(_)
-            | Answer::Status(_)
-            | Answer::Canceled(_)
-            | Answer::Reported { .. }
-            | Answer::Ticked { .. }
-            | Answer::Redeemed(_)
-            | Answer::Unlocked
-            | Answer::Erased { .. }
-            | Answer::Refused(_)
-            | Answer::Fault(_) => None,
+    pub fn sent(&self) -> Option<&VerificationView> {
+        if let Answer::Send(SendAnswer::Sent(it) | SendAnswer::Repeated(it)) = self.answer()? {
+            Some(it)
+        } else {
+            None
         }
     }
 
     /// The refusal, where it is one.
     pub fn refusal(&self) -> Option<&Refusal> {
-        if let Some(Answer::Refused(refusal)) = &self.answer {
-            Some(refusal)
-        } else {
-            None
-        }
+        self.answer()?.refusal()
+    }
+
+    /// The answer, where there is one and it is no fault.
+    pub fn answer(&self) -> Option<&Answer> {
+        self.answer.as_ref()?.as_ref().ok()
     }
 
     /// How long after the answer an instant of it is; `None` for never.
@@ -110,8 +102,8 @@ pub enum Leaving {
     TurnedAway(Reply),
 }
 
-/// An actor's place in the world while it is awake.
-pub struct Desk<'a> {
+/// An actor's place in the world while it is awake: it calls from here, reads here what came for it, and is nowhere else.
+pub struct Booth<'a> {
     pub(crate) now: Timestamp,
     pub(crate) actor: u64,
     pub(crate) account: usize,
@@ -122,7 +114,7 @@ pub struct Desk<'a> {
     pub(crate) wanted: Wanted,
 }
 
-impl Desk<'_> {
+impl Booth<'_> {
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.now
@@ -135,20 +127,17 @@ impl Desk<'_> {
 
     /// Sends.
     pub fn send(&mut self, request: SendRequest) -> Reply {
-        self.run(Command::Send(request))
+        self.run(Asked::Send, request)
     }
 
     /// Checks.
     pub fn check(&mut self, request: CheckRequest) -> Reply {
-        self.run(Command::Check(request))
+        self.run(Asked::Check, request)
     }
 
     /// Reads how a verification stands.
     pub fn status(&mut self, verification_id: impl Into<String>) -> Reply {
-        self.run(Command::Status(VerificationRequest {
-            service: ServiceId::default(),
-            verification_id: verification_id.into(),
-        }))
+        self.run(Asked::Read, StatusRequest::of(verification_id))
     }
 
     /// Reports a delivery, as a provider's callback does once its signature was found good. `dedupe` is the
@@ -159,12 +148,13 @@ impl Desk<'_> {
         report: Report,
         dedupe: impl Into<String>,
     ) -> Reply {
-        self.run(Command::Report(ReportRequest {
+        let request = ReportRequest {
             service: ServiceId::default(),
             reference: reference.into(),
             report,
             dedupe: dedupe.into(),
-        }))
+        };
+        self.run(Asked::Report, request)
     }
 
     /// The code of the latest message to a destination that the actor holds, in canonical form. An actor asks for its
@@ -249,11 +239,10 @@ impl Desk<'_> {
         self.ledger.leaves(self.account, how);
     }
 
-    fn run(&mut self, command: Command) -> Reply {
-        let asked = Asked::of(&command);
+    fn run(&mut self, asked: Asked, request: impl Into<Command>) -> Reply {
         let ran = self
             .world
-            .run(command, self.now, std::mem::take(&mut self.wanted));
+            .run(request, self.now, std::mem::take(&mut self.wanted));
         let read = ran.destination().and_then(|print| self.world.reader(&print)) == Some(self.actor);
         self.ledger.ran(self.account, self.now, asked, read, &ran);
         Reply {

@@ -1,10 +1,10 @@
-//! Carriers: through whom a message may go, and which code it would carry.
+//! Candidates: through whom a message may go, and which code it would carry.
 
 use std::sync::Arc;
 
 use crate::code::{Code, CodeInput, CodeLength};
 use crate::port::{Maker, ProviderName};
-use crate::record::{CodeOf, Entry};
+use crate::record::{CodeOf, Verification};
 use crate::vocabulary::Channel;
 
 use super::context::Context;
@@ -20,7 +20,7 @@ const LARGEST_IDENTITY: usize = 64;
 
 /// A provider that may carry a message, with what its code would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Carrier {
+pub(super) struct Candidate {
     pub(super) provider: ProviderName,
     pub(super) code: Carried,
 }
@@ -33,7 +33,7 @@ pub(super) enum Carried {
     Decoy,
 }
 
-impl Carrier {
+impl Candidate {
     pub(super) fn decoy() -> Self {
         Self {
             provider: DECOY.into(),
@@ -56,7 +56,7 @@ impl Carrier {
         }
     }
 
-    /// A fresh code of this carrier's kind.
+    /// A fresh code of this candidate's kind.
     pub(super) fn fresh_code(&self, ctx: &Context, who: &Who) -> CodeOf {
         match &self.code {
             Carried::Own => CodeOf::Own {
@@ -93,9 +93,9 @@ impl Carrier {
 
 /// Providers for a channel and this destination in their order, open breakers left out. The second value is true when
 /// there were some before breakers were looked at.
-pub(super) fn carriers(ctx: &Context, who: &Who, channel: Channel) -> (Vec<Carrier>, bool) {
+pub(super) fn candidates(ctx: &Context, who: &Who, channel: Channel) -> (Vec<Candidate>, bool) {
     let mut configured = false;
-    let mut carriers = Vec::new();
+    let mut candidates = Vec::new();
     for provider in ctx.routes.of(channel, who.to.country()) {
         configured = true;
         if ctx.open_breakers.contains(&provider.name) {
@@ -107,29 +107,29 @@ pub(super) fn carriers(ctx: &Context, who: &Who, channel: Channel) -> (Vec<Carri
                 scope: Arc::clone(provider.scopes.of(&ctx.service, who.purpose())),
             },
         };
-        carriers.push(Carrier {
+        candidates.push(Candidate {
             provider: Arc::clone(&provider.name),
             code,
         });
     }
-    (carriers, configured)
+    (candidates, configured)
 }
 
 /// The own code of a verification; `None` when it has none, or its key has left the ring.
-pub(super) fn own_code(ctx: &Context, who: &Who, entry: &Entry) -> Option<Code> {
-    match &entry.code {
+pub(super) fn own_code(ctx: &Context, who: &Who, verification: &Verification) -> Option<Code> {
+    match &verification.code {
         CodeOf::Own {
             key,
             generation,
             length,
         } => {
             let mut room = [0; LARGEST_IDENTITY];
-            let identity = postcard::to_slice(&entry.identity, &mut room).ok()?;
+            let identity = postcard::to_slice(&verification.identity, &mut room).ok()?;
             let input = CodeInput {
                 service: &ctx.service,
                 destination: who.to.canonical(),
                 identity,
-                nonce: &entry.nonce,
+                nonce: verification.nonce.as_bytes(),
                 generation: *generation,
             };
             ctx.keys.derive_code(*key, &input, CodeLength::new(*length)?)

@@ -21,7 +21,7 @@ impl Hasher for Wide {
 }
 
 /// 128 bits that stand for a value.
-pub(super) fn digest(value: &impl Hash) -> u128 {
+pub(crate) fn digest(value: &impl Hash) -> u128 {
     let mut wide = Wide {
         low: DefaultHasher::new(),
         high: DefaultHasher::new(),

@@ -1,0 +1,105 @@
+//! The dispatch: a provider is asked to send, once, what an applied changeset recorded.
+
+use crate::detail::Detail;
+use crate::policy::Disclosure;
+use crate::port::{DispatchRequest, Dispatched, Rejection, RejectionKind};
+use crate::record::{CodeOf, RETENTION};
+use crate::time::Timestamp;
+use crate::token::DeliveryToken;
+
+use super::settle::Came;
+use super::{Attempt, Sending};
+use crate::flow::candidate::{Candidate, own_code};
+use crate::flow::step::{DispatchStep, Step};
+
+/// A provider is asked.
+#[derive(Debug, Clone)]
+pub(in crate::flow) struct Dispatch {
+    sending: Sending,
+    attempt: Attempt,
+}
+
+impl Sending {
+    pub(super) fn dispatch(self, attempt: Attempt, now: Timestamp) -> Step {
+        if attempt.candidate.is_silent() {
+            return self.settle(attempt, Came::Accepted { upstream: None }, now);
+        }
+        let Some((verification, delivery)) = attempt.receipt() else {
+            return self.settle(attempt, Came::Unknown, now);
+        };
+        let ctx = &self.ctx;
+        let reference = DeliveryToken {
+            record: self.who.destination.newest(),
+            nonce: attempt.nonce,
+            delivery: delivery.number,
+        };
+        let lives_until = verification.expires + RETENTION;
+        let reference = ctx.keys.issue(&ctx.service, lives_until, &ctx.seed, &reference);
+        let code = own_code(ctx, &self.who, verification);
+        let missing = matches!(verification.code, CodeOf::Own { .. }) && code.is_none();
+        let (Ok(reference), false, false) = (reference, missing, ctx.is_late(now)) else {
+            let late = Rejection {
+                kind: RejectionKind::Down,
+                retry_after: None,
+                detail: Detail::new(None, "the deadline passed before the provider was asked"),
+            };
+            return self.settle(attempt, Came::Rejected(late), now);
+        };
+        let request = DispatchRequest {
+            provider: attempt.candidate.provider.clone(),
+            service: ctx.service.clone(),
+            scope: verification
+                .scope()
+                .map(|(_, scope)| scope.clone())
+                .unwrap_or_default(),
+            to: self.who.to.delivery().to_owned(),
+            channel: self.channel,
+            purpose: self.who.purpose(),
+            code,
+            locale: self.locale.clone(),
+            payment: self.who.spelled.payment.clone(),
+            code_ttl: verification.expires.since(now),
+            reference,
+            dispatch_id: delivery.id,
+            not_after: delivery.not_after,
+        };
+        let not_after = ctx.not_after;
+        let then = Dispatch {
+            sending: self,
+            attempt,
+        };
+        DispatchStep::step(request, not_after, then)
+    }
+
+    /// Surely not sent, in the words of a provider or a scorer.
+    pub(super) fn rejected(
+        mut self,
+        attempt: Attempt,
+        by: &str,
+        rejection: Rejection,
+        now: Timestamp,
+    ) -> Step {
+        self.ctx
+            .said(&by.into(), rejection.kind.as_str(), rejection.detail.clone());
+        let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
+        if private && rejection.kind == RejectionKind::OptedOut {
+            let candidate = Candidate::decoy();
+            return self.settle(Attempt { candidate, ..attempt }, Came::Hidden(rejection), now);
+        }
+        self.settle(attempt, Came::Rejected(rejection), now)
+    }
+}
+
+impl Dispatch {
+    pub(in crate::flow) fn resume(self, asked: DispatchRequest, now: Timestamp, answer: Dispatched) -> Step {
+        let Self { mut sending, attempt } = self;
+        match answer {
+            Dispatched::Accepted { upstream } => sending.settle(attempt, Came::Accepted { upstream }, now),
+            Dispatched::Rejected(rejection) => sending.rejected(attempt, &asked.provider, rejection, now),
+            Dispatched::Unknown(words) => {
+                sending.ctx.said(&asked.provider, "unknown", words);
+                sending.settle(attempt, Came::Unknown, now)
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Outcomes: what a command returns.
+//!
+//! An [`Outcome`] holds the command's own answer ([`SendAnswer`], [`CheckAnswer`], …), which is what a caller may see: it
+//! has no place for a rule's name, a provider's name or a provider's code. [`Explanation`] is for operators and says what
+//! decided. A refusal is an answer; a [`Fault`] is an error.
+
+mod answer;
+mod refusal;
+
+pub use answer::*;
+pub use refusal::*;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::command::SendRequest;
+use crate::detail::Detail;
+use crate::keys::Print;
+use crate::record::{DeliveryStatus, Status};
+use crate::time::{Timestamp, Until};
+use crate::token::Assurance;
+use crate::vocabulary::{Channel, Purpose, ServiceId};
+
+/// What a command came to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Outcome<A = Answer> {
+    /// For the caller.
+    ///
+    /// # Errors
+    /// [`Fault`] when it could not be done; nothing was allowed because of it.
+    pub answer: Result<A, Fault>,
+    /// For operators.
+    pub explanation: Explanation,
+    /// What the engine does next by itself: a fallback that was consented to.
+    pub follow_up: Option<Box<SendRequest>>,
+}
+
+impl Outcome {
+    /// The stable word for what it came to, for logs and metrics.
+    pub const fn as_str(&self) -> &'static str {
+        match &self.answer {
+            Ok(answer) => answer.as_str(),
+            Err(_) => "fault",
+        }
+    }
+
+    /// Why not, when the answer is no.
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match &self.answer {
+            Ok(answer) => answer.refusal(),
+            Err(_) => None,
+        }
+    }
+
+    /// The same with the answer of one command. Another command's answer is a [`Fault::Defect`]: the machine gives none.
+    pub fn of<A: TryFrom<Answer, Error = Fault>>(self) -> Outcome<A> {
+        Outcome {
+            answer: self.answer.and_then(A::try_from),
+            explanation: self.explanation,
+            follow_up: self.follow_up,
+        }
+    }
+}
+
+/// A verification as its caller may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct VerificationView {
+    /// The sealed id: enough, with a code, to check.
+    pub id: String,
+    /// The provider's id where there is one and the policy shows it.
+    pub sid: Option<String>,
+    /// Where it stands.
+    pub status: Status,
+    /// The channel of its latest delivery.
+    pub channel: Channel,
+    /// Its masked destination.
+    pub to: String,
+    /// Why.
+    pub purpose: Purpose,
+    /// Its deliveries, oldest first; empty under private disclosure.
+    pub deliveries: Vec<(Channel, DeliveryStatus)>,
+    /// When its code dies.
+    pub expires_at: Timestamp,
+    /// When the same caller may send again, `Never` when waiting does not help.
+    pub resend_at: Until,
+    /// Sends left for this subject and destination now, waiting out the gap in between.
+    pub sends_left: u32,
+    /// Checks left before the verification is closed.
+    pub checks_left: u32,
+    /// Channels that are offered now.
+    pub fallback: Vec<Channel>,
+    /// Digits of the code where they are known.
+    pub code_length: u8,
+}
+
+/// The code was right.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Approval {
+    /// The provider's id where there is one.
+    pub sid: Option<String>,
+    /// Sealed, short-lived, redeemed once.
+    pub proof: String,
+    /// Shows standing `known` in later requests for this subject and destination.
+    pub device_token: String,
+    /// Why.
+    pub purpose: Purpose,
+    /// By which channel.
+    pub channel: Channel,
+    /// What it is worth.
+    pub assurance: Assurance,
+    /// True for a test destination.
+    pub test: bool,
+}
+
+impl std::fmt::Debug for Approval {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Approval")
+            .field("purpose", &self.purpose)
+            .field("channel", &self.channel)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The code was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WrongCode {
+    /// `Pending`, or `Exhausted` when this failure closed it.
+    pub status: Status,
+    /// Checks left before it is closed.
+    pub checks_left: u32,
+    /// When the next check is admitted.
+    pub retry_at: Until,
+}
+
+/// What a spent proof proves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Redemption {
+    /// Why it was asked for.
+    pub purpose: Purpose,
+    /// By which channel.
+    pub channel: Channel,
+    /// What it is worth.
+    pub assurance: Assurance,
+    /// When the code was right.
+    pub approved_at: Timestamp,
+    /// True for a test destination.
+    pub test: bool,
+}
+
+/// What decided, for operators. It has fingerprints, rule names and figures, and no personal data.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
+pub struct Explanation {
+    /// The service.
+    pub service: Option<ServiceId>,
+    /// The command.
+    pub command: &'static str,
+    /// When, by the engine's time.
+    pub at: Timestamp,
+    /// The destination's fingerprint.
+    pub destination: Option<Print>,
+    /// Its last digits, as far as the policy allows.
+    pub last_digits: Option<String>,
+    /// The verification's nonce, for correlation.
+    pub verification: Option<Print>,
+    /// Everything that refused or would have, in the order of judgement; the first one named the answer.
+    pub rules: Vec<RuleHit>,
+    /// What providers said.
+    pub providers: Vec<ProviderSaid>,
+    /// What the store said, when it did not do it.
+    pub store: Option<Detail>,
+}
+
+/// A rule that took part.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct RuleHit {
+    /// Its name: a limit's, `lockout_destination`, `country`, `risk`, `note`, `repeat`, …
+    pub rule: Arc<str>,
+    /// What it saw: units used, failures in the run, a score.
+    pub figure: u64,
+    /// What it allows, where that is a number.
+    pub allowed: Option<u64>,
+    /// When it would admit the same request.
+    pub until: Option<Until>,
+}
+
+/// What a provider said.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct ProviderSaid {
+    /// Which one.
+    pub provider: Arc<str>,
+    /// What came of it, in our words.
+    pub came: &'static str,
+    /// In its words, masked.
+    pub detail: Detail,
+}
+
+/// A wait from an instant, for countdowns; `None` for never.
+pub fn wait_secs(until: Until, now: Timestamp) -> Option<u64> {
+    until
+        .wait_from(now)
+        .map(|wait: Duration| wait.as_millis().div_ceil(1_000) as u64)
+}

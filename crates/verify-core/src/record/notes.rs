@@ -1,0 +1,102 @@
+//! Notes: what a provider said of a destination or of a prefix that will still hold tomorrow.
+
+use serde::{Deserialize, Serialize};
+
+use super::format::{self, Unwritable};
+use crate::keys::KeyId;
+use crate::port::RejectionKind;
+use crate::seal;
+use crate::store::{Lifetime, Row, StoreFault, WrittenUnder};
+use crate::time::{SKEW, Timestamp};
+use crate::vocabulary::Channel;
+
+/// What is remembered of a destination or of a prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Notes {
+    /// At most one for each channel.
+    pub notes: Vec<Note>,
+    /// Whose they are, sealed, while one of them has no end: a note that outlives a key of fingerprints is found again
+    /// under the next one by it. Erasing a person takes it away; such a note ends with its key.
+    pub whose: Option<Vec<u8>>,
+}
+
+/// A provider's verdict, or an operator's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Note {
+    /// The channel that does not reach it.
+    pub channel: Channel,
+    /// Why.
+    pub kind: RejectionKind,
+    /// Until when; `None` until an operator ends it.
+    pub until: Option<Timestamp>,
+}
+
+impl Notes {
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// As [`Record::decode`](super::Record::decode).
+    pub fn decode(row: &Row) -> Result<Self, StoreFault> {
+        format::decoded(row)
+    }
+
+    /// The row that holds them: durable when one of them is.
+    ///
+    /// # Errors
+    /// As [`Record::encode`](super::Record::encode).
+    pub fn encode(&self, fingerprint: KeyId) -> Result<Row, Unwritable> {
+        let bytes = format::encoded(self)?;
+        let ends: Option<Vec<Timestamp>> = self.notes.iter().map(|note| note.until).collect();
+        let lifetime = ends.map_or(Lifetime::Durable, |ends| {
+            Lifetime::Until(ends.into_iter().max().unwrap_or(Timestamp::ZERO) + SKEW)
+        });
+        Ok(Row {
+            version: 0,
+            lifetime,
+            live_until: None,
+            due: None,
+            under: WrittenUnder {
+                fingerprint,
+                seal: self.whose.as_deref().and_then(seal::key_of),
+            },
+            bytes,
+        })
+    }
+
+    /// The note that holds for a channel.
+    pub fn on(&self, channel: Channel, now: Timestamp) -> Option<&Note> {
+        self.notes
+            .iter()
+            .find(|note| note.channel == channel && note.until.is_none_or(|until| now < until))
+    }
+
+    /// True when one of them has no end.
+    pub fn is_durable(&self) -> bool {
+        self.notes.iter().any(|note| note.until.is_none())
+    }
+
+    /// Takes these besides.
+    pub fn take_all(&mut self, others: &Self, now: Timestamp) {
+        for note in &others.notes {
+            self.take(note.clone(), now);
+        }
+        if self.whose.is_none() {
+            self.whose.clone_from(&others.whose);
+        }
+    }
+
+    /// Takes a note; of two on one channel the longer holds.
+    pub fn take(&mut self, new: Note, now: Timestamp) {
+        let longer = self
+            .on(new.channel, now)
+            .is_some_and(|old| match (old.until, new.until) {
+                (None, _) => true,
+                (Some(_), None) => false,
+                (Some(old), Some(new)) => old >= new,
+            });
+        if !longer {
+            self.notes.retain(|note| note.channel != new.channel);
+            self.notes.push(new);
+        }
+    }
+}

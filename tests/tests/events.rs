@@ -1,0 +1,133 @@
+//! What an event says and how it is known again: whose it is, and an id that is the same however often its change is asked
+//! for.
+#![allow(missing_docs, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use verify_core::command::{CancelRequest, CheckRequest, Command, Person, SendRequest};
+use verify_core::event::Event;
+use verify_core::flow::Step;
+use verify_core::ids::EventId;
+use verify_core::keys::Print;
+use verify_core::outcome::Outcome;
+use verify_core::store::Changeset;
+use verify_lab::explore::World;
+use verify_tests::{Asks, BOTH, TO, check, code, policy, send, sent, world, wrong};
+
+fn ids<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<EventId> {
+    events.into_iter().map(|event| event.id).collect()
+}
+
+/// The ids of all that a changeset may store, those of its alerts too.
+fn ids_in(changeset: &Changeset) -> Vec<EventId> {
+    let alerts = changeset.alerts.iter().map(|alert| &alert.event);
+    ids(changeset.events.iter().chain(alerts))
+}
+
+/// What goes wrong with a store step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    Call,
+    Answer,
+}
+
+/// Runs a command to its end, and loses the store step of that number. Whether there was one.
+fn run(world: &mut World, command: &Command, lost: Option<(usize, Lost)>) -> (Box<Outcome>, bool) {
+    let mut step = world.start(command.clone());
+    let (mut stores, mut met) = (0, false);
+    loop {
+        if let Step::Store(store) = &step {
+            let ids = ids_in(store.changeset());
+            let unique: BTreeSet<_> = ids.iter().collect();
+            assert_eq!(unique.len(), ids.len(), "one id for two events of a changeset");
+            stores += 1;
+        }
+        let now = lost.filter(|(number, _)| matches!(step, Step::Store(_)) && stores == *number);
+        step = match (step.over(), now) {
+            (Ok(outcome), _) => return (outcome, met),
+            (Err(step), None) => world.perform(step),
+            (Err(step), Some((_, what))) => {
+                met = true;
+                if what == Lost::Answer {
+                    drop(world.perform(step.clone()));
+                }
+                step.lost(world.now)
+            }
+        };
+    }
+}
+
+/// The same change asked for again is the same event, whether or not the first was stored.
+#[test]
+fn an_event_keeps_its_id_when_its_change_is_asked_for_again() {
+    let mut asked_again = 0;
+    for kinds in BOTH {
+        let mut world = World::new(policy("version = 1\n[lockout]\nwaits = { 1 = \"15m\" }\n"), kinds);
+        let fresh = world.clone();
+        let id = sent(world.ask(send())).id;
+        let right = code(&world);
+        let mut later = world.clone();
+        later.advance(Duration::from_secs(31));
+        for (world, command) in [
+            (&fresh, Command::from(send())),
+            (&later, send().into()),
+            (&world, check(&right).into()),
+            (&world, check(&wrong(&right)).into()),
+            (&world, CancelRequest::of(&id).into()),
+        ] {
+            let mut plain = world.clone();
+            let (well, _) = run(&mut plain, &command, None);
+            for what in [Lost::Call, Lost::Answer] {
+                for number in 1.. {
+                    let mut world = world.clone();
+                    let (outcome, met) = run(&mut world, &command, Some((number, what)));
+                    if !met {
+                        break;
+                    }
+                    let (stored, whole) = (
+                        ids(world.store.events().values()),
+                        ids(plain.store.events().values()),
+                    );
+                    let unique: BTreeSet<_> = stored.iter().collect();
+                    let context = format!("{} {what:?} {number}", command.name());
+                    assert_eq!(unique.len(), stored.len(), "{context}: stored twice");
+                    if outcome.as_str() == well.as_str() {
+                        assert_eq!(stored, whole, "{context}");
+                        asked_again += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(asked_again >= 20, "{asked_again}");
+}
+
+#[test]
+fn every_event_of_a_persons_commands_says_whose_it_is() {
+    for kinds in BOTH {
+        let mut world = world(kinds);
+        let subjects = |world: &World, from: usize| -> BTreeSet<Option<Print>> {
+            let events = world.store.events().values().skip(from);
+            events.map(|event| event.subject).collect()
+        };
+        let mut journey = |person: Person| {
+            let from = world.store.events().len();
+            sent(world.ask(SendRequest::to(person.clone())));
+            world.run(CheckRequest::to(person.clone(), wrong(&code(&world))));
+            world.advance(Duration::from_secs(61));
+            world.run(CheckRequest::to(person.clone(), code(&world)));
+            world.advance(Duration::from_secs(61));
+            let id = sent(world.ask(SendRequest::to(person))).id;
+            world.run(CancelRequest::of(id));
+            world.advance(Duration::from_secs(601));
+            subjects(&world, from)
+        };
+        let nobody = journey(Person::at(TO));
+        assert_eq!(nobody, BTreeSet::from([None]));
+        let ann = journey(Person::at(TO).subject("ann"));
+        let bob = journey(Person::at(TO).subject("bob"));
+        assert_eq!((ann.len(), bob.len()), (1, 1), "the same in each of them");
+        assert!(!ann.contains(&None) && !bob.contains(&None) && ann != bob);
+    }
+}
