@@ -91,16 +91,16 @@ impl MemStore {
     /// [`Store::apply`] without a runtime. Waits for other changesets that touch the same shards, and for nothing
     /// else.
     pub fn apply_now(&self, changeset: &Changeset) -> StoreAnswer {
-        match self.decide(changeset) {
-            // An alert refuses nothing: where there is no room for it, it is left out.
-            StoreAnswer::NotApplied(StoreFault::Full(_)) if !changeset.alerts.is_empty() => {
-                self.decide(&Changeset {
-                    alerts: Vec::new(),
-                    ..changeset.clone()
-                })
-            }
-            answer => answer,
+        let answer = self.decide(changeset);
+        let is_full = matches!(answer, StoreAnswer::NotApplied(StoreFault::Full(_)));
+        if !is_full || changeset.alerts.is_empty() {
+            return answer;
         }
+        // An alert refuses nothing: where there is no room for it, it is left out.
+        self.decide(&Changeset {
+            alerts: Vec::new(),
+            ..changeset.clone()
+        })
     }
 
     fn decide(&self, changeset: &Changeset) -> StoreAnswer {
