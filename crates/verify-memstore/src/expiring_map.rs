@@ -80,6 +80,13 @@ impl<K: Copy + Eq + Hash, V: Transient> ExpiringMap<K, V> {
         self.entry(*index).map(|entry| &entry.value)
     }
 
+    pub(crate) fn get_mut(&mut self, key: &Hashed<K>) -> Option<&mut V> {
+        let Self { entries, table, .. } = self;
+        let is = |index: &u32| entries.get(*index as usize).is_some_and(|entry| key.is(entry));
+        let index = *table.find(key.hash, is)?;
+        entries.get_mut(index as usize).map(|entry| &mut entry.value)
+    }
+
     /// The entry with this hash, outlived or not.
     pub(crate) fn of_hash(&self, hash: u64) -> Option<&Entry<K, V>> {
         let is = |index: &u32| {

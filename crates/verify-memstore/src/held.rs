@@ -13,7 +13,7 @@ use verify_core::vocabulary::ServiceId;
 
 use crate::capacity::{MOST_SHARDS, ShardCaps};
 use crate::expiring_map::{Hashed, Transient};
-use crate::kept::{KeptCounter, KeptRow};
+use crate::kept::KeptRow;
 use crate::services::ServiceNumber;
 use crate::shard::{Newcomers, Shard};
 
@@ -182,7 +182,7 @@ impl<'a> Held<'a> {
         let at = self.at;
         for (key, state, expires_at) in decided.counters {
             if let Some((shard, key)) = self.place(key) {
-                shard.put_counter(&key, KeptCounter::new(state, expires_at), at);
+                shard.put_counter(&key, state, expires_at, at);
             }
         }
         for (key, row) in decided.records {

@@ -29,11 +29,8 @@ pub(crate) enum KeptCounter {
 }
 
 impl KeptCounter {
-    pub(crate) fn new(state: Counter, expires_at: Timestamp) -> Self {
-        Self::fitted(&state, expires_at).unwrap_or_else(|| Self::Large(Box::new((state, expires_at))))
-    }
-
-    fn fitted(state: &Counter, expires_at: Timestamp) -> Option<Self> {
+    /// In as few bytes; `None`: it is a large one.
+    pub(crate) fn fitted(state: &Counter, expires_at: Timestamp) -> Option<Self> {
         match state {
             Counter::Window(window) => {
                 let newest = window.newest();
@@ -255,7 +252,8 @@ mod tests {
             for (at, cost) in charges {
                 state = state.counted(&rule, cost, Timestamp::from_millis(at));
                 for expires_at in [state.outlived(&rule), Timestamp::from_millis(ends)] {
-                    let kept = KeptCounter::new(state.clone(), expires_at);
+                    let large = || KeptCounter::Large(Box::new((state.clone(), expires_at)));
+                    let kept = KeptCounter::fitted(&state, expires_at).unwrap_or_else(large);
                     prop_assert_eq!(kept.state(), state.clone());
                     prop_assert_eq!(kept.expires_at(), expires_at);
                 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::fast::RandomState;
+use verify_core::limit::Counter;
 use verify_core::store::{ClaimKey, CounterKey, RecordKey, Room, Row, WrittenUnder, put_off_for};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
@@ -56,7 +57,22 @@ impl Shard {
         }
     }
 
-    pub(crate) fn put_counter(&mut self, key: &Hashed<CounterKey>, counter: KeptCounter, at: Timestamp) {
+    pub(crate) fn put_counter(
+        &mut self,
+        key: &Hashed<CounterKey>,
+        state: Counter,
+        expires_at: Timestamp,
+        at: Timestamp,
+    ) {
+        let fitted = KeptCounter::fitted(&state, expires_at);
+        // In its place: what has grown is mostly charged again.
+        if fitted.is_none()
+            && let Some(KeptCounter::Large(kept)) = self.counters.get_mut(key)
+        {
+            **kept = (state, expires_at);
+            return;
+        }
+        let counter = fitted.unwrap_or_else(|| KeptCounter::Large(Box::new((state, expires_at))));
         if self.counters.put(key, counter).is_none() {
             self.services.gains(key.service);
             self.sweep_counters(at, SWEPT_BY_A_NEWCOMER);
