@@ -1,19 +1,12 @@
 //! Stores with one flaw each: for tests of the tests.
 
-use std::time::Duration;
-
-use async_trait::async_trait;
 use parking_lot::Mutex;
-use verify_core::event::Event;
-use verify_core::ids::HolderId;
 use verify_core::limit::{Counter, Rule};
 use verify_core::store::{
-    Changeset, Charge, CounterKey, EventSeq, Expect, Lifetime, Mode, Origin, RecordChange, RecordKey, Store,
-    StoreAnswer, StoreFault, Work, Write, WrittenUnder,
+    Changeset, Charge, CounterKey, Expect, Lifetime, Mode, RecordChange, StoreAnswer, StoreFault, Write,
 };
 use verify_core::time::Timestamp;
-use verify_core::vocabulary::ServiceId;
-use verify_testkit::{ByService, KeptCounter, ModelState, ModelStore};
+use verify_testkit::{ByService, KeptCounter, ModelState, ModelStore, store_around};
 
 macro_rules! flaws {
     ($($(#[$meta:meta])* $flaw:ident = $name:literal,)+) => {
@@ -223,115 +216,34 @@ fn forget_earlier_windows(state: &mut ModelState, changeset: &Changeset) {
     });
 }
 
-/// A [`Store`] with a flaw.
+/// A [`Store`](verify_core::store::Store) with a flaw.
 #[derive(Debug)]
 pub struct FlawedStore {
-    inner: Mutex<(ModelState, Condition)>,
-    /// Lends work, which is nobody's flaw.
-    lender: ModelStore,
+    inner: ModelStore,
+    condition: Mutex<Condition>,
 }
 
 impl FlawedStore {
     /// An empty one.
     pub fn new(flaw: Flaw) -> Self {
         Self {
-            inner: Mutex::new((ModelState::default(), Condition::of(flaw))),
-            lender: ModelStore::new(),
+            inner: ModelStore::new(),
+            condition: Mutex::new(Condition::of(flaw)),
         }
     }
 }
 
-#[async_trait]
-impl Store for FlawedStore {
-    async fn apply(&self, changeset: &Changeset, _within: Duration) -> StoreAnswer {
-        let (mut read, condition) = self.inner.lock().clone();
-        if condition.flaw == Some(Flaw::NotAtomic) {
+store_around! {
+    plain FlawedStore,
+    apply(this, changeset, _within) {
+        if this.condition.lock().flaw == Some(Flaw::NotAtomic) {
+            let mut read = this.inner.state();
             tokio::task::yield_now().await;
             let answer = read.apply_now(changeset);
-            self.inner.lock().0 = read;
+            this.inner.change(|state| *state = read);
             return answer;
         }
-        let mut inner = self.inner.lock();
-        let (state, condition) = &mut *inner;
-        condition.apply(state, changeset)
-    }
-
-    async fn services<'a>(
-        &self,
-        now: Timestamp,
-        after: Option<&'a ServiceId>,
-        most: usize,
-    ) -> Result<Vec<ServiceId>, StoreFault> {
-        self.lender.services(now, None, 0).await?;
-        let inner = self.inner.lock();
-        let services = inner.0.services(now).into_iter();
-        let behind = services.filter(|service| after.is_none_or(|after| *service > after));
-        Ok(behind.take(most).cloned().collect())
-    }
-
-    async fn due(
-        &self,
-        service: &ServiceId,
-        now: Timestamp,
-        most: usize,
-    ) -> Result<Vec<RecordKey>, StoreFault> {
-        Ok(self.inner.lock().0.due(service, now, most))
-    }
-
-    async fn put_off(
-        &self,
-        service: &ServiceId,
-        record: &RecordKey,
-        now: Timestamp,
-    ) -> Result<(), StoreFault> {
-        self.inner.lock().0.put_off(service, record, now);
-        Ok(())
-    }
-
-    async fn outbox(&self, service: &ServiceId, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
-        Ok(self.inner.lock().0.outbox(service, most))
-    }
-
-    async fn acknowledge(&self, service: &ServiceId, through: EventSeq) -> Result<(), StoreFault> {
-        self.inner.lock().0.acknowledge(service, through);
-        Ok(())
-    }
-
-    async fn lease(
-        &self,
-        work: Work,
-        service: &ServiceId,
-        holder: HolderId,
-        span: Duration,
-    ) -> Result<bool, StoreFault> {
-        self.lender.lease(work, service, holder, span).await
-    }
-
-    async fn drop_outlived(
-        &self,
-        _service: &ServiceId,
-        now: Timestamp,
-        _most: usize,
-    ) -> Result<usize, StoreFault> {
-        let state = &mut self.inner.lock().0;
-        let held = |state: &ModelState| state.counters().len() + state.records().len() + state.claims().len();
-        let before = held(state);
-        state.purge(now);
-        Ok(before - held(state))
-    }
-
-    async fn durable_under_others(
-        &self,
-        service: &ServiceId,
-        newest: WrittenUnder,
-        most: usize,
-    ) -> Result<Vec<RecordKey>, StoreFault> {
-        let mut keys = self.inner.lock().0.durable_under_others(service, newest);
-        keys.truncate(most);
-        Ok(keys)
-    }
-
-    async fn health(&self) -> Result<Origin, StoreFault> {
-        self.lender.health().await
+        let mut condition = this.condition.lock();
+        this.inner.change(|state| condition.apply(state, changeset))
     }
 }

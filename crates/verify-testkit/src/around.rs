@@ -1,10 +1,17 @@
 //! Stores around a store: what one does besides is said once, and everything else goes through.
 
 /// Implements [`Store`](verify_core::store::Store) for a struct with a store in its field `inner`: `apply` as it is
-/// written out, every other call after `first`, which is told the service of those that are about one, and may refuse it.
+/// written out, every other call after `first`, which is told the service of those that are about one, and may refuse it. The
+/// struct is generic over that store, but for `plain` ones.
 #[macro_export]
 macro_rules! store_around {
-    ($name:ident, apply($this:ident, $changeset:ident, $within:ident) $apply:block $(, first $first:path)?) => {
+    (plain $name:ident, $($rest:tt)*) => {
+        $crate::store_around! { @ [] [$name] $($rest)* }
+    };
+    ($name:ident, $($rest:tt)*) => {
+        $crate::store_around! { @ [<S: Store>] [$name<S>] $($rest)* }
+    };
+    (@ [$($generics:tt)*] [$of:ty] apply($this:ident, $changeset:ident, $within:ident) $apply:block $(, first $first:path)?) => {
         const _: () = {
             use ::std::time::Duration;
             use ::verify_core::event::Event;
@@ -14,7 +21,7 @@ macro_rules! store_around {
             use ::verify_core::vocabulary::ServiceId;
 
             #[::async_trait::async_trait]
-            impl<S: Store> Store for $name<S> {
+            impl $($generics)* Store for $of {
                 async fn apply(&self, $changeset: &Changeset, $within: Duration) -> StoreAnswer {
                     let $this = self;
                     $apply

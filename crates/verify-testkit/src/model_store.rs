@@ -286,9 +286,14 @@ impl ModelStore {
         self.state.lock().clone()
     }
 
+    /// Changes what it holds while nobody else looks: to make a flawed store of.
+    pub fn change<A>(&self, change: impl FnOnce(&mut ModelState) -> A) -> A {
+        change(&mut self.state.lock())
+    }
+
     /// [`Store::apply`] without a runtime.
     pub fn apply_now(&self, changeset: &Changeset) -> StoreAnswer {
-        self.state.lock().apply_now(changeset)
+        self.change(|state| state.apply_now(changeset))
     }
 }
 
