@@ -16,24 +16,15 @@ type Word = Result<Assessment, Unavailable>;
 const AWAY: Word = Err(Unavailable);
 
 fn level(level: RiskLevel) -> Word {
-    Ok(Assessment {
-        level: Some(level),
-        ..Assessment::default()
-    })
+    Ok(Assessment::of_level(level))
 }
 
 fn score(score: u8) -> Word {
-    Ok(Assessment {
-        score: Some(score),
-        ..Assessment::default()
-    })
+    Ok(Assessment::of_score(score))
 }
 
 fn verdict(kind: RejectionKind) -> Word {
-    Ok(Assessment {
-        verdict: Some(kind),
-        ..Assessment::default()
-    })
+    Ok(Assessment::of_verdict(kind))
 }
 
 /// A send of which the scorers say this.

@@ -28,10 +28,7 @@ impl ScriptedRiskScorer {
 
     /// The next answer is this level.
     pub fn next_level(&self, level: RiskLevel) {
-        self.script([Ok(Assessment {
-            level: Some(level),
-            ..Assessment::default()
-        })]);
+        self.script([Ok(Assessment::of_level(level))]);
     }
 
     /// What it was asked, oldest first.
@@ -44,12 +41,7 @@ impl ScriptedRiskScorer {
 impl RiskScorer for ScriptedRiskScorer {
     async fn assess(&self, request: &AssessRequest) -> Result<Assessment, Unavailable> {
         self.asked.lock().push(request.clone());
-        let low = || {
-            Ok(Assessment {
-                level: Some(RiskLevel::Low),
-                ..Assessment::default()
-            })
-        };
+        let low = || Ok(Assessment::of_level(RiskLevel::Low));
         self.script.lock().pop_front().unwrap_or_else(low)
     }
 }

@@ -315,10 +315,7 @@ impl Outside for World {
 
     fn assess(&mut self, question: &Question) -> AssessAnswer {
         match question {
-            Question::Risk(_) => AssessAnswer::Said(vec![Ok(Assessment {
-                level: Some(RiskLevel::Low),
-                ..Assessment::default()
-            })]),
+            Question::Risk(_) => AssessAnswer::Said(vec![Ok(Assessment::of_level(RiskLevel::Low))]),
             Question::Human(asked) => AssessAnswer::Human(asked.token == HUMAN),
         }
     }

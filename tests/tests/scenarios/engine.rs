@@ -204,11 +204,7 @@ struct Moody(Arc<Moods>);
 #[async_trait]
 impl RiskScorer for Moody {
     async fn assess(&self, _: &AssessRequest) -> Result<Assessment, Unavailable> {
-        let level = Some(self.0.mood.lock().risk);
-        Ok(Assessment {
-            level,
-            ..Assessment::default()
-        })
+        Ok(Assessment::of_level(self.0.mood.lock().risk))
     }
 }
 

@@ -74,6 +74,32 @@ pub struct Assessment {
     pub verdict: Option<RejectionKind>,
 }
 
+impl Assessment {
+    /// This level, and nothing else.
+    pub fn of_level(level: RiskLevel) -> Self {
+        Self {
+            level: Some(level),
+            ..Self::default()
+        }
+    }
+
+    /// This score, and nothing else.
+    pub fn of_score(score: u8) -> Self {
+        Self {
+            score: Some(score),
+            ..Self::default()
+        }
+    }
+
+    /// This verdict, and nothing else.
+    pub fn of_verdict(kind: RejectionKind) -> Self {
+        Self {
+            verdict: Some(kind),
+            ..Self::default()
+        }
+    }
+}
+
 /// The scorer could not be asked, or did not answer by the deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("the assessment is unavailable")]
@@ -100,10 +126,7 @@ pub struct NoRisk;
 #[async_trait]
 impl RiskScorer for NoRisk {
     async fn assess(&self, _request: &AssessRequest) -> Result<Assessment, Unavailable> {
-        Ok(Assessment {
-            level: Some(RiskLevel::Low),
-            ..Assessment::default()
-        })
+        Ok(Assessment::of_level(RiskLevel::Low))
     }
 }
 

@@ -16,17 +16,11 @@ use crate::support::{Gate, Parts, number, policies};
 type Word = Result<Assessment, Unavailable>;
 
 fn level(level: RiskLevel) -> Word {
-    Ok(Assessment {
-        level: Some(level),
-        ..Assessment::default()
-    })
+    Ok(Assessment::of_level(level))
 }
 
 fn score(score: u8) -> Word {
-    Ok(Assessment {
-        score: Some(score),
-        ..Assessment::default()
-    })
+    Ok(Assessment::of_score(score))
 }
 
 fn verdict(kind: RejectionKind) -> Word {

@@ -297,10 +297,7 @@ struct Late(Arc<HeldClock>);
 impl RiskScorer for Late {
     async fn assess(&self, _request: &AssessRequest) -> Result<Assessment, Unavailable> {
         self.0.advance(Duration::from_secs(21));
-        Ok(Assessment {
-            level: Some(RiskLevel::Low),
-            ..Assessment::default()
-        })
+        Ok(Assessment::of_level(RiskLevel::Low))
     }
 }
 

@@ -326,10 +326,7 @@ impl Outside for World {
 
     fn assess(&mut self, question: &Question) -> AssessAnswer {
         match question {
-            Question::Risk(_) => AssessAnswer::Said(vec![Ok(Assessment {
-                level: Some(self.risk),
-                ..Assessment::default()
-            })]),
+            Question::Risk(_) => AssessAnswer::Said(vec![Ok(Assessment::of_level(self.risk))]),
             Question::Human(asked) => AssessAnswer::Human(asked.token == "human"),
         }
     }
