@@ -1,11 +1,8 @@
 //! The simulated network: inboxes, reports, and the destinations of the demo mode.
 
-mod requests;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use requests::{assess, dispatch, inquire};
 use verify_core::command::Report;
 use verify_core::port::{
     Clock, DispatchRequest, Dispatched, Inquired, Provider, RejectionKind, RiskLevel, RiskScorer,
@@ -14,6 +11,7 @@ use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Payment};
 use verify_demo::{Behaviour, Fate, PhoneNetwork, SimulatedProvider, SimulatedRiskScorer};
 use verify_testkit::ManualClock;
+use verify_testkit::requests::{assess, dispatch, inquire};
 
 const ANYBODY: &str = "+12025550199";
 

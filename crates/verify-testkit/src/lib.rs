@@ -31,6 +31,7 @@ mod counting_store;
 mod faulty_store;
 mod managed_codes;
 mod model_store;
+pub mod requests;
 mod scripted_provider;
 mod scripted_risk;
 pub mod suite;

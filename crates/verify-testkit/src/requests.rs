@@ -1,6 +1,6 @@
-//! Requests to providers in few words.
+//! Requests to providers and scorers in few words, for their tests: whole ones, of which a test changes what it is about.
 
-#![allow(clippy::unwrap_used, reason = "only tests use it")]
+#![allow(clippy::panic, reason = "only tests use it")]
 
 use std::time::Duration;
 
@@ -15,11 +15,23 @@ use verify_core::vocabulary::{Channel, Purpose, ServiceId, Standing};
 
 const DEADLINE: Timestamp = Timestamp::from_millis(1_700_000_010_000);
 
-fn code(text: &str) -> Code {
-    Code::parse(text, CodeLength::new(6).unwrap()).unwrap()
+/// A code.
+///
+/// # Panics
+/// When it is not one of 4 to 10 digits.
+pub fn code(text: &str) -> Code {
+    let parsed = u8::try_from(text.len())
+        .ok()
+        .and_then(CodeLength::new)
+        .map(|length| Code::parse(text, length));
+    match parsed {
+        Some(Ok(code)) => code,
+        Some(Err(_)) | None => panic!("a code of 4 to 10 digits was expected"),
+    }
 }
 
-pub(crate) fn dispatch(to: &str, number: u8) -> DispatchRequest {
+/// A message with the own code 123456 and this number: by mail to a mailbox, else by SMS.
+pub fn dispatch(to: &str, number: u8) -> DispatchRequest {
     DispatchRequest {
         provider: "any".into(),
         service: ServiceId::default(),
@@ -41,7 +53,11 @@ pub(crate) fn dispatch(to: &str, number: u8) -> DispatchRequest {
     }
 }
 
-pub(crate) fn compare(to: &str, guess: &str) -> CompareRequest {
+/// A guess at a provider's code.
+///
+/// # Panics
+/// When it is not one of 4 to 10 digits.
+pub fn compare(to: &str, guess: &str) -> CompareRequest {
     CompareRequest {
         provider: "any".into(),
         service: ServiceId::default(),
@@ -54,7 +70,8 @@ pub(crate) fn compare(to: &str, guess: &str) -> CompareRequest {
     }
 }
 
-pub(crate) fn inquire(to: &str, number: u8) -> InquireRequest {
+/// What became of the message of this number?
+pub fn inquire(to: &str, number: u8) -> InquireRequest {
     InquireRequest {
         provider: "any".into(),
         service: ServiceId::default(),
@@ -68,7 +85,8 @@ pub(crate) fn inquire(to: &str, number: u8) -> InquireRequest {
     }
 }
 
-pub(crate) fn conclude(to: &str) -> ConcludeRequest {
+/// A verification was canceled.
+pub fn conclude(to: &str) -> ConcludeRequest {
     ConcludeRequest {
         provider: "any".into(),
         service: ServiceId::default(),
@@ -79,7 +97,8 @@ pub(crate) fn conclude(to: &str) -> ConcludeRequest {
     }
 }
 
-pub(crate) fn assess(to: &str) -> AssessRequest {
+/// How risky is a message to a stranger who signs in?
+pub fn assess(to: &str) -> AssessRequest {
     AssessRequest {
         service: ServiceId::default(),
         to: to.to_owned(),
@@ -95,7 +114,8 @@ pub(crate) fn assess(to: &str) -> AssessRequest {
     }
 }
 
-pub(crate) fn human(token: &str) -> HumanRequest {
+/// Does this token show a person?
+pub fn human(token: &str) -> HumanRequest {
     HumanRequest {
         service: ServiceId::default(),
         purpose: Purpose::SignIn,

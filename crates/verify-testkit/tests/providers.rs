@@ -1,17 +1,15 @@
 //! The providers of the kit keep the contract, and do as they are told.
 
-mod requests;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use requests::{compare, conclude, dispatch, human, inquire};
 use verify_core::port::{Assessment, HumanCheck};
 use verify_core::port::{
     Clock, Compared, Concluded, Dispatched, Inquired, Provider, Rejection, RejectionKind, RiskLevel,
     RiskScorer, Unavailable,
 };
 use verify_core::time::Timestamp;
+use verify_testkit::requests::{self, compare, conclude, dispatch, human, inquire};
 use verify_testkit::suite::provider::ProviderUnderTest;
 use verify_testkit::{
     ManualClock, ScriptedHumanCheck, ScriptedProvider, ScriptedRiskScorer, Turn, Verb, provider_suite,
@@ -176,13 +174,7 @@ async fn health_is_what_was_set() {
 async fn a_scorer_follows_its_script_then_finds_all_low() {
     let scorer = ScriptedRiskScorer::new();
     scorer.next_level(RiskLevel::High);
-    scorer.script([
-        Err(Unavailable),
-        Ok(Assessment {
-            score: Some(70),
-            ..Assessment::default()
-        }),
-    ]);
+    scorer.script([Err(Unavailable), Ok(Assessment::of_score(70))]);
     let request = requests::assess(PHONE);
     assert_eq!(
         scorer.assess(&request).await.unwrap().level,

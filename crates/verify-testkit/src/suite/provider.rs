@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use verify_core::code::{Code, CodeLength};
-use verify_core::ids::DeliveryId;
 use verify_core::port::{
     CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest, Dispatched, InquireRequest,
     Inquired, Maker, Provider, RejectionKind,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Purpose, ServiceId};
+
+use crate::requests::{self, code};
 
 /// Tells the newest code that truly went to a destination.
 pub type Received = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -122,18 +122,11 @@ impl ProviderUnderTest {
     fn message(&self, channel: Channel, number: u8) -> DispatchRequest {
         DispatchRequest {
             provider: self.provider.capabilities().name,
-            service: ServiceId::default(),
             scope: self.scope(),
-            to: self.to(channel).to_owned(),
             channel,
-            purpose: Purpose::SignIn,
             code: (!self.makes_codes()).then(|| code(OWN_CODE)),
-            locale: "en".to_owned(),
-            payment: None,
-            code_ttl: Duration::from_secs(600),
-            reference: format!("reference-{number}"),
-            dispatch_id: DeliveryId::from_bytes([number; 16]),
             not_after: self.deadline(),
+            ..requests::dispatch(self.to(channel), number)
         }
     }
 
@@ -156,13 +149,10 @@ impl ProviderUnderTest {
     async fn compare(&self, upstream: Option<String>, guess: &str) -> Compared {
         let request = CompareRequest {
             provider: self.provider.capabilities().name,
-            service: ServiceId::default(),
             scope: self.scope(),
-            to: self.to(self.channel()).to_owned(),
             upstream,
-            code: code(guess),
-            payment: None,
             not_after: self.deadline(),
+            ..requests::compare(self.to(self.channel()), guess)
         };
         self.provider.compare(&request).await
     }
@@ -170,14 +160,12 @@ impl ProviderUnderTest {
     async fn inquire(&self, upstream: Option<String>, number: u8) -> Inquired {
         let request = InquireRequest {
             provider: self.provider.capabilities().name,
-            service: ServiceId::default(),
             scope: self.scope(),
-            to: self.to(self.channel()).to_owned(),
             channel: self.channel(),
             upstream,
-            dispatch_id: DeliveryId::from_bytes([number; 16]),
             from: self.now,
             not_after: self.deadline(),
+            ..requests::inquire(self.to(self.channel()), number)
         };
         self.provider.inquire(&request).await
     }
@@ -185,24 +173,12 @@ impl ProviderUnderTest {
     async fn cancel(&self, upstream: Option<String>) -> Concluded {
         let request = ConcludeRequest {
             provider: self.provider.capabilities().name,
-            service: ServiceId::default(),
             scope: self.scope(),
-            to: self.to(self.channel()).to_owned(),
             upstream,
             not_after: self.deadline(),
+            ..requests::conclude(self.to(self.channel()))
         };
         self.provider.conclude(&request).await
-    }
-}
-
-fn code(text: &str) -> Code {
-    let parsed = u8::try_from(text.len())
-        .ok()
-        .and_then(CodeLength::new)
-        .map(|length| Code::parse(text, length));
-    match parsed {
-        Some(Ok(code)) => code,
-        Some(Err(_)) | None => panic!("a code of 4 to 10 digits was expected"),
     }
 }
 
