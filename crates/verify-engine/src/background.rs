@@ -61,6 +61,44 @@ pub struct Pumped {
 /// A round through the services: what came of it, and the first fault, which held up no other service.
 type Round<T> = (T, Option<StoreFault>);
 
+/// The services that have something to do, each once, and the first fault of any.
+struct Turns<'a> {
+    engine: &'a Engine,
+    named: std::vec::IntoIter<ServiceId>,
+    last: Option<ServiceId>,
+    fault: Option<StoreFault>,
+}
+
+impl<'a> Turns<'a> {
+    fn of(engine: &'a Engine) -> Self {
+        Self {
+            engine,
+            named: Vec::new().into_iter(),
+            last: None,
+            fault: None,
+        }
+    }
+
+    /// Whose turn it is. The store is asked for some at a time; where it cannot tell, the round is over.
+    async fn next(&mut self) -> Option<ServiceId> {
+        if self.named.as_slice().is_empty() {
+            let outside = &self.engine.inner.outside;
+            let services = outside
+                .store
+                .services(outside.now(), self.last.as_ref(), SERVICES_AT_ONCE);
+            let services = outside.ask_store("services", services).await;
+            self.named = self.held(services)?.into_iter();
+        }
+        self.last = self.named.next();
+        self.last.clone()
+    }
+
+    /// What a turn came to. A fault is kept, and holds up no other service.
+    fn held<T>(&mut self, done: Result<T, StoreFault>) -> Option<T> {
+        done.map_err(|fault| self.fault.get_or_insert(fault)).ok()
+    }
+}
+
 impl Engine {
     /// Has every due record looked at: repairs what a lost answer or a crash left open, and writes down what expired. What
     /// could not be settled is put off, so that it delays no other. A service whose work is lent to another engine is left to
@@ -83,23 +121,12 @@ impl Engine {
 
     /// One turn of each service. True when there is more to do.
     async fn sweep_each(&self, swept: &mut Swept) -> Round<bool> {
-        let (mut more, mut failed, mut after) = (false, None, None);
-        loop {
-            let services = match self.services_to_do(after.as_ref()).await {
-                Ok(services) => services,
-                Err(fault) => return (more, failed.or(Some(fault))),
-            };
-            for service in &services {
-                match self.sweep(service, swept).await {
-                    Ok(unfinished) => more |= unfinished,
-                    Err(fault) => failed = failed.or(Some(fault)),
-                }
-            }
-            match services.into_iter().last() {
-                Some(last) => after = Some(last),
-                None => return (more, failed),
-            }
+        let (mut more, mut turns) = (false, Turns::of(self));
+        while let Some(service) = turns.next().await {
+            let unfinished = self.sweep(&service, swept).await;
+            more |= turns.held(unfinished).unwrap_or(false);
         }
+        (more, turns.fault)
     }
 
     /// A service's turn, when it is this engine's. True when there is more to do.
@@ -140,12 +167,6 @@ impl Engine {
         Ok(())
     }
 
-    async fn services_to_do(&self, after: Option<&ServiceId>) -> Result<Vec<ServiceId>, StoreFault> {
-        let outside = &self.inner.outside;
-        let services = outside.store.services(outside.now(), after, SERVICES_AT_ONCE);
-        outside.ask_store("services", services).await
-    }
-
     async fn is_lent(&self, work: Work, service: &ServiceId) -> Result<bool, StoreFault> {
         let outside = &self.inner.outside;
         let lease = outside.store.lease(work, service, self.inner.holder, LEASE);
@@ -165,29 +186,19 @@ impl Engine {
     /// One turn of each service but those that rest, because their events were not taken.
     async fn pump_each(&self, resting: &mut BTreeSet<ServiceId>) -> Round<Pumped> {
         let _alone = self.inner.pump.lock().await;
-        let (mut pumped, mut failed, mut after) = (Pumped::default(), None, None);
-        loop {
-            let services = match self.services_to_do(after.as_ref()).await {
-                Ok(services) => services,
-                Err(fault) => return (pumped, failed.or(Some(fault))),
-            };
-            for service in &services {
-                if resting.contains(service) {
-                    continue;
-                }
-                let declined = pumped.declined;
-                if let Err(fault) = self.pump(service, &mut pumped).await {
-                    failed = failed.or(Some(fault));
-                }
-                if pumped.declined > declined {
-                    resting.insert(service.clone());
-                }
+        let (mut pumped, mut turns) = (Pumped::default(), Turns::of(self));
+        while let Some(service) = turns.next().await {
+            if resting.contains(&service) {
+                continue;
             }
-            match services.into_iter().last() {
-                Some(last) => after = Some(last),
-                None => return (pumped, failed),
+            let declined = pumped.declined;
+            let done = self.pump(&service, &mut pumped).await;
+            turns.held(done);
+            if pumped.declined > declined {
+                resting.insert(service);
             }
         }
+        (pumped, turns.fault)
     }
 
     /// A service's turn, when it is this engine's.

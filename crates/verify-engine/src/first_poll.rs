@@ -2,9 +2,10 @@
 //! that is over. A port that panics takes its flow with it, and not the caller.
 
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::Poll;
+
+use crate::caught::poll_caught;
 
 /// What the first poll comes to.
 pub(crate) enum FirstPoll<T> {
@@ -17,9 +18,7 @@ pub(crate) enum FirstPoll<T> {
 }
 
 pub(crate) async fn first_poll<T>(mut flow: Pin<Box<dyn Future<Output = T> + Send>>) -> FirstPoll<T> {
-    let polled =
-        poll_fn(|context| Poll::Ready(catch_unwind(AssertUnwindSafe(|| flow.as_mut().poll(context)))));
-    match polled.await {
+    match poll_fn(|context| Poll::Ready(poll_caught(flow.as_mut(), context))).await {
         Ok(Poll::Ready(over)) => FirstPoll::Over(over),
         Ok(Poll::Pending) => FirstPoll::Waits(flow),
         Err(_) => FirstPoll::Panicked,
