@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 
 use super::board::Board;
 
-/// What the store showed of a destination, and the time as it is by the latest stamp in all of it: by this clock a flow
-/// judges what is pending, so that no two flows judge one instant differently.
+/// What the store showed of a destination, and the time by which a flow judges what is pending. It is the latest stamp that
+/// every flow about a person sees, so that none judges an instant otherwise than another.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Found {
     pub(super) record: Record,

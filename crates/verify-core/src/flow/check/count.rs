@@ -5,7 +5,7 @@ use crate::event::EventKind;
 use crate::outcome::{CheckAnswer, Refusal, RefusalCode};
 use crate::policy::Then;
 use crate::record::{RETENTION, Verification};
-use crate::store::{Charge, Mode, Seen, StoreAnswer, StoreFault};
+use crate::store::{Charge, Claim, Mode, Seen, StoreAnswer, StoreFault};
 use crate::time::Timestamp;
 
 use super::Checking;
@@ -13,6 +13,7 @@ use super::approve::approval;
 use crate::flow::FLOW_BUDGET;
 use crate::flow::board::{Kind, fixpoint};
 use crate::flow::found::Found;
+use crate::flow::idempotency::IdempotencyKey;
 use crate::flow::refusals::contention;
 use crate::flow::step::{Step, StoreStep, StoreThen};
 
@@ -84,9 +85,10 @@ impl Checking {
     }
 
     fn refused(mut self, mut seen: Seen, now: Timestamp) -> Step {
-        if self.key.as_ref().is_some_and(|key| key.found(&seen).is_some()) {
+        let claim = self.key.as_ref().and_then(|key| key.found(&seen)).cloned();
+        if let Some((claim, key)) = claim.and_then(|claim| Some((claim, self.key.take()?))) {
             return match self.found(&mut seen, now) {
-                Ok(found) => self.used(&seen, &found, now),
+                Ok(found) => self.used(&key, &claim, &found, now),
                 Err(fault) => self.ctx.failed(fault),
             };
         }
@@ -117,11 +119,7 @@ impl Checking {
     }
 
     /// The key was used before: approved by it, still running, or over without an approval.
-    fn used(self, seen: &Seen, found: &Found, now: Timestamp) -> Step {
-        let used = self.key.as_ref().and_then(|key| Some((key, key.found(seen)?)));
-        let Some((key, claim)) = used else {
-            return self.refuse(contention());
-        };
+    fn used(self, key: &IdempotencyKey, claim: &Claim, found: &Found, now: Timestamp) -> Step {
         let began = match key.own(claim) {
             Ok(own) => own.try_into().map_or(0, u64::from_be_bytes),
             Err(refusal) => return self.refuse(refusal),
