@@ -15,13 +15,13 @@ use verify_engine::{Engine, FloodShield};
 
 use crate::asked::Asked;
 use crate::callers::{Caller, Callers, Role};
-use crate::client_ip::{TrustedProxies, was_forwarded};
 use crate::demo::Demo;
 use crate::explain::Explanations;
 use crate::observe::RequestId;
-use crate::problem::{Problem, ProblemCode};
-use crate::views::VerificationJson;
 use crate::webhook::Webhooks;
+use verify_http::views::VerificationJson;
+use verify_http::{Problem, ProblemCode};
+use verify_http::{TrustedProxies, was_forwarded};
 
 /// What all requests share.
 pub struct App {

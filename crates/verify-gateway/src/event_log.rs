@@ -5,7 +5,7 @@ use verify_core::event::Event;
 use verify_core::outcome::Explanation;
 use verify_core::port::{EventSink, RefusalSink};
 
-use crate::views::rfc3339;
+use verify_http::views::rfc3339;
 
 /// Writes events and refusals to the log.
 #[derive(Debug, Clone, Copy, Default)]

@@ -11,7 +11,7 @@ use verify_core::outcome::Explanation;
 use verify_core::time::Until;
 
 use crate::observe::RequestId;
-use crate::views::rfc3339;
+use verify_http::views::rfc3339;
 
 /// How many commands are remembered.
 const MOST: usize = 4_096;

@@ -1,16 +1,14 @@
 //! The reference host: the engine behind HTTP, for teams that do not write Rust, and an example for those that do.
 //!
 //! It adds nothing to the policy. Each route is a verb of the engine: [`routes`] turns bodies into requests, [`asked`]
-//! asks, [`views`] and [`problem`] turn answers into JSON. What is the host's own is who may call ([`callers`]), whose
-//! address counts ([`client_ip`]), what is remembered for operators ([`explain`]), configuration ([`config`]), and
+//! asks, [`verify_http`] turns answers into JSON. What is the host's own is who may call ([`callers`]), whose
+//! address counts ([`verify_http::client_ip`]), what is remembered for operators ([`explain`]), configuration ([`config`]), and
 //! demo mode ([`demo`]).
 
 pub mod app;
 pub mod asked;
-pub mod body;
 pub mod callers;
 pub mod cli;
-pub mod client_ip;
 pub mod config;
 pub mod demo;
 mod environment;
@@ -20,11 +18,9 @@ pub mod logs;
 pub mod observe;
 pub mod openapi;
 mod page;
-pub mod problem;
 pub mod routes;
 pub mod serve;
 pub mod tools;
-pub mod views;
 pub mod webhook;
 
 use std::process::ExitCode;

@@ -20,7 +20,7 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 use verify_engine::SystemEntropy;
 
-use crate::problem::Problem;
+use verify_http::Problem;
 
 /// Requests, by `method`, `route` and `status`. Counter.
 pub const REQUESTS: &str = "verify_http_requests_total";

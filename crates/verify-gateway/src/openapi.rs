@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, Content, InfoBuilder, OpenApi, OpenApiBuilder, RefOr, Tag};
 
-use crate::problem::{PROBLEM_JSON, ProblemCode};
+use verify_http::{PROBLEM_JSON, ProblemCode};
 
 /// The document. It is known once all routes are, and rendered when somebody asks for it.
 #[derive(Clone, Default)]

@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, Request};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use support::Gateway;
-use verify_gateway::problem::ProblemCode;
+use verify_http::ProblemCode;
 use verify_twilio::double::{Answer, Double};
 
 const TO: &str = "+12025550143";

@@ -30,10 +30,10 @@ use verify_core::vocabulary::ServiceId;
 use verify_engine::Engine;
 use verify_gateway::app::App;
 use verify_gateway::callers::Callers;
-use verify_gateway::client_ip::TrustedProxies;
 use verify_gateway::demo::Demo;
 use verify_gateway::explain::Explanations;
 use verify_gateway::webhook::Webhooks;
+use verify_http::TrustedProxies;
 use verify_memstore::MemStore;
 use verify_testkit::{FaultyStore, store_around};
 

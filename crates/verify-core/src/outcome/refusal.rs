@@ -66,7 +66,7 @@ impl Refusal {
 }
 
 macro_rules! refusal_codes {
-    ($($(#[$meta:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+    ($($(#[$meta:meta])* $variant:ident = $name:literal, $status:literal;)+) => {
         /// Why not. Codes are stable.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum RefusalCode { $($(#[$meta])* #[serde(rename = $name)] $variant),+ }
@@ -75,43 +75,45 @@ macro_rules! refusal_codes {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
             /// The stable code.
             pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $name),+ } }
+            /// The HTTP status that it travels with, for whichever framework (RFC 9110; 429: RFC 6585).
+            pub const fn http_status(self) -> u16 { match self { $(Self::$variant => $status),+ } }
         }
     };
 }
 
 refusal_codes! {
     /// A field is missing, unknown or does not fit another.
-    InvalidRequest = "invalid_request",
+    InvalidRequest = "invalid_request", 400;
     /// Not a number or mailbox that can be used.
-    InvalidDestination = "invalid_destination",
+    InvalidDestination = "invalid_destination", 400;
     /// Not a code at all; nothing was counted.
-    InvalidCode = "invalid_code",
+    InvalidCode = "invalid_code", 400;
     /// Blocked by country, kind of number, suppression or risk.
-    Blocked = "blocked",
+    Blocked = "blocked", 403;
     /// A stronger factor is asked for.
-    StepUpRequired = "step_up_required",
+    StepUpRequired = "step_up_required", 403;
     /// A human check is asked for.
-    HumanCheckRequired = "human_check_required",
+    HumanCheckRequired = "human_check_required", 403;
     /// Expired, used, canceled, exhausted, foreign or never there: all alike.
-    NotFound = "not_found",
+    NotFound = "not_found", 404;
     /// This destination cannot be reached by this channel.
-    ChannelUnavailable = "channel_unavailable",
+    ChannelUnavailable = "channel_unavailable", 422;
     /// Too much contention, or a key that was used for a check that is over.
-    Conflict = "conflict",
+    Conflict = "conflict", 409;
     /// The other request with this idempotency key still runs.
-    InProgress = "in_progress",
+    InProgress = "in_progress", 409;
     /// The idempotency key was used with another body.
-    IdempotencyMismatch = "idempotency_mismatch",
+    IdempotencyMismatch = "idempotency_mismatch", 422;
     /// A limit.
-    RateLimited = "rate_limited",
+    RateLimited = "rate_limited", 429;
     /// The resend gap, a code's last minute, or a short wait after a failure.
-    Cooldown = "cooldown",
+    Cooldown = "cooldown", 429;
     /// A wait of five minutes or more after failures.
-    Locked = "locked",
+    Locked = "locked", 429;
     /// No provider took it.
-    ProviderUnavailable = "provider_unavailable",
+    ProviderUnavailable = "provider_unavailable", 503;
     /// Too many requests of one client at once: the flood shield, before anything is read or counted.
-    Overloaded = "overloaded",
+    Overloaded = "overloaded", 503;
 }
 
 /// It could not be done: a fault of the system, never of the caller. Nothing was allowed because of it.
@@ -152,6 +154,14 @@ impl Fault {
             Self::StoreCorrupt => "store_corrupt",
             Self::Defect => "defect",
             Self::Misconfigured => "misconfigured",
+        }
+    }
+
+    /// The HTTP status that it travels with. All but a defect may be gone when somebody comes again.
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::StoreUnavailable | Self::StoreFull | Self::StoreCorrupt | Self::Misconfigured => 503,
+            Self::Defect => 500,
         }
     }
 }

@@ -22,10 +22,10 @@ pub use values::AppEnv;
 
 use crate::callers::Callers;
 use crate::cli::ServeArgs;
-use crate::client_ip::TrustedProxies;
 use backends::{Provider, Store};
 use file::File;
 use values::Values;
+use verify_http::TrustedProxies;
 
 /// How to serve.
 #[derive(Debug)]

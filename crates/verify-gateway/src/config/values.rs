@@ -12,8 +12,8 @@ use super::file::File;
 use super::logging::LogLevel;
 use crate::callers::Callers;
 use crate::cli::ServeArgs;
-use crate::client_ip::TrustedProxies;
 use crate::environment::Environment;
+use verify_http::TrustedProxies;
 
 /// Which surroundings these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

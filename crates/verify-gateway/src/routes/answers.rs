@@ -2,7 +2,7 @@
 
 use utoipa::IntoResponses;
 
-use crate::problem::ProblemBody;
+use verify_http::ProblemBody;
 
 /// Of routes that need a key.
 #[derive(IntoResponses)]

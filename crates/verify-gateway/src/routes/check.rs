@@ -9,13 +9,13 @@ use verify_core::command::{Caller, CheckRequest};
 use verify_core::outcome::CheckAnswer;
 use verify_core::vocabulary::{Country, Purpose};
 
-use super::IdempotencyKey;
 use super::answers::{Bodied, Carried, Limited, Repeatable};
+use super::key_of;
 use super::who::Spelled;
 use crate::app::Desk;
-use crate::body::JsonBody;
-use crate::problem::{Problem, ProblemBody};
-use crate::views::{ApprovalJson, address, country, word};
+use verify_axum::{IdempotencyKey, JsonBody};
+use verify_http::views::{ApprovalJson, address, country, word};
+use verify_http::{Problem, ProblemBody};
 
 /// A guess: for a verification, or for what is pending at a destination.
 #[derive(Deserialize, ToSchema)]
@@ -92,7 +92,7 @@ pub(super) async fn check(
             device_token: body.device_token,
             ..Caller::default()
         },
-        idempotency_key: key.of(&desk),
+        idempotency_key: key_of(&desk, key),
     };
     match desk.run(request).await? {
         CheckAnswer::Approved(approval) => Ok(Json(ApprovalJson::from(*approval))),

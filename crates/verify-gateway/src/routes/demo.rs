@@ -17,11 +17,11 @@ use verify_demo::Message;
 
 use super::answers::{Addressed, Bodied};
 use crate::app::App;
-use crate::body::JsonBody;
 use crate::demo::{Demo, MOST_ADVANCE};
 use crate::page;
-use crate::problem::{Problem, ProblemBody, ProblemCode};
-use crate::views::rfc3339;
+use verify_axum::JsonBody;
+use verify_http::views::rfc3339;
+use verify_http::{Problem, ProblemBody, ProblemCode};
 
 /// The routes that stand in the document.
 pub(super) fn documented() -> OpenApiRouter<Arc<App>> {

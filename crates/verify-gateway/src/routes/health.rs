@@ -16,7 +16,7 @@ use verify_engine::Engine;
 
 use super::answers::OperatorKeyed;
 use crate::app::{App, OperatorOrLocal};
-use crate::problem::{Problem, ProblemBody, ProblemCode};
+use verify_http::{Problem, ProblemBody, ProblemCode};
 
 /// How long an answer about readiness is given again. Probes come every few seconds.
 const GLANCE_HOLDS: Duration = Duration::from_secs(2);

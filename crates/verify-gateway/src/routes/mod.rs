@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Path};
-use axum::http::HeaderName;
 use axum::http::request::Parts;
 use sha2::{Digest, Sha256};
 use utoipa_axum::router::OpenApiRouter;
@@ -26,7 +25,8 @@ use utoipa_axum::routes;
 use crate::app::{App, Desk};
 use crate::observe::Observing;
 use crate::openapi;
-use crate::problem::{Problem, ProblemCode};
+use verify_axum::IdempotencyKey;
+use verify_http::{Problem, ProblemCode};
 
 /// All routes over what they share.
 pub fn router(app: Arc<App>) -> Router {
@@ -97,41 +97,13 @@ async fn unknown_method() -> Problem {
     )
 }
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The longest idempotency key.
-const MAX_KEY: usize = 255;
-
-/// The header `Idempotency-Key`, where there is one.
-struct IdempotencyKey(Option<String>);
-
-impl IdempotencyKey {
-    /// As the engine knows it: callers of one service choose their keys without knowing of each other, so that each
-    /// has keys of its own. Hashed, since the engine bounds the length of a key.
-    fn of(self, desk: &Desk) -> Option<String> {
-        // A name has no colon, so that no two pairs read alike.
-        let own = format!("{}:{}", desk.caller_name(), self.0?);
-        let hash = Sha256::digest(own.as_bytes());
-        Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let mut keys = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
-        let Some(key) = keys.next() else {
-            return Ok(Self(None));
-        };
-        let key = key.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()));
-        match (key, keys.next()) {
-            (Some(key), None) => Ok(Self(Some(key.to_owned()))),
-            (Some(_) | None, Some(_) | None) => Err(Problem::new(
-                ProblemCode::InvalidRequest,
-                "the header Idempotency-Key has 1 to 255 visible ASCII characters, and comes once",
-            )),
-        }
-    }
+/// The header `Idempotency-Key` as the engine knows it: callers of one service choose their keys without knowing of each
+/// other, so that each has keys of its own. Hashed, since the engine bounds the length of a key.
+fn key_of(desk: &Desk, key: IdempotencyKey) -> Option<String> {
+    // A name has no colon, so that no two pairs read alike.
+    let own = format!("{}:{}", desk.caller_name(), key.0?);
+    let hash = Sha256::digest(own.as_bytes());
+    Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// An id in the path. One that is no text is as unknown as any other.

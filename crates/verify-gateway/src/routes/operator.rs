@@ -10,10 +10,10 @@ use verify_core::vocabulary::Country;
 use super::PathId;
 use super::answers::{Addressed, Bodied, Contended, OperatorKeyed, Sought, Stored};
 use crate::app::OperatorDesk;
-use crate::body::JsonBody;
 use crate::explain::ExplanationJson;
-use crate::problem::{Problem, ProblemCode};
-use crate::views::country;
+use verify_axum::JsonBody;
+use verify_http::views::country;
+use verify_http::{Problem, ProblemCode};
 
 /// A person.
 #[derive(Deserialize, ToSchema)]

@@ -7,13 +7,13 @@ use verify_core::command::RedeemRequest;
 use verify_core::outcome::RedeemAnswer;
 use verify_core::vocabulary::{Country, Purpose};
 
-use super::IdempotencyKey;
 use super::answers::{Addressed, Bodied, Keyed, Shielded};
+use super::key_of;
 use super::who::Spelled;
 use crate::app::Desk;
-use crate::body::JsonBody;
-use crate::problem::{Problem, ProblemBody, ProblemCode};
-use crate::views::{RedemptionJson, country, word};
+use verify_axum::{IdempotencyKey, JsonBody};
+use verify_http::views::{RedemptionJson, country, word};
+use verify_http::{Problem, ProblemBody, ProblemCode};
 
 /// A proof and all that it must prove.
 #[derive(Deserialize, ToSchema)]
@@ -80,7 +80,7 @@ pub(super) async fn redeem(
         service: desk.service(),
         proof: body.proof,
         person: spelled.person(body.to)?,
-        idempotency_key: key.of(&desk),
+        idempotency_key: key_of(&desk, key),
     };
     match desk.run(request).await? {
         RedeemAnswer::Redeemed(redemption) => Ok(Json(redemption.into())),

@@ -10,13 +10,13 @@ use verify_core::command::{Caller, SendRequest};
 use verify_core::outcome::SendAnswer;
 use verify_core::vocabulary::{Channel, Country, Purpose};
 
-use super::IdempotencyKey;
 use super::answers::{Addressed, Bodied, Carried, Keyed, Limited, Repeatable};
+use super::key_of;
 use super::who::Spelled;
 use crate::app::Desk;
-use crate::body::JsonBody;
-use crate::problem::{Problem, ProblemBody};
-use crate::views::{VerificationJson, address, country, word};
+use verify_axum::{IdempotencyKey, JsonBody};
+use verify_http::views::{VerificationJson, address, country, word};
+use verify_http::{Problem, ProblemBody};
 
 /// A send: to a destination, or again for the destination and identity of a verification.
 #[derive(Deserialize, ToSchema)]
@@ -135,7 +135,7 @@ impl SendBody {
             human_check: self.human_check,
             proof: self.proof,
             decoy: self.decoy,
-            idempotency_key: key.of(desk),
+            idempotency_key: key_of(desk, key),
         })
     }
 }

@@ -2,13 +2,12 @@
 
 use axum::Json;
 use verify_core::command::{CancelRequest, StatusRequest};
-use verify_core::outcome::{CancelAnswer, StatusAnswer};
 
 use super::PathId;
 use super::answers::{Contended, Keyed, Shielded, Sought};
 use crate::app::Desk;
-use crate::problem::Problem;
-use crate::views::VerificationJson;
+use verify_http::views::VerificationJson;
+use verify_http::{OrProblem, Problem};
 
 /// Reads a verification. Never consumes, never counts.
 #[utoipa::path(
@@ -29,10 +28,8 @@ pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<Verifica
         service: desk.service(),
         verification_id: id,
     };
-    match desk.run(request).await? {
-        StatusAnswer::Found(verification) => Ok(desk.verification(*verification)),
-        StatusAnswer::Refused(refusal) => Err(desk.refused(refusal)),
-    }
+    let found = desk.run(request).await?.or_problem(desk.app().now())?;
+    Ok(desk.verification(found))
 }
 
 /// Ends a pending verification: its code is worth nothing from now on.
@@ -55,8 +52,6 @@ pub(super) async fn cancel(desk: Desk, PathId(id): PathId) -> Result<Json<Verifi
         service: desk.service(),
         verification_id: id,
     };
-    match desk.run(request).await? {
-        CancelAnswer::Canceled(verification) => Ok(desk.verification(*verification)),
-        CancelAnswer::Refused(refusal) => Err(desk.refused(refusal)),
-    }
+    let canceled = desk.run(request).await?.or_problem(desk.app().now())?;
+    Ok(desk.verification(canceled))
 }

@@ -15,10 +15,10 @@ use verify_twilio::webhook::Inbound;
 
 use super::answers::Signed;
 use crate::app::App;
-use crate::body::{MAX_WEBHOOK, read};
 use crate::observe::RequestId;
-use crate::problem::{Problem, ProblemCode};
 use crate::webhook::{Kind, Refused, Webhooks};
+use verify_axum::body::{MAX_WEBHOOK, read};
+use verify_http::{Problem, ProblemCode};
 
 /// Twilio hangs up after 5 s, and wants its answer before.
 const PATIENCE: Duration = Duration::from_millis(3_500);

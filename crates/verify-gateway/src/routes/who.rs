@@ -3,7 +3,7 @@
 use verify_core::command::{Person, Target};
 use verify_core::vocabulary::{Country, Payment, Purpose};
 
-use crate::problem::{Problem, ProblemCode};
+use verify_http::{Problem, ProblemCode};
 
 /// What a body says of a person besides where they are reached. A verification seals all of it.
 pub(super) struct Spelled {

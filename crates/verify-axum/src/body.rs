@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use tokio::time::timeout;
 
-use crate::problem::{Problem, ProblemCode};
+use verify_http::{Problem, ProblemCode};
 
 /// The longest JSON body.
 pub const MAX_JSON: usize = 16 * 1024;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
+#[cfg(feature = "openapi")]
 use utoipa::ToSchema;
 use verify_core::outcome::{Approval, Redemption, VerificationView, wait_secs};
 use verify_core::time::{Timestamp, Until};
@@ -18,8 +19,9 @@ pub fn rfc3339(at: Timestamp) -> String {
 }
 
 /// A verification as its caller may see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Verification)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Verification))]
 pub struct VerificationJson {
     /// Enough, with a code, to check. Keep it to yourself.
     pub verification_id: String,
@@ -27,15 +29,15 @@ pub struct VerificationJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
     /// `pending`, `approved`, `expired`, `canceled` or `exhausted`.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub status: &'static str,
     /// The channel of its latest delivery.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub channel: &'static str,
     /// Its masked destination.
     pub to: String,
     /// Why.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub purpose: &'static str,
     /// Its deliveries, oldest first.
     pub deliveries: Vec<DeliveryJson>,
@@ -52,21 +54,22 @@ pub struct VerificationJson {
     /// Checks left before it is closed.
     pub checks_left: u32,
     /// Channels that are offered now.
-    #[schema(value_type = Vec<String>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub fallback: Vec<&'static str>,
     /// Digits of the code.
     pub code_length: u8,
 }
 
 /// One attempt to carry the code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Delivery)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Delivery))]
 pub struct DeliveryJson {
     /// How.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub channel: &'static str,
     /// `dispatching`, `accepted`, `rejected`, `unknown`, `delivered` or `undelivered`.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub status: &'static str,
 }
 
@@ -110,13 +113,14 @@ impl VerificationJson {
 }
 
 /// The code was right.
-#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Approval)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Approval))]
 pub struct ApprovalJson {
     /// Always true.
     pub ok: bool,
     /// Always `approved`.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub status: &'static str,
     /// Always true.
     pub valid: bool,
@@ -147,17 +151,18 @@ impl From<Approval> for ApprovalJson {
 }
 
 /// What a spent proof proves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Redemption)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Redemption))]
 pub struct RedemptionJson {
     /// Why it was asked for.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub purpose: &'static str,
     /// By which channel.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub channel: &'static str,
     /// What it is worth.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub assurance: &'static str,
     /// When the code was right.
     pub approved_at: String,
@@ -179,7 +184,7 @@ impl From<Redemption> for RedemptionJson {
 }
 
 /// A word of the domain, from its text; the error says which words would do and does not repeat what came.
-pub(crate) fn word<'de, D, T>(json: D) -> Result<Option<T>, D::Error>
+pub fn word<'de, D, T>(json: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: std::str::FromStr<Err = verify_core::vocabulary::UnknownWord>,
@@ -190,7 +195,7 @@ where
 }
 
 /// A country, from two letters.
-pub(crate) fn country<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Country>, D::Error> {
+pub fn country<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Country>, D::Error> {
     let Some(text) = Option::<String>::deserialize(json)? else {
         return Ok(None);
     };
@@ -200,7 +205,7 @@ pub(crate) fn country<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Count
 }
 
 /// An address, from its text.
-pub(crate) fn address<'de, D: Deserializer<'de>>(json: D) -> Result<Option<IpAddr>, D::Error> {
+pub fn address<'de, D: Deserializer<'de>>(json: D) -> Result<Option<IpAddr>, D::Error> {
     let Some(text) = Option::<String>::deserialize(json)? else {
         return Ok(None);
     };

@@ -2,12 +2,8 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
 use verify_core::outcome::{Fault, Refusal, RefusalCode, WrongCode, wait_secs};
 use verify_core::time::{Timestamp, Until};
 
@@ -98,19 +94,28 @@ problem_codes! {
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Too many requests at once";
 }
 
-// By hand: the derive takes no name that a macro hands in, and would list the variants by theirs.
-impl PartialSchema for ProblemCode {
-    fn schema() -> RefOr<Schema> {
-        let names = Self::ALL.iter().map(|code| code.as_str());
-        let names = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .description(Some("What is the matter. Codes are stable."))
-            .enum_values(Some(names));
-        names.into()
-    }
-}
+#[cfg(feature = "openapi")]
+mod schema {
+    use utoipa::openapi::RefOr;
+    use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+    use utoipa::{PartialSchema, ToSchema};
 
-impl ToSchema for ProblemCode {}
+    use super::ProblemCode;
+
+    // By hand: the derive takes no name that a macro hands in, and would list the variants by theirs.
+    impl PartialSchema for ProblemCode {
+        fn schema() -> RefOr<Schema> {
+            let names = Self::ALL.iter().map(|code| code.as_str());
+            let names = ObjectBuilder::new()
+                .schema_type(Type::String)
+                .description(Some("What is the matter. Codes are stable."))
+                .enum_values(Some(names));
+            names.into()
+        }
+    }
+
+    impl ToSchema for ProblemCode {}
+}
 
 impl From<RefusalCode> for ProblemCode {
     fn from(code: RefusalCode) -> Self {
@@ -138,22 +143,22 @@ impl From<RefusalCode> for ProblemCode {
 /// A refusal: an RFC 9457 problem document.
 ///
 /// It has no place for a rule, a provider or a provider's code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Problem)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Problem))]
 pub struct ProblemBody {
     /// Names the kind of problem: `urn:verify:problem:` and the code.
     #[serde(rename = "type")]
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub kind: &'static str,
     /// A short text that is the same for every occurrence.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// The stable code.
     pub code: ProblemCode,
     /// What exactly, for a developer.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub detail: Cow<'static, str>,
     /// Always false.
     pub ok: bool,
@@ -186,7 +191,7 @@ pub struct ProblemBody {
     pub valid: Option<bool>,
     /// Where the verification stands after a wrong code: `pending`, or `exhausted`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub verification_status: Option<&'static str>,
 }
 
@@ -269,6 +274,31 @@ impl Problem {
     pub fn body(&self) -> &ProblemBody {
         &self.0
     }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.0.code.status()
+    }
+
+    /// The body as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Its maps have text keys and its values are plain: there is nothing in it that JSON cannot say.
+        serde_json::to_vec(&*self.0).unwrap_or_default()
+    }
+
+    /// The headers that go with it: `Content-Type`, `Retry-After` where there is a wait, `WWW-Authenticate` where a key
+    /// is missing.
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(seconds) = self.0.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.0.code == ProblemCode::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        headers
+    }
 }
 
 impl From<Fault> for Problem {
@@ -297,19 +327,12 @@ impl From<Fault> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = *self.0;
-        let retry_after = body.retry_after.map(HeaderValue::from);
-        let mut response = (body.code.status(), axum::Json(&body)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, seconds);
-        }
-        if body.code == ProblemCode::Unauthenticated {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
+#[cfg(feature = "axum")]
+impl axum_core::response::IntoResponse for Problem {
+    fn into_response(self) -> axum_core::response::Response {
+        let mut response = axum_core::response::Response::new(self.to_json().into());
+        *response.status_mut() = self.status();
+        *response.headers_mut() = self.headers();
         response
     }
 }
@@ -327,7 +350,9 @@ mod tests {
     #[test]
     fn every_refusal_of_the_core_keeps_its_code() {
         for code in RefusalCode::ALL {
-            assert_eq!(ProblemCode::from(*code).as_str(), code.as_str());
+            let problem = ProblemCode::from(*code);
+            assert_eq!(problem.as_str(), code.as_str());
+            assert_eq!(problem.status().as_u16(), code.http_status(), "{code:?}");
         }
     }
 
@@ -337,6 +362,7 @@ mod tests {
             let problem = Problem::from(*fault);
             let body = problem.body();
             assert_eq!(body.retry_after, None, "{fault:?}");
+            assert_eq!(body.status, fault.http_status(), "{fault:?}");
             (body.status, body.code.as_str(), body.detail.to_string())
         });
         let expected = [
@@ -381,10 +407,9 @@ mod tests {
         let problem = Problem::refused(refusal, now);
         assert_eq!(problem.body().retry_after, Some(30));
         assert_eq!(problem.body().pointer.as_deref(), Some("/user_id"));
-        let response = problem.into_response();
-        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(response.headers()[header::RETRY_AFTER], "30");
-        assert_eq!(response.headers()[header::CONTENT_TYPE], PROBLEM_JSON);
+        assert_eq!(problem.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(problem.headers()[header::RETRY_AFTER], "30");
+        assert_eq!(problem.headers()[header::CONTENT_TYPE], PROBLEM_JSON);
     }
 
     #[test]

@@ -1,0 +1,178 @@
+//! Ready routes: ask for a code, and hand it in.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde::Deserialize;
+use verify_core::command::{Caller, CheckRequest, Person, SendRequest, Target};
+use verify_core::outcome::Approval;
+use verify_core::vocabulary::{Channel, Country, Purpose};
+use verify_engine::Engine;
+use verify_http::views::{VerificationJson, country, word};
+use verify_http::{OrProblem, Problem};
+
+use crate::{ClientIp, DeviceCookie, IdempotencyKey, JsonBody};
+
+/// Whom a client says that it means. Nothing of it is proven.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// A number or a mailbox, as it was typed.
+    pub to: String,
+    /// For national numbers.
+    pub country: Option<Country>,
+    /// What for; the host decides what it lets a client choose.
+    pub purpose: Option<Purpose>,
+}
+
+/// Whom the application means by that.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Who {
+    /// Who is verified, and for what.
+    pub person: Person,
+    /// True when there is no such person and the answer must look like any other; needs `disclosure = "private"`.
+    pub decoy: bool,
+}
+
+impl From<Person> for Who {
+    fn from(person: Person) -> Self {
+        Self { person, decoy: false }
+    }
+}
+
+/// What is the application's own.
+pub trait Host: Clone + Send + Sync + 'static {
+    /// Whom a request means: the account of a destination, or the one of the session that `parts` show. It is asked for
+    /// a send and again for the check, so that a code opens what it was asked for and nothing else.
+    ///
+    /// # Errors
+    /// What the client gets instead.
+    fn who(&self, parts: &Parts, asked: Asked) -> impl Future<Output = Result<Who, Response>> + Send;
+
+    /// The code was right, for this person: opens the session, changes the number. The device cookie goes with the
+    /// response by itself.
+    fn approved(
+        &self,
+        parts: &Parts,
+        person: Person,
+        approval: Approval,
+    ) -> impl Future<Output = Response> + Send;
+}
+
+/// `POST /send` and `POST /check` for people, to be nested where the application wants them.
+///
+/// A send takes `{to, country?, purpose?, channel?, locale?, consent?, human_check?}` and answers with a
+/// [`VerificationJson`]: 201, or 200 for a repeat. A check takes `{to, country?, purpose?, code}` and answers as
+/// [`Host::approved`] does. Both read `Idempotency-Key`, the device cookie and the client's address; a refusal is a problem
+/// document.
+pub fn routes<H: Host>(engine: Engine, host: H) -> Router {
+    Router::new()
+        .route("/send", post(send::<H>))
+        .route("/check", post(check::<H>))
+        .with_state(Shared { engine, host })
+}
+
+#[derive(Clone)]
+struct Shared<H> {
+    engine: Engine,
+    host: H,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendBody {
+    to: String,
+    #[serde(default, deserialize_with = "country")]
+    country: Option<Country>,
+    #[serde(default, deserialize_with = "word")]
+    purpose: Option<Purpose>,
+    #[serde(default, deserialize_with = "word")]
+    channel: Option<Channel>,
+    locale: Option<String>,
+    #[serde(default)]
+    consent: bool,
+    human_check: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckBody {
+    to: String,
+    #[serde(default, deserialize_with = "country")]
+    country: Option<Country>,
+    #[serde(default, deserialize_with = "word")]
+    purpose: Option<Purpose>,
+    code: String,
+}
+
+async fn send<H: Host>(
+    State(shared): State<Shared<H>>,
+    ClientIp(ip): ClientIp,
+    DeviceCookie(device_token): DeviceCookie,
+    IdempotencyKey(key): IdempotencyKey,
+    parts: Parts,
+    JsonBody(body): JsonBody<SendBody>,
+) -> Result<Response, Response> {
+    let asked = Asked {
+        to: body.to,
+        country: body.country,
+        purpose: body.purpose,
+    };
+    let who = shared.host.who(&parts, asked).await?;
+    let request = SendRequest {
+        target: Target::To(who.person),
+        channel: body.channel,
+        locale: body.locale,
+        caller: Caller {
+            ip: Some(ip),
+            device_token,
+            ..Caller::default()
+        },
+        consent: body.consent,
+        human_check: body.human_check,
+        decoy: who.decoy,
+        idempotency_key: key,
+        ..SendRequest::to("")
+    };
+    let engine = &shared.engine;
+    let sent = engine.send(request).await.or_problem(engine.now());
+    let sent = sent.map_err(Problem::into_response)?;
+    let status = match sent.repeated {
+        true => StatusCode::OK,
+        false => StatusCode::CREATED,
+    };
+    let view = VerificationJson::of(sent.verification, engine.now());
+    Ok((status, axum::Json(view)).into_response())
+}
+
+async fn check<H: Host>(
+    State(shared): State<Shared<H>>,
+    ClientIp(ip): ClientIp,
+    DeviceCookie(device_token): DeviceCookie,
+    IdempotencyKey(key): IdempotencyKey,
+    parts: Parts,
+    JsonBody(body): JsonBody<CheckBody>,
+) -> Result<Response, Response> {
+    let asked = Asked {
+        to: body.to,
+        country: body.country,
+        purpose: body.purpose,
+    };
+    let person = shared.host.who(&parts, asked).await?.person;
+    let request = CheckRequest {
+        caller: Caller {
+            ip: Some(ip),
+            device_token,
+            ..Caller::default()
+        },
+        idempotency_key: key,
+        ..CheckRequest::to(person.clone(), body.code)
+    };
+    let engine = &shared.engine;
+    let approval = engine.check(request).await.or_problem(engine.now());
+    let approval = approval.map_err(Problem::into_response)?;
+    let cookie = DeviceCookie(Some(approval.device_token.clone()));
+    Ok((cookie, shared.host.approved(&parts, person, approval).await).into_response())
+}
