@@ -11,6 +11,7 @@ use verify_core::command::{
     CancelRequest, CheckRequest, Command, EraseRequest, RedeemRequest, ReportRequest, SendRequest,
     StatusRequest, UnlockRequest,
 };
+use verify_core::destination::{Destination, DestinationError};
 use verify_core::flow::Machine;
 use verify_core::ids::HolderId;
 use verify_core::outcome::{
@@ -20,6 +21,7 @@ use verify_core::outcome::{
 use verify_core::policy::PolicySet;
 use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
 use verify_core::time::Timestamp;
+use verify_core::vocabulary::{Country, ServiceId};
 
 use crate::build_error::BuildError;
 use crate::builder::EngineBuilder;
@@ -201,6 +203,20 @@ impl Engine {
     /// The policies in force.
     pub fn policies(&self) -> Arc<PolicySet> {
         Arc::clone(self.inner.machine.read().policies())
+    }
+
+    /// Reads a number or a mailbox as a command of this service would: its canonical form is what an application keeps
+    /// accounts by, its masked one what it may show.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn destination(
+        &self,
+        service: &ServiceId,
+        text: &str,
+        country: Option<Country>,
+    ) -> Result<Destination, DestinationError> {
+        self.policies().of(service).destination(text, country)
     }
 
     /// The engine's time: what instants in outcomes are measured against.

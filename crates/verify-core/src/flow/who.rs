@@ -264,9 +264,8 @@ impl Value<'_> {
 }
 
 pub(super) fn parsed(ctx: &Context, to: &str, country: Option<Country>) -> Result<Destination, Refusal> {
-    let country = country.or(ctx.policy.channels.default_country);
-    Destination::parse(to, country, &ctx.policy.email)
-        .map_err(|error| Refusal::new(RefusalCode::InvalidDestination, error.to_string()).field("to"))
+    let read = ctx.policy.destination(to, country);
+    read.map_err(|error| Refusal::new(RefusalCode::InvalidDestination, error.to_string()).field("to"))
 }
 
 fn standing(

@@ -34,7 +34,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::file::{Page, Report, Section};
-use crate::vocabulary::Purpose;
+use crate::destination::{Destination, DestinationError};
+use crate::vocabulary::{Country, Purpose};
 
 pub use channels::{AtEnd, Automatic, ChannelRules};
 pub use code::{CodeRules, Resend};
@@ -112,6 +113,14 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Reads a number or a mailbox as a command does: a national number of no named country is of the default one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn destination(&self, text: &str, country: Option<Country>) -> Result<Destination, DestinationError> {
+        Destination::parse(text, country.or(self.channels.default_country), &self.email)
+    }
+
     /// The rules for codes of a purpose.
     pub fn code_for(&self, purpose: Purpose) -> &CodeRules {
         let rules = self.purposes.get(&purpose);
