@@ -120,7 +120,7 @@ fn i67_a_check_that_no_provider_was_asked_about_leaves_no_wait() {
     sent(world.ask(send()));
     let right = code(&world);
     let asked = world.begin(check("000000"), "compare");
-    let given_back = asked.not_begun(world.now, NotBegun::BreakerOpen);
+    let given_back = asked.not_begun(world.now, NotBegun::BreakerOpen(Duration::ZERO));
     assert_eq!(given_back.kind(), "store");
     let Ok(outcome) = world.perform(given_back).over() else {
         panic!("two trips, and it is over")

@@ -18,7 +18,7 @@ use verify_core::store::Store;
 use verify_core::vocabulary::{Channel, Country, Dimension};
 
 use crate::build_error::BuildError;
-use crate::carrier::Carrier;
+use crate::carrier::{Carrier, Verb};
 use crate::engine::{Engine, Flows, Inner};
 use crate::meters::Meters;
 use crate::outside::Outside;
@@ -223,7 +223,9 @@ impl EngineBuilder {
             .into_iter()
             .map(|(capabilities, provider)| {
                 let pacer = pacers.remove(&capabilities.name);
-                telemetry::breaker(&capabilities.name, false);
+                for verb in Verb::THAT_REST {
+                    telemetry::breaker(&capabilities.name, verb.as_str(), false);
+                }
                 (
                     capabilities.name.clone(),
                     Carrier::new(provider, capabilities, pacer),

@@ -69,7 +69,7 @@ impl Flow {
             now: at,
             seed: Seed::from_bytes(inner.entropy.seed()),
             keys: inner.keys.keys(),
-            open_breakers: inner.outside.open_breakers(),
+            resting: inner.outside.resting(),
             human_check: inner.outside.human_check.is_configured(),
         };
         let step = span.in_scope(|| inner.machine.read().start(command, start));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use verify_core::code::{Code, CodeLength};
 use verify_core::command::Command;
-use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Routes, Start, Step, drive};
+use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Resting, Routes, Start, Step, drive};
 use verify_core::ids::DeliveryId;
 use verify_core::keys::Keys;
 use verify_core::outcome::Outcome;
@@ -105,6 +105,8 @@ pub struct World {
     pub risk: RiskLevel,
     /// What the next dispatches are answered instead of being carried out, by provider.
     pub rejecting: BTreeMap<String, RejectionKind>,
+    /// Providers whose breakers are open.
+    pub resting: Resting,
     managed: ManagedCodes,
     seeds: u64,
     condition: Condition,
@@ -128,6 +130,7 @@ impl World {
             compared: 0,
             risk: RiskLevel::Low,
             rejecting: BTreeMap::new(),
+            resting: Resting::default(),
             managed: ManagedCodes::default(),
             seeds: 0,
             condition: Condition::default(),
@@ -218,7 +221,7 @@ impl World {
             now: self.now,
             seed: Seed::from_bytes(bytes),
             keys: Arc::clone(&self.keys),
-            open_breakers: std::collections::BTreeSet::new(),
+            resting: self.resting.clone(),
             human_check: true,
         };
         self.machine.start(command, start)
@@ -303,6 +306,7 @@ impl World {
             compared,
             risk,
             rejecting,
+            resting,
             managed,
             seeds,
             condition,
@@ -310,7 +314,7 @@ impl World {
             #[cfg(verify_broken)]
                 broken: _,
         } = self;
-        let said = (risk, rejecting, managed, seeds, condition);
+        let said = (risk, rejecting, resting, managed, seeds, condition);
         digest(&(store, now, sent, dispatches, compared, said))
     }
 }

@@ -4,7 +4,6 @@ use verify_core::outcome::RefusalCode;
 use verify_core::policy::{Disclosure, RiskAction};
 use verify_core::port::{RejectionKind, Remember, RiskLevel};
 use verify_core::record::{DeliveryStatus, RETENTION};
-use verify_core::time::Until;
 use verify_testkit::SendsUsedUp;
 
 use super::history::{Happened, Message, Note};
@@ -142,6 +141,11 @@ impl Reference {
         let to = who.to.canonical().to_owned();
         let (of, until) = match kind.remember() {
             Remember::Nothing => (None, None),
+            Remember::Cap => {
+                let until = self.now + self.policy.code_for(who.purpose).ttl;
+                self.caps.push((to, until));
+                (None, None)
+            }
             Remember::Destination(span) => (Some(to), Some(self.now + span)),
             Remember::DestinationForGood => (Some(to), None),
             Remember::Prefix(span) => (who.to.prefix().map(str::to_owned), Some(self.now + span)),
@@ -175,14 +179,18 @@ impl Reference {
                 RefusalCode::ProviderUnavailable
             }
         };
-        let wait = self.now + self.policy.code_for(who.purpose).ttl;
+        let wait = || self.search(|at| sending.is_stopped_by(&self.stops(sending, at)));
         let helps = matches!(
             code,
             RefusalCode::ChannelUnavailable | RefusalCode::ProviderUnavailable
         );
         Told::Refused(Refused {
-            wait: (kind == Kind::DestinationQuota).then_some(Until::At(wait)),
-            fallback: if helps { fallback } else { Vec::new() },
+            wait: (kind == Kind::DestinationQuota).then(wait),
+            // One provider carries everything here: what is wrong with it all is wrong with every other channel.
+            fallback: match helps && !kind.is_of_the_provider() {
+                true => fallback,
+                false => Vec::new(),
+            },
             ..Refused::by(kind.as_str(), code)
         })
     }

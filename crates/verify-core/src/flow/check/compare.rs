@@ -105,8 +105,9 @@ impl Checking {
         if !ctx.routes.providers.contains_key(provider) {
             return self.not_asked(found, Err(Fault::Misconfigured), now);
         }
-        if ctx.is_late(now) || ctx.open_breakers.contains(provider) {
-            return self.not_asked(found, Ok(CheckAnswer::Refused(unavailable())), now);
+        let rests = ctx.resting.compares.get(provider).copied();
+        if ctx.is_late(now) || rests.is_some() {
+            return self.not_asked(found, Ok(CheckAnswer::Refused(unavailable(rests))), now);
         }
         let request = CompareRequest {
             provider: provider.clone(),
@@ -169,7 +170,7 @@ impl Compare {
             found,
             nonce,
         } = self;
-        let refused = Ok(CheckAnswer::Refused(unavailable()));
+        let refused = Ok(CheckAnswer::Refused(unavailable(None)));
         match answer {
             Compared::Match => Approve::new(checking, found.later(now), nonce).write(now),
             Compared::NoMatch => checking.wrong(found, now),
@@ -183,7 +184,7 @@ impl Compare {
                 checking.ctx.said(&asked.provider, "unknown", words);
                 match checking.ctx.is_broken(Broken::ResetOnUnknown) {
                     true => checking.not_asked(found, refused, now),
-                    false => checking.over(found, CheckAnswer::Refused(unavailable()), now),
+                    false => checking.over(found, CheckAnswer::Refused(unavailable(None)), now),
                 }
             }
         }
