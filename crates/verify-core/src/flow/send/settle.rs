@@ -48,25 +48,25 @@ pub(in crate::flow) struct Settle {
     next: Option<Box<Attempt>>,
     /// The record as it becomes.
     found: Found,
-    /// The provider's own cap, where it named one: what is told is what is remembered.
-    cap: Option<Cap>,
+    /// When it was heard: a wait that a provider named begins here, whenever it is written down or told.
+    heard: Timestamp,
 }
 
 impl Sending {
     pub(super) fn settle(self, attempt: Attempt, came: Came, now: Timestamp) -> Step {
-        Settle::new(self, attempt, came).write(now)
+        Settle::new(self, attempt, came, now).write(now)
     }
 }
 
 impl Settle {
-    fn new(sending: Sending, attempt: Attempt, came: Came) -> Self {
+    fn new(sending: Sending, attempt: Attempt, came: Came, heard: Timestamp) -> Self {
         Self {
             sending,
             attempt,
             came,
             next: None,
             found: Found::default(),
-            cap: None,
+            heard,
         }
     }
 
@@ -74,7 +74,6 @@ impl Settle {
     fn write(mut self, now: Timestamp) -> Step {
         self.found = self.attempt.found.clone();
         self.next = None;
-        self.cap = self.cap.take().or_else(|| self.named_cap(now));
         if !self.advance(now) {
             return self.finish(now);
         }
@@ -272,7 +271,7 @@ impl Settle {
             Remember::Nothing => return None,
             Remember::Cap => {
                 let mut notes = here.noted.clone();
-                notes.take_cap(self.cap.clone()?, now);
+                notes.take_cap(self.cap()?, now);
                 return Some(here.place.becomes_notes(&notes));
             }
             Remember::Destination(span) => (here, canonical, Some(now + span)),
@@ -293,27 +292,28 @@ impl Settle {
     }
 
     /// The provider's own cap, for as long as it said, or as a code lives.
-    fn named_cap(&self, now: Timestamp) -> Option<Cap> {
+    fn cap(&self) -> Option<Cap> {
         let rejection = match &self.came {
             Came::Rejected(rejection) => (rejection.kind.remember() == Remember::Cap).then_some(rejection)?,
             Came::Accepted { .. } | Came::Unknown | Came::Hidden(_) | Came::Stopped(_) => return None,
         };
-        let (candidate, sending) = (&self.attempt.candidate, &self.sending);
-        let ttl = || sending.ctx.policy.code_for(sending.who.purpose()).ttl;
+        let Sending { ctx, who, .. } = &self.sending;
+        let ttl = || ctx.policy.code_for(who.purpose()).ttl;
         let wait = rejection.retry_after.unwrap_or_else(ttl);
+        let candidate = &self.attempt.candidate;
         Some(Cap {
             provider: candidate.provider.clone(),
             scope: candidate.scope(),
-            until: now + wait.clamp(SHORTEST_CAP, LONGEST_CAP),
+            until: self.heard + wait.clamp(SHORTEST_CAP, LONGEST_CAP),
         })
     }
 
     /// When the same send is admitted again: not before the cap ends, nor before anything else that stands against it.
-    fn wait(&self, cap: &Cap, now: Timestamp) -> Until {
+    fn wait(&self, cap: Cap, now: Timestamp) -> Until {
         let mut found = self.found.clone().later(now);
         let verification = found.record.verification(self.attempt.nonce);
         let nothing_sent = verification.is_none_or(|verification| !verification.may_have_sent());
-        found.notes.take_cap(cap.clone(), now);
+        found.notes.take_cap(cap, now);
         let back = |kind| self.attempt.counted && goes_back(kind, nothing_sent);
         self.sending.wait_after(back, &found)
     }
@@ -355,7 +355,7 @@ impl Settle {
             };
             return match next.receipt().is_some() {
                 true => self.sending.dispatch(next, now),
-                false => Self::new(self.sending, next, Came::Unknown).unwritten(now),
+                false => Self::new(self.sending, next, Came::Unknown, now).unwritten(now),
             };
         }
         if !sending.ctx.is_broken(Broken::IgnoreExpectedVersion) {
@@ -374,7 +374,7 @@ impl Settle {
     }
 
     fn finish(self, now: Timestamp) -> Step {
-        let wait = self.cap.as_ref().map(|cap| self.wait(cap, now));
+        let wait = self.cap().map(|cap| self.wait(cap, now));
         let Self {
             mut sending,
             attempt,
