@@ -284,7 +284,7 @@ fn refuses_credentials(rejection: &Rejection) -> Option<bool> {
 impl Said for Compared {
     fn verdict(&self) -> Verdict {
         match self {
-            Self::Match | Self::NoMatch | Self::Gone => Verdict::Sound,
+            Self::Match | Self::NoMatch | Self::Gone | Self::Ended { .. } => Verdict::Sound,
             // Down, over its quota, or refusing our credentials: it cannot be told apart here, and only the first
             // would be its fault.
             Self::NotAsked(_) => Verdict::Silent,
@@ -297,6 +297,7 @@ impl Said for Compared {
             Self::Match => "match",
             Self::NoMatch => "no_match",
             Self::Gone => "gone",
+            Self::Ended { .. } => "ended",
             Self::NotAsked(_) => "not_asked",
             Self::Unknown(_) => "unknown",
         }
@@ -305,7 +306,7 @@ impl Said for Compared {
     fn operator_fault(&self) -> Option<bool> {
         match self {
             Self::Match | Self::NoMatch => Some(false),
-            Self::Gone | Self::NotAsked(_) | Self::Unknown(_) => None,
+            Self::Gone | Self::Ended { .. } | Self::NotAsked(_) | Self::Unknown(_) => None,
         }
     }
 }

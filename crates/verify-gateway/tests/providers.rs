@@ -169,3 +169,40 @@ async fn i134_what_a_cap_is_told_to_last_is_remembered() {
         );
     }
 }
+
+/// What Twilio says is over beyond doubt is over here: the record says so, nobody is asked again, and nobody is locked out.
+#[tokio::test]
+async fn i133_what_ended_at_the_provider_has_ended_here() {
+    for (answer, status) in [
+        (
+            Twilio::error(429, 60202, "Max check attempts reached"),
+            "exhausted",
+        ),
+        (verification(1, "max_attempts_reached"), "exhausted"),
+        (verification(1, "expired"), "expired"),
+        (verification(1, "canceled"), "canceled"),
+        (Twilio::error(404, 20404, "Not found"), "pending"),
+    ] {
+        let said = format!("{answer:?}");
+        let twilio = Double::start().await.unwrap();
+        twilio.then(verification(1, "pending")).then(answer);
+        let gateway = Gateway::live(&twilio.base_url(), &[]);
+        let sent = send(&gateway, 1).await.accepts(201);
+        let id = sent["verification_id"].as_str().unwrap();
+        let body = json!({ "verification_id": id, "code": "000000" });
+        gateway
+            .post_with("/verify/check", &SHOP, body.clone())
+            .await
+            .refuses(404, "not_found");
+        let path = format!("/verify/{id}");
+        let seen = gateway.get_with(&path, &SHOP).await.accepts(200);
+        assert_eq!(seen["status"], status, "{said}");
+        let again = gateway.post_with("/verify/check", &SHOP, body).await;
+        match status {
+            // Nothing is known: the failure counts, and the next guess waits.
+            "pending" => drop(again.refuses(429, "cooldown")),
+            _ => drop(again.refuses(404, "not_found")),
+        }
+        assert_eq!(twilio.recorded().len(), 2, "{said}");
+    }
+}

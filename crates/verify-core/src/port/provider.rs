@@ -372,6 +372,17 @@ impl fmt::Debug for CompareRequest {
     }
 }
 
+/// How a verification of a managed provider ended without a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// It was compared as often as it may be.
+    UsedUp,
+    /// Its time is over.
+    Expired,
+    /// Somebody canceled it.
+    Canceled,
+}
+
 /// What a managed provider says of a guess.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Compared {
@@ -379,8 +390,17 @@ pub enum Compared {
     Match,
     /// It is not.
     NoMatch,
-    /// The provider has nothing to compare with: expired, used, canceled or used up.
+    /// The provider has nothing to compare with, and does not say why: expired, used, canceled or used up. That writes
+    /// nothing, because another guess may just have been right.
     Gone,
+    /// It compared nothing, because this verification of its own is over beyond doubt and no guess at it was or can be right.
+    /// What shares it ends, and the next send is a new one. Never said of one that matched.
+    Ended {
+        /// The provider's id of it.
+        upstream: String,
+        /// How it ended.
+        end: End,
+    },
     /// It was surely not asked, or surely did not process it.
     NotAsked(Detail),
     /// It may have compared.

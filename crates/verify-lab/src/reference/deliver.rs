@@ -67,6 +67,9 @@ impl Reference {
             .and_then(|found| found.deliveries.last_mut())
         {
             last.status = status;
+            let message = last.message.and_then(|message| self.messages.get(message));
+            let heard = message.filter(|_| status == DeliveryStatus::Accepted);
+            last.upstream = heard.and_then(|message| message.upstream.clone());
         }
         self.seen(number, &sending.who).map_or(Told::Fault, Told::Sent)
     }
@@ -89,11 +92,12 @@ impl Reference {
         let Some(found) = self.verifications.get_mut(number) else {
             return Err(RejectionKind::Misconfigured);
         };
-        let code = match &found.code {
-            Some(code) if !found.managed => code.clone(),
+        let (code, upstream) = match &found.code {
+            Some(code) if !found.managed => (code.clone(), None),
             _ => {
                 let sent = self.provider.send(&Self::scope(), found.who.to.delivery(), wall);
-                sent.map_err(|SendsUsedUp| RejectionKind::DestinationQuota)?.code
+                let sent = sent.map_err(|SendsUsedUp| RejectionKind::DestinationQuota)?;
+                (sent.code, Some(sent.upstream))
             }
         };
         let Some(last) = found.deliveries.last_mut() else {
@@ -106,6 +110,7 @@ impl Reference {
             channel: last.channel,
             verification: number,
             code,
+            upstream,
             until: found.expires + RETENTION,
         });
         Ok(())

@@ -393,6 +393,7 @@ impl Reference {
                 channel,
                 status,
                 message: None,
+                upstream: None,
                 inquiries: 0,
             });
         }
