@@ -143,7 +143,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Another clock than the system's.
+    /// Another clock than the system's, for all that is decided, counted and kept. What waits goes by tokio's clock: the flood
+    /// shield, the pacing of calls, and the timeouts of store and providers.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Some(Arc::new(clock));

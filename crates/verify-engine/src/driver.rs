@@ -105,8 +105,8 @@ impl Flow {
             });
             let meters = &inner.outside.meters;
             telemetry::command_ended(meters, about.command, &outcome, steps, began.elapsed());
-            if outcome.refusal().is_some() {
-                inner.refusal_sink.refused(&outcome.explanation);
+            if let Some(refusal) = outcome.refusal() {
+                inner.refusal_sink.refused(refusal.code, &outcome.explanation);
             }
             outcome
         }

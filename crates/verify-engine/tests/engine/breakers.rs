@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use verify_core::command::{CancelRequest, CheckRequest, SendRequest};
 use verify_core::keys::Keys;
-use verify_core::outcome::{CheckAnswer, Refusal, RefusalCode, SendAnswer};
-use verify_core::port::{Rejection, RejectionKind};
+use verify_core::outcome::{CheckAnswer, Explanation, Refusal, RefusalCode, SendAnswer};
+use verify_core::port::{RefusalSink, Rejection, RejectionKind};
 use verify_core::time::Until;
 use verify_core::vocabulary::Channel;
 use verify_engine::Engine;
 use verify_testkit::{ModelStore, ScriptedProvider, Turn, Verb};
 
-use crate::support::{HeldClock, number};
+use crate::support::{Gate, HeldClock, Parts, number};
 
 struct World {
     engine: Engine,
@@ -248,4 +249,36 @@ async fn a_pending_code_that_nobody_can_carry_says_when_somebody_can() {
     let refusal = unavailable(refusal_of(&refused));
     assert_eq!(refusal.retry_at, Some(Until::At(until)));
     assert_eq!(refusal.fallback, [Channel::Email]);
+}
+
+/// Remembers what it is told.
+#[derive(Default)]
+struct Refused(Mutex<Vec<(RefusalCode, &'static str)>>);
+
+impl RefusalSink for Refused {
+    fn refused(&self, code: RefusalCode, explanation: &Explanation) {
+        self.0.lock().push((code, explanation.command));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_sink_is_told_the_code_that_the_caller_got() {
+    let parts = Parts::new(Gate::open());
+    let sink = Arc::new(Refused::default());
+    let engine = parts.builder().refusal_sink(sink.clone()).build().unwrap();
+    parts.provider.rejects(RejectionKind::OptedOut, 1);
+    let send = SendRequest::to(number(1));
+    drop(engine.send(send.clone()).await);
+    drop(engine.send(send).await);
+    drop(engine.check(CheckRequest::to(number(1), "000000")).await);
+    drop(engine.check(CheckRequest::to(number(1), "no code")).await);
+    assert_eq!(
+        *sink.0.lock(),
+        [
+            (RefusalCode::ChannelUnavailable, "send"),
+            (RefusalCode::ChannelUnavailable, "send"),
+            (RefusalCode::NotFound, "check"),
+            (RefusalCode::InvalidCode, "check"),
+        ]
+    );
 }
