@@ -8,9 +8,10 @@ use std::time::Duration;
 use verify_core::broken::Broken;
 use verify_core::command::{Person, SendRequest};
 use verify_core::event::EventKind;
+use verify_core::flow::{Step, drive};
 use verify_core::keys::Print;
-use verify_core::outcome::SendAnswer;
-use verify_core::port::{Compared, Detail};
+use verify_core::outcome::{CheckAnswer, SendAnswer};
+use verify_core::port::{Compared, Detail, End};
 use verify_core::record::Status;
 use verify_lab::explore::{Kinds, World};
 use verify_tests::explored::{Finding, SCENARIOS, Size, finding};
@@ -19,7 +20,8 @@ use verify_tests::promises::{
     i03_a_send_does_not_lower_failures, i06_counted_before_compared, i10_a_send_writes_no_run,
 };
 use verify_tests::{
-    Asks, TO, approved, check, code, events, failures, from_device, judged, send, sent, verifications, world,
+    Asks, NO_FIRST_WAIT, TO, approved, check, code, events, failures, from_device, judged, policy, send,
+    sent, verifications, world,
 };
 
 /// The check passes on the whole machine and finds the promise of its name on the broken one.
@@ -52,6 +54,7 @@ notices! {
     i06_count_after_compare_is_noticed: CountAfterCompare by i06_counted_before_compared on Managed,
     i07_reset_on_unknown_is_noticed: ResetOnUnknown by i07_every_verdict_leaves_the_failure on Managed,
     i10_reset_failures_on_resend_is_noticed: ResetFailuresOnResend by i10_a_send_writes_no_run on Own,
+    i133_end_what_is_newer_is_noticed: EndWhatIsNewer by i133_what_was_sent_since_lives on Managed,
     i22_extend_expiry_on_resend_is_noticed: ExtendExpiryOnResend by i22_a_resend_extends_no_life on Own,
     i24_ignore_expected_version_is_noticed: IgnoreExpectedVersion by i24_ends_are_final on Own,
     i31_skip_one_limit_is_noticed: SkipOneLimit by i31_three_sends_from_wherever on Own,
@@ -92,6 +95,33 @@ fn i07_every_verdict_leaves_the_failure(mut world: World) -> Finding {
         finding(failures(&world) == 1, &format!("i07: {verdict:?} gave it back"))?;
     }
     Ok(())
+}
+
+/// The provider said that the code is over, and before it is written down another one is sent.
+fn i133_what_was_sent_since_lives(mut world: World) -> Finding {
+    world.use_policies(policy(NO_FIRST_WAIT));
+    world.managed = world.managed.clone().renewing();
+    sent(world.ask(send()));
+    for _ in 0..5 {
+        world.managed.compare(&"scope".into(), TO, "none", world.now);
+    }
+    world.advance(Duration::from_secs(31));
+    let asked = world.begin(check("000000"), "compare");
+    let Step::Compare(ended) = asked else {
+        panic!("it begins with a comparison")
+    };
+    sent(world.ask(send()));
+    let said = Compared::Ended {
+        upstream: ended.request().upstream.clone().unwrap_or_default(),
+        end: End::UsedUp,
+    };
+    drive(ended.resume(world.now, said), &mut world);
+    finding(failures(&world) == 0, "i133: it was counted")?;
+    let answer = world.ask(check(&code(&world)));
+    finding(
+        matches!(answer, CheckAnswer::Approved(_)),
+        "i133: what was sent since is dead",
+    )
 }
 
 fn i22_a_resend_extends_no_life(mut world: World) -> Finding {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use verify_core::command::{CancelRequest, CheckRequest, Command, Person, SendRequest};
 use verify_core::flow::{NotBegun, Step, drive};
 use verify_core::outcome::{Answer, CheckAnswer, Fault, RefusalCode, SendAnswer};
-use verify_core::port::{Compared, Detail};
+use verify_core::port::{Compared, Detail, End};
 use verify_core::store::{Lifetime, RecordKind, StoreAnswer, StoreFault};
 use verify_core::vocabulary::{Channel, Purpose};
 use verify_lab::explore::{Kinds, World};
@@ -99,12 +99,19 @@ fn i06_the_count_is_durable_before_the_comparison() {
 }
 
 #[test]
-fn i07_every_verdict_of_a_provider_leaves_the_failure_but_not_asked() {
+fn i07_every_verdict_of_a_provider_leaves_the_failure_but_those_that_compared_nothing() {
     for (verdict, left) in [
         (Compared::NoMatch, 1),
         (Compared::Gone, 1),
         (Compared::Unknown(Detail::default()), 1),
         (Compared::NotAsked(Detail::default()), 0),
+        (
+            Compared::Ended {
+                upstream: format!("VE{:032x}", 1),
+                end: End::Expired,
+            },
+            0,
+        ),
         (Compared::Match, 0),
     ] {
         let mut world = world(Kinds::Managed);
@@ -120,7 +127,7 @@ fn i67_a_check_that_no_provider_was_asked_about_leaves_no_wait() {
     sent(world.ask(send()));
     let right = code(&world);
     let asked = world.begin(check("000000"), "compare");
-    let given_back = asked.not_begun(world.now, NotBegun::BreakerOpen);
+    let given_back = asked.not_begun(world.now, NotBegun::BreakerOpen(Duration::ZERO));
     assert_eq!(given_back.kind(), "store");
     let Ok(outcome) = world.perform(given_back).over() else {
         panic!("two trips, and it is over")

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use verify_core::command::{CancelRequest, CheckRequest, Command, Person, SendRequest};
-use verify_core::event::Event;
+use verify_core::event::{Event, EventKind};
 use verify_core::flow::Step;
 use verify_core::ids::EventId;
 use verify_core::keys::Print;
 use verify_core::outcome::Outcome;
 use verify_core::store::Changeset;
 use verify_lab::explore::World;
-use verify_tests::{Asks, BOTH, TO, check, code, policy, send, sent, world, wrong};
+use verify_tests::{Asks, BOTH, TO, check, code, policy, send, sent, verifications, world, wrong};
 
 fn ids<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<EventId> {
     events.into_iter().map(|event| event.id).collect()
@@ -129,5 +129,30 @@ fn every_event_of_a_persons_commands_says_whose_it_is() {
         let bob = journey(Person::at(TO).subject("bob"));
         assert_eq!((ann.len(), bob.len()), (1, 1), "the same in each of them");
         assert!(!ann.contains(&None) && !bob.contains(&None) && ann != bob);
+    }
+}
+
+/// What was guessed at is named where the check named it, and by what it comes to in any case.
+#[test]
+fn a_check_by_id_says_which_verification_it_is_about_from_its_first_event_on() {
+    for kinds in BOTH {
+        for by_id in [true, false] {
+            let mut world = world(kinds);
+            let id = sent(world.ask(send())).id;
+            let right = code(&world);
+            let nonce = verifications(&world)[0].nonce.print();
+            world.run(match by_id {
+                true => CheckRequest::of(id, right),
+                false => check(&right),
+            });
+            let of = |kind| {
+                let mut events = world.store.events().values();
+                events
+                    .find(|event| event.kind == kind)
+                    .and_then(|event| event.verification)
+            };
+            assert_eq!(of(EventKind::CheckTaken), by_id.then_some(nonce), "{kinds:?}");
+            assert_eq!(of(EventKind::Approved), Some(nonce), "{kinds:?}");
+        }
     }
 }

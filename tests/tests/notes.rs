@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use verify_core::command::{EraseRequest, SendRequest};
 use verify_core::event::EventKind;
-use verify_core::flow::{Step, drive};
+use verify_core::flow::{Resting, Step, drive};
 use verify_core::outcome::{EraseAnswer, RefusalCode};
 use verify_core::port::{Detail, Dispatched, Rejection, RejectionKind};
 use verify_core::record::Notes;
 use verify_core::store::RecordKind;
+use verify_core::time::Until;
 use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Kinds, World};
 use verify_tests::{
@@ -39,6 +40,58 @@ fn i50_a_freed_key_does_not_pass_by_what_providers_said() {
         world.dispatches, before,
         "a message left to who had opted out: {answer:?}"
     );
+}
+
+/// A cap is of what the provider counts together: every channel of the scope, and no other scope, provider or person.
+#[test]
+fn i134_a_cap_holds_for_its_scope_and_for_nobody_else() {
+    let file = "version = 1\n[[limit]]\nname = \"resend_gap\"\nmax = \"unlimited\"\n";
+    let capped = |world: &mut World, request: SendRequest| {
+        let Step::Dispatch(asked) = world.begin(request, "dispatch") else {
+            panic!("it begins with a dispatch")
+        };
+        let cap = Rejection {
+            kind: RejectionKind::DestinationQuota,
+            retry_after: Some(Duration::from_secs(45)),
+            detail: Detail::default(),
+        };
+        let outcome = drive(asked.resume(world.now, Dispatched::Rejected(cap)), world);
+        refused(outcome.answer.unwrap())
+    };
+    for kinds in [Kinds::Managed, Kinds::TwoOwn] {
+        let mut world = World::new(policy(file), kinds);
+        let told = capped(&mut world, send());
+        let until = Until::At(world.now + Duration::from_secs(45));
+        assert_eq!(
+            (told.code, told.retry_at),
+            (RefusalCode::RateLimited, Some(until))
+        );
+        world.advance(Duration::from_secs(2));
+        for channel in [Channel::Sms, Channel::Call] {
+            let again = refused(world.ask(send().by(channel)));
+            assert_eq!(
+                (again.code, again.retry_at),
+                (told.code, told.retry_at),
+                "{kinds:?} {channel}"
+            );
+        }
+        assert_eq!(
+            world.dispatches, 0,
+            "{kinds:?}: no other provider gets round it either"
+        );
+        sent(world.ask(SendRequest::to("+12025550124")));
+        sent(world.ask(SendRequest::to("ann@example.com")));
+        world.advance(Duration::from_secs(43));
+        sent(world.ask(send()));
+    }
+    let mut world = World::new(policy(file), Kinds::TwoOwn);
+    capped(&mut world, send());
+    let resting = Resting {
+        sends: [("own".into(), world.now)].into(),
+        ..Resting::default()
+    };
+    world.resting = resting;
+    sent(world.ask(send()));
 }
 
 #[test]

@@ -4,10 +4,17 @@
 use std::time::Duration;
 
 use verify_core::command::{CancelRequest, CheckRequest, Person, SendRequest};
-use verify_core::outcome::CheckAnswer;
+use verify_core::event::EventKind;
+use verify_core::flow::drive;
+use verify_core::outcome::{CheckAnswer, Outcome, RefusalCode};
+use verify_core::port::{Compared, End};
 use verify_core::record::Status;
 use verify_lab::explore::{Kinds, World};
-use verify_tests::{Asks, BOTH, TO, approved, code, policy, seen, send, sent, wrong};
+use verify_testkit::ManagedCodes;
+use verify_tests::{
+    Asks, BOTH, NO_FIRST_WAIT, TO, approved, check, code, events, failures, judged, policy, refused, seen,
+    send, sent, wrong,
+};
 
 fn of(subject: &str) -> SendRequest {
     SendRequest::to(Person::at(TO).subject(subject))
@@ -27,6 +34,88 @@ fn i37_a_human_check_after_a_look_keeps_what_is_pending() {
         sent(world.ask(another));
         assert_eq!(seen(&mut world, &id).status, Status::Pending);
     }
+}
+
+/// Wrong guesses at a managed code of which the provider says that it is over, and what became of who shares it.
+fn over(file: &str, end: End, upstream: &str) -> (World, [String; 3], Outcome<CheckAnswer>) {
+    let mut world = World::new(policy(file), Kinds::Managed);
+    let first = sent(world.ask(send())).id;
+    let elsewhere = sent(world.ask(SendRequest::to("+12025550177"))).id;
+    world.advance(Duration::from_secs(31));
+    let sibling = sent(world.ask(of("ann"))).id;
+    let said = Compared::Ended {
+        upstream: upstream.to_owned(),
+        end,
+    };
+    let outcome = judged(&mut world, said);
+    (world, [first, sibling, elsewhere], outcome)
+}
+
+/// The provider's id of the first code that a world sends.
+const FIRST: &str = "VE00000000000000000000000000000001";
+
+#[test]
+fn i133_what_is_over_at_the_provider_is_over_here_and_the_next_send_is_a_new_one() {
+    for (end, status, kind) in [
+        (End::UsedUp, Status::Exhausted, EventKind::Exhausted),
+        (End::Expired, Status::Expired, EventKind::Expired),
+        (End::Canceled, Status::Canceled, EventKind::Canceled),
+    ] {
+        let (mut world, [first, sibling, elsewhere], outcome) = over(NO_FIRST_WAIT, end, FIRST);
+        assert_eq!(refused(outcome.answer.unwrap()).code, RefusalCode::NotFound);
+        assert_eq!(failures(&world), 0, "{end:?}: nothing was compared");
+        assert_eq!(seen(&mut world, &first).status, status);
+        assert_eq!(seen(&mut world, &sibling).status, status, "it has the same code");
+        assert_eq!(seen(&mut world, &elsewhere).status, Status::Pending);
+        assert_eq!(events(&world, kind), 2);
+        let compared = world.compared;
+        let again = world.ask(check("000000"));
+        assert_eq!(refused(again).code, RefusalCode::NotFound);
+        assert_eq!(world.compared, compared, "nobody is asked about what is over");
+        world.managed = ManagedCodes::default();
+        world.advance(Duration::from_secs(31));
+        let next = sent(world.ask(send()));
+        assert_ne!(next.id, first);
+        assert!(
+            next.expires_at > world.now + Duration::from_secs(599),
+            "a life of its own"
+        );
+        let right = code(&world);
+        approved(world.ask(check(&right)));
+    }
+}
+
+/// The end of another verification than the one that was asked about, and any end where nobody may tell a decoy from the
+/// real thing: nothing is written, and the failure stays.
+#[test]
+fn i133_i40_an_end_that_names_another_or_that_nobody_may_notice_writes_nothing() {
+    let private = format!("{NO_FIRST_WAIT}[privacy]\ndisclosure = \"private\"\n");
+    for (file, upstream) in [(NO_FIRST_WAIT, "VE2"), (private.as_str(), FIRST)] {
+        let (mut world, ids, outcome) = over(file, End::UsedUp, upstream);
+        assert_eq!(refused(outcome.answer.unwrap()).code, RefusalCode::NotFound);
+        assert!(failures(&world) > 0, "{upstream}");
+        for id in ids {
+            assert_eq!(seen(&mut world, &id).status, Status::Pending, "{upstream}");
+        }
+    }
+}
+
+/// A resend whose answer was lost may have begun a new code: that is not what the provider spoke of.
+#[test]
+fn i133_a_message_that_may_have_come_later_keeps_it_pending() {
+    let mut world = World::new(policy(NO_FIRST_WAIT), Kinds::Managed);
+    let id = sent(world.ask(send())).id;
+    world.advance(Duration::from_secs(31));
+    let lost = world.begin(send(), "dispatch").lost(world.now);
+    drop(drive(lost, &mut world));
+    let said = Compared::Ended {
+        upstream: FIRST.to_owned(),
+        end: End::UsedUp,
+    };
+    let outcome = judged(&mut world, said);
+    assert_eq!(refused(outcome.answer.unwrap()).code, RefusalCode::NotFound);
+    assert_eq!(failures(&world), 0);
+    assert_eq!(seen(&mut world, &id).status, Status::Pending);
 }
 
 /// Four failures of one subject elsewhere, and one wait short of the lockout.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use verify_core::command::{CancelRequest, CheckRequest, Command, SendRequest};
-use verify_core::outcome::{Answer, CheckAnswer, SendAnswer};
+use verify_core::flow::Step;
+use verify_core::outcome::{Answer, CheckAnswer, RefusalCode, SendAnswer};
+use verify_core::port::{Detail, Dispatched, Rejection, RejectionKind};
 use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Kinds, World};
@@ -133,12 +135,78 @@ fn traffic(kinds: Kinds, acts: &[Act]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// A provider caps the destination: whatever else stands against the same send, what is told holds to the millisecond, and
+/// nobody is asked before.
+fn capped(before: &[Act], by: Channel, said: Option<u64>) -> Result<(), TestCaseError> {
+    let mut world = World::new(policy(TIGHT), Kinds::Own);
+    for act in before {
+        match (act, command(&world, act, &[String::new(), String::new()])) {
+            (Act::Wait(ms), _) => world.advance(Duration::from_millis(*ms)),
+            (_, Some(command)) => drop(world.run(command)),
+            (_, None) => {}
+        }
+    }
+    let send = SendRequest::to(to(0)).by(by).ip(address(0));
+    let mut step = world.start(send.clone());
+    let answer = loop {
+        step = match step {
+            Step::Dispatch(asked) => {
+                let cap = Rejection {
+                    kind: RejectionKind::DestinationQuota,
+                    retry_after: said.map(Duration::from_millis),
+                    detail: Detail::default(),
+                };
+                asked.resume(world.now, Dispatched::Rejected(cap))
+            }
+            Step::Done(outcome) => break outcome.answer.unwrap(),
+            step => world.perform(step),
+        };
+    };
+    let refusal = answer
+        .refusal()
+        .filter(|refusal| refusal.code == RefusalCode::RateLimited);
+    let Some(Until::At(until)) = refusal.and_then(|refusal| refusal.retry_at) else {
+        return Ok(());
+    };
+    let dispatched = world.dispatches;
+    let early = Timestamp::from_millis(until.as_millis() - 1);
+    for at in [world.now + Duration::from_millis(1), early] {
+        let mut world = world.clone();
+        world.now = at.min(early);
+        let (outcome, trips) = world.run(send.clone());
+        let refusal = outcome.refusal().and_then(|refusal| refusal.retry_at);
+        prop_assert_eq!(
+            refusal,
+            Some(Until::At(until)),
+            "i134: told another wait, or none"
+        );
+        prop_assert_eq!((trips, world.dispatches), (1, dispatched));
+    }
+    world.now = until;
+    let (outcome, _) = world.run(send);
+    let sent = matches!(outcome.answer, Ok(Answer::Send(SendAnswer::Sent(_))));
+    prop_assert!(sent, "i134: told {until:?}, and then {outcome:?}");
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn i43_every_wait_is_true_with_own_codes(acts in prop::collection::vec(act(), 1..60)) {
         traffic(Kinds::Own, &acts)?;
+    }
+
+    #[test]
+    fn i134_a_cap_of_the_provider_holds_until_the_stated_instant(
+        before in prop::collection::vec(act(), 0..20),
+        call in any::<bool>(),
+        said in prop_oneof![
+            Just(None),
+            prop_oneof![Just(0), 0u64..20_000, Just(600_000), Just(86_400_000), Just(604_800_000)].prop_map(Some),
+        ],
+    ) {
+        capped(&before, if call { Channel::Call } else { Channel::Sms }, said)?;
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! The scene of the rows: people with numbers and addresses, a machine that is driven without a runtime, and a phone
 //! network that accepts everything.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use verify_core::code::Code;
 use verify_core::command::{CheckRequest, Command, SendRequest};
-use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Routes, Start, drive};
+use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Resting, Routes, Start, drive};
 use verify_core::keys::{Keys, Print};
 use verify_core::outcome::{Answer, Outcome, SendAnswer};
 use verify_core::policy::{Max, PolicySet};
@@ -124,7 +123,7 @@ impl Scene {
             now: self.now,
             seed: Seed::from_bytes(seed),
             keys: Arc::clone(&self.keys),
-            open_breakers: BTreeSet::new(),
+            resting: Resting::default(),
             human_check: false,
         }
     }
@@ -215,7 +214,7 @@ mod tests {
 
     #[test]
     fn prints_do_not_repeat() {
-        let prints: BTreeSet<_> = (0..10_000).map(print).collect();
+        let prints: std::collections::BTreeSet<_> = (0..10_000).map(print).collect();
         assert_eq!(prints.len(), 10_000);
     }
 }

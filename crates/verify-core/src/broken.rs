@@ -37,6 +37,8 @@ pub enum Broken {
     AcceptTokenOfAnotherKind,
     /// Strangers and known callers count against the same limits.
     ShareBetweenStandings,
+    /// What a provider says is over ends what was sent after it was asked.
+    EndWhatIsNewer,
 }
 
 #[cfg(verify_broken)]
@@ -54,6 +56,7 @@ impl Broken {
         Self::SkipOneLimit,
         Self::AcceptTokenOfAnotherKind,
         Self::ShareBetweenStandings,
+        Self::EndWhatIsNewer,
     ];
 
     /// What is broken, as names of tests spell it.
@@ -70,6 +73,7 @@ impl Broken {
             Self::SkipOneLimit => "skip_one_limit",
             Self::AcceptTokenOfAnotherKind => "accept_token_of_another_kind",
             Self::ShareBetweenStandings => "share_between_standings",
+            Self::EndWhatIsNewer => "end_what_is_newer",
         }
     }
 
@@ -87,6 +91,7 @@ impl Broken {
             Self::SkipOneLimit => &[48, 31],
             Self::AcceptTokenOfAnotherKind => &[55],
             Self::ShareBetweenStandings => &[36],
+            Self::EndWhatIsNewer => &[133],
         }
     }
 }

@@ -98,7 +98,8 @@ event_kinds! {
     DeliveryFailed = 8 "delivery.failed",
     /// A lost answer was settled.
     DeliveryReconciled = 9 "delivery.reconciled",
-    /// A guess was taken. It counts as a failure unless an approval follows.
+    /// A guess was taken. It counts as a failure unless an approval follows. It is stored before the record is read, so it names
+    /// its verification where the check did; what it comes to does so always.
     CheckTaken = 10 "check.taken",
     /// A verification was approved.
     Approved = 11 "verification.approved",

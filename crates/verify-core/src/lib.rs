@@ -27,10 +27,9 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! # use std::collections::BTreeSet;
 //! # use std::sync::Arc;
 //! use verify_core::command::{CheckRequest, SendRequest};
-//! use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Routes, Start, drive};
+//! use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Resting, Routes, Start, drive};
 //! use verify_core::outcome::{CheckAnswer, Fault, Outcome, Request, SendAnswer};
 //! use verify_core::policy::PolicySet;
 //! use verify_core::port::*;
@@ -87,7 +86,7 @@
 //!         #     now: self.now,
 //!         #     seed: Seed::from_bytes([self.version as u8; Seed::BYTES]),
 //!         #     keys: Arc::new(Keys::generate(&[42; 32])),
-//!         #     open_breakers: BTreeSet::new(),
+//!         #     resting: Resting::default(),
 //!         #     human_check: false,
 //!         # };
 //!         let step = self.machine.start(request, start);

@@ -11,7 +11,7 @@ use verify_core::limit::{Backoff, Counter, Window};
 use verify_core::outcome::RefusalCode;
 use verify_core::port::RejectionKind;
 use verify_core::record::{
-    ApprovalMark, CodeOf, Concluding, Delivery, DeliveryStatus, Identity, Note, Notes, Record, Status,
+    ApprovalMark, Cap, CodeOf, Concluding, Delivery, DeliveryStatus, Identity, Note, Notes, Record, Status,
     Verification,
 };
 use verify_core::seed::Seed;
@@ -173,6 +173,11 @@ fn record_format() {
                 until: Some(Timestamp::from_millis(1)),
             },
         ],
+        caps: vec![Cap {
+            provider: "twilio".into(),
+            scope: "VA1".into(),
+            until: Timestamp::from_millis(2),
+        }],
         whose: Some(vec![3, 1, 4]),
     };
     let noted = notes.encode(key()).unwrap();

@@ -1,4 +1,4 @@
-//! The breaker of a provider: pure state, and time as an argument.
+//! The breaker of a provider for a verb: pure state, and time as an argument.
 //!
 //! Closed, it remembers the last calls and opens on a spike of faults. Open, it keeps calls away. After a while it
 //! lets a single probe through, and that probe decides.
@@ -16,6 +16,10 @@ const LEAST: usize = 10;
 const WITHIN: Duration = Duration::from_secs(30);
 /// It stays open that long before it lets a probe through.
 const REST: Duration = Duration::from_secs(30);
+/// A probe is over after this, as any call that a person waits for.
+const PROBE: Duration = crate::outside::PROVIDER_TIMEOUT;
+/// The wait that is told while a probe takes longer than it may.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What a call says about the provider's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +45,10 @@ pub(crate) enum Leave {
 enum State {
     Closed,
     Open { since: Timestamp },
-    Probing { since: Timestamp },
+    Probing { since: Timestamp, over: Timestamp },
 }
 
-/// The breaker of one provider.
+/// The breaker of one provider for one verb.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     state: State,
@@ -61,12 +65,12 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// True while no call would get leave.
-    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
+    /// While no call would get leave: when the next one may. What a probe decides is not known before it is over.
+    pub(crate) fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self.state {
-            State::Closed => false,
-            State::Open { since } => now.since(since) < REST,
-            State::Probing { .. } => true,
+            State::Closed => None,
+            State::Open { since } => Some(since + REST).filter(|_| now.since(since) < REST),
+            State::Probing { over, .. } => Some(over.max(now + LEAST_WAIT)),
         }
     }
 
@@ -76,7 +80,10 @@ impl Breaker {
         match self.state {
             State::Closed => Some(Leave::Ordinary),
             State::Open { since } if now.since(since) >= REST => {
-                self.state = State::Probing { since };
+                self.state = State::Probing {
+                    since,
+                    over: now + PROBE,
+                };
                 Some(Leave::Probe)
             }
             State::Open { .. } | State::Probing { .. } => None,
@@ -87,7 +94,7 @@ impl Breaker {
     pub(crate) fn record(&mut self, leave: Leave, verdict: Verdict, now: Timestamp) -> bool {
         let before = self.state;
         match (leave, self.state) {
-            (Leave::Probe, State::Probing { since }) => self.state = after_probe(verdict, since, now),
+            (Leave::Probe, State::Probing { since, .. }) => self.state = after_probe(verdict, since, now),
             (Leave::Ordinary, State::Closed) => self.count(verdict, now),
             // A call from before it opened: the probe decides now, not latecomers.
             (Leave::Ordinary, State::Open { .. } | State::Probing { .. })
@@ -178,10 +185,11 @@ mod tests {
     fn after_thirty_seconds_one_probe_gets_leave_and_no_other_call() {
         let mut breaker = after("xxxxxxxxxx", 0);
         assert_eq!(breaker.leave(at(29)), None);
-        assert!(breaker.is_open(at(29)));
-        assert!(!breaker.is_open(at(30)));
+        assert!(breaker.rests_until(at(29)) == Some(at(30)));
+        assert_eq!(breaker.rests_until(at(30)), None);
         assert_eq!(breaker.leave(at(30)), Some(Leave::Probe));
-        assert!(breaker.is_open(at(31)));
+        assert_eq!(breaker.rests_until(at(31)), Some(at(40)));
+        assert_eq!(breaker.rests_until(at(55)), Some(at(56)));
         assert_eq!(breaker.leave(at(31)), None);
         assert_eq!(
             breaker.leave(at(600)),
@@ -231,7 +239,7 @@ mod tests {
     fn i44_a_clock_that_jumps_back_keeps_it_open_by_no_more_than_the_jump() {
         let mut breaker = after("xxxxxxxxxx", 0);
         let back = Timestamp::from_millis(START - 50_000);
-        assert!(breaker.is_open(back));
+        assert_eq!(breaker.rests_until(back), Some(at(30)));
         assert_eq!(breaker.leave(back + Duration::from_secs(80)), Some(Leave::Probe));
     }
 }

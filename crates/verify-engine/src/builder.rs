@@ -18,7 +18,7 @@ use verify_core::store::Store;
 use verify_core::vocabulary::{Channel, Country, Dimension};
 
 use crate::build_error::BuildError;
-use crate::carrier::Carrier;
+use crate::carrier::{Carrier, Verb};
 use crate::engine::{Engine, Flows, Inner};
 use crate::meters::Meters;
 use crate::outside::Outside;
@@ -143,7 +143,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Another clock than the system's.
+    /// Another clock than the system's, for all that is decided, counted and kept. What waits goes by tokio's clock: the flood
+    /// shield, the pacing of calls, and the timeouts of store and providers.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Some(Arc::new(clock));
@@ -223,7 +224,9 @@ impl EngineBuilder {
             .into_iter()
             .map(|(capabilities, provider)| {
                 let pacer = pacers.remove(&capabilities.name);
-                telemetry::breaker(&capabilities.name, false);
+                for verb in Verb::THAT_REST {
+                    telemetry::breaker(&capabilities.name, verb.as_str(), false);
+                }
                 (
                     capabilities.name.clone(),
                     Carrier::new(provider, capabilities, pacer),

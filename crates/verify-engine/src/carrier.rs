@@ -1,4 +1,4 @@
-//! A provider as the engine holds it: with its breaker, its pace, and what its answers say about it.
+//! A provider as the engine holds it: with its breakers, its pace, and what its answers say about it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use verify_core::flow::{Heard, NotBegun};
 use verify_core::port::{
     Blame, Capabilities, Clock, Compared, Concluded, Dispatched, Inquired, Provider, ProviderName, Rejection,
+    RejectionKind,
 };
 use verify_core::time::Timestamp;
 
@@ -29,18 +30,33 @@ pub(crate) struct Carrier {
     pub(crate) capabilities: Capabilities,
     pub(crate) provider: Arc<dyn Provider>,
     pacer: Option<Pacer>,
-    breaker: Mutex<Breaker>,
-    /// When it last blamed credentials or configuration, in milliseconds; 0 for never, or not any more.
+    sends: Mutex<Breaker>,
+    compares: Mutex<Breaker>,
+    /// When it last refused our credentials, in milliseconds; 0 for never, or not any more.
     operator_fault: AtomicU64,
 }
 
-/// Whether a call asks the breaker first.
+/// What a provider is asked to do. What goes wrong with one verb is held against that verb alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gate {
-    /// Yes: a person waits for it, and is better refused than kept waiting.
-    Breaker,
-    /// No: a repair, which nobody waits for.
-    None,
+pub(crate) enum Verb {
+    Dispatch,
+    Compare,
+    Inquire,
+    Conclude,
+}
+
+impl Verb {
+    /// Those that have a breaker.
+    pub(crate) const THAT_REST: [Self; 2] = [Self::Dispatch, Self::Compare];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dispatch => "dispatch",
+            Self::Compare => "compare",
+            Self::Inquire => "inquire",
+            Self::Conclude => "conclude",
+        }
+    }
 }
 
 impl Carrier {
@@ -49,7 +65,8 @@ impl Carrier {
             capabilities,
             provider,
             pacer,
-            breaker: Mutex::default(),
+            sends: Mutex::default(),
+            compares: Mutex::default(),
             operator_fault: AtomicU64::new(0),
         }
     }
@@ -58,12 +75,29 @@ impl Carrier {
         &self.capabilities.name
     }
 
-    /// True while its breaker keeps every call away.
-    pub(crate) fn is_open(&self, now: Timestamp) -> bool {
-        self.breaker.lock().is_open(now)
+    /// The breaker that a verb asks first. A person waits for a send and a check, and is better refused than kept waiting.
+    /// The others only tidy up: they have none.
+    fn breaker(&self, verb: Verb) -> Option<&Mutex<Breaker>> {
+        match verb {
+            Verb::Dispatch => Some(&self.sends),
+            Verb::Compare => Some(&self.compares),
+            Verb::Inquire | Verb::Conclude => None,
+        }
     }
 
-    /// True when it blamed credentials or configuration a moment ago, and no answer since shows that they are taken.
+    /// While its breaker keeps every call of this verb away: when one may be made again.
+    pub(crate) fn rests_until(&self, verb: Verb, now: Timestamp) -> Option<Timestamp> {
+        self.breaker(verb)?.lock().rests_until(now)
+    }
+
+    /// True while any of its breakers keeps calls away.
+    pub(crate) fn is_resting(&self, now: Timestamp) -> bool {
+        Verb::THAT_REST
+            .into_iter()
+            .any(|verb| self.rests_until(verb, now).is_some())
+    }
+
+    /// True when it refused our credentials a moment ago, and no answer since shows that they are taken.
     ///
     /// It ends by itself: who is taken out of service for it gets no calls that could show the opposite.
     pub(crate) fn has_operator_fault(&self, now: Timestamp) -> bool {
@@ -76,16 +110,16 @@ impl Carrier {
         &'a self,
         clock: &dyn Clock,
         left: impl Fn() -> Duration + Send,
-        (verb, gate): (&'static str, Gate),
+        verb: Verb,
         make: impl FnOnce(&'a dyn Provider) -> Calling<'a, T> + Send,
     ) -> Heard<T> {
-        let heard = self.try_call(clock, left, (verb, gate), make).await;
+        let heard = self.try_call(clock, left, verb, make).await;
         let word = match &heard {
             Heard::Answer(said) => said.word(),
             Heard::Lost => "timed_out",
             Heard::NotBegun(why) => why.as_str(),
         };
-        telemetry::provider_said(self.name(), verb, word);
+        telemetry::provider_said(self.name(), verb.as_str(), word);
         heard
     }
 
@@ -93,7 +127,7 @@ impl Carrier {
         &'a self,
         clock: &dyn Clock,
         left: impl Fn() -> Duration + Send,
-        (verb, gate): (&'static str, Gate),
+        verb: Verb,
         make: impl FnOnce(&'a dyn Provider) -> Calling<'a, T> + Send,
     ) -> Heard<T> {
         if let Some(pacer) = &self.pacer
@@ -105,22 +139,20 @@ impl Carrier {
         if most.is_zero() {
             return Heard::NotBegun(NotBegun::TooLate);
         }
-        let leave = match gate {
-            Gate::Breaker => self.breaker.lock().leave(clock.now()),
-            Gate::None => Some(Leave::Ordinary),
-        };
-        let Some(leave) = leave else {
-            return Heard::NotBegun(NotBegun::BreakerOpen);
+        let leave = match self.leave(verb, clock.now()) {
+            Ok(leave) => leave,
+            Err(rests) => return Heard::NotBegun(NotBegun::BreakerOpen(rests)),
         };
         let call = Call {
             carrier: self,
             clock,
+            verb,
             leave,
             verdict: Verdict::Faulty,
         };
         let began = Instant::now();
         let answer = timeout(most, make(self.provider.as_ref())).await;
-        telemetry::provider_called(self.name(), verb, began.elapsed());
+        telemetry::provider_called(self.name(), verb.as_str(), began.elapsed());
         match answer {
             Ok(said) => {
                 self.note_operator_fault(&said, clock.now());
@@ -129,6 +161,20 @@ impl Carrier {
             }
             Err(_elapsed) => Heard::Lost,
         }
+    }
+
+    /// Leave for a call, or for how much longer there is none.
+    fn leave(&self, verb: Verb, now: Timestamp) -> Result<Leave, Duration> {
+        let Some(breaker) = self.breaker(verb) else {
+            return Ok(Leave::Ordinary);
+        };
+        let mut breaker = breaker.lock();
+        let rests = |breaker: &Breaker| {
+            breaker
+                .rests_until(now)
+                .map_or(Duration::ZERO, |until| until.since(now))
+        };
+        breaker.leave(now).ok_or_else(|| rests(&breaker))
     }
 
     fn note_operator_fault(&self, said: &impl Said, now: Timestamp) {
@@ -140,21 +186,26 @@ impl Carrier {
             .swap(if fault { now.as_millis().max(1) } else { 0 }, Ordering::Relaxed);
         if fault && before == 0 {
             tracing::warn!(target: telemetry::TARGET_PROVIDER, provider = %self.name(),
-                "the provider refuses our credentials or configuration; correct them, sends by it fail until then");
+                "the provider refuses our credentials; correct them, sends by it fail until then");
         } else if !fault && before != 0 {
             tracing::info!(target: telemetry::TARGET_PROVIDER, provider = %self.name(),
-                "the provider takes our credentials and configuration again");
+                "the provider takes our credentials again");
         }
     }
 
-    fn record(&self, leave: Leave, verdict: Verdict, now: Timestamp) {
+    fn record(&self, verb: Verb, leave: Leave, verdict: Verdict, now: Timestamp) {
+        let Some(breaker) = self.breaker(verb) else {
+            return;
+        };
         let (changed, open) = {
-            let mut breaker = self.breaker.lock();
-            (breaker.record(leave, verdict, now), breaker.is_open(now))
+            let mut breaker = breaker.lock();
+            let changed = breaker.record(leave, verdict, now);
+            (changed, breaker.rests_until(now).is_some())
         };
         if changed {
-            telemetry::breaker(self.name(), open);
-            tracing::warn!(target: telemetry::TARGET_PROVIDER, provider = %self.name(), open, "the breaker switched");
+            let call = verb.as_str();
+            telemetry::breaker(self.name(), call, open);
+            tracing::warn!(target: telemetry::TARGET_PROVIDER, provider = %self.name(), call, open, "the breaker switched");
         }
     }
 }
@@ -164,6 +215,7 @@ impl Carrier {
 struct Call<'a> {
     carrier: &'a Carrier,
     clock: &'a dyn Clock,
+    verb: Verb,
     leave: Leave,
     verdict: Verdict,
 }
@@ -176,17 +228,20 @@ impl Call<'_> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.carrier.record(self.leave, self.verdict, self.clock.now());
+        let Self {
+            verb, leave, verdict, ..
+        } = *self;
+        self.carrier.record(verb, leave, verdict, self.clock.now());
     }
 }
 
 /// What an answer says about the provider itself.
 pub(crate) trait Said: Send {
-    /// For its breaker.
+    /// For the breaker of the verb, where it has one.
     fn verdict(&self) -> Verdict;
     /// For metrics.
     fn word(&self) -> &'static str;
-    /// Whether it blames credentials or configuration; `None` when it does not tell.
+    /// Whether it refuses our credentials, whatever was asked; `None` when it does not tell.
     fn operator_fault(&self) -> Option<bool>;
 }
 
@@ -210,25 +265,26 @@ impl Said for Dispatched {
     fn operator_fault(&self) -> Option<bool> {
         match self {
             Self::Accepted { .. } => Some(false),
-            Self::Rejected(rejection) => blames_operator(rejection),
+            Self::Rejected(rejection) => refuses_credentials(rejection),
             Self::Unknown(_) => None,
         }
     }
 }
 
-/// What a rejection says about credentials and configuration; one that came before they were looked at says nothing.
-pub(crate) fn blames_operator(rejection: &Rejection) -> Option<bool> {
-    match rejection.kind.blame() {
-        Blame::Operator => Some(true),
-        Blame::Destination => Some(false),
-        Blame::Caller | Blame::Provider | Blame::Quota => None,
+/// What the answer to a request says about credentials; one that came before they were looked at says nothing. Neither
+/// does one that finds the configuration wanting: which channel, purpose or language is asked for, a request chooses.
+fn refuses_credentials(rejection: &Rejection) -> Option<bool> {
+    match (rejection.kind, rejection.kind.blame()) {
+        (RejectionKind::Credentials, _) => Some(true),
+        (_, Blame::Destination) => Some(false),
+        (_, Blame::Operator | Blame::Caller | Blame::Provider | Blame::Quota) => None,
     }
 }
 
 impl Said for Compared {
     fn verdict(&self) -> Verdict {
         match self {
-            Self::Match | Self::NoMatch | Self::Gone => Verdict::Sound,
+            Self::Match | Self::NoMatch | Self::Gone | Self::Ended { .. } => Verdict::Sound,
             // Down, over its quota, or refusing our credentials: it cannot be told apart here, and only the first
             // would be its fault.
             Self::NotAsked(_) => Verdict::Silent,
@@ -241,6 +297,7 @@ impl Said for Compared {
             Self::Match => "match",
             Self::NoMatch => "no_match",
             Self::Gone => "gone",
+            Self::Ended { .. } => "ended",
             Self::NotAsked(_) => "not_asked",
             Self::Unknown(_) => "unknown",
         }
@@ -249,18 +306,14 @@ impl Said for Compared {
     fn operator_fault(&self) -> Option<bool> {
         match self {
             Self::Match | Self::NoMatch => Some(false),
-            Self::Gone | Self::NotAsked(_) | Self::Unknown(_) => None,
+            Self::Gone | Self::Ended { .. } | Self::NotAsked(_) | Self::Unknown(_) => None,
         }
     }
 }
 
 impl Said for Inquired {
     fn verdict(&self) -> Verdict {
-        match self {
-            Self::Sent { .. } | Self::NotSent | Self::Converted { .. } => Verdict::Sound,
-            // Many providers can never tell; that is no fault.
-            Self::Unknown => Verdict::Silent,
-        }
+        Verdict::Silent
     }
 
     fn word(&self) -> &'static str {
@@ -279,10 +332,7 @@ impl Said for Inquired {
 
 impl Said for Concluded {
     fn verdict(&self) -> Verdict {
-        match self {
-            Self::Done | Self::Gone => Verdict::Sound,
-            Self::Unknown(_) => Verdict::Faulty,
-        }
+        Verdict::Silent
     }
 
     fn word(&self) -> &'static str {
@@ -300,7 +350,7 @@ impl Said for Concluded {
 
 #[cfg(test)]
 mod tests {
-    use verify_core::port::{Detail, RejectionKind};
+    use verify_core::port::Detail;
 
     use super::*;
 
@@ -331,7 +381,7 @@ mod tests {
     fn refused_credentials_are_remembered_until_an_answer_shows_that_they_are_taken() {
         let faults = |said: &Dispatched| said.operator_fault();
         assert_eq!(faults(&rejected(RejectionKind::Credentials)), Some(true));
-        assert_eq!(faults(&rejected(RejectionKind::Misconfigured)), Some(true));
+        assert_eq!(faults(&rejected(RejectionKind::Misconfigured)), None);
         assert_eq!(faults(&rejected(RejectionKind::Down)), None);
         assert_eq!(faults(&rejected(RejectionKind::AccountQuota)), None);
         assert_eq!(faults(&rejected(RejectionKind::InvalidDestination)), Some(false));

@@ -69,7 +69,7 @@ impl Flow {
             now: at,
             seed: Seed::from_bytes(inner.entropy.seed()),
             keys: inner.keys.keys(),
-            open_breakers: inner.outside.open_breakers(),
+            resting: inner.outside.resting(),
             human_check: inner.outside.human_check.is_configured(),
         };
         let step = span.in_scope(|| inner.machine.read().start(command, start));
@@ -105,8 +105,8 @@ impl Flow {
             });
             let meters = &inner.outside.meters;
             telemetry::command_ended(meters, about.command, &outcome, steps, began.elapsed());
-            if outcome.refusal().is_some() {
-                inner.refusal_sink.refused(&outcome.explanation);
+            if let Some(refusal) = outcome.refusal() {
+                inner.refusal_sink.refused(refusal.code, &outcome.explanation);
             }
             outcome
         }

@@ -2,18 +2,18 @@
 //!
 //! A call that began and was dropped may have happened: `Unknown`. One that never began surely did not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use verify_core::flow::{FLOW_BUDGET, Heard, NotBegun, Step};
+use verify_core::flow::{FLOW_BUDGET, Heard, NotBegun, Resting, Step};
 use verify_core::port::{Clock, HumanCheck, Provider, ProviderName, RiskScorer};
 use verify_core::store::{Changeset, Store, StoreAnswer, StoreFault};
 use verify_core::time::Timestamp;
 
-use crate::carrier::{Calling, Carrier, Gate, Said};
+use crate::carrier::{Calling, Carrier, Said, Verb};
 use crate::driver::FlowClock;
 use crate::meters::Meters;
 use crate::telemetry::{self, StoreTrouble};
@@ -22,7 +22,7 @@ use crate::telemetry::{self, StoreTrouble};
 const TO_SETTLE: Duration = Duration::from_secs(2);
 
 /// A provider's call is dropped after this, however much of the flow's time is left: a person waits.
-const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The same for risk scorers and the human check.
 const ASSESS_TIMEOUT: Duration = Duration::from_secs(3);
@@ -60,14 +60,19 @@ impl Outside {
         self.left(not_after).saturating_sub(TO_SETTLE).min(ASSESS_TIMEOUT)
     }
 
-    /// Providers whose breaker is open.
-    pub(crate) fn open_breakers(&self) -> BTreeSet<ProviderName> {
+    /// Providers whose breakers are open.
+    pub(crate) fn resting(&self) -> Resting {
         let now = self.now();
-        self.carriers
-            .values()
-            .filter(|carrier| carrier.is_open(now))
-            .map(|carrier| carrier.name().clone())
-            .collect()
+        let by = |verb| {
+            let carriers = self.carriers.values();
+            let rest = carriers
+                .filter_map(|carrier| Some((carrier.name().clone(), carrier.rests_until(verb, now)?)));
+            rest.collect()
+        };
+        Resting {
+            sends: by(Verb::Dispatch),
+            compares: by(Verb::Compare),
+        }
     }
 
     /// Asks what a step asks, within its deadline, and hands back what was heard.
@@ -82,7 +87,7 @@ impl Outside {
                 it.hear(clock.now(), heard)
             }
             Step::Dispatch(it) => {
-                let (request, call) = (it.request(), ("dispatch", Gate::Breaker));
+                let (request, call) = (it.request(), Verb::Dispatch);
                 let heard = self
                     .call(&request.provider, it.not_after(), call, |provider| {
                         provider.dispatch(request)
@@ -91,7 +96,7 @@ impl Outside {
                 it.hear(clock.now(), heard)
             }
             Step::Compare(it) => {
-                let (request, call) = (it.request(), ("compare", Gate::Breaker));
+                let (request, call) = (it.request(), Verb::Compare);
                 let heard = self
                     .call(&request.provider, it.not_after(), call, |provider| {
                         provider.compare(request)
@@ -100,7 +105,7 @@ impl Outside {
                 it.hear(clock.now(), heard)
             }
             Step::Inquire(it) => {
-                let (request, call) = (it.request(), ("inquire", Gate::None));
+                let (request, call) = (it.request(), Verb::Inquire);
                 let heard = self
                     .call(&request.provider, it.not_after(), call, |provider| {
                         provider.inquire(request)
@@ -109,7 +114,7 @@ impl Outside {
                 it.hear(clock.now(), heard)
             }
             Step::Conclude(it) => {
-                let (request, call) = (it.request(), ("conclude", Gate::None));
+                let (request, call) = (it.request(), Verb::Conclude);
                 let heard = self
                     .call(&request.provider, it.not_after(), call, |provider| {
                         provider.conclude(request)
@@ -165,7 +170,7 @@ impl Outside {
         &'a self,
         provider: &ProviderName,
         not_after: Timestamp,
-        call: (&'static str, Gate),
+        call: Verb,
         make: impl FnOnce(&'a dyn Provider) -> Calling<'a, T> + Send,
     ) -> Heard<T> {
         match self.carriers.get(provider) {

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use verify_core::port::{Detail, Provider, ProviderName, Rejection, RejectionKind};
+use verify_core::port::{Blame, Detail, Provider, ProviderName, Rejection, RejectionKind};
 use verify_core::store::{Origin, StoreFault};
 
-use crate::carrier::blames_operator;
 use crate::engine::Engine;
 
 /// A provider that does not say how it is within this time is down.
@@ -29,19 +28,25 @@ pub struct Readiness {
 pub struct ProviderReadiness {
     /// Whether it can be reached with its credentials, as it says itself.
     pub health: Result<(), Rejection>,
-    /// True while its breaker keeps calls away.
+    /// True while a breaker keeps sends or comparisons away.
     pub breaker_open: bool,
-    /// True when it refused our credentials or configuration within the last minute: an operator has to act.
+    /// True when it refused our credentials within the last minute, whatever it was asked, or says now that it cannot work
+    /// as it is set up: an operator has to act.
     pub operator_fault: bool,
 }
 
 impl Readiness {
     /// False when the store cannot decide, when an operator has to correct a provider's credentials or
     /// configuration, or when no provider at all can be reached. One provider of several that is down is no reason:
-    /// the others carry on.
+    /// the others carry on. Nothing that a request can bring about is one either: neither a channel or purpose that a
+    /// provider is not set up for, nor a quota that is used up.
     pub fn is_ready(&self) -> bool {
         let wants_operator = self.providers.values().any(|provider| provider.operator_fault);
-        let reachable = self.providers.values().any(|provider| provider.health.is_ok());
+        let reached = |provider: &ProviderReadiness| match &provider.health {
+            Ok(()) => true,
+            Err(rejection) => rejection.kind.blame() == Blame::Quota,
+        };
+        let reachable = self.providers.values().any(reached);
         self.store.is_ok() && reachable && !wants_operator
     }
 }
@@ -65,9 +70,11 @@ impl Engine {
             let health = said
                 .remove(name)
                 .unwrap_or_else(|| Err(down("the health check failed")));
-            let refused = health.as_ref().err().and_then(blames_operator) == Some(true);
+            // Nobody chose what the health check asked, so that whatever it finds wanting is the operator's matter.
+            let blamed = |rejection: &Rejection| rejection.kind.blame() == Blame::Operator;
+            let refused = health.as_ref().is_err_and(blamed);
             let readiness = ProviderReadiness {
-                breaker_open: carrier.is_open(now),
+                breaker_open: carrier.is_resting(now),
                 operator_fault: refused || carrier.has_operator_fault(now),
                 health,
             };

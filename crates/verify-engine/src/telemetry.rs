@@ -31,7 +31,7 @@ pub const STORE_FAULTS: &str = "verify_store_faults_total";
 pub const PROVIDER_SECONDS: &str = "verify_provider_seconds";
 /// What providers said, by `provider`, `call` and `result`. Counter.
 pub const PROVIDER_RESULTS: &str = "verify_provider_results_total";
-/// 1 while a provider's breaker keeps calls away, else 0; by `provider`. Gauge.
+/// 1 while a provider's breaker keeps calls away, else 0; by `provider` and `call` (`dispatch`, `compare`). Gauge.
 pub const BREAKER_OPEN: &str = "verify_breaker_open";
 /// What risk scorers, each for itself, and the human check said, by `question` and `result`. Counter.
 pub const ASSESSMENTS: &str = "verify_assessments_total";
@@ -156,8 +156,12 @@ pub(crate) fn provider_said(provider: &ProviderName, call: &'static str, result:
 }
 
 /// Shows whether a provider's breaker keeps calls away.
-pub(crate) fn breaker(provider: &ProviderName, open: bool) {
-    gauge!(BREAKER_OPEN, "provider" => Arc::clone(provider)).set(if open { 1.0 } else { 0.0 });
+pub(crate) fn breaker(provider: &ProviderName, call: &'static str, open: bool) {
+    gauge!(BREAKER_OPEN, "provider" => Arc::clone(provider), "call" => call).set(if open {
+        1.0
+    } else {
+        0.0
+    });
 }
 
 /// Counts what a scorer or the human check said.

@@ -104,6 +104,14 @@ fn compares(answer: &Answer<'_>, said: &Value) {
                 is_positive(answer) || surely_refused(answer),
                 "i07: it may have compared"
             ),
+            Compared::Ended { upstream, .. } => {
+                let words = ["max_attempts_reached", "expired", "canceled"];
+                let said_so = plain && words.iter().any(|word| said["status"] == *word);
+                let used_up = surely_refused(answer) && said["code"] == 60202;
+                assert!(said_so || used_up, "i133: taken for the end");
+                let named = said["sid"].as_str().filter(|_| said_so).or(asked);
+                assert_eq!(Some(upstream.as_str()), named, "i133: the end of another one");
+            }
             Compared::NotAsked(detail) => {
                 assert!(surely_refused(answer), "i67: it may have been asked");
                 masked(&detail);

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use verify_core::event::Event;
-use verify_core::outcome::Explanation;
+use verify_core::outcome::{Explanation, RefusalCode};
 use verify_core::port::{EventSink, RefusalSink};
 
 use verify_http::views::rfc3339;
@@ -36,12 +36,13 @@ impl EventSink for EventLog {
 }
 
 impl RefusalSink for EventLog {
-    fn refused(&self, explanation: &Explanation) {
+    fn refused(&self, code: RefusalCode, explanation: &Explanation) {
         let said = explanation.providers.last();
         // The command, the service and the fingerprints are on the engine's span, in which this is called.
         tracing::info!(
             target: "verify::event",
             event = "refused",
+            code = code.as_str(),
             event_at = rfc3339(explanation.at),
             last_digits = explanation.last_digits.as_deref(),
             rules = names(explanation.rules.iter().map(|hit| &*hit.rule)),

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use verify_core::port::Compared;
+use verify_core::port::{Compared, End};
 use verify_core::time::Timestamp;
 
 /// How long a code lives, from its first send.
@@ -38,6 +38,7 @@ pub struct SendsUsedUp;
 pub struct ManagedCodes {
     live: BTreeMap<(Arc<str>, String), ManagedCode>,
     made: u64,
+    renews: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -50,13 +51,21 @@ struct ManagedCode {
 }
 
 impl ManagedCodes {
+    /// The same, where a send after five checks makes a new code: what Twilio does then is not documented.
+    #[must_use]
+    pub fn renewing(self) -> Self {
+        Self { renews: true, ..self }
+    }
+
     /// Sends the code that lives, or a new one.
     ///
     /// # Errors
     /// The code that lives was sent five times: surely nothing is sent.
     pub fn send(&mut self, scope: &Arc<str>, to: &str, now: Timestamp) -> Result<SentCode, SendsUsedUp> {
         let key = (Arc::clone(scope), to.to_owned());
-        let mut code = match self.live.get(&key).filter(|code| now < code.made_at + LIFE) {
+        let lives =
+            |code: &&ManagedCode| now < code.made_at + LIFE && !(self.renews && code.checks >= MOST_CHECKS);
+        let mut code = match self.live.get(&key).filter(lives) {
             Some(code) => code.clone(),
             None => self.make(now),
         };
@@ -72,7 +81,7 @@ impl ManagedCodes {
         Ok(sent)
     }
 
-    /// Compares a guess: `Match`, which ends the code, `NoMatch`, or `Gone` where none lives or five were compared.
+    /// Compares a guess: `Match`, which ends the code, `NoMatch`, `Ended` where five were compared, or `Gone` where none lives.
     pub fn compare(&mut self, scope: &Arc<str>, to: &str, guess: &str, now: Timestamp) -> Compared {
         let key = (Arc::clone(scope), to.to_owned());
         let alive = |code: &&mut ManagedCode| now < code.made_at + LIFE;
@@ -81,7 +90,10 @@ impl ManagedCodes {
         };
         code.checks = code.checks.saturating_add(1);
         if code.checks > MOST_CHECKS {
-            return Compared::Gone;
+            return Compared::Ended {
+                upstream: code.upstream.clone(),
+                end: End::UsedUp,
+            };
         }
         if code.code != guess {
             return Compared::NoMatch;
@@ -169,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn five_checks_then_gone_even_for_the_right_one() {
+    fn five_checks_then_it_has_ended_even_for_the_right_one() {
         let mut codes = ManagedCodes::default();
         let right = sent(&mut codes, 0).unwrap();
         for _ in 0..5 {
@@ -178,7 +190,24 @@ mod tests {
                 Compared::NoMatch
             );
         }
-        assert_eq!(codes.compare(&"scope".into(), TO, &right, at(1)), Compared::Gone);
+        let ended = Compared::Ended {
+            upstream: format!("VE{:032x}", 1),
+            end: End::UsedUp,
+        };
+        assert_eq!(codes.compare(&"scope".into(), TO, &right, at(1)), ended);
+    }
+
+    #[test]
+    fn codes_that_renew_begin_again_once_they_are_used_up() {
+        let mut codes = ManagedCodes::default().renewing();
+        let first = sent(&mut codes, 0);
+        for _ in 0..5 {
+            codes.compare(&"scope".into(), TO, "nope", at(1));
+        }
+        let next = sent(&mut codes, 2);
+        assert!(next.is_some() && next != first);
+        let right = codes.compare(&"scope".into(), TO, &next.unwrap(), at(3));
+        assert_eq!(right, Compared::Match);
     }
 
     #[test]

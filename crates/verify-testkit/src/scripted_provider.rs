@@ -42,7 +42,8 @@ pub enum Turn {
     Unknown,
     /// It happens, and the answer is lost.
     Lost,
-    /// It waits for [`ScriptedProvider::release`], perhaps for ever, then happens normally.
+    /// It waits for [`ScriptedProvider::release`], perhaps for ever, then happens normally. The engine drops a call after its
+    /// timeout, by tokio's clock: without a release a test needs paused time for that (`start_paused`).
     Slow,
 }
 

@@ -1,12 +1,12 @@
 //! The outside of the core in one place: a store, providers that deliver, inboxes and the clock.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use verify_core::command::{Command, Report, ReportRequest, TickRequest};
 use verify_core::event::Event;
-use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Routes, Start, drive};
+use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Resting, Routes, Start, drive};
 use verify_core::keys::{Keys, Print};
 use verify_core::outcome::{Answer, Outcome, SendAnswer};
 use verify_core::policy::PolicySet;
@@ -229,7 +229,7 @@ impl World {
             now: self.node.clock,
             seed: Seed::from_bytes(seed),
             keys: Arc::clone(&self.keys),
-            open_breakers: BTreeSet::new(),
+            resting: Resting::default(),
             human_check: true,
         };
         let first = self.machine.start(command, start);

@@ -3,6 +3,8 @@
 //! The table holds the codes that Verify, Messaging and Voice document around verification. A code that is not in it
 //! is judged by the HTTP status that came with it.
 
+use std::time::Duration;
+
 use verify_core::port::RejectionKind::{self, *};
 
 use Class::{Afterwards, ByName, Done, Rejects, Unclear};
@@ -13,6 +15,10 @@ pub(crate) const TOO_MANY_REQUESTS: u32 = 20429;
 pub(crate) const NOT_FOUND: u32 = 20404;
 /// The verification's checks are used up.
 pub(crate) const MOST_CHECKS: u32 = 60202;
+/// The verification's sends are used up.
+const MOST_SENDS: u32 = 60203;
+/// Several starts for one number at a time.
+const STARTS_AT_ONCE: u32 = 60212;
 
 /// What an error means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,16 +61,19 @@ pub fn classify(http: u16, code: Option<u32>, message: &str) -> Class {
     match code.and_then(find).map(|row| row.class) {
         Some(ByName) if names_to(message) => Rejects(InvalidDestination),
         Some(ByName) => Rejects(BadRequest),
-        Some(class @ (Rejects(_) | Done | Afterwards | Unclear)) => class,
-        None => Rejects(by_status(http)),
+        Some(class @ Rejects(_)) => class,
+        // Forbidden is not done, whatever else the code is known for.
+        Some(Done | Afterwards | Unclear) if http == 403 => Rejects(Misconfigured),
+        Some(class @ (Done | Afterwards | Unclear)) => class,
+        None => Rejects(by_status(http, code)),
     }
 }
 
-/// A 4xx of no known code: refused, so surely not done.
-fn by_status(http: u16) -> RejectionKind {
+/// A 4xx of no known code: refused, so surely not done. A 401 with a code is of what was asked for, not of us.
+fn by_status(http: u16, code: Option<u32>) -> RejectionKind {
     match http {
-        401 => Credentials,
-        402 | 403 | 404 | 407 => Misconfigured,
+        401 if code.is_none() => Credentials,
+        401 | 402 | 403 | 404 | 407 => Misconfigured,
         429 => AccountQuota,
         _ => BadRequest,
     }
@@ -79,6 +88,16 @@ fn names_to(message: &str) -> bool {
     let first =
         words.find(|word| !["the", "invalid", "parameter"].contains(&word.to_ascii_lowercase().as_str()));
     first == Some("To")
+}
+
+/// How long a cap on a destination holds where the answer does not say it. What is used up ends with the verification,
+/// which lives ten minutes; starts of one number that meet are over in seconds.
+pub(crate) fn usual_wait(code: Option<u32>) -> Option<Duration> {
+    match code? {
+        MOST_CHECKS | MOST_SENDS => Some(Duration::from_secs(600)),
+        STARTS_AT_ONCE => Some(Duration::from_secs(10)),
+        _ => None,
+    }
 }
 
 const fn row(first: u32, http: &'static [u16], class: Class, meaning: &'static str) -> Row {
@@ -112,8 +131,8 @@ pub const TABLE: &[Row] = &[
     row(20001, &[], Done, "unknown parameters were ignored"),
     row(20003, &[401, 403], Rejects(Credentials), "credentials are wrong, of another region, or lack the permission"),
     row(20004, &[405], Rejects(BadRequest), "method not allowed"),
-    row(20005, &[], Rejects(Misconfigured), "the account is suspended or without funds"),
-    row(20008, &[403], Rejects(Misconfigured), "test credentials do not work with verify"),
+    row(20005, &[], Rejects(Credentials), "the account is suspended or without funds"),
+    row(20008, &[403], Rejects(Credentials), "test credentials do not work with verify"),
     row(20403, &[403], Rejects(Misconfigured), "forbidden for this account"),
     row(20404, &[404], Rejects(Misconfigured), "unknown id, or a verification that has ended"),
     row(20409, &[409], Rejects(BadRequest), "conflict with the state of the resource"),
@@ -332,11 +351,28 @@ mod tests {
     }
 
     #[test]
+    fn i109_a_401_about_something_else_than_the_credentials_is_not_taken_for_one() {
+        assert_eq!(classify(401, None, ""), Rejects(Credentials));
+        for code in [60603, 60604, 99_999] {
+            assert_eq!(classify(401, Some(code), ""), Rejects(Misconfigured), "{code}");
+        }
+    }
+
+    #[test]
+    fn i34_what_is_forbidden_is_surely_not_done() {
+        for row in TABLE {
+            for code in [row.first, row.last] {
+                let class = classify(403, Some(code), "");
+                assert!(matches!(class, Rejects(_)), "{code}: {class:?}");
+            }
+        }
+    }
+
+    #[test]
     fn unknown_codes_go_by_status() {
         for code in [None, Some(99_999)] {
             for (http, kind) in [
                 (400, BadRequest),
-                (401, Credentials),
                 (403, Misconfigured),
                 (404, Misconfigured),
                 (407, Misconfigured),

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use chrono::DateTime;
 use verify_core::port::{
     Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest, Dispatched,
-    InquireRequest, Inquired, Maker, Provider, ProviderName, Rejection, RejectionKind, Scopes,
+    End, InquireRequest, Inquired, Maker, Provider, ProviderName, Rejection, RejectionKind, Scopes,
 };
 use verify_core::time::{SKEW, Timestamp};
 use verify_core::vocabulary::Channel;
@@ -196,7 +196,8 @@ pub(crate) fn compared(answer: Result<VerificationCheck, CallError>, asked: Opti
         Err(CallError::Unclear(detail)) => Compared::Unknown(detail),
         Err(CallError::NotReached(detail)) => Compared::NotAsked(detail),
         Err(CallError::Refused(refusal)) => match (refusal.detail.code, refusal.class) {
-            (Some(NOT_FOUND | MOST_CHECKS), _) => Compared::Gone,
+            (Some(MOST_CHECKS), _) => over(asked.map(str::to_owned), End::UsedUp),
+            (Some(NOT_FOUND), _) => Compared::Gone,
             (_, Class::Rejects(_) | Class::ByName) => Compared::NotAsked(refusal.detail),
             (_, Class::Done | Class::Afterwards | Class::Unclear) => Compared::Unknown(refusal.detail),
         },
@@ -213,6 +214,14 @@ pub(crate) fn concluded(answer: Result<Verification, CallError>) -> Concluded {
     }
 }
 
+/// Over beyond doubt, where it is known which verification is.
+fn over(sid: Option<String>, end: End) -> Compared {
+    match usable_sid(sid) {
+        Some(upstream) => Compared::Ended { upstream, end },
+        None => Compared::Gone,
+    }
+}
+
 /// Only an answer without contradiction is a match or a miss.
 fn verdict(answer: &VerificationCheck, asked: Option<&str>) -> Compared {
     let unknown = |what| Compared::Unknown(Detail::new(None, what));
@@ -224,10 +233,16 @@ fn verdict(answer: &VerificationCheck, asked: Option<&str>) -> Compared {
     match (answer.status.as_deref(), answer.valid) {
         (Some("approved"), Some(true)) => Compared::Match,
         (Some("pending"), Some(false)) => Compared::NoMatch,
-        (
-            Some("canceled" | "expired" | "deleted" | "failed" | "max_attempts_reached"),
-            Some(false) | None,
-        ) => Compared::Gone,
+        (Some(status), Some(false) | None) => {
+            let named = || answer.sid.clone().or_else(|| asked.map(str::to_owned));
+            match status {
+                "max_attempts_reached" => over(named(), End::UsedUp),
+                "expired" => over(named(), End::Expired),
+                "canceled" => over(named(), End::Canceled),
+                "deleted" | "failed" => Compared::Gone,
+                _ => unknown("the answer says neither approved nor pending"),
+            }
+        }
         (_, _) => unknown("the answer says neither approved nor pending"),
     }
 }
@@ -391,7 +406,7 @@ mod tests {
             verdict(&answer(asked, Some("pending"), Some(false)), asked),
             Compared::NoMatch
         );
-        for status in ["canceled", "expired", "deleted", "failed", "max_attempts_reached"] {
+        for status in ["deleted", "failed"] {
             assert_eq!(
                 verdict(&answer(asked, Some(status), Some(false)), None),
                 Compared::Gone,

@@ -13,7 +13,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use verify_core::port::Detail;
+use verify_core::port::{Detail, RejectionKind};
 use verify_core::secret::SecretString;
 use verify_core::time::Timestamp;
 
@@ -28,6 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const USUAL_PAUSE: Duration = Duration::from_millis(250);
 /// Longer waits are not believed.
 const LONGEST_RETRY_AFTER: f64 = 7.0 * 86_400.0;
+
+/// Says that the operator's own limit of the Verify Service was reached: whoever else carries it would get round that.
+const REACHED_RATE_LIMIT: &str = "twilio-reached-rate-limit";
 
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -251,7 +254,9 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     let said = headers
         .get(RETRY_AFTER)
         .map(|value| value.to_str().ok().and_then(retry_after));
+    let own_limit = status == StatusCode::TOO_MANY_REQUESTS && headers.contains_key(REACHED_RATE_LIMIT);
     let again_after = match (code, said) {
+        (_, _) if own_limit => None,
         (Some(error_table::TOO_MANY_REQUESTS), None) if status == StatusCode::TOO_MANY_REQUESTS => {
             Some(USUAL_PAUSE)
         }
@@ -264,8 +269,11 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
     };
     let refusal = Refusal {
         http: status.as_u16(),
-        class: error_table::classify(status.as_u16(), code, &message),
-        retry_after: said.flatten(),
+        class: match own_limit {
+            true => Class::Rejects(RejectionKind::DestinationQuota),
+            false => error_table::classify(status.as_u16(), code, &message),
+        },
+        retry_after: said.flatten().or_else(|| error_table::usual_wait(code)),
         detail: Detail::new(code, &message),
     };
     Failure {
@@ -350,6 +358,52 @@ mod tests {
             let body = format!(r#"{{"code":{code},"message":"m"}}"#);
             let failure = refused(StatusCode::from_u16(http).unwrap(), &headers, body.as_bytes());
             assert_eq!(failure.again_after, pause, "{http} {code} {said:?}");
+        }
+    }
+
+    #[test]
+    fn i134_each_cap_has_a_wait_of_its_own() {
+        for (code, header, said, kind, wait) in [
+            (60202, false, None, RejectionKind::DestinationQuota, Some(600)),
+            (60203, false, None, RejectionKind::DestinationQuota, Some(600)),
+            (
+                60203,
+                false,
+                Some("42"),
+                RejectionKind::DestinationQuota,
+                Some(42),
+            ),
+            (60212, false, None, RejectionKind::DestinationQuota, Some(10)),
+            (
+                60212,
+                false,
+                Some("soon"),
+                RejectionKind::DestinationQuota,
+                Some(10),
+            ),
+            (20429, false, Some("7"), RejectionKind::AccountQuota, Some(7)),
+            (20429, true, Some("1"), RejectionKind::DestinationQuota, Some(1)),
+            (20429, true, None, RejectionKind::DestinationQuota, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.extend(said.map(|text| (RETRY_AFTER, text.parse().unwrap())));
+            if header {
+                headers.insert(REACHED_RATE_LIMIT, "per-ip".parse().unwrap());
+            }
+            let body = format!(r#"{{"code":{code},"message":"m"}}"#);
+            let failure = refused(StatusCode::TOO_MANY_REQUESTS, &headers, body.as_bytes());
+            let CallError::Refused(refusal) = failure.error else {
+                panic!("{code}")
+            };
+            assert_eq!(refusal.class, Class::Rejects(kind), "{code} {header}");
+            assert_eq!(
+                refusal.retry_after,
+                wait.map(Duration::from_secs),
+                "{code} {said:?}"
+            );
+            if header {
+                assert_eq!(failure.again_after, None, "no second try against one's own limit");
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use common::{NUMBER, SERVICE, SID, attempts, client, impatient, unreachable, ver
 use verify_core::code::{Code, CodeLength};
 use verify_core::ids::DeliveryId;
 use verify_core::port::{
-    CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest, Dispatched, InquireRequest,
+    CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest, Dispatched, End, InquireRequest,
     Inquired, Maker, Provider, RejectionKind, Scopes,
 };
 use verify_core::time::Timestamp;
@@ -288,16 +288,36 @@ async fn without_an_id_the_destination_is_checked() {
     assert_eq!(double.recorded()[0].body, "To=%2B14155552671&Code=012345");
 }
 
+/// What says so beyond doubt has ended; whatever else there is nothing to compare with may just have matched.
 #[tokio::test]
-async fn a_verification_that_ended_is_gone() {
-    for answer in [
-        Answer::error(404, 20404, "The requested resource was not found"),
-        Answer::error(429, 60202, "Max check attempts reached"),
-        Answer::json(200, verification("expired")),
+async fn i133_what_is_over_beyond_doubt_has_ended_and_the_rest_is_gone() {
+    let used_up = || Answer::error(429, 60202, "Max check attempts reached");
+    for (answer, end) in [
+        (used_up(), Some(End::UsedUp)),
+        (
+            Answer::json(200, verification("max_attempts_reached")),
+            Some(End::UsedUp),
+        ),
+        (Answer::json(200, verification("expired")), Some(End::Expired)),
+        (Answer::json(200, verification("canceled")), Some(End::Canceled)),
+        (Answer::json(200, verification("deleted")), None),
+        (Answer::json(200, verification("failed")), None),
+        (
+            Answer::error(404, 20404, "The requested resource was not found"),
+            None,
+        ),
     ] {
+        let said = format!("{answer:?}");
         let (_double, provider) = answered(answer).await;
-        assert_eq!(provider.compare(&compare(Some(SID))).await, Compared::Gone);
+        let ended = end.map_or(Compared::Gone, |end| Compared::Ended {
+            upstream: SID.to_owned(),
+            end,
+        });
+        assert_eq!(provider.compare(&compare(Some(SID))).await, ended, "{said}");
     }
+    let (_double, provider) = answered(used_up()).await;
+    let found = provider.compare(&compare(None)).await;
+    assert_eq!(found, Compared::Gone, "nobody knows which");
 }
 
 #[tokio::test]

@@ -6,13 +6,13 @@ use std::time::Duration;
 use verify_core::command::{CancelRequest, CheckRequest, RedeemRequest, UnlockRequest};
 use verify_core::event::{Event, EventKind};
 use verify_core::outcome::{Answer, CheckAnswer, Outcome, SendAnswer};
-use verify_core::record::{DeliveryStatus, Status};
+use verify_core::record::{DeliveryStatus, Status, Verification};
 use verify_lab::explore::{Kinds, World};
 
 use super::{Finding, Scenario, finding, sent_once};
 use crate::{
-    Asks, ONLY_THE_LOCKOUT, TO, answered, approvals, approved, check, code, events, failures, policy, send,
-    verifications, wrong,
+    Asks, NO_FIRST_WAIT, ONLY_THE_LOCKOUT, TO, answered, approvals, approved, check, code, events, failures,
+    policy, send, verifications, wrong,
 };
 
 pub(super) fn check_cancel(kinds: Kinds) -> Scenario {
@@ -24,9 +24,14 @@ pub(super) fn check_cancel(kinds: Kinds) -> Scenario {
     })
 }
 
-/// No verification is both canceled and approved, or one of them twice.
+/// No verification is approved, canceled and closed, or one of them twice.
 pub(super) fn one_end(world: &World) -> Finding {
-    let is_end = |event: &&Event| matches!(event.kind, EventKind::Canceled | EventKind::Approved);
+    let is_end = |event: &&Event| {
+        matches!(
+            event.kind,
+            EventKind::Canceled | EventKind::Approved | EventKind::Exhausted
+        )
+    };
     let mut ended = BTreeSet::new();
     let mut ends = world.store.events().values().filter(is_end);
     finding(ends.all(|end| ended.insert(end.verification)), "i24: two ends")
@@ -62,6 +67,77 @@ fn the_new_code_lives(world: &World, outcomes: &[Option<Outcome>]) -> Finding {
         CheckAnswer::Approved(_) => Ok(()),
         other => Err(format!("i53: the code that was sent last is dead: {other:?}")),
     }
+}
+
+/// A world whose code the provider has compared that often. Once that is five times it is over there, and what is sent
+/// afterwards is a new one.
+fn compared_before(kinds: Kinds, times: u8) -> (World, String, String) {
+    let (mut world, id, code) = sent_once(kinds);
+    world.use_policies(policy(NO_FIRST_WAIT));
+    world.managed = world.managed.clone().renewing();
+    for _ in 0..times {
+        world.managed.compare(&"scope".into(), TO, "none", world.now);
+    }
+    world.advance(Duration::from_secs(31));
+    (world, id, code)
+}
+
+/// One more guess, and it is over: whichever of the two it is, a match is not overtaken.
+pub(super) fn match_ended(kinds: Kinds) -> Scenario {
+    let (world, _, code) = compared_before(kinds, 4);
+    Scenario::new(world, [check(&code).into(), check(&wrong(&code)).into()])
+        .jumps(&[61])
+        .holds(|world, _| {
+            let matched = |one: &Verification| one.upstream().is_some_and(|sid| world.matched.contains(sid));
+            let ended = |one: &Verification| one.status() == Status::Exhausted;
+            let mut all = verifications(world).into_iter();
+            finding(
+                !all.any(|one| matched(&one) && ended(&one)),
+                "i133: what matched was written down as over",
+            )?;
+            one_end(world)
+        })
+}
+
+/// What is sent while the provider says that the code before it is over can be checked.
+pub(super) fn ended_resend(kinds: Kinds) -> Scenario {
+    let (world, _, first) = compared_before(kinds, 5);
+    Scenario::new(world, [check(&wrong(&first)).into(), send().into()])
+        .jumps(&[61])
+        .holds(|world, outcomes| {
+            let [Some(_), Some(outcome)] = outcomes else {
+                return Ok(());
+            };
+            let Ok(Answer::Send(SendAnswer::Sent(sent))) = &outcome.answer else {
+                return Ok(());
+            };
+            let accepted = |(_, status): &(_, DeliveryStatus)| *status == DeliveryStatus::Accepted;
+            let mut later = world.clone();
+            later.advance(Duration::from_secs(1));
+            let right = code(&later);
+            match sent.deliveries.last().is_some_and(accepted) {
+                true => match later.ask(check(&right)) {
+                    CheckAnswer::Approved(_) => Ok(()),
+                    other => Err(format!("i133: what was sent since is dead: {other:?}")),
+                },
+                false => Ok(()),
+            }
+        })
+}
+
+pub(super) fn ended_cancel(kinds: Kinds) -> Scenario {
+    let (world, id, code) = compared_before(kinds, 5);
+    let flows = [check(&wrong(&code)).into(), CancelRequest::of(id).into()];
+    Scenario::new(world, flows).holds(|world, _| one_end(world))
+}
+
+/// Whoever was told that nothing is pending is not counted, and it ends once.
+pub(super) fn ended_twice(kinds: Kinds) -> Scenario {
+    let (world, _, code) = compared_before(kinds, 5);
+    let guess = check(&wrong(&code));
+    Scenario::new(world, [guess.clone().into(), guess.into()])
+        .jumps(&[61])
+        .holds(|world, _| one_end(world))
 }
 
 /// A world in which a code was right, and the proof of it.

@@ -7,11 +7,12 @@ use verify_lab::explore::Kinds;
 use crate::acts::{rules, with_mishaps};
 use crate::{config, with_machine};
 
-/// Machines whose missing rule no answer shows: two take a race of two commands, one a second provider.
-const UNSEEN: [Broken; 3] = [
+/// Machines whose missing rule no answer shows: three take a race of two commands, one a second provider.
+const UNSEEN: [Broken; 4] = [
     Broken::IgnoreExpectedVersion,
     Broken::ApproveWithoutCompareAndSwap,
     Broken::ResendAfterUnknown,
+    Broken::EndWhatIsNewer,
 ];
 
 /// The comparison disagrees with a machine that lacks this rule.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::code::{Code, CodeInput, CodeLength};
 use crate::port::{Maker, ProviderName};
 use crate::record::{CodeOf, Verification};
+use crate::time::Timestamp;
 use crate::vocabulary::Channel;
 
 use super::context::Context;
@@ -56,6 +57,14 @@ impl Candidate {
         }
     }
 
+    /// The scope of its codes; empty where they are not managed.
+    pub(super) fn scope(&self) -> Arc<str> {
+        match &self.code {
+            Carried::Managed { scope } => Arc::clone(scope),
+            Carried::Own | Carried::Test | Carried::Decoy => Arc::default(),
+        }
+    }
+
     /// A fresh code of this candidate's kind.
     pub(super) fn fresh_code(&self, ctx: &Context, who: &Who) -> CodeOf {
         match &self.code {
@@ -91,28 +100,35 @@ impl Candidate {
     }
 }
 
-/// Providers for a channel and this destination in their order, open breakers left out. The second value is true when
-/// there were some before breakers were looked at.
-pub(super) fn candidates(ctx: &Context, who: &Who, channel: Channel) -> (Vec<Candidate>, bool) {
-    let mut configured = false;
-    let mut candidates = Vec::new();
+/// Through whom a message may go, each list in the order of the route.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Candidates {
+    /// Those that can be asked.
+    pub(super) awake: Vec<Candidate>,
+    /// Those that rest, and until when.
+    pub(super) resting: Vec<(Candidate, Timestamp)>,
+}
+
+/// Providers for a channel and this destination.
+pub(super) fn candidates(ctx: &Context, who: &Who, channel: Channel) -> Candidates {
+    let mut candidates = Candidates::default();
     for provider in ctx.routes.of(channel, who.to.country()) {
-        configured = true;
-        if ctx.open_breakers.contains(&provider.name) {
-            continue;
-        }
         let code = match provider.maker {
             Maker::Own => Carried::Own,
             Maker::Managed => Carried::Managed {
                 scope: Arc::clone(provider.scopes.of(&ctx.service, who.purpose())),
             },
         };
-        candidates.push(Candidate {
+        let candidate = Candidate {
             provider: Arc::clone(&provider.name),
             code,
-        });
+        };
+        match ctx.resting.sends.get(&provider.name) {
+            Some(until) => candidates.resting.push((candidate, *until)),
+            None => candidates.awake.push(candidate),
+        }
     }
-    (candidates, configured)
+    candidates
 }
 
 /// The own code of a verification; `None` when it has none, or its key has left the ring.

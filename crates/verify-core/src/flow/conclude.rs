@@ -44,7 +44,9 @@ pub(super) fn announce(
         .concluding
         .as_ref()
         .is_some_and(|concluding| now < concluding.until);
-    if !cares || shared || running || ctx.open_breakers.contains(&provider) {
+    // A person waits for it, and whoever does not answer sends or checks will not answer this.
+    let resting = [&ctx.resting.sends, &ctx.resting.compares];
+    if !cares || shared || running || resting.iter().any(|them| them.contains_key(&provider)) {
         return None;
     }
     record.concluding = Some(Concluding {

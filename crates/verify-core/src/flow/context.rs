@@ -1,6 +1,5 @@
 //! What a flow carries from its first step to its last: the rules, the keys, its randomness and what it explains.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::time::{Timestamp, Until};
 use crate::vocabulary::{ServiceId, Standing};
 
 use super::scopes::Scopes;
-use super::{FLOW_BUDGET, Machine, Routes, Start, Step};
+use super::{FLOW_BUDGET, Machine, Resting, Routes, Start, Step};
 
 /// How often a flow tries again after a conflict or a lost answer of the store.
 const MOST_TRIES: u8 = 6;
@@ -29,7 +28,7 @@ pub(super) struct Context {
     pub(super) keys: Arc<Keys>,
     pub(super) seed: Seed,
     pub(super) service: ServiceId,
-    pub(super) open_breakers: BTreeSet<ProviderName>,
+    pub(super) resting: Resting,
     pub(super) human_check: bool,
     /// No outside call begins after this, and none goes on.
     pub(super) not_after: Timestamp,
@@ -48,7 +47,7 @@ impl Context {
             keys: start.keys,
             seed: start.seed,
             service: service.clone(),
-            open_breakers: start.open_breakers,
+            resting: start.resting,
             human_check: start.human_check,
             not_after: start.now + FLOW_BUDGET,
             explanation: Explanation {

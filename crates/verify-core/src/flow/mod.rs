@@ -50,7 +50,7 @@ pub use step::{
     AssessAnswer, AssessStep, CompareStep, ConcludeStep, DispatchStep, InquireStep, Question, Step, StoreStep,
 };
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,6 +114,16 @@ pub struct Machine {
     broken: Option<crate::broken::Broken>,
 }
 
+/// Providers whose breakers keep calls away, each with the instant at which it may be asked again. Sends and comparisons
+/// rest apart: what goes wrong with one verb says nothing of the other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Resting {
+    /// They are asked to send nothing.
+    pub sends: BTreeMap<ProviderName, Timestamp>,
+    /// They are asked to compare nothing.
+    pub compares: BTreeMap<ProviderName, Timestamp>,
+}
+
 /// What a command starts with besides itself.
 #[derive(Debug, Clone)]
 pub struct Start {
@@ -123,8 +133,8 @@ pub struct Start {
     pub seed: Seed,
     /// The key rings.
     pub keys: Arc<Keys>,
-    /// Providers whose breaker is open.
-    pub open_breakers: BTreeSet<ProviderName>,
+    /// Providers that are not asked just now.
+    pub resting: Resting,
     /// Whether a human check is configured.
     pub human_check: bool,
 }

@@ -3,6 +3,8 @@
 //! A call that began may have happened; one that never began surely did not. Which answer says so is decided here, for
 //! every driver.
 
+use std::time::Duration;
+
 use crate::detail::Detail;
 use crate::port::{Compared, Concluded, Dispatched, Inquired, Rejection, RejectionKind};
 use crate::store::{StoreAnswer, StoreFault};
@@ -14,8 +16,8 @@ use super::step::AssessAnswer;
 pub enum NotBegun {
     /// The step's deadline had passed.
     TooLate,
-    /// The provider's breaker is open.
-    BreakerOpen,
+    /// The provider's breaker is open, for that much longer.
+    BreakerOpen(Duration),
     /// The provider's pace left no turn before the deadline.
     Paced,
     /// No provider of that name is registered.
@@ -27,7 +29,7 @@ impl NotBegun {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TooLate => "too_late",
-            Self::BreakerOpen => "breaker_open",
+            Self::BreakerOpen(_) => "breaker_open",
             Self::Paced => "paced",
             Self::Unregistered => "unregistered",
         }
@@ -39,7 +41,7 @@ impl NotBegun {
             None,
             match self {
                 Self::TooLate => "not called: the deadline had passed",
-                Self::BreakerOpen => "not called: its breaker is open",
+                Self::BreakerOpen(_) => "not called: its breaker is open",
                 Self::Paced => "not called: its pace left no turn before the deadline",
                 Self::Unregistered => "not called: no provider of this name is registered",
             },
@@ -104,14 +106,15 @@ impl Safe for Dispatched {
     }
 
     fn not_begun(why: NotBegun) -> Self {
-        let kind = match why {
-            NotBegun::TooLate | NotBegun::BreakerOpen => RejectionKind::Down,
-            NotBegun::Paced => RejectionKind::AccountQuota,
-            NotBegun::Unregistered => RejectionKind::Misconfigured,
+        let (kind, retry_after) = match why {
+            NotBegun::TooLate => (RejectionKind::Down, None),
+            NotBegun::BreakerOpen(rests) => (RejectionKind::Down, Some(rests)),
+            NotBegun::Paced => (RejectionKind::AccountQuota, None),
+            NotBegun::Unregistered => (RejectionKind::Misconfigured, None),
         };
         Self::Rejected(Rejection {
             kind,
-            retry_after: None,
+            retry_after,
             detail: why.detail(),
         })
     }

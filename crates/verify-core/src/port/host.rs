@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::event::Event;
 use crate::keys::Keys;
-use crate::outcome::Explanation;
+use crate::outcome::{Explanation, RefusalCode};
 use crate::seed::Seed;
 use crate::time::Timestamp;
 
@@ -60,8 +60,8 @@ impl EventSink for NoEvents {
 /// counted.
 #[cfg_attr(feature = "mock", mockall::automock)]
 pub trait RefusalSink: Send + Sync {
-    /// Told of a refusal. Must not block.
-    fn refused(&self, explanation: &Explanation);
+    /// Told of a refusal: the code that its caller got, and what decided. Must not block.
+    fn refused(&self, code: RefusalCode, explanation: &Explanation);
 }
 
 /// A refusal sink that forgets.
@@ -69,5 +69,5 @@ pub trait RefusalSink: Send + Sync {
 pub struct NoRefusals;
 
 impl RefusalSink for NoRefusals {
-    fn refused(&self, _explanation: &Explanation) {}
+    fn refused(&self, _code: RefusalCode, _explanation: &Explanation) {}
 }

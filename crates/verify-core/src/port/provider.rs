@@ -160,7 +160,8 @@ pub enum Dispatched {
 pub struct Rejection {
     /// What is the matter.
     pub kind: RejectionKind,
-    /// When the provider said to come back.
+    /// When the provider said to come back. For [`RejectionKind::DestinationQuota`] that is how long the cap holds: it is
+    /// told and remembered, up to [`LONGEST_CAP`]; without it, the life of a code.
     pub retry_after: Option<Duration>,
     /// For operators.
     pub detail: Detail,
@@ -187,11 +188,16 @@ pub enum RejectionKind {
     AccountQuota,
     /// Provider: down, or an answer that says it did not do it.
     Down,
-    /// Operator: credentials are refused.
+    /// Operator: credentials are refused, or the account is, whatever is asked. This alone turns readiness red when it
+    /// is the answer to a request.
     Credentials,
-    /// Operator: configuration or account.
+    /// Operator: configuration or account, as far as this request needs it: its channel, its purpose, its template. A
+    /// health check says so of what every request needs.
     Misconfigured,
 }
+
+/// The longest that a cap on a destination is believed.
+pub const LONGEST_CAP: Duration = Duration::from_secs(86_400);
 
 /// Whose matter a rejection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -232,6 +238,8 @@ pub enum Remember {
     DestinationForGood,
     /// For the whole prefix and channel, that long.
     Prefix(Duration),
+    /// For this destination and whatever the provider counts together, as long as it said.
+    Cap,
 }
 
 impl RejectionKind {
@@ -287,13 +295,28 @@ impl RejectionKind {
             Self::OptedOut => Remember::DestinationForGood,
             Self::PrefixBlocked => Remember::Prefix(Duration::from_secs(DAY / 2)),
             Self::RegionBlocked => Remember::Prefix(Duration::from_secs(DAY / 24)),
+            Self::DestinationQuota => Remember::Cap,
             Self::BadRequest
             | Self::InvalidDestination
-            | Self::DestinationQuota
             | Self::AccountQuota
             | Self::Down
             | Self::Credentials
             | Self::Misconfigured => Remember::Nothing,
+        }
+    }
+
+    /// True when it holds whatever the provider is asked to send: no other channel helps that it carries as well.
+    pub const fn is_of_the_provider(self) -> bool {
+        match self {
+            Self::AccountQuota | Self::Down | Self::Credentials => true,
+            Self::BadRequest
+            | Self::InvalidDestination
+            | Self::ChannelUnreachable
+            | Self::OptedOut
+            | Self::PrefixBlocked
+            | Self::RegionBlocked
+            | Self::DestinationQuota
+            | Self::Misconfigured => false,
         }
     }
 
@@ -349,6 +372,17 @@ impl fmt::Debug for CompareRequest {
     }
 }
 
+/// How a verification of a managed provider ended without a match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum End {
+    /// It was compared as often as it may be.
+    UsedUp,
+    /// Its time is over.
+    Expired,
+    /// Somebody canceled it.
+    Canceled,
+}
+
 /// What a managed provider says of a guess.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Compared {
@@ -356,8 +390,17 @@ pub enum Compared {
     Match,
     /// It is not.
     NoMatch,
-    /// The provider has nothing to compare with: expired, used, canceled or used up.
+    /// The provider has nothing to compare with, and does not say why: expired, used, canceled or used up. That writes
+    /// nothing, because another guess may just have been right.
     Gone,
+    /// It compared nothing, because this verification of its own is over beyond doubt and no guess at it was or can be right.
+    /// What shares it ends, and the next send is a new one. Never said of one that matched.
+    Ended {
+        /// The provider's id of it.
+        upstream: String,
+        /// How it ended.
+        end: End,
+    },
     /// It was surely not asked, or surely did not process it.
     NotAsked(Detail),
     /// It may have compared.

@@ -9,7 +9,7 @@ use super::*;
 use crate::event::Event;
 use crate::ids::HolderId;
 use crate::keys::Keys;
-use crate::outcome::Explanation;
+use crate::outcome::{Explanation, RefusalCode};
 use crate::seed::Seed;
 use crate::store::{
     Changeset, EventSeq, Origin, RecordKey, Store, StoreAnswer, StoreFault, Work, WrittenUnder,
@@ -162,7 +162,7 @@ impl<T: KeySource + ?Sized> KeySource for Arc<T> {
 }
 
 impl<T: RefusalSink + ?Sized> RefusalSink for Arc<T> {
-    fn refused(&self, explanation: &Explanation) {
-        (**self).refused(explanation);
+    fn refused(&self, code: RefusalCode, explanation: &Explanation) {
+        (**self).refused(code, explanation);
     }
 }

@@ -11,7 +11,7 @@ mod verification;
 
 pub use delivery::{Delivery, MOST_INQUIRIES};
 pub use format::Unwritable;
-pub use notes::{Note, Notes};
+pub use notes::{Cap, Note, Notes};
 pub use status::{DeliveryStatus, Status};
 pub use verification::{ApprovalMark, CodeOf, Identity, MOST_DELIVERIES, Verification};
 

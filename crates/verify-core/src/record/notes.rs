@@ -1,10 +1,12 @@
 //! Notes: what a provider said of a destination or of a prefix that will still hold tomorrow.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::format::{self, Unwritable};
 use crate::keys::KeyId;
-use crate::port::RejectionKind;
+use crate::port::{ProviderName, RejectionKind};
 use crate::seal;
 use crate::store::{Lifetime, Row, StoreFault, WrittenUnder};
 use crate::time::{SKEW, Timestamp};
@@ -15,6 +17,8 @@ use crate::vocabulary::Channel;
 pub struct Notes {
     /// At most one for each channel.
     pub notes: Vec<Note>,
+    /// At most one for each provider and scope.
+    pub caps: Vec<Cap>,
     /// Whose they are, sealed, while one of them has no end: a note that outlives a key of fingerprints is found again
     /// under the next one by it. Erasing a person takes it away; such a note ends with its key.
     pub whose: Option<Vec<u8>>,
@@ -29,6 +33,17 @@ pub struct Note {
     pub kind: RejectionKind,
     /// Until when; `None` until an operator ends it.
     pub until: Option<Timestamp>,
+}
+
+/// A provider's own cap on this destination, as it was told: nothing is asked of it before.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cap {
+    /// Whose cap.
+    pub provider: ProviderName,
+    /// Of which scope of managed codes; empty for a provider that carries own ones.
+    pub scope: Arc<str>,
+    /// Until when.
+    pub until: Timestamp,
 }
 
 impl Notes {
@@ -46,7 +61,8 @@ impl Notes {
     /// As [`Record::encode`](super::Record::encode).
     pub fn encode(&self, fingerprint: KeyId) -> Result<Row, Unwritable> {
         let bytes = format::encoded(self)?;
-        let ends: Option<Vec<Timestamp>> = self.notes.iter().map(|note| note.until).collect();
+        let caps = self.caps.iter().map(|cap| Some(cap.until));
+        let ends: Option<Vec<Timestamp>> = self.notes.iter().map(|note| note.until).chain(caps).collect();
         let lifetime = ends.map_or(Lifetime::Durable, |ends| {
             Lifetime::Until(ends.into_iter().max().unwrap_or(Timestamp::ZERO) + SKEW)
         });
@@ -70,6 +86,14 @@ impl Notes {
             .find(|note| note.channel == channel && note.until.is_none_or(|until| now < until))
     }
 
+    /// Until when a provider's cap on a scope holds.
+    pub fn capped_until(&self, provider: &str, scope: &str, now: Timestamp) -> Option<Timestamp> {
+        let caps = self.caps.iter();
+        caps.filter(|cap| &*cap.provider == provider && &*cap.scope == scope && now < cap.until)
+            .map(|cap| cap.until)
+            .max()
+    }
+
     /// True when one of them has no end.
     pub fn is_durable(&self) -> bool {
         self.notes.iter().any(|note| note.until.is_none())
@@ -80,8 +104,21 @@ impl Notes {
         for note in &others.notes {
             self.take(note.clone(), now);
         }
+        for cap in &others.caps {
+            self.take_cap(cap.clone(), now);
+        }
         if self.whose.is_none() {
             self.whose.clone_from(&others.whose);
+        }
+    }
+
+    /// Takes a cap; of two of one scope the longer holds.
+    pub fn take_cap(&mut self, new: Cap, now: Timestamp) {
+        let until = self.capped_until(&new.provider, &new.scope, now);
+        if until.is_none_or(|until| until < new.until) {
+            let same = |cap: &Cap| (&cap.provider, &cap.scope) == (&new.provider, &new.scope);
+            self.caps.retain(|cap| now < cap.until && !same(cap));
+            self.caps.push(new);
         }
     }
 

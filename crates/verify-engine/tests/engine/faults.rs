@@ -144,7 +144,7 @@ async fn i67_a_breaker_that_is_open_leaves_the_next_provider() {
 }
 
 #[tokio::test]
-async fn refused_credentials_turn_readiness_red_and_open_no_breaker() {
+async fn i141_refused_credentials_turn_readiness_red_and_open_no_breaker() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
     assert!(engine.readiness().await.is_ready());
@@ -161,7 +161,7 @@ async fn refused_credentials_turn_readiness_red_and_open_no_breaker() {
         engine.readiness().await.is_ready(),
         "an instance without traffic is not kept out for good"
     );
-    parts.provider.rejects(RejectionKind::Misconfigured, 1);
+    parts.provider.rejects(RejectionKind::Credentials, 1);
     refusal(send(&engine, 18).await);
     assert!(!engine.readiness().await.is_ready());
     assert!(matches!(send(&engine, 20).await, SendAnswer::Sent(_)));

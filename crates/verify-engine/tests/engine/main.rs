@@ -8,6 +8,7 @@
 
 mod assess;
 mod background;
+mod breakers;
 mod builder;
 mod dropped_callers;
 mod examples;

@@ -49,7 +49,8 @@ pub(super) struct Ready {
 pub(super) struct ProviderState {
     /// Its name.
     name: String,
-    /// `ok`, `unavailable`, `resting` (its breaker is open) or `misconfigured` (its credentials or configuration).
+    /// `ok`, `unavailable`, `resting` (a breaker keeps sends or checks away) or `misconfigured` (its credentials, or what every
+    /// request needs of its configuration).
     #[schema(value_type = String)]
     state: &'static str,
 }

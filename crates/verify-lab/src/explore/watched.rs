@@ -209,7 +209,11 @@ impl Outside for Asked<'_, '_> {
 
     fn compare(&mut self, request: &CompareRequest) -> Compared {
         self.asks_to_compare();
-        self.goes(|asked| asked.of.world.judge(request))
+        let answer = self.goes(|asked| asked.of.world.judge(request));
+        if matches!(answer, Compared::Ended { .. }) && self.way != Way::LoseAnswer {
+            Rc::make_mut(self.of.course).hears_of_the_end();
+        }
+        answer
     }
 
     fn inquire(&mut self, request: &InquireRequest) -> Inquired {

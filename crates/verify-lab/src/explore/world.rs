@@ -1,12 +1,12 @@
 //! A world for the core: a model store, providers that behave like real ones, an inbox and a clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use verify_core::code::{Code, CodeLength};
 use verify_core::command::Command;
-use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Routes, Start, Step, drive};
+use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Resting, Routes, Start, Step, drive};
 use verify_core::ids::DeliveryId;
 use verify_core::keys::Keys;
 use verify_core::outcome::Outcome;
@@ -105,7 +105,12 @@ pub struct World {
     pub risk: RiskLevel,
     /// What the next dispatches are answered instead of being carried out, by provider.
     pub rejecting: BTreeMap<String, RejectionKind>,
-    managed: ManagedCodes,
+    /// Providers whose breakers are open.
+    pub resting: Resting,
+    /// The codes of the managed provider.
+    pub managed: ManagedCodes,
+    /// The ids of those that were given right.
+    pub matched: BTreeSet<String>,
     seeds: u64,
     condition: Condition,
     /// Store round trips of the command that runs.
@@ -128,7 +133,9 @@ impl World {
             compared: 0,
             risk: RiskLevel::Low,
             rejecting: BTreeMap::new(),
+            resting: Resting::default(),
             managed: ManagedCodes::default(),
+            matched: BTreeSet::new(),
             seeds: 0,
             condition: Condition::default(),
             trips: 0,
@@ -218,7 +225,7 @@ impl World {
             now: self.now,
             seed: Seed::from_bytes(bytes),
             keys: Arc::clone(&self.keys),
-            open_breakers: std::collections::BTreeSet::new(),
+            resting: self.resting.clone(),
             human_check: true,
         };
         self.machine.start(command, start)
@@ -251,10 +258,10 @@ impl World {
                 detail: Detail::default(),
             });
         }
-        let code = match &request.code {
-            Some(code) => code.expose().to_owned(),
+        let (code, upstream) = match &request.code {
+            Some(code) => (code.expose().to_owned(), format!("SM{:04}", self.sent.len() + 1)),
             None => match self.managed.send(&request.scope, &request.to, self.now) {
-                Ok(sent) => sent.code,
+                Ok(sent) => (sent.code, sent.upstream),
                 Err(SendsUsedUp) => {
                     return Dispatched::Rejected(Rejection {
                         kind: RejectionKind::DestinationQuota,
@@ -274,14 +281,19 @@ impl World {
             at: self.now,
         });
         Dispatched::Accepted {
-            upstream: Some(format!("VE{:04}", self.sent.len())),
+            upstream: Some(upstream),
         }
     }
 
     /// Compares a code, as the managed provider would.
     pub(super) fn judge(&mut self, request: &CompareRequest) -> Compared {
-        let (scope, guess) = (&request.scope, request.code.expose());
-        self.managed.compare(scope, &request.to, guess, self.now)
+        let (scope, to, guess) = (&request.scope, &request.to, request.code.expose());
+        let upstream = self.managed.upstream(scope, to).map(str::to_owned);
+        let said = self.managed.compare(scope, to, guess, self.now);
+        if said == Compared::Match {
+            self.matched.extend(upstream);
+        }
+        said
     }
 
     /// The last code that was sent to a destination.
@@ -303,14 +315,16 @@ impl World {
             compared,
             risk,
             rejecting,
+            resting,
             managed,
+            matched,
             seeds,
             condition,
             trips: _,
             #[cfg(verify_broken)]
                 broken: _,
         } = self;
-        let said = (risk, rejecting, managed, seeds, condition);
+        let said = (risk, rejecting, resting, managed, matched, seeds, condition);
         digest(&(store, now, sent, dispatches, compared, said))
     }
 }

@@ -1,12 +1,12 @@
 //! How the reference answers a check.
 
 use verify_core::outcome::RefusalCode;
-use verify_core::policy::{Counts, Then};
-use verify_core::port::{Compared, Maker};
+use verify_core::policy::{Counts, Disclosure, Then};
+use verify_core::port::{Compared, End, Maker};
 use verify_core::record::{DeliveryStatus, RETENTION, Status};
 use verify_core::time::{Timestamp, Until};
 
-use super::history::{Approval, Body, Happened, Verification, Who};
+use super::history::{Approval, Body, Delivery, Happened, Verification, Who};
 use super::rules::{Lockout, Passed};
 use super::{CheckAsk, FLOW, Guess, Mishap, Reference, Refused, Told};
 
@@ -19,6 +19,8 @@ enum Verdict {
     NothingPending,
     /// The provider has nothing to compare it with.
     Gone,
+    /// The provider says that what it would compare with is over.
+    Ended(String, Status),
     /// Surely nobody compared it.
     NotAsked,
     /// The provider compared it, and its answer was lost.
@@ -86,6 +88,12 @@ impl Reference {
                 refused(RefusalCode::NotFound)
             }
             Verdict::Gone => refused(RefusalCode::NotFound),
+            Verdict::Ended(upstream, status) => {
+                self.alert(passed);
+                self.take_back_failure();
+                self.over(&who, &upstream, status);
+                refused(RefusalCode::NotFound)
+            }
             Verdict::NotAsked => {
                 self.alert(passed);
                 self.take_back_failure();
@@ -262,7 +270,40 @@ impl Reference {
             (Some(Mishap::StopsWhenAsked), _) => Verdict::NotHeard,
             (_, Compared::Match) => Verdict::Right(number),
             (_, Compared::NoMatch) => Verdict::Wrong,
-            (_, Compared::Gone | Compared::NotAsked(_) | Compared::Unknown(_)) => Verdict::Gone,
+            (_, Compared::Ended { upstream, end }) if self.is_about(number, &upstream) => {
+                let status = match end {
+                    End::UsedUp => Status::Exhausted,
+                    End::Expired => Status::Expired,
+                    End::Canceled => Status::Canceled,
+                };
+                Verdict::Ended(upstream, status)
+            }
+            (_, Compared::Gone | Compared::Ended { .. } | Compared::NotAsked(_) | Compared::Unknown(_)) => {
+                Verdict::Gone
+            }
+        }
+    }
+
+    /// What a provider says is over was what it was asked about; under private disclosure nobody may notice.
+    fn is_about(&self, number: usize, upstream: &str) -> bool {
+        let asked = self.verifications.get(number).and_then(|found| {
+            let mut known = found.deliveries.iter().rev();
+            known.find_map(|each| each.upstream.as_deref())
+        });
+        self.policy.privacy.disclosure == Disclosure::Open && asked.is_none_or(|asked| asked == upstream)
+    }
+
+    /// Ends whatever at the destination got that code last.
+    fn over(&mut self, who: &Who, upstream: &str, status: Status) {
+        self.expire(who);
+        let last = |found: &&Verification| {
+            let sent = |each: &&Delivery| each.status != DeliveryStatus::Rejected;
+            let last = found.deliveries.iter().rfind(sent);
+            let same = last.is_some_and(|last| last.upstream.as_deref() == Some(upstream));
+            same && found.managed && found.who.same_destination(who) && self.pending(found, self.now)
+        };
+        for number in self.numbers(last) {
+            self.end(number, status);
         }
     }
 
@@ -285,7 +326,7 @@ impl Reference {
             return Told::Fault;
         };
         let (managed, to) = (found.managed, found.who.clone());
-        let sent = |each: &&super::history::Delivery| each.status != DeliveryStatus::Rejected;
+        let sent = |each: &&Delivery| each.status != DeliveryStatus::Rejected;
         let carried = found.deliveries.iter().rfind(sent).or(found.deliveries.last());
         let channel = carried.map_or(self.policy.channels.default, |last| last.channel);
         let shares = |other: &&Verification| {

@@ -69,7 +69,7 @@ impl CoreSide {
                     step.lost(now)
                 }
                 (Step::Dispatch(step), Some(Mishap::CallLost)) => step.lost(now),
-                (Step::Compare(step), Some(Mishap::CallLost)) => step.not_begun(now, NotBegun::BreakerOpen),
+                (Step::Compare(step), Some(Mishap::CallLost)) => step.not_begun(now, NotBegun::TooLate),
                 (step, _) => self.world.perform(step),
             };
         }

@@ -4,7 +4,6 @@ use verify_core::outcome::RefusalCode;
 use verify_core::policy::{Disclosure, RiskAction};
 use verify_core::port::{RejectionKind, Remember, RiskLevel};
 use verify_core::record::{DeliveryStatus, RETENTION};
-use verify_core::time::Until;
 use verify_testkit::SendsUsedUp;
 
 use super::history::{Happened, Message, Note};
@@ -68,6 +67,9 @@ impl Reference {
             .and_then(|found| found.deliveries.last_mut())
         {
             last.status = status;
+            let message = last.message.and_then(|message| self.messages.get(message));
+            let heard = message.filter(|_| status == DeliveryStatus::Accepted);
+            last.upstream = heard.and_then(|message| message.upstream.clone());
         }
         self.seen(number, &sending.who).map_or(Told::Fault, Told::Sent)
     }
@@ -90,11 +92,12 @@ impl Reference {
         let Some(found) = self.verifications.get_mut(number) else {
             return Err(RejectionKind::Misconfigured);
         };
-        let code = match &found.code {
-            Some(code) if !found.managed => code.clone(),
+        let (code, upstream) = match &found.code {
+            Some(code) if !found.managed => (code.clone(), None),
             _ => {
                 let sent = self.provider.send(&Self::scope(), found.who.to.delivery(), wall);
-                sent.map_err(|SendsUsedUp| RejectionKind::DestinationQuota)?.code
+                let sent = sent.map_err(|SendsUsedUp| RejectionKind::DestinationQuota)?;
+                (sent.code, Some(sent.upstream))
             }
         };
         let Some(last) = found.deliveries.last_mut() else {
@@ -107,6 +110,7 @@ impl Reference {
             channel: last.channel,
             verification: number,
             code,
+            upstream,
             until: found.expires + RETENTION,
         });
         Ok(())
@@ -142,6 +146,11 @@ impl Reference {
         let to = who.to.canonical().to_owned();
         let (of, until) = match kind.remember() {
             Remember::Nothing => (None, None),
+            Remember::Cap => {
+                let until = self.now + self.policy.code_for(who.purpose).ttl;
+                self.caps.push((to, until));
+                (None, None)
+            }
             Remember::Destination(span) => (Some(to), Some(self.now + span)),
             Remember::DestinationForGood => (Some(to), None),
             Remember::Prefix(span) => (who.to.prefix().map(str::to_owned), Some(self.now + span)),
@@ -175,14 +184,18 @@ impl Reference {
                 RefusalCode::ProviderUnavailable
             }
         };
-        let wait = self.now + self.policy.code_for(who.purpose).ttl;
+        let wait = || self.search(|at| sending.is_stopped_by(&self.stops(sending, at)));
         let helps = matches!(
             code,
             RefusalCode::ChannelUnavailable | RefusalCode::ProviderUnavailable
         );
         Told::Refused(Refused {
-            wait: (kind == Kind::DestinationQuota).then_some(Until::At(wait)),
-            fallback: if helps { fallback } else { Vec::new() },
+            wait: (kind == Kind::DestinationQuota).then(wait),
+            // One provider carries everything here: what is wrong with it all is wrong with every other channel.
+            fallback: match helps && !kind.is_of_the_provider() {
+                true => fallback,
+                false => Vec::new(),
+            },
             ..Refused::by(kind.as_str(), code)
         })
     }

@@ -98,6 +98,8 @@ pub(super) struct Delivery {
     pub(super) channel: Channel,
     pub(super) status: DeliveryStatus,
     pub(super) message: Option<usize>,
+    /// The provider's id of its code, where it was heard.
+    pub(super) upstream: Option<String>,
     pub(super) inquiries: u8,
 }
 
@@ -162,6 +164,8 @@ pub(super) struct Message {
     pub(super) channel: Channel,
     pub(super) verification: usize,
     pub(super) code: String,
+    /// The provider's id of a managed code.
+    pub(super) upstream: Option<String>,
     /// Until when it can be reported on.
     pub(super) until: Timestamp,
 }

@@ -61,6 +61,8 @@ pub struct Reference {
     approvals: Vec<Approval>,
     messages: Vec<Message>,
     notes: Vec<Note>,
+    /// Until when the provider sends nothing to a destination, as it said.
+    caps: Vec<(String, Timestamp)>,
     provider: ManagedCodes,
     rejecting: Option<RejectionKind>,
     risk: RiskLevel,
@@ -88,6 +90,7 @@ impl Reference {
             approvals: Vec::new(),
             messages: Vec::new(),
             notes: Vec::new(),
+            caps: Vec::new(),
             provider: ManagedCodes::default(),
             rejecting: None,
             risk: RiskLevel::Low,
@@ -432,6 +435,7 @@ impl Reference {
         match self.person(person) {
             Ok(who) => {
                 self.notes.retain(|note| note.of != who.to.canonical());
+                self.caps.retain(|(of, _)| of != who.to.canonical());
                 // What the lockouts have closed stays closed.
                 for standing in Standing::ALL {
                     let who = Who {

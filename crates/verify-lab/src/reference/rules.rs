@@ -340,8 +340,9 @@ impl Reference {
             .flat_map(|event| spans.iter().map(|span| event.at + *span));
         let deaths = self.verifications.iter().map(|verification| verification.expires);
         let notes = self.notes.iter().filter_map(|note| note.until);
+        let caps = self.caps.iter().map(|(_, until)| *until);
         let heard = self.concluding.iter().map(|(_, until)| *until);
-        let mut instants: Vec<Timestamp> = ends.chain(deaths).chain(notes).chain(heard).collect();
+        let mut instants: Vec<Timestamp> = ends.chain(deaths).chain(notes).chain(caps).chain(heard).collect();
         instants.retain(|at| *at > self.now);
         instants.push(self.now);
         instants.sort_unstable();

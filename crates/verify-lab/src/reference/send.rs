@@ -23,7 +23,7 @@ pub(super) struct Sending {
 }
 
 /// Something that stands against a send.
-struct Stop {
+pub(super) struct Stop {
     code: RefusalCode,
     rule: String,
     /// Somebody who shows to be human passes.
@@ -42,7 +42,7 @@ impl Stop {
 
 impl Sending {
     /// Whoever showed to be human passes what asks for that alone.
-    fn is_stopped_by(&self, stops: &[Stop]) -> bool {
+    pub(super) fn is_stopped_by(&self, stops: &[Stop]) -> bool {
         stops.iter().any(|stop| !(stop.human && self.human))
     }
 }
@@ -274,7 +274,7 @@ impl Reference {
     }
 
     /// All that stands against a send at an instant, in the order of judgement.
-    fn stops(&self, sending: &Sending, at: Timestamp) -> Vec<Stop> {
+    pub(super) fn stops(&self, sending: &Sending, at: Timestamp) -> Vec<Stop> {
         let who = &sending.who;
         let mut stops = Vec::new();
         if let Some(note) = self.note(who, sending.channel, at).filter(|_| !sending.decoy) {
@@ -298,6 +298,12 @@ impl Reference {
         let managed = self.maker == Maker::Managed && !sending.decoy && !sending.test;
         if managed && self.concludes(&who.to, at) {
             stops.push(Stop::by("concluding", RefusalCode::Cooldown));
+        }
+        let asked = !sending.decoy && !sending.test;
+        let capped = |(of, until): &(String, Timestamp)| of == who.to.canonical() && at < *until;
+        if asked && self.caps.iter().any(capped) {
+            let rule = RejectionKind::DestinationQuota.as_str();
+            stops.push(Stop::by(rule, RefusalCode::RateLimited));
         }
         if pending.is_none() && self.places_taken(who, at) >= Self::places(who.standing) {
             stops.push(Stop::by("pending_verifications", RefusalCode::RateLimited));
@@ -387,6 +393,7 @@ impl Reference {
                 channel,
                 status,
                 message: None,
+                upstream: None,
                 inquiries: 0,
             });
         }

@@ -18,7 +18,7 @@ use verify_core::ids::{ApprovalId, DeliveryId, EventId};
 use verify_core::keys::{KeyId, Keys, Print};
 use verify_core::outcome::{Answer, CheckAnswer, Fault, Outcome, RedeemAnswer};
 use verify_core::policy::{Max, PolicySet, Then};
-use verify_core::port::{DispatchRequest, RejectionKind, Remember};
+use verify_core::port::{DispatchRequest, LONGEST_CAP, RejectionKind, Remember};
 use verify_core::record::Record;
 use verify_core::store::{
     Alert, Changeset, ClaimKey, ClaimKind, Lifetime, RecordKey, RecordKind, Row, StoreAnswer,
@@ -296,6 +296,7 @@ impl Watch {
 fn remembered(kind: RejectionKind) -> Option<Duration> {
     match kind.remember() {
         Remember::Destination(span) | Remember::Prefix(span) => Some(span),
+        Remember::Cap => Some(LONGEST_CAP),
         Remember::Nothing | Remember::DestinationForGood => None,
     }
 }

@@ -1,9 +1,13 @@
 //! Writing down what a failure, or its end without an answer, means for the record.
 
+use std::sync::Arc;
+
 use crate::broken::Broken;
 use crate::event::{Event, EventKind};
+use crate::ids::Nonce;
 use crate::outcome::{CheckAnswer, Fault};
-use crate::port::{ConcludeRequest, Concluded};
+use crate::port::{CompareRequest, ConcludeRequest, Concluded, End, ProviderName};
+use crate::record::{Delivery, Record, Status, Verification};
 use crate::store::{StoreAnswer, Takeback};
 use crate::time::Timestamp;
 use crate::vocabulary::Standing;
@@ -11,6 +15,7 @@ use crate::vocabulary::Standing;
 use super::Checking;
 use crate::flow::board::Closed;
 use crate::flow::conclude::announce;
+use crate::flow::context::Context;
 use crate::flow::found::Found;
 use crate::flow::step::{ConcludeStep, ConcludeThen, Step, StoreStep, StoreThen};
 
@@ -24,7 +29,85 @@ pub(in crate::flow) struct Close {
     closed: Closed,
     answer: Result<CheckAnswer, Fault>,
     takebacks: Vec<Takeback>,
+    /// What the provider said is over.
+    over: Option<Box<Over>>,
     conclude: Option<ConcludeRequest>,
+}
+
+/// A verification of a managed provider that is over, and what was there when the provider was asked about it.
+#[derive(Debug, Clone)]
+pub(super) struct Over {
+    provider: ProviderName,
+    scope: Arc<str>,
+    upstream: String,
+    end: End,
+    asked: Record,
+}
+
+impl Over {
+    pub(super) fn new(asked: &CompareRequest, upstream: String, end: End, found: &Found) -> Self {
+        Self {
+            provider: asked.provider.clone(),
+            scope: asked.scope.clone(),
+            upstream,
+            end,
+            asked: found.record.clone(),
+        }
+    }
+
+    const fn status(&self) -> (Status, EventKind) {
+        match self.end {
+            End::UsedUp => (Status::Exhausted, EventKind::Exhausted),
+            End::Expired => (Status::Expired, EventKind::Expired),
+            End::Canceled => (Status::Canceled, EventKind::Canceled),
+        }
+    }
+
+    /// Ends what shares it, siblings too, unless that was overtaken. Returns what was ended.
+    fn write_down(&self, ctx: &Context, found: &mut Found) -> Vec<Nonce> {
+        let ends_newer = ctx.is_broken(Broken::EndWhatIsNewer);
+        if self.is_overtaken(&found.record) && !ends_newer {
+            return Vec::new();
+        }
+        let clock = found.clock;
+        let mut ended = Vec::new();
+        for verification in &mut found.record.verifications {
+            let shares = self.is_of(verification) && (ends_newer || self.is_last_of(verification));
+            if shares && verification.is_pending(clock) && verification.advance(self.status().0) {
+                ended.push(verification.nonce);
+            }
+        }
+        ended
+    }
+
+    fn is_of(&self, verification: &Verification) -> bool {
+        verification.scope() == Some((&self.provider, &self.scope))
+    }
+
+    /// True when the message that may have come last is of it. A send on its way, or one whose answer was lost, may carry
+    /// what came after it.
+    fn is_last_of(&self, verification: &Verification) -> bool {
+        let sent = |delivery: &&Delivery| delivery.status().may_have_sent();
+        let last = verification.deliveries.iter().rfind(sent);
+        last.is_some_and(|last| last.upstream.as_ref() == Some(&self.upstream))
+    }
+
+    /// True when since the question something was sent in the scope, or a guess there was right: what the provider said is
+    /// older than that.
+    fn is_overtaken(&self, record: &Record) -> bool {
+        let mut here = record
+            .verifications
+            .iter()
+            .filter(|verification| self.is_of(verification));
+        here.any(|verification| {
+            let before = self.asked.verification(verification.nonce);
+            let approved = |it: &Verification| it.status() == Status::Approved;
+            let newer =
+                |delivery: &Delivery| before.is_none_or(|before| before.delivery(&delivery.id).is_none());
+            (approved(verification) && !before.is_some_and(approved))
+                || verification.deliveries.iter().any(newer)
+        })
+    }
 }
 
 /// A provider that is told; the answer is the one that stood.
@@ -47,12 +130,18 @@ impl Close {
             closed,
             answer,
             takebacks: Vec::new(),
+            over: None,
             conclude: None,
         }
     }
 
     pub(super) fn taking_back(mut self, takebacks: Vec<Takeback>) -> Self {
         self.takebacks = takebacks;
+        self
+    }
+
+    pub(super) fn ending(mut self, over: Over) -> Self {
+        self.over = Some(Box::new(over));
         self
     }
 
@@ -65,6 +154,10 @@ impl Close {
             ..
         } = &self.checking;
         let mut found = self.found.clone().later(now);
+        let over = self
+            .over
+            .as_ref()
+            .map(|over| (over.status().1, over.write_down(ctx, &mut found)));
         let exhausted = found.write_down_ends(|verification| self.closed.of_met(who, verification));
         // Closing ends what is pending, so it has the room of known callers.
         let mut changeset = ctx.changeset(now, Standing::Known);
@@ -72,11 +165,15 @@ impl Close {
         if ctx.is_broken(Broken::CountAfterCompare) {
             changeset.charges = self.checking.charges();
         }
-        let closings = (0..).zip(&exhausted).map(|(nth, nonce)| Event {
+        let closings = exhausted.iter().map(|nonce| (EventKind::Exhausted, nonce));
+        let ends = over
+            .iter()
+            .flat_map(|(kind, ended)| ended.iter().map(|nonce| (*kind, nonce)));
+        let events = (0..).zip(closings.chain(ends)).map(|(nth, (kind, nonce))| Event {
             verification: Some(nonce.print()),
-            ..self.checking.event(EventKind::Exhausted, nth, now)
+            ..self.checking.event(kind, nth, now)
         });
-        changeset.events = closings.collect();
+        changeset.events = events.collect();
         changeset.alerts = board.alerts(ctx, who, &self.takebacks, found.clock);
         let to = who.to.delivery();
         let conclude = exhausted

@@ -2,12 +2,13 @@
 
 use crate::broken::Broken;
 use crate::outcome::{CheckAnswer, Fault, WrongCode};
+use crate::policy::Disclosure;
 use crate::port::{CompareRequest, Compared};
 use crate::record::{CodeOf, Status, Verification};
 use crate::time::Timestamp;
 
 use super::approve::Approve;
-use super::close::Close;
+use super::close::{Close, Over};
 use super::{Checking, unavailable};
 use crate::flow::board::{Closed, Kind};
 use crate::flow::candidate::own_code;
@@ -105,8 +106,9 @@ impl Checking {
         if !ctx.routes.providers.contains_key(provider) {
             return self.not_asked(found, Err(Fault::Misconfigured), now);
         }
-        if ctx.is_late(now) || ctx.open_breakers.contains(provider) {
-            return self.not_asked(found, Ok(CheckAnswer::Refused(unavailable())), now);
+        let rests = ctx.resting.compares.get(provider).copied();
+        if ctx.is_late(now) || rests.is_some() {
+            return self.not_asked(found, Ok(CheckAnswer::Refused(unavailable(rests))), now);
         }
         let request = CompareRequest {
             provider: provider.clone(),
@@ -133,6 +135,20 @@ impl Checking {
         Close::new(self, found, Closed::default(), answer)
             .taking_back(back)
             .write(now)
+    }
+
+    /// It is over there, so it is over here. Nothing was compared: the failure goes back.
+    fn ended(self, over: Over, found: Found, now: Timestamp) -> Step {
+        let back = self.failures_back();
+        Close::new(
+            self,
+            found,
+            Closed::default(),
+            Ok(CheckAnswer::Refused(not_found())),
+        )
+        .taking_back(back)
+        .ending(over)
+        .write(now)
     }
 
     fn wrong(self, found: Found, now: Timestamp) -> Step {
@@ -169,12 +185,21 @@ impl Compare {
             found,
             nonce,
         } = self;
-        let refused = Ok(CheckAnswer::Refused(unavailable()));
+        let refused = Ok(CheckAnswer::Refused(unavailable(None)));
         match answer {
             Compared::Match => Approve::new(checking, found.later(now), nonce).write(now),
             Compared::NoMatch => checking.wrong(found, now),
             // The provider has nothing to compare with. That writes nothing: another flow's match may be on its way.
             Compared::Gone => checking.over(found, CheckAnswer::Refused(not_found()), now),
+            Compared::Ended { upstream, end } => {
+                let open = checking.ctx.policy.privacy.disclosure == Disclosure::Open;
+                let asked_about_it = asked.upstream.as_ref().is_none_or(|asked| *asked == upstream);
+                match open && asked_about_it {
+                    true => checking.ended(Over::new(&asked, upstream, end, &found), found, now),
+                    // A decoy has no provider that ends it, and none may be told from the real thing by a new verification.
+                    false => checking.over(found, CheckAnswer::Refused(not_found()), now),
+                }
+            }
             Compared::NotAsked(words) => {
                 checking.ctx.said(&asked.provider, "not_asked", words);
                 checking.not_asked(found, refused, now)
@@ -183,7 +208,7 @@ impl Compare {
                 checking.ctx.said(&asked.provider, "unknown", words);
                 match checking.ctx.is_broken(Broken::ResetOnUnknown) {
                     true => checking.not_asked(found, refused, now),
-                    false => checking.over(found, CheckAnswer::Refused(unavailable()), now),
+                    false => checking.over(found, CheckAnswer::Refused(unavailable(None)), now),
                 }
             }
         }

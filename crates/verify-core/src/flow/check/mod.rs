@@ -21,9 +21,9 @@ use crate::code::{Code, CodeLength};
 use crate::command::CheckRequest;
 use crate::event::{Event, EventKind};
 use crate::outcome::{CheckAnswer, Refusal, RefusalCode};
-use crate::port::Maker;
+use crate::port::{Capabilities, Maker};
 use crate::store::{ClaimKind, RecordKind, Takeback};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Until};
 
 use super::board::{Board, Kind};
 use super::context::Context;
@@ -52,9 +52,9 @@ pub(super) fn start(mut ctx: Context, request: &CheckRequest, now: Timestamp) ->
         Ok(parts) => parts,
         Err(refusal) => return ctx.refuse::<CheckAnswer>(refusal),
     };
-    if nobody_can_compare(&ctx) {
-        ctx.hit("breaker", 0, None, None);
-        return ctx.refuse::<CheckAnswer>(unavailable());
+    if let Some(until) = nobody_compares_before(&ctx) {
+        ctx.hit("breaker", 0, None, Some(Until::At(until)));
+        return ctx.refuse::<CheckAnswer>(unavailable(Some(until)));
     }
     let place = Place::of(&ctx.keys, RecordKind::Verifications, &who.destination);
     let key = request.idempotency_key.as_ref();
@@ -95,13 +95,14 @@ fn guess(ctx: &Context, request: &CheckRequest) -> Result<Code, Refusal> {
         })
 }
 
-/// True when every provider compares its own codes and none can be asked.
-fn nobody_can_compare(ctx: &Context) -> bool {
-    let mut providers = ctx.routes.providers.values().peekable();
-    providers.peek().is_some()
-        && ctx.policy.tests.is_empty()
-        && providers
-            .all(|provider| provider.maker == Maker::Managed && ctx.open_breakers.contains(&provider.name))
+/// Where every provider compares its own codes and all of them rest: until when.
+fn nobody_compares_before(ctx: &Context) -> Option<Timestamp> {
+    let rests = |provider: &Capabilities| match provider.maker {
+        Maker::Managed => ctx.resting.compares.get(&provider.name).copied(),
+        Maker::Own => None,
+    };
+    let all: Option<Vec<Timestamp>> = ctx.routes.providers.values().map(rests).collect();
+    all?.into_iter().min().filter(|_| ctx.policy.tests.is_empty())
 }
 
 fn idempotency(ctx: &Context, key: &str, who: &Who, guess: &Code) -> IdempotencyKey {
@@ -117,11 +118,13 @@ fn idempotency(ctx: &Context, key: &str, who: &Who, guess: &Code) -> Idempotency
     IdempotencyKey::new(ctx, ClaimKind::Check, key, &fields)
 }
 
-fn unavailable() -> Refusal {
-    Refusal::new(
-        RefusalCode::ProviderUnavailable,
-        "the code cannot be compared just now; try again in a while",
-    )
+/// `until` is when whoever could compare it may be asked again, where that is known.
+fn unavailable(until: Option<Timestamp>) -> Refusal {
+    let text = "the code cannot be compared just now; try again in a while";
+    Refusal {
+        retry_at: until.map(Until::At),
+        ..Refusal::new(RefusalCode::ProviderUnavailable, text)
+    }
 }
 
 impl Checking {

@@ -95,7 +95,14 @@ impl Dispatch {
         let Self { mut sending, attempt } = self;
         match answer {
             Dispatched::Accepted { upstream } => sending.settle(attempt, Came::Accepted { upstream }, now),
-            Dispatched::Rejected(rejection) => sending.rejected(attempt, &asked.provider, rejection, now),
+            Dispatched::Rejected(rejection) => {
+                if rejection.kind.is_of_the_provider() {
+                    // It rests for this flow: no channel is offered that nobody else carries.
+                    let until = now + rejection.retry_after.unwrap_or_default();
+                    sending.ctx.resting.sends.insert(asked.provider.clone(), until);
+                }
+                sending.rejected(attempt, &asked.provider, rejection, now)
+            }
             Dispatched::Unknown(words) => {
                 sending.ctx.said(&asked.provider, "unknown", words);
                 sending.settle(attempt, Came::Unknown, now)

@@ -219,7 +219,7 @@ impl Sending {
     /// True when a resend by this channel would leave the life of a real code as it is.
     fn keeps_life(&self) -> bool {
         let same = self.ctx.policy.code_for(self.who.purpose()).resend == Resend::Same;
-        let (real, _) = candidates(&self.ctx, &self.who, self.channel);
+        let real = candidates(&self.ctx, &self.who, self.channel).awake;
         let managed = |candidate: &Candidate| matches!(candidate.code, Carried::Managed { .. });
         same || real.first().is_some_and(managed)
     }

@@ -14,7 +14,7 @@ use crate::vocabulary::Standing;
 
 use super::Sending;
 use crate::flow::board::{Kind, fixpoint, gap};
-use crate::flow::candidate::Carried;
+use crate::flow::candidate::{Candidate, Carried, candidates};
 use crate::flow::found::Found;
 use crate::flow::offers::{shown, silent_from};
 use crate::flow::view::last_minute;
@@ -83,8 +83,8 @@ impl Sending {
         }
         let stops = self.stops(found, clock);
         if stops.is_empty() {
-            if verification.is_some_and(|verification| !self.carries(verification)) {
-                return Verdict::Refuse(self.cannot_carry(found));
+            if let Some(verification) = verification.filter(|verification| !self.carries(verification)) {
+                return Verdict::Refuse(self.cannot_carry(verification, found));
             }
             let waive_gap = self
                 .gap_waived_from(verification, clock)
@@ -166,12 +166,42 @@ impl Sending {
                 Until::At(concluding.until),
             ));
         }
+        if let Some(until) = self.capped_until(verification, found, at) {
+            let rule = RejectionKind::DestinationQuota.as_str();
+            stops.push(plain(RefusalCode::RateLimited, rule, Until::At(until)));
+        }
         if verification.is_none()
             && let Some(until) = no_room(&found.record, self.who.standing, at)
         {
             stops.push(plain(RefusalCode::RateLimited, "pending_verifications", until));
         }
         stops
+    }
+
+    /// Until when whoever would be asked first has said that it sends nothing there. Nobody else is asked instead: its cap
+    /// would be got round.
+    fn capped_until(
+        &self,
+        verification: Option<&Verification>,
+        found: &Found,
+        at: Timestamp,
+    ) -> Option<Timestamp> {
+        let kept = verification.filter(|verification| self.must_keep_code(verification));
+        let fits = |candidate: &&Candidate| kept.is_none_or(|kept| candidate.can_carry(&kept.code));
+        let first = self.candidates.iter().find(fits)?;
+        found.notes.capped_until(&first.provider, &first.scope(), at)
+    }
+
+    /// When the same send is admitted again, by all that stands against it once this one is settled; what these kinds were
+    /// charged goes back.
+    pub(super) fn wait_after(&self, back: impl Fn(Kind) -> bool, found: &Found) -> Until {
+        let mut settled = self.clone();
+        for line in settled.board.lines.iter_mut().filter(|line| !back(line.kind)) {
+            line.before = line.after.clone();
+        }
+        fixpoint(found.clock, |at| {
+            settled.stops(found, at).iter().map(|stop| stop.until).max()
+        })
     }
 
     /// What the lockouts (or the limits) deny.
@@ -231,11 +261,21 @@ impl Sending {
     }
 
     /// Somebody holds a code that no available provider of this channel can carry.
-    fn cannot_carry(&mut self, found: &Found) -> Refusal {
-        self.ctx.hit("maker", 0, None, None);
+    fn cannot_carry(&mut self, verification: &Verification, found: &Found) -> Refusal {
+        let by = |channel| candidates(&self.ctx, &self.who, channel);
+        let fits = |candidate: &Candidate| candidate.can_carry(&verification.code);
+        let resting = by(self.channel).resting;
+        let rests = resting.iter().filter(|(candidate, _)| fits(candidate));
+        let until = rests.map(|(_, until)| Until::At(*until)).min();
+        // Another destination has a code of its own.
+        let lost = |channel| self.who.to.fits(channel) && !by(channel).awake.iter().any(fits);
         let text =
             "nobody can carry the pending code by this channel just now; cancel it, or try another channel";
-        self.instead(Refusal::new(RefusalCode::ProviderUnavailable, text), found)
+        let mut refusal = Refusal::new(RefusalCode::ProviderUnavailable, text);
+        refusal.retry_at = until;
+        let refusal = self.instead_but(refusal, found, lost);
+        self.ctx.hit("maker", 0, None, until);
+        refusal
     }
 }
 

@@ -164,7 +164,12 @@ impl Sending {
 
     /// Adds to a refusal the channels that may be tried instead of this one.
     fn instead(&self, refusal: Refusal, found: &Found) -> Refusal {
-        let tried = |channel| channel == self.channel;
+        self.instead_but(refusal, found, |_| false)
+    }
+
+    /// The same, but for those that help no more than this one.
+    fn instead_but(&self, refusal: Refusal, found: &Found, lost: impl Fn(Channel) -> bool) -> Refusal {
+        let tried = |channel| channel == self.channel || lost(channel);
         let channels = fallback(&self.ctx, &self.who, &found.notes, found.clock, tried);
         with_fallback(&self.ctx, &self.who, refusal, channels)
     }

@@ -6,11 +6,11 @@ use crate::outcome::{Refusal, RefusalCode};
 use crate::policy::{CountryAction, Disclosure};
 use crate::record::Notes;
 use crate::store::ClaimKind;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Until};
 use crate::token::ProofToken;
 use crate::vocabulary::Channel;
 
-use crate::flow::candidate::{Candidate, candidates};
+use crate::flow::candidate::{Candidate, Candidates, candidates};
 use crate::flow::context::Context;
 use crate::flow::idempotency::{IdempotencyKey, check_key};
 use crate::flow::offers::{fallback, with_fallback};
@@ -180,21 +180,22 @@ fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Res
 }
 
 fn routed(ctx: &mut Context, who: &Who, channel: Channel) -> Result<Vec<Candidate>, Refusal> {
-    let (found, configured) = candidates(ctx, who, channel);
-    if !found.is_empty() {
-        return Ok(found);
+    let Candidates { awake, resting } = candidates(ctx, who, channel);
+    if !awake.is_empty() {
+        return Ok(awake);
     }
     let now = ctx.explanation.at;
     let channels = fallback(ctx, who, &Notes::default(), now, |tried| tried == channel);
-    let refusal = match configured {
-        true => {
-            ctx.hit("breaker", 0, None, None);
+    let refusal = match resting.iter().map(|(_, until)| Until::At(*until)).min() {
+        Some(until) => {
+            ctx.hit("breaker", 0, None, Some(until));
             Refusal::new(
                 RefusalCode::ProviderUnavailable,
                 "nobody can carry this just now; try again in a while",
             )
+            .until(until)
         }
-        false => Refusal::new(
+        None => Refusal::new(
             RefusalCode::ChannelUnavailable,
             "nobody carries this channel here",
         )

@@ -1,12 +1,14 @@
 //! The settlement: one changeset that says what became of a delivery. When surely nothing was sent it names the next
 //! provider, or takes the whole send back.
 
+use std::time::Duration;
+
 use crate::broken::Broken;
 use crate::event::EventKind;
 use crate::ids::DeliveryId;
 use crate::outcome::{Fault, Refusal, RefusalCode, SendAnswer};
-use crate::port::{Helps, Rejection, RejectionKind, Remember};
-use crate::record::{CodeOf, Delivery, DeliveryStatus, Note, Notes, Status, Unwritable};
+use crate::port::{Helps, LONGEST_CAP, Rejection, RejectionKind, Remember};
+use crate::record::{Cap, CodeOf, Delivery, DeliveryStatus, Note, Notes, Status, Unwritable};
 use crate::store::{Changeset, RecordChange, Seen, StoreAnswer, Takeback};
 use crate::time::{Timestamp, Until};
 use crate::vocabulary::Standing;
@@ -18,6 +20,9 @@ use crate::flow::found::{Found, NotesPlace};
 use crate::flow::sealed;
 use crate::flow::step::{Step, StoreStep, StoreThen};
 use crate::flow::view::view;
+
+/// A provider that says to come back at once is asked again after this.
+const SHORTEST_CAP: Duration = Duration::from_secs(1);
 
 /// What became of a delivery.
 #[derive(Debug, Clone)]
@@ -43,22 +48,25 @@ pub(in crate::flow) struct Settle {
     next: Option<Box<Attempt>>,
     /// The record as it becomes.
     found: Found,
+    /// When it was heard: a wait that a provider named begins here, whenever it is written down or told.
+    heard: Timestamp,
 }
 
 impl Sending {
     pub(super) fn settle(self, attempt: Attempt, came: Came, now: Timestamp) -> Step {
-        Settle::new(self, attempt, came).write(now)
+        Settle::new(self, attempt, came, now).write(now)
     }
 }
 
 impl Settle {
-    fn new(sending: Sending, attempt: Attempt, came: Came) -> Self {
+    fn new(sending: Sending, attempt: Attempt, came: Came, heard: Timestamp) -> Self {
         Self {
             sending,
             attempt,
             came,
             next: None,
             found: Found::default(),
+            heard,
         }
     }
 
@@ -241,15 +249,15 @@ impl Settle {
         }
     }
 
-    /// Money goes back when this message surely was not sent; the gap when nothing was, now or earlier.
+    /// What goes back.
     fn takebacks(&self, nothing_sent: bool) -> Vec<Takeback> {
         if !self.attempt.counted {
             return Vec::new();
         }
         let sending = &self.sending;
-        sending.board.takebacks(&sending.ctx, |kind| {
-            kind == Kind::Spend || (kind == Kind::Gap && nothing_sent)
-        })
+        sending
+            .board
+            .takebacks(&sending.ctx, |kind| goes_back(kind, nothing_sent))
     }
 
     /// A verdict worth remembering, on the destination or on its prefix.
@@ -261,6 +269,11 @@ impl Settle {
         let canonical = sending.who.to.canonical();
         let (NotesPlace { place, noted }, whose, until) = match rejection.kind.remember() {
             Remember::Nothing => return None,
+            Remember::Cap => {
+                let mut notes = here.noted.clone();
+                notes.take_cap(self.cap()?, now);
+                return Some(here.place.becomes_notes(&notes));
+            }
             Remember::Destination(span) => (here, canonical, Some(now + span)),
             Remember::DestinationForGood => (here, canonical, None),
             Remember::Prefix(span) => (prefix.first()?, sending.who.to.prefix()?, Some(now + span)),
@@ -276,6 +289,33 @@ impl Settle {
             notes.whose = sealed::whose(&sending.ctx, whose).ok();
         }
         Some(place.becomes_notes(&notes))
+    }
+
+    /// The provider's own cap, for as long as it said, or as a code lives.
+    fn cap(&self) -> Option<Cap> {
+        let rejection = match &self.came {
+            Came::Rejected(rejection) => (rejection.kind.remember() == Remember::Cap).then_some(rejection)?,
+            Came::Accepted { .. } | Came::Unknown | Came::Hidden(_) | Came::Stopped(_) => return None,
+        };
+        let Sending { ctx, who, .. } = &self.sending;
+        let ttl = || ctx.policy.code_for(who.purpose()).ttl;
+        let wait = rejection.retry_after.unwrap_or_else(ttl);
+        let candidate = &self.attempt.candidate;
+        Some(Cap {
+            provider: candidate.provider.clone(),
+            scope: candidate.scope(),
+            until: self.heard + wait.clamp(SHORTEST_CAP, LONGEST_CAP),
+        })
+    }
+
+    /// When the same send is admitted again: not before the cap ends, nor before anything else that stands against it.
+    fn wait(&self, cap: Cap, now: Timestamp) -> Until {
+        let mut found = self.found.clone().later(now);
+        let verification = found.record.verification(self.attempt.nonce);
+        let nothing_sent = verification.is_none_or(|verification| !verification.may_have_sent());
+        found.notes.take_cap(cap, now);
+        let back = |kind| self.attempt.counted && goes_back(kind, nothing_sent);
+        self.sending.wait_after(back, &found)
     }
 
     pub(in crate::flow) fn resume(mut self, now: Timestamp, answer: StoreAnswer) -> Step {
@@ -315,7 +355,7 @@ impl Settle {
             };
             return match next.receipt().is_some() {
                 true => self.sending.dispatch(next, now),
-                false => Self::new(self.sending, next, Came::Unknown).unwritten(now),
+                false => Self::new(self.sending, next, Came::Unknown, now).unwritten(now),
             };
         }
         if !sending.ctx.is_broken(Broken::IgnoreExpectedVersion) {
@@ -334,6 +374,7 @@ impl Settle {
     }
 
     fn finish(self, now: Timestamp) -> Step {
+        let wait = self.cap().map(|cap| self.wait(cap, now));
         let Self {
             mut sending,
             attempt,
@@ -345,7 +386,7 @@ impl Settle {
         match came {
             Came::Stopped(refusal) => sending.refuse(refusal),
             Came::Rejected(rejection) => {
-                let refusal = refusal(&mut sending, &rejection, &found, now);
+                let refusal = refusal(&mut sending, &rejection, wait, &found, now);
                 sending.refuse(refusal)
             }
             Came::Accepted { .. } | Came::Hidden(_) | Came::Unknown => {
@@ -370,9 +411,20 @@ impl Settle {
     }
 }
 
+/// Money goes back when this message surely was not sent; the gap when nothing was, now or earlier.
+fn goes_back(kind: Kind, nothing_sent: bool) -> bool {
+    kind == Kind::Spend || (kind == Kind::Gap && nothing_sent)
+}
+
 /// What a rejection means for the person.
-fn refusal(sending: &mut Sending, rejection: &Rejection, found: &Found, now: Timestamp) -> Refusal {
-    sending.ctx.hit(rejection.kind.as_str(), 0, None, None);
+fn refusal(
+    sending: &mut Sending,
+    rejection: &Rejection,
+    wait: Option<Until>,
+    found: &Found,
+    now: Timestamp,
+) -> Refusal {
+    sending.ctx.hit(rejection.kind.as_str(), 0, None, wait);
     let new = Refusal::new;
     match rejection.kind {
         RejectionKind::InvalidDestination => new(
@@ -391,11 +443,9 @@ fn refusal(sending: &mut Sending, rejection: &Rejection, found: &Found, now: Tim
             sending.instead(refusal, found)
         }
         RejectionKind::DestinationQuota => {
-            let wait = rejection
-                .retry_after
-                .unwrap_or(sending.ctx.policy.code_for(sending.who.purpose()).ttl);
-            new(RefusalCode::RateLimited, "too many requests; wait and try again")
-                .until(Until::At(now + wait))
+            let mut refusal = new(RefusalCode::RateLimited, "too many requests; wait and try again");
+            refusal.retry_at = wait;
+            refusal
         }
         RejectionKind::BadRequest
         | RejectionKind::AccountQuota
@@ -403,7 +453,12 @@ fn refusal(sending: &mut Sending, rejection: &Rejection, found: &Found, now: Tim
         | RejectionKind::Credentials
         | RejectionKind::Misconfigured => {
             let text = "nobody can carry this just now; try again in a while";
-            sending.instead(new(RefusalCode::ProviderUnavailable, text), found)
+            let rests = rejection
+                .retry_after
+                .filter(|_| rejection.kind == RejectionKind::Down);
+            let mut refusal = new(RefusalCode::ProviderUnavailable, text);
+            refusal.retry_at = rests.map(|rests| Until::At(now + rests));
+            sending.instead(refusal, found)
         }
     }
 }
