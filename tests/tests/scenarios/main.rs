@@ -254,7 +254,10 @@ impl Said {
             },
             Told::Ticked => plain("ticked"),
             Told::Redeemed { .. } => plain("redeemed"),
-            Told::Unlocked => plain("unlocked"),
+            Told::Unlocked(stands) => Self {
+                rules: Some(stands.iter().map(|(rule, ..)| rule.clone()).collect()),
+                ..plain("unlocked")
+            },
             Told::Erased(_) => plain("erased"),
             Told::Refused(refused) => Self {
                 code: Some(refused.code.as_str().to_owned()),
@@ -287,6 +290,7 @@ macro_rules! scenarios {
 
 scenarios! {
     a_cancel_is_final,
+    an_unlock_says_what_stands,
     a_closing_is_told_to_the_provider,
     a_closing_shows_wherever_one_looks,
     a_decoy_cannot_be_told,

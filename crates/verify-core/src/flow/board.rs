@@ -254,6 +254,13 @@ impl Board {
 
     /// Probes of everything that a view tells: sends, checks and lockout of this person.
     pub(super) fn for_view(ctx: &Context, who: &Who) -> Self {
+        let mut board = Self::for_person(ctx, who);
+        board.lines.retain(|line| line.then == Then::Refuse);
+        board
+    }
+
+    /// The same, and of what a human check would lift: all that can refuse this person, as a person.
+    pub(super) fn for_person(ctx: &Context, who: &Who) -> Self {
         let mut board = Self::with_room(ctx);
         let mut prints = Fingerprints::new(ctx, who);
         for limit in limits(ctx) {
@@ -265,7 +272,7 @@ impl Board {
         board.lockouts(ctx, who, Mode::Probe);
         board
             .lines
-            .retain(|line| line.personal && line.then == Then::Refuse);
+            .retain(|line| line.personal && line.then != Then::Alert);
         board
     }
 

@@ -142,6 +142,22 @@ impl Who {
         })
     }
 
+    /// The same destination with another subject, or with none.
+    pub(super) fn as_subject(&self, ctx: &Context, subject: Option<String>) -> Self {
+        let prints = |subject: &String| {
+            ctx.keys
+                .prints(PrintKind::Subject, &ctx.service, subject.as_bytes())
+        };
+        Self {
+            subject: subject.as_ref().map(prints),
+            spelled: Spelled {
+                subject,
+                ..self.spelled.clone()
+            },
+            ..self.clone()
+        }
+    }
+
     pub(super) fn purpose(&self) -> Purpose {
         self.spelled.purpose
     }

@@ -82,8 +82,8 @@ pub(super) enum Happened {
     Failed { taken_back: bool },
     /// A code was right.
     Approved,
-    /// An operator ended the lockout.
-    Unlocked,
+    /// An operator ended the lockout, and the check limits with it or not.
+    Unlocked { check_limits: bool },
     /// A proof was spent.
     Redeemed { approval: usize, key: Option<String> },
 }

@@ -428,7 +428,7 @@ impl Reference {
         }
     }
 
-    fn unlock(&mut self, person: &Person) -> Told {
+    fn unlock(&mut self, person: &Person, check_limits: bool) -> Told {
         match self.person(person) {
             Ok(who) => {
                 self.notes.retain(|note| note.of != who.to.canonical());
@@ -440,8 +440,8 @@ impl Reference {
                     };
                     self.close(&who, &[]);
                 }
-                self.remember(&who, Happened::Unlocked);
-                Told::Unlocked
+                self.remember(&who, Happened::Unlocked { check_limits });
+                Told::Unlocked(self.stands(&who))
             }
             Err(refused) => Told::Refused(refused),
         }
@@ -534,7 +534,7 @@ impl Answers for Reference {
             Ask::Status(number) => self.status(*number),
             Ask::Report(message, fate) => self.report(*message, *fate),
             Ask::Redeem(approval, person, key) => self.redeem(*approval, person, key.as_ref()),
-            Ask::Unlock(person) => self.unlock(person),
+            Ask::Unlock(person, check_limits) => self.unlock(person, *check_limits),
             Ask::Erase(person) => self.erase(person),
             Ask::Tick => self.tick(),
         };

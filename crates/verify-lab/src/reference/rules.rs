@@ -1,5 +1,6 @@
 //! Limits and lockouts, recounted from the history each time they are asked about.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -141,15 +142,77 @@ impl Reference {
             .events
             .iter()
             .map(|event| (event.at, self.units(rule, who, event)));
-        let counted: Vec<(Timestamp, u64)> = counted.filter(|(_, units)| *units > 0).collect();
-        let newest = counted.iter().map(|(newest, _)| *newest).max();
+        let counted: Vec<(Timestamp, u64)> = counted.collect();
+        let newest = counted.iter().filter(|(_, units)| *units > 0);
+        let newest = newest.map(|(newest, _)| *newest).max();
+        let ended = self.events.iter().rposition(|event| self.ends(rule, event));
+        let counted = counted.iter().skip(ended.unwrap_or(0));
         let at = newest
             .filter(|_| self.slack.is_zero())
             .map_or(at, |newest| newest.max(at));
-        let inside = counted
-            .iter()
-            .filter(|(then, _)| *then + rule.limit.per + self.slack > at);
+        let inside = counted.filter(|(then, _)| *then + rule.limit.per + self.slack > at);
         inside.map(|(_, units)| units).sum()
+    }
+
+    /// True when an operator ended what was counted on a limit: that of whoever was named, as any subject or as nobody's.
+    fn ends(&self, rule: &Rule<'_>, event: &Event) -> bool {
+        let Happened::Unlocked { check_limits: true } = event.what else {
+            return false;
+        };
+        let nobody = Who {
+            subject: None,
+            ..event.who.clone()
+        };
+        let of = |who: &Who| {
+            self.rule(rule.limit, who)
+                .is_some_and(|other| other.by == rule.by)
+        };
+        let lifted = rule.personal && rule.limit.counts == Counts::Checks && rule.limit.then != Then::Alert;
+        lifted && (of(&event.who) || of(&nobody))
+    }
+
+    /// What refuses one more send or check of somebody just after an unlock, and of whoever has something at the same
+    /// destination as another subject.
+    pub(super) fn stands(&self, named: &Who) -> Vec<(String, bool, bool, Until)> {
+        let here = self.verifications.iter();
+        let here = here.filter(|found| !found.gone && found.who.same_destination(named));
+        let others = here.filter_map(|found| found.who.subject.clone().map(Some));
+        let others: BTreeSet<Option<String>> = others.filter(|one| *one != named.subject).collect();
+        let mut subjects = vec![(named.subject.clone(), true)];
+        subjects.extend(named.subject.as_ref().map(|_| (None, true)));
+        subjects.extend(others.into_iter().map(|subject| (subject, false)));
+        let (mut seen, mut stands) = (BTreeSet::new(), Vec::new());
+        for (subject, is_named) in subjects {
+            for standing in Standing::ALL {
+                let who = Who {
+                    subject: subject.clone(),
+                    standing: *standing,
+                    ..named.clone()
+                };
+                let known = *standing == Standing::Known;
+                let mut stand = |name: &str, by: String, until: Until| {
+                    if seen.insert((name.to_owned(), by, known)) && until > Until::At(self.now) {
+                        stands.push((name.to_owned(), known, is_named, until));
+                    }
+                };
+                for lockout in Self::lockouts(&who) {
+                    let until = self.search(|at| self.locks(lockout, &who, at));
+                    let by = match lockout {
+                        Lockout::Destination => String::new(),
+                        Lockout::Subject => subject.clone().unwrap_or_default(),
+                    };
+                    stand(lockout.name(), by, until);
+                }
+                for rule in self.rules(&who, &[Counts::Sends, Counts::Checks]) {
+                    if rule.personal && rule.limit.then != Then::Alert {
+                        let until = self.search(|at| self.denies(&rule, &who, 1, at));
+                        stand(&rule.limit.name, format!("{:?}", rule.by), until);
+                    }
+                }
+            }
+        }
+        stands.sort();
+        stands
     }
 
     pub(super) fn denies(&self, rule: &Rule<'_>, who: &Who, cost: u64, at: Timestamp) -> bool {
@@ -199,7 +262,7 @@ impl Reference {
             .filter(|event| lockout.same(&event.who, who))
         {
             match event.what {
-                Happened::Unlocked => break,
+                Happened::Unlocked { .. } => break,
                 Happened::Approved if event.who.standing == who.standing => break,
                 Happened::Failed { taken_back: false } if event.who.standing == who.standing => {
                     if next >= event.at + self.policy.lockout.forget_after {
