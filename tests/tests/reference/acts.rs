@@ -20,6 +20,8 @@ pub(super) struct Rules {
     forget_after: u64,
     /// How many messages' worth of money an hour has.
     money: Option<u64>,
+    /// Messages to one country in an hour, of which some are kept for known callers.
+    shared: Option<(u64, Then)>,
 }
 
 impl Rules {
@@ -51,6 +53,17 @@ impl Rules {
                 then: Then::Refuse,
             });
         }
+        if let Some((max, then)) = self.shared {
+            policy.limits.push(Limit {
+                name: "shared".into(),
+                counts: Counts::Sends,
+                by: vec![Dimension::Country],
+                or_by: None,
+                max: Max::Units(max),
+                per: Duration::from_secs(3_600),
+                then,
+            });
+        }
         policy
     }
 }
@@ -67,6 +80,7 @@ pub(super) enum Act {
 
 pub(super) fn rules() -> impl Strategy<Value = Rules> {
     let then = prop_oneof![4 => Just(Then::Refuse), 1 => Just(Then::HumanCheck), 1 => Just(Then::Alert)];
+    let shared_then = prop_oneof![3 => Just(Then::Refuse), 1 => Just(Then::HumanCheck)];
     let max = prop_oneof![1 => Just(None), 6 => (1u64..7).prop_map(Some)];
     let limit = (0usize..10, max, prop_oneof![5u64..60, 60u64..900], then);
     let wait =
@@ -83,15 +97,19 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
         waits,
         prop_oneof![3 => Just(2_592_000u64), 1 => 400u64..2_000],
         prop_oneof![3 => Just(None), 1 => (1u64..6).prop_map(Some)],
+        prop_oneof![2 => Just(None), 1 => (10u64..13, shared_then).prop_map(Some)],
     )
-        .prop_map(|(limits, ttl, new_codes, waits, forget_after, money)| Rules {
-            money,
-            limits,
-            ttl,
-            new_codes,
-            waits,
-            forget_after,
-        })
+        .prop_map(
+            |(limits, ttl, new_codes, waits, forget_after, money, shared)| Rules {
+                money,
+                shared,
+                limits,
+                ttl,
+                new_codes,
+                waits,
+                forget_after,
+            },
+        )
 }
 
 pub(super) fn person() -> impl Strategy<Value = Person> {

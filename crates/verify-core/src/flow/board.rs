@@ -7,7 +7,7 @@ use crate::broken::Broken;
 use crate::keys::{Print, PrintKind, Prints};
 use crate::limit::{Counter, Rule};
 use crate::outcome::RefusalCode;
-use crate::policy::{Counts, Effect, Limit, Max, Policy, Then, limit_names};
+use crate::policy::{Counts, Effect, Limit, Max, Policy, Reserve, Then, limit_names};
 use crate::record::Verification;
 use crate::store::{Charge, ClaimKey, ClaimKind, Counted, CounterKey, CounterSeen, Mode, Takeback};
 use crate::time::{SKEW, Timestamp, Until};
@@ -36,16 +36,30 @@ pub(super) struct Line {
     pub(super) then: Then,
     /// Counted by subject or destination: what a person may be told about.
     pub(super) personal: bool,
+    pub(super) kept: Kept,
     pub(super) charge: Charge,
     pub(super) before: Counter,
     pub(super) after: Counter,
 }
 
-impl Line {
-    pub(super) fn denied(&self, now: Timestamp) -> Option<Until> {
-        self.before.denied(&self.charge.rule, self.charge.cost, now)
-    }
+/// What a line has to do with what is kept for known callers, whose board it is on.
+#[derive(Debug, Clone)]
+pub(super) enum Kept {
+    Nothing,
+    /// Of `whole`, so much is there for all.
+    Common {
+        common: u64,
+        whole: u64,
+    },
+    /// What one caller may use of what is kept of this limit, and how the limit itself is charged.
+    Share {
+        of: Arc<str>,
+        most: u64,
+        drawn: Mode,
+    },
+}
 
+impl Line {
     /// The latest true instant that the counter has seen.
     fn newest(&self) -> Timestamp {
         match &self.before {
@@ -280,7 +294,7 @@ impl Board {
     fn limit<'a>(
         &mut self,
         prints: &mut Fingerprints<'a>,
-        (limit, scope): (&'a Limit, Scope),
+        (limit, scope_of): (&'a Limit, Scope),
         cost: u64,
         mode: Mode,
     ) {
@@ -291,14 +305,19 @@ impl Board {
         let has = |dimension| who.has(dimension);
         let effect = limit.effect(&ctx.policy, has, who.caller.ip, who.standing);
         let Some(Effect {
-            by, max, personal, ..
+            by,
+            max: whole,
+            personal,
+            reserve,
+            ..
         }) = effect
         else {
             return;
         };
+        let max = reserve.map_or(whole, |reserve| reserve.common);
         let rule = Rule::Window { max, per: limit.per };
         let own = personal && !ctx.is_broken(Broken::ShareBetweenStandings);
-        let scope = scope.for_standing(own.then_some(who.standing));
+        let scope = scope_of.for_standing(own.then_some(who.standing));
         let kind = match limit.counts {
             Counts::Sends if &*limit.name == limit_names::RESEND_GAP => Kind::Gap,
             Counts::Sends => Kind::Sends,
@@ -320,6 +339,12 @@ impl Board {
                 when_live: Vec::new(),
             };
             self.push(Arc::clone(&limit.name), kind, limit.then, personal, charge);
+            if let (Some(Reserve { common, .. }), Some(line)) = (reserve, self.lines.last_mut()) {
+                line.kept = Kept::Common { common, whole };
+            }
+        }
+        if let Some(reserve) = reserve {
+            self.shares(prints, (limit, scope_of), (by, reserve));
         }
     }
 
@@ -347,6 +372,7 @@ impl Board {
             kind,
             then,
             personal,
+            kept: Kept::Nothing,
             charge,
             before: empty.clone(),
             after: empty,
@@ -492,9 +518,9 @@ fn lockouts<'a>(
 
 /// The fingerprints that the limits of a command are keyed by. Several limits have the same key, and each is computed
 /// once.
-struct Fingerprints<'a> {
+pub(super) struct Fingerprints<'a> {
     ctx: &'a Context,
-    who: &'a Who,
+    pub(super) who: &'a Who,
     known: Vec<(&'a [Dimension], Prints)>,
 }
 
@@ -518,7 +544,7 @@ impl<'a> Fingerprints<'a> {
         prints
     }
 
-    fn computed(&self, by: &[Dimension]) -> Prints {
+    pub(super) fn computed(&self, by: &[Dimension]) -> Prints {
         let Self { ctx, who, .. } = self;
         match (by, &who.subject) {
             ([Dimension::Destination], _) => who.destination.clone(),

@@ -225,7 +225,7 @@ impl Look {
     fn standing(&self, clock: Timestamp) -> impl Iterator<Item = (&Seat, &Line, crate::time::Until)> {
         self.lines()
             .filter(|(seat, line)| !self.ends(seat, line))
-            .filter_map(move |(seat, line)| Some((seat, line, line.denied(clock)?)))
+            .filter_map(move |(seat, line)| Some((seat, line, seat.board.denied(line, clock)?)))
     }
 
     fn stands(&self, clock: Timestamp) -> Vec<Stands> {

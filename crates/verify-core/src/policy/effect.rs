@@ -2,11 +2,15 @@
 
 use std::net::IpAddr;
 
-use super::{Counts, Limit, Max, Policy};
+use super::{Counts, Limit, Max, Policy, Then};
 use crate::vocabulary::{Dimension, Standing};
 
 /// Of what a shared limit admits, the part that is kept for known callers: one in so many.
 const KEPT_FOR_KNOWN: u64 = 10;
+
+/// Of what is kept, the part that one known caller may use: one in so many for one subject, one destination, and one
+/// address (of IPv6 a /64).
+const SHARE_OF_KEPT: u64 = 10;
 
 /// A limit as it holds for one caller. Where it comes to none there is no effect: it is unlimited, or counts by something
 /// that the caller does not have.
@@ -20,6 +24,18 @@ pub struct Effect<'a> {
     pub personal: bool,
     /// Counted by what many people share. A tenth of it is kept for known callers, who are counted with the others.
     pub shared: bool,
+    /// For a known caller, where something is kept and the limit refuses: `max` holds for all of them together.
+    pub reserve: Option<Reserve>,
+}
+
+/// How a known caller may use what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserve {
+    /// Of the limit's `max`, what is there for everybody. Beyond it, what is kept is drawn on.
+    pub common: u64,
+    /// Units of what is kept that one subject, one destination or one address may draw in any interval of the limit's
+    /// `per`: a tenth of it, and never less than one message takes.
+    pub share: u64,
 }
 
 impl Limit {
@@ -51,15 +67,22 @@ impl Limit {
             )
         };
         let shared = !personal && (self.counts == Counts::Spend || by.iter().any(of_many));
-        let kept = match (shared, standing) {
-            (true, Standing::Stranger) => most / KEPT_FOR_KNOWN,
-            (true, Standing::Known) | (false, _) => 0,
+        let kept = if shared { most / KEPT_FOR_KNOWN } else { 0 };
+        let common = most - kept;
+        let reserve = (kept > 0 && self.then != Then::Alert).then(|| Reserve {
+            common,
+            share: (kept / SHARE_OF_KEPT).max(1),
+        });
+        let (max, reserve) = match standing {
+            Standing::Stranger => (common, None),
+            Standing::Known => (most, reserve),
         };
         Some(Effect {
             by,
-            max: most - kept,
+            max,
             personal,
             shared,
+            reserve,
         })
     }
 }
@@ -105,6 +128,26 @@ mod tests {
         ] {
             assert_eq!(effect(&policy, name, Standing::Stranger), stranger, "{name}");
             assert_eq!(effect(&policy, name, Standing::Known), known, "{name}");
+        }
+    }
+
+    #[test]
+    fn i143_of_what_is_kept_one_known_caller_has_a_tenth() {
+        let policy = Policy::default();
+        let reserve = |name, standing| {
+            let limit = limit(&policy, name);
+            limit.effect(&policy, |_| true, None, standing).unwrap().reserve
+        };
+        let of = |common, share| Some(Reserve { common, share });
+        for (name, known) in [
+            ("sends_per_service", of(900, 10)),
+            ("sends_per_prefix", of(27, 1)),
+            ("sends_per_destination", None),
+            ("sends_per_ip", None),
+            ("failures_per_service", None),
+        ] {
+            assert_eq!(reserve(name, Standing::Known), known, "{name}");
+            assert_eq!(reserve(name, Standing::Stranger), None, "{name}");
         }
     }
 

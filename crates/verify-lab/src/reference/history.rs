@@ -1,6 +1,7 @@
 //! What the reference remembers: everything that happened, and the verifications that came of it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use verify_core::destination::Destination;
 use verify_core::port::RejectionKind;
@@ -61,6 +62,8 @@ pub(super) struct Event {
     pub(super) at: Timestamp,
     pub(super) who: Who,
     pub(super) what: Happened,
+    /// The limits on which it drew on what is kept for known callers.
+    pub(super) drew: Vec<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]

@@ -116,8 +116,9 @@ impl Reference {
     }
 
     fn remember(&mut self, who: &Who, what: Happened) {
+        let drew = self.drawn(who, &what);
         let (at, who) = (self.wall(), who.clone());
-        self.events.push(Event { at, who, what });
+        self.events.push(Event { at, who, what, drew });
     }
 
     /// Who a command is about, and which verification it names.

@@ -22,6 +22,8 @@ pub(super) struct Rule<'a> {
     pub(super) max: u64,
     /// Counted by destination or subject, and so apart for strangers and known callers.
     pub(super) personal: bool,
+    /// For a known caller: what is there for all, and what one of them may use of the rest.
+    reserve: Option<(u64, u64)>,
 }
 
 impl Rule<'_> {
@@ -88,18 +90,18 @@ impl Reference {
         let shared = !personal
             && (has(&[Dimension::Prefix, Dimension::Country, Dimension::Service])
                 || limit.counts == Counts::Spend);
-        // A tenth is kept for known callers.
-        let kept = if shared && who.standing == Standing::Stranger {
-            max / 10
-        } else {
-            0
-        };
-        let max = max - kept;
+        // A tenth is kept for known callers, and a tenth of that is for one of them.
+        let kept = if shared { max / 10 } else { 0 };
+        let stranger = who.standing == Standing::Stranger;
+        let reserve =
+            (!stranger && kept > 0 && limit.then != Then::Alert).then_some((max - kept, (kept / 10).max(1)));
+        let max = if stranger { max - kept } else { max };
         Some(Rule {
             limit,
             by,
             max,
             personal,
+            reserve,
         })
     }
 
@@ -138,10 +140,16 @@ impl Reference {
     /// What is counted in the interval of the limit's length that ends at `at`, or at the latest that was counted: a
     /// clock that was set back opens nothing.
     pub(super) fn used(&self, rule: &Rule<'_>, who: &Who, at: Timestamp) -> u64 {
-        let counted = self
-            .events
-            .iter()
-            .map(|event| (event.at, self.units(rule, who, event)));
+        self.used_by(rule, who, at, |_| true)
+    }
+
+    /// The same of some of the events.
+    fn used_by(&self, rule: &Rule<'_>, who: &Who, at: Timestamp, whose: impl Fn(&Event) -> bool) -> u64 {
+        let units = |event: &Event| match whose(event) {
+            true => self.units(rule, who, event),
+            false => 0,
+        };
+        let counted = self.events.iter().map(|event| (event.at, units(event)));
         let counted: Vec<(Timestamp, u64)> = counted.collect();
         let newest = counted.iter().filter(|(_, units)| *units > 0);
         let newest = newest.map(|(newest, _)| *newest).max();
@@ -217,6 +225,45 @@ impl Reference {
 
     pub(super) fn denies(&self, rule: &Rule<'_>, who: &Who, cost: u64, at: Timestamp) -> bool {
         self.used(rule, who, at) + cost > rule.max
+    }
+
+    /// What denies it: the limit; or the shares of what is kept for known callers, while they draw on it.
+    pub(super) fn against(&self, rule: &Rule<'_>, who: &Who, cost: u64, at: Timestamp) -> Vec<String> {
+        let name = &rule.limit.name;
+        let limit = self.denies(rule, who, cost, at).then(|| name.to_string());
+        let draws = self.draws(rule, who, cost, at);
+        let share = |one: &Dimension| {
+            let value = who.value(*one)?;
+            let mine = |event: &Event| {
+                event.drew.contains(name) && event.who.value(*one).is_some_and(|other| other == value)
+            };
+            let (_, share) = draws?;
+            let used = self.used_by(rule, who, at, mine);
+            let of_others = rule.by.iter().all(|(by, _)| by != one);
+            (of_others && used + cost > share.max(cost)).then(|| format!("{name}/share"))
+        };
+        let ones = [Dimension::Subject, Dimension::Destination, Dimension::Ip];
+        limit.into_iter().chain(ones.iter().filter_map(share)).collect()
+    }
+
+    fn draws(&self, rule: &Rule<'_>, who: &Who, cost: u64, at: Timestamp) -> Option<(u64, u64)> {
+        rule.reserve
+            .filter(|(common, _)| self.used(rule, who, at) + cost > *common)
+    }
+
+    /// The limits on which this draws on what is kept.
+    pub(super) fn drawn(&self, who: &Who, what: &Happened) -> Vec<Arc<str>> {
+        let (counts, price): (&[Counts], _) = match what {
+            Happened::Sent { price, .. } => (&[Counts::Sends, Counts::Spend], *price),
+            Happened::Checked { .. } => (&[Counts::Checks], 1),
+            Happened::Failed { .. } => (&[Counts::Failures], 1),
+            Happened::Approved | Happened::Unlocked { .. } | Happened::Redeemed { .. } => (&[], 1),
+        };
+        let rules = self.rules(who, counts).into_iter();
+        rules
+            .filter(|rule| self.draws(rule, who, rule.cost(price), self.now).is_some())
+            .map(|rule| Arc::clone(&rule.limit.name))
+            .collect()
     }
 
     /// The limits that only alert and that one more of these, at this price, takes over their maximum.

@@ -323,7 +323,8 @@ impl Reference {
                 Then::HumanCheck => sends,
                 Then::Alert => false,
             };
-            if asked && self.denies(&rule, who, rule.cost(price), at) {
+            let against = self.against(&rule, who, rule.cost(price), at);
+            for name in against.into_iter().filter(|_| asked) {
                 let code = match (human, gap) {
                     (true, _) => RefusalCode::HumanCheckRequired,
                     (false, true) => RefusalCode::Cooldown,
@@ -331,7 +332,7 @@ impl Reference {
                 };
                 stops.push(Stop {
                     human,
-                    ..Stop::by(&rule.limit.name, code)
+                    ..Stop::by(&name, code)
                 });
             }
         }

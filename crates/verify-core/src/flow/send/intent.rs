@@ -263,6 +263,7 @@ impl Intent {
             Ok(found) => found.later(sending.board.newest()),
             Err(fault) => return sending.ctx.failed(fault),
         };
+        sending.board.draw(found.clock);
         let delivery = found
             .record
             .verification(attempt.nonce)

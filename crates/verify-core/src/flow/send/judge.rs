@@ -194,7 +194,7 @@ impl Sending {
             line.then != Then::Alert && !forced
         });
         lines.filter_map(move |line| {
-            let denied = line.denied(at)?;
+            let denied = self.board.denied(line, at)?;
             let until = match waived_from.filter(|_| line.kind == Kind::Gap) {
                 Some(from) => denied.min(Until::At(from)),
                 None => denied,
