@@ -298,6 +298,7 @@ scenarios! {
     a_failed_delivery_waives_the_gap,
     a_failure_at_another_identity_closes_too,
     a_failure_goes_on_by_itself,
+    a_follow_up_is_charged_as_its_send,
     a_fraud_guard_block_is_remembered_for_its_prefix,
     a_guess_that_nobody_compared,
     a_known_caller_meets_a_strangers_code,

@@ -75,14 +75,11 @@ impl Reference {
         let fits = |channel: &Channel| {
             rules.enabled.contains(channel) && found.who.to.fits(*channel) && !tried(*channel)
         };
-        let Some(channel) = next.find(fits).filter(|_| wanted) else {
+        let private = self.policy.privacy.disclosure == Disclosure::Private;
+        let Some(channel) = next.find(fits).filter(|_| wanted && !private) else {
             return;
         };
-        let who = Who {
-            ip: None,
-            device: None,
-            ..found.who.clone()
-        };
+        let who = found.who.clone();
         let (named, human, consent, decoy, test) = (Some(number), false, true, false, false);
         self.decide(Sending {
             who,
@@ -383,6 +380,8 @@ impl Reference {
         let status = DeliveryStatus::Dispatching;
         if let Some(found) = self.verifications.get_mut(number) {
             found.consent |= sending.consent;
+            // A follow-up is charged as the latest send was.
+            (found.who.ip, found.who.device) = (sending.who.ip, sending.who.device.clone());
             found.deliveries.push(Delivery {
                 at,
                 channel,
