@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use verify_core::command::{CheckRequest, Person, SendRequest};
@@ -9,8 +10,12 @@ use verify_core::event::EventKind;
 use verify_core::keys::Keys;
 use verify_core::outcome::{CheckAnswer, RefusalCode, SendAnswer};
 use verify_core::port::{Compared, Detail, RejectionKind};
+use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Purpose};
+use verify_engine::Engine;
 use verify_lab::explore::{Kinds, World};
+use verify_memstore::MemStore;
+use verify_testkit::{ManualClock, ScriptedProvider, SeededEntropy};
 use verify_tests::{
     Asks, TO, approved, check, code, events, from_device, judged, policy, refused, send, sent, world,
 };
@@ -396,5 +401,63 @@ fn i143_one_subject_one_destination_and_one_address_has_a_share_each() {
             2,
             "{one}"
         );
+    }
+}
+
+/// One network asks for numbers that nobody knows, and for others, from ever new addresses.
+#[tokio::test]
+async fn i57_one_network_fills_no_more_than_a_twentieth_of_the_strangers_room() {
+    let room = verify_memstore::Capacity::default();
+    let strangers = room.records * usize::from(100 - room.reserved_for_known_percent) / 100;
+    assert_eq!(strangers / 20, 4_500, "the default limit is of the default store");
+    let text = "version = 1\n[privacy]\ndisclosure = \"private\"\n[risk]\nenabled = false\n\
+        [[limit]]\nname = \"sends_per_service\"\nmax = \"unlimited\"\n[[limit]]\nname = \"sends_per_prefix\"\nmax = \"unlimited\"\n";
+    let networks: [fn(u32) -> String; 2] = [
+        |i| format!("2001:db8:7:{i:x}::1"),
+        |i| format!("203.0.113.{}", i % 256),
+    ];
+    for (nth, address) in networks.into_iter().enumerate() {
+        // By IPv4 there are 256 addresses for all of it.
+        let per_ip = "[[limit]]\nname = \"sends_per_ip\"\nmax = 1000\n";
+        let clock = ManualClock::at(Timestamp::from_millis(1_700_000_000_000));
+        let store = Arc::new(MemStore::new());
+        let provider = ScriptedProvider::own("own", Arc::new(clock.clone()));
+        let engine = Engine::builder()
+            .keys(Keys::generate(&[7; 32]))
+            .policy(policy(&format!("{text}{per_ip}")))
+            .store(Arc::clone(&store))
+            .provider(provider)
+            .clock(clock.clone())
+            .entropy(SeededEntropy::new(7))
+            .with_client_ip()
+            .build()
+            .unwrap();
+        let ask = async |i: u32, from: String| {
+            let request = SendRequest {
+                decoy: i % 2 == 0,
+                ..SendRequest::to(format!("+1202{:07}", 2_000_000 + i * 3)).ip(ip(&from))
+            };
+            match engine.send(request).await.answer {
+                Ok(SendAnswer::Refused(refusal)) => Err(refusal.code),
+                other => other.map(|_| ()).map_err(|fault| panic!("{fault}")),
+            }
+        };
+        let (mut admitted, mut refused) = (0, 0);
+        for i in 0..5_500 {
+            match ask(i, address(i)).await {
+                Ok(()) => admitted += 1,
+                Err(code) => {
+                    assert_eq!(code, RefusalCode::RateLimited, "decoy or not");
+                    refused += 1;
+                }
+            }
+        }
+        // A tenth is kept for known callers.
+        assert_eq!((admitted, refused), (4_050, 1_450), "network {nth}");
+        assert!(store.usage().records <= strangers / 20);
+        for i in 0..50 {
+            let from = format!("198.51.{i}.7");
+            assert_eq!(ask(100_000 + i, from).await, Ok(()), "honest people elsewhere");
+        }
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
     let then = prop_oneof![4 => Just(Then::Refuse), 1 => Just(Then::HumanCheck), 1 => Just(Then::Alert)];
     let shared_then = prop_oneof![3 => Just(Then::Refuse), 1 => Just(Then::HumanCheck)];
     let max = prop_oneof![1 => Just(None), 6 => (1u64..7).prop_map(Some)];
-    let limit = (0usize..10, max, prop_oneof![5u64..60, 60u64..900], then);
+    let limit = (0usize..11, max, prop_oneof![5u64..60, 60u64..900], then);
     let wait =
         prop_oneof![1 => Just(None), 3 => (0u64..120).prop_map(Some), 3 => (250u64..400).prop_map(Some)];
     let waits = prop_oneof![

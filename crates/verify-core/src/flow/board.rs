@@ -307,6 +307,7 @@ impl Board {
         let Some(Effect {
             by,
             max: whole,
+            per,
             personal,
             reserve,
             ..
@@ -315,7 +316,7 @@ impl Board {
             return;
         };
         let max = reserve.map_or(whole, |reserve| reserve.common);
-        let rule = Rule::Window { max, per: limit.per };
+        let rule = Rule::Window { max, per };
         let own = personal && !ctx.is_broken(Broken::ShareBetweenStandings);
         let scope = scope_of.for_standing(own.then_some(who.standing));
         let kind = match limit.counts {

@@ -36,18 +36,15 @@ impl Board {
             // What is kept for one message at least.
             let most = reserve.share.max(main.charge.cost);
             for print in prints.computed(&by).iter() {
-                let charge = Charge {
+                let mut charge = Charge {
                     key: CounterKey {
                         scope: scope.of_shares(),
                         print,
                     },
-                    rule: Rule::Window {
-                        max: MOST,
-                        per: limit.per,
-                    },
                     mode: Mode::Probe,
                     ..main.charge.clone()
                 };
+                set_max(&mut charge.rule, MOST);
                 self.lines.push(Line {
                     rule: format!("{}/share", limit.name).into(),
                     kept: Kept::Share {

@@ -1,8 +1,9 @@
 //! The effective rule: what a limit of the policy comes to for one caller.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use super::{Counts, Limit, Max, Policy, Then};
+use super::{Counts, Limit, Max, Policy, Then, limit_names};
 use crate::vocabulary::{Dimension, Standing};
 
 /// Of what a shared limit admits, the part that is kept for known callers: one in so many.
@@ -18,8 +19,10 @@ const SHARE_OF_KEPT: u64 = 10;
 pub struct Effect<'a> {
     /// What the key is made of: `by`, or `or_by` where a dimension of `by` is missing.
     pub by: &'a [Dimension],
-    /// Units in any interval of the limit's `per`, after what a network may do and what is kept for known callers.
+    /// Units in any interval of length `per`, after what a network may do and what is kept for known callers.
     pub max: u64,
+    /// The length of the interval: the limit's `per`; of `sends_per_network` at least as long as the longest code lives.
+    pub per: Duration,
     /// Counted by subject or destination: what a person may be told about, apart for strangers and known callers.
     pub personal: bool,
     /// Counted by what many people share. A tenth of it is kept for known callers, who are counted with the others.
@@ -63,7 +66,7 @@ impl Limit {
         let of_many = |dimension: &Dimension| {
             matches!(
                 dimension,
-                Dimension::Prefix | Dimension::Country | Dimension::Service
+                Dimension::Prefix | Dimension::Country | Dimension::Service | Dimension::Network
             )
         };
         let shared = !personal && (self.counts == Counts::Spend || by.iter().any(of_many));
@@ -77,9 +80,14 @@ impl Limit {
             Standing::Stranger => (common, None),
             Standing::Known => (most, reserve),
         };
+        let per = match &*self.name {
+            limit_names::SENDS_PER_NETWORK => self.per.max(policy.longest_code()),
+            _ => self.per,
+        };
         Some(Effect {
             by,
             max,
+            per,
             personal,
             shared,
             reserve,
@@ -88,6 +96,12 @@ impl Limit {
 }
 
 impl Policy {
+    /// How long a code lives at most, of any purpose.
+    pub fn longest_code(&self) -> Duration {
+        let purposes = self.purposes.values().map(|rules| rules.code.ttl);
+        purposes.fold(self.code.ttl, Duration::max)
+    }
+
     /// What a shared network may do, where the policy names one that holds the caller's address.
     fn network_max(&self, limit: &Limit, ip: Option<IpAddr>) -> Option<Max> {
         if self.networks.is_empty() {
@@ -165,6 +179,20 @@ mod tests {
             Some(vec![Dimension::Destination])
         );
         assert_eq!(by("sends_per_prefix", Some(Dimension::Prefix)), None);
+    }
+
+    #[test]
+    fn i57_what_a_network_keeps_is_counted_for_as_long_as_codes_live() {
+        let per = |text: &str| {
+            let policies = crate::policy::PolicySet::from_toml(text).unwrap().policies;
+            let limit = limit(&policies.default, "sends_per_network");
+            let effect = limit.effect(&policies.default, |_| true, None, Standing::Stranger);
+            effect.unwrap().per.as_secs()
+        };
+        assert_eq!(per("version = 1\n"), 600);
+        let mails = "[channels]\ndefault = \"email\"\nenabled = [\"email\"]\nfallback = []\n";
+        assert_eq!(per(&format!("version = 1\n[code]\nttl = \"2h\"\n{mails}")), 7_200);
+        assert_eq!(per("version = 1\n[code]\nttl = \"1m\"\n"), 600);
     }
 
     #[test]

@@ -45,6 +45,10 @@ impl Who {
                 IpAddr::V4(v4) => v4.to_string(),
                 IpAddr::V6(v6) => format!("{:x?}", &v6.segments()[..4]),
             }),
+            Dimension::Network => self.ip.map(|ip| match ip.to_canonical() {
+                IpAddr::V4(v4) => format!("{:?}", &v4.octets()[..3]),
+                IpAddr::V6(v6) => format!("{:x?}", &v6.segments()[..3]),
+            }),
             Dimension::Destination => Some(self.to.canonical().to_owned()),
             Dimension::Subject => self.subject.clone(),
             Dimension::Device => self.device.clone(),

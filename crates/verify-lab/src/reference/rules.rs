@@ -20,6 +20,7 @@ pub(super) struct Rule<'a> {
     pub(super) limit: &'a Limit,
     by: Vec<(Dimension, String)>,
     pub(super) max: u64,
+    per: Duration,
     /// Counted by destination or subject, and so apart for strangers and known callers.
     pub(super) personal: bool,
     /// For a known caller: what is there for all, and what one of them may use of the rest.
@@ -88,18 +89,29 @@ impl Reference {
         let has = |wanted: &[Dimension]| by.iter().any(|(by, _)| wanted.contains(by));
         let personal = has(&[Dimension::Destination, Dimension::Subject]);
         let shared = !personal
-            && (has(&[Dimension::Prefix, Dimension::Country, Dimension::Service])
-                || limit.counts == Counts::Spend);
+            && (has(&[
+                Dimension::Prefix,
+                Dimension::Country,
+                Dimension::Service,
+                Dimension::Network,
+            ]) || limit.counts == Counts::Spend);
         // A tenth is kept for known callers, and a tenth of that is for one of them.
         let kept = if shared { max / 10 } else { 0 };
         let stranger = who.standing == Standing::Stranger;
         let reserve =
             (!stranger && kept > 0 && limit.then != Then::Alert).then_some((max - kept, (kept / 10).max(1)));
         let max = if stranger { max - kept } else { max };
+        // What a network keeps is kept as long as codes live.
+        let lives = self.policy.purposes.values().map(|rules| rules.code.ttl);
+        let per = match &*limit.name == limit_names::SENDS_PER_NETWORK {
+            true => lives.fold(limit.per.max(self.policy.code.ttl), Duration::max),
+            false => limit.per,
+        };
         Some(Rule {
             limit,
             by,
             max,
+            per,
             personal,
             reserve,
         })
@@ -158,7 +170,7 @@ impl Reference {
         let at = newest
             .filter(|_| self.slack.is_zero())
             .map_or(at, |newest| newest.max(at));
-        let inside = counted.filter(|(then, _)| *then + rule.limit.per + self.slack > at);
+        let inside = counted.filter(|(then, _)| *then + rule.per + self.slack > at);
         inside.map(|(_, units)| units).sum()
     }
 
@@ -277,7 +289,7 @@ impl Reference {
             name: Arc::clone(&rule.limit.name),
             by: rule.by,
             standing: rule.personal.then_some(who.standing),
-            per: rule.limit.per,
+            per: rule.per,
         });
         passed.collect()
     }
@@ -442,7 +454,11 @@ impl Reference {
             .keys()
             .filter_map(|failures| self.wait(*failures));
         let limits = policy.limits.iter().map(|limit| limit.per);
-        let others = [policy.lockout.forget_after, policy.channels.fallback_after];
+        let others = [
+            policy.lockout.forget_after,
+            policy.channels.fallback_after,
+            policy.code.ttl,
+        ];
         let spans: Vec<Duration> = limits.chain(waits).chain(others).collect();
         let ends = self
             .events
