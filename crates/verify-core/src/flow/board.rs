@@ -448,18 +448,17 @@ impl Board {
     /// When all rules of `kinds` that concern this person would admit one more, counted from what is there after the
     /// charge: a fixpoint, because waiting for one rule may run into another.
     pub(super) fn personal_wait(&self, kinds: &[Kind], now: Timestamp) -> Until {
-        let lines = || {
-            let lines = self
-                .lines
-                .iter()
-                .filter(|line| line.personal && line.then == Then::Refuse);
-            lines.filter(|line| kinds.contains(&line.kind))
-        };
-        fixpoint(now, |at| {
-            lines()
-                .filter_map(|line| line.after.denied(&line.charge.rule, line.charge.cost, at))
-                .max()
-        })
+        fixpoint(now, |at| self.personal_denial(kinds, at))
+    }
+
+    /// The longest wait of these rules at an instant; none when all of them admit one more.
+    pub(super) fn personal_denial(&self, kinds: &[Kind], at: Timestamp) -> Option<Until> {
+        let personal =
+            |line: &&Line| line.personal && line.then == Then::Refuse && kinds.contains(&line.kind);
+        let lines = self.lines.iter().filter(personal);
+        lines
+            .filter_map(|line| line.after.denied(&line.charge.rule, line.charge.cost, at))
+            .max()
     }
 }
 
