@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use verify_core::command::{CheckRequest, Person, SendRequest};
@@ -9,8 +10,12 @@ use verify_core::event::EventKind;
 use verify_core::keys::Keys;
 use verify_core::outcome::{CheckAnswer, RefusalCode, SendAnswer};
 use verify_core::port::{Compared, Detail, RejectionKind};
+use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Purpose};
+use verify_engine::Engine;
 use verify_lab::explore::{Kinds, World};
+use verify_memstore::MemStore;
+use verify_testkit::{ManualClock, ScriptedProvider, SeededEntropy};
 use verify_tests::{
     Asks, TO, approved, check, code, events, from_device, judged, policy, refused, send, sent, world,
 };
@@ -285,4 +290,174 @@ fn bad_input_is_refused_clearly_and_changes_nothing() {
         assert!(refusal.detail.len() > 10);
     }
     assert_eq!(world.store, before);
+}
+
+/// What is there for all of a limit by service of 200 is 180, and one known caller may use 2 of what is kept.
+const KEPT: &str = "version = 1\n[[limit]]\nname = \"sends_per_service\"\nmax = 200\nthen = \"refuse\"\n\
+    [[limit]]\nname = \"sends_per_ip\"\nmax = \"unlimited\"\n[[limit]]\nname = \"sends_per_prefix\"\nmax = \"unlimited\"\n\
+    [[limit]]\nname = \"sends_per_destination\"\nmax = \"unlimited\"\n[[limit]]\nname = \"sends_per_destination_day\"\nmax = \"unlimited\"\n\
+    [[limit]]\nname = \"sends_per_subject\"\nmax = \"unlimited\"\n[[limit]]\nname = \"resend_gap\"\nmax = \"unlimited\"\n";
+
+/// A known caller: a subject at a destination, from an address, with the token of an approval.
+fn known(world: &mut World, to: &str, subject: &str, from: &str) -> SendRequest {
+    let person = Person::at(to).subject(subject);
+    sent(world.ask(SendRequest::to(person.clone()).ip(ip("192.0.2.1"))));
+    let right = world.sent.last().unwrap().code.clone();
+    let guess = CheckRequest::to(person.clone(), right);
+    let token = approved(world.ask(guess)).device_token;
+    let mut request = SendRequest::to(person).ip(ip(from));
+    request.caller.device_token = Some(token);
+    request
+}
+
+/// Strangers use up what is there for all.
+fn strangers_use_up_what_is_for_all(world: &mut World) {
+    let strangers = (1_000..1_200).map(|i| SendRequest::to(number(i)));
+    assert!(sends(world, strangers) > 100);
+    assert_eq!(refused(world.ask(send())).code, RefusalCode::RateLimited);
+}
+
+#[test]
+fn i143_whoever_has_many_mailboxes_takes_no_more_than_a_share_of_what_is_kept() {
+    let mut world = World::new(policy(KEPT), Kinds::Own);
+    let hoard: Vec<SendRequest> = (0..5)
+        .map(|i| {
+            known(
+                &mut world,
+                &format!("me{i}@example.org"),
+                &format!("me{i}"),
+                &format!("2001:db8::{i}"),
+            )
+        })
+        .collect();
+    let owner = known(&mut world, TO, "owner", "198.51.100.1");
+    strangers_use_up_what_is_for_all(&mut world);
+    // Five people of one /64, again and again: two messages of the twenty that are kept.
+    assert_eq!(sends(&mut world, hoard.iter().cycle().take(100).cloned()), 2);
+    let (answer, trips) = world.ask_counted(hoard[0].clone());
+    let wait = refused(answer).retry_at;
+    assert_eq!(trips, 1, "i52: a refusal takes one trip");
+    // The owner of a device is not in their way, and neither is anybody else.
+    let (answer, trips) = world.ask_counted(owner);
+    sent(answer);
+    assert!(trips <= 3, "i52: {trips}");
+    let others: Vec<SendRequest> = (0..7)
+        .map(|i| hoard[i % 5].clone().ip(ip(&format!("203.0.113.{i}"))))
+        .collect();
+    assert!(
+        sends(&mut world, others) >= 5,
+        "who has an address each is as many people to that"
+    );
+    // The wait that was told is true.
+    let Some(verify_core::time::Until::At(at)) = wait else {
+        panic!("it ends: {wait:?}")
+    };
+    let left = at.since(world.now);
+    let mut early = world.clone();
+    early.advance(left - Duration::from_millis(1));
+    refused(early.ask(hoard[0].clone()));
+    world.advance(left);
+    sent(world.ask(hoard[0].clone()));
+}
+
+#[test]
+fn i143_one_subject_one_destination_and_one_address_has_a_share_each() {
+    let cases: [(&str, fn(usize) -> (String, String, String)); 3] = [
+        ("subject", |i| {
+            (
+                format!("a{i}@example.org"),
+                "ann".into(),
+                format!("203.0.113.{i}"),
+            )
+        }),
+        ("destination", |i| {
+            (
+                "shared@example.org".into(),
+                format!("s{i}"),
+                format!("203.0.113.{i}"),
+            )
+        }),
+        ("address", |i| {
+            (format!("a{i}@example.org"), format!("s{i}"), "203.0.113.9".into())
+        }),
+    ];
+    for (one, of) in cases {
+        let mut world = World::new(policy(KEPT), Kinds::Own);
+        let callers: Vec<SendRequest> = (0..4)
+            .map(|i| {
+                let (to, subject, from) = of(i);
+                known(&mut world, &to, &subject, &from)
+            })
+            .collect();
+        // While there is something for all, nobody's share matters.
+        assert_eq!(
+            sends(&mut world, callers.iter().cycle().take(40).cloned()),
+            40,
+            "{one}"
+        );
+        strangers_use_up_what_is_for_all(&mut world);
+        assert_eq!(
+            sends(&mut world, callers.iter().cycle().take(40).cloned()),
+            2,
+            "{one}"
+        );
+    }
+}
+
+/// One network asks for numbers that nobody knows, and for others, from ever new addresses.
+#[tokio::test]
+async fn i57_one_network_fills_no_more_than_a_twentieth_of_the_strangers_room() {
+    let room = verify_memstore::Capacity::default();
+    let strangers = room.records * usize::from(100 - room.reserved_for_known_percent) / 100;
+    assert_eq!(strangers / 20, 4_500, "the default limit is of the default store");
+    let text = "version = 1\n[privacy]\ndisclosure = \"private\"\n[risk]\nenabled = false\n\
+        [[limit]]\nname = \"sends_per_service\"\nmax = \"unlimited\"\n[[limit]]\nname = \"sends_per_prefix\"\nmax = \"unlimited\"\n";
+    let networks: [fn(u32) -> String; 2] = [
+        |i| format!("2001:db8:7:{i:x}::1"),
+        |i| format!("203.0.113.{}", i % 256),
+    ];
+    for (nth, address) in networks.into_iter().enumerate() {
+        // By IPv4 there are 256 addresses for all of it.
+        let per_ip = "[[limit]]\nname = \"sends_per_ip\"\nmax = 1000\n";
+        let clock = ManualClock::at(Timestamp::from_millis(1_700_000_000_000));
+        let store = Arc::new(MemStore::new());
+        let provider = ScriptedProvider::own("own", Arc::new(clock.clone()));
+        let engine = Engine::builder()
+            .keys(Keys::generate(&[7; 32]))
+            .policy(policy(&format!("{text}{per_ip}")))
+            .store(Arc::clone(&store))
+            .provider(provider)
+            .clock(clock.clone())
+            .entropy(SeededEntropy::new(7))
+            .with_client_ip()
+            .build()
+            .unwrap();
+        let ask = async |i: u32, from: String| {
+            let request = SendRequest {
+                decoy: i % 2 == 0,
+                ..SendRequest::to(format!("+1202{:07}", 2_000_000 + i * 3)).ip(ip(&from))
+            };
+            match engine.send(request).await.answer {
+                Ok(SendAnswer::Refused(refusal)) => Err(refusal.code),
+                other => other.map(|_| ()).map_err(|fault| panic!("{fault}")),
+            }
+        };
+        let (mut admitted, mut refused) = (0, 0);
+        for i in 0..5_500 {
+            match ask(i, address(i)).await {
+                Ok(()) => admitted += 1,
+                Err(code) => {
+                    assert_eq!(code, RefusalCode::RateLimited, "decoy or not");
+                    refused += 1;
+                }
+            }
+        }
+        // A tenth is kept for known callers.
+        assert_eq!((admitted, refused), (4_050, 1_450), "network {nth}");
+        assert!(store.usage().records <= strangers / 20);
+        for i in 0..50 {
+            let from = format!("198.51.{i}.7");
+            assert_eq!(ask(100_000 + i, from).await, Ok(()), "honest people elsewhere");
+        }
+    }
 }

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use verify_core::command::{Report, ReportRequest, StatusRequest};
+use verify_core::command::{Report, ReportRequest, SendRequest, StatusRequest};
 use verify_core::keys::Keys;
-use verify_core::outcome::{RefusalCode, SendAnswer, StatusAnswer};
-use verify_core::port::Detail;
+use verify_core::outcome::{Next, RefusalCode, SendAnswer, StatusAnswer};
+use verify_core::port::{Clock, Detail};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, ServiceId};
 use verify_engine::Engine;
@@ -53,6 +53,15 @@ impl UnderWay {
     async fn is_offered(&self) -> Vec<Channel> {
         match self.engine.status(StatusRequest::of(&self.id)).await.answer {
             Ok(StatusAnswer::Found(seen)) => seen.fallback,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What is told of other channels.
+    async fn next(&self) -> Vec<Next> {
+        match self.engine.status(StatusRequest::of(&self.id)).await.answer {
+            Ok(StatusAnswer::Found(seen)) => seen.next,
+            Ok(StatusAnswer::Refused(_)) => Vec::new(),
             other => panic!("{other:?}"),
         }
     }
@@ -126,4 +135,87 @@ async fn a_reported_failure_offers_it_at_once_and_a_delivery_never() {
         arrived.clock.advance(Duration::from_secs(seconds));
         assert_eq!(arrived.is_offered().await, []);
     }
+}
+
+/// What another channel is told to be admitted from, drawn from an answer alone, is what a send meets: at that instant it
+/// goes out, a millisecond earlier it does not.
+#[tokio::test]
+async fn call_me_instead_is_drawn_from_the_answer_and_true() {
+    let limit = |name: &str, what: &str| format!("version = 1\n[[limit]]\nname = \"{name}\"\n{what}\n");
+    let policies = [
+        "version = 1\n".to_owned(),
+        limit("resend_gap", "per = \"5s\""),
+        limit("resend_gap", "max = \"unlimited\""),
+        limit(
+            "sends_per_subject",
+            "by = [\"destination\"]\nmax = 1\nper = \"2m\"",
+        ),
+        limit("sends_per_destination", "max = 1"),
+        "version = 1\n[channels]\nfallback_after = \"45s\"\n".to_owned(),
+        "version = 1\n[privacy]\ndisclosure = \"private\"\n".to_owned(),
+    ];
+    let undelivered = || Report::Undelivered(Detail::default());
+    let mut seen = Vec::new();
+    for text in &policies {
+        for reports in [true, false] {
+            for report in [None, Some(Report::Delivered), Some(undelivered())] {
+                let at = |early: u64| {
+                    let report = report.clone();
+                    async move {
+                        let it = UnderWay::new(reports, text).await;
+                        if let Some(report) = report {
+                            it.report(report).await;
+                        }
+                        let next = it.next().await;
+                        let call = next.iter().find(|next| next.channel == Channel::Call).copied();
+                        let now = it.clock.now();
+                        let wait = call.map_or(Duration::ZERO, |call| call.from.since(now));
+                        let early = Duration::from_millis(early);
+                        it.clock.advance(wait.saturating_sub(early));
+                        (call, wait, early <= wait, it.call().await)
+                    }
+                };
+                let case = format!("{text} {reports} {report:?}");
+                let (call, wait, _, came) = at(0).await;
+                let Some(call) = call else {
+                    // One message in the whole life of the code: there is nothing to draw.
+                    assert!(text.contains("sends_per_destination"), "{case}");
+                    continue;
+                };
+                assert!(!call.needs_destination);
+                assert_eq!(came, None, "{case}: admitted after {wait:?}");
+                let (_, _, is_early, came) = at(1).await;
+                assert!(!is_early || came.is_some(), "{case}: refused a moment before");
+                seen.push(wait.as_secs());
+            }
+        }
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(
+        seen,
+        [0, 5, 20, 30, 120],
+        "at once, after the gap, after silence, after a limit"
+    );
+}
+
+#[tokio::test]
+async fn a_channel_that_needs_another_destination_says_so() {
+    let it = UnderWay::new(true, "version = 1\n").await;
+    let next = it.next().await;
+    let mail = next.iter().find(|next| next.channel == Channel::Email).unwrap();
+    assert!(mail.needs_destination);
+    it.clock.advance(mail.from.since(it.clock.now()));
+    let refused = it.engine.send(send().by(Channel::Email)).await.answer.unwrap();
+    assert!(matches!(refused, SendAnswer::Refused(_)), "not to the number");
+    let elsewhere = it
+        .engine
+        .send(SendRequest::to("ann@example.org"))
+        .await
+        .answer
+        .unwrap();
+    assert!(matches!(elsewhere, SendAnswer::Sent(_)));
+    // What is over has nothing next.
+    it.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(it.next().await, []);
 }

@@ -81,7 +81,11 @@ fn i36_every_lockout_ends_by_itself_or_by_an_operator() {
     let mut waited = world.clone();
     waited.advance(Duration::from_secs(15 * 60));
     sent(waited.ask(send()));
-    assert_eq!(world.ask(UnlockRequest::at(TO)), UnlockAnswer::Unlocked);
+    let UnlockAnswer::Unlocked { stands } = world.ask(UnlockRequest::at(TO)) else {
+        panic!("an operator may")
+    };
+    let stands: Vec<&str> = stands.iter().map(|it| &*it.rule).collect();
+    assert_eq!(stands, ["checks_per_identity"], "five guesses in ten minutes");
     world.advance(Duration::from_secs(10 * 60));
     assert_eq!(failures(&world), 0);
     sent(world.ask(send()));

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use verify_core::command::{
-    CancelRequest, Command, Person, RedeemRequest, Report, ReportRequest, SendRequest, StatusRequest,
+    Caller, CancelRequest, Command, EraseRequest, Person, RedeemRequest, Report, ReportRequest, SendRequest,
+    StatusRequest,
 };
 use verify_core::flow::{MOST_STEPS, Step};
 use verify_core::outcome::{CheckAnswer, RefusalCode, ReportAnswer, SendAnswer, StatusAnswer};
@@ -133,6 +134,75 @@ fn a_reported_failure_goes_on_by_itself_only_with_consent() {
             assert_eq!((call.channel, call.deliveries.len()), (Channel::Call, 2));
         }
     }
+}
+
+/// Sends to one number after the other, each of which is reported undelivered and goes on by itself where it may. The
+/// messages that left.
+fn messages_with_follow_ups(world: &mut World, request: impl Fn(u32) -> SendRequest) -> usize {
+    for i in 0..8 {
+        world.run(request(i));
+        let sent = world.sent.iter().filter(|sent| sent.channel == Channel::Sms);
+        let references: Vec<String> = sent.map(|sent| sent.reference.clone()).collect();
+        for reference in references {
+            let failed = Report::Undelivered(Detail::default());
+            if let Some(next) = world.run(report(&reference, failed, "once")).0.follow_up {
+                world.run(*next);
+            }
+        }
+        world.use_keys(world.keys().rotated(&[u8::try_from(i).unwrap(); 32]));
+    }
+    world.sent.len()
+}
+
+#[test]
+fn i144_a_follow_up_is_charged_to_every_limit_of_the_send_that_it_follows() {
+    let person = |i: u32| Person::at(format!("+1202555{:04}", 100 + i)).subject("ann");
+    let request = |i: u32| SendRequest {
+        consent: true,
+        caller: Caller {
+            ip: Some("2001:db8:1:2::1".parse().unwrap()),
+            asn: Some(64_500),
+            device: Some("phone".into()),
+            device_token: None,
+        },
+        ..SendRequest::to(person(i))
+    };
+    let off = "[[limit]]\nname = \"sends_per_ip\"\nmax = \"unlimited\"\n[[limit]]\nname = \"sends_per_subject\"\nmax = \"unlimited\"\n";
+    for by in ["ip", "asn", "device", "subject", "prefix", "country", "service"] {
+        // While the keys are rotated again and again, too. Of what many share a tenth is kept, so strangers have five.
+        for then in ["refuse", "human_check"] {
+            let text = format!(
+                "version = 1\n{off}[[limit]]\nname = \"one\"\ncounts = \"sends\"\nby = [\"{by}\"]\nmax = 5\nper = \"1h\"\nthen = \"{then}\"\n"
+            );
+            let mut world = World::new(policy(&text), Kinds::Own);
+            assert_eq!(messages_with_follow_ups(&mut world, request), 5, "{by} {then}");
+        }
+    }
+    let text = format!("version = 1\n{off}[privacy]\ndisclosure = \"private\"\n");
+    let mut world = World::new(policy(&text), Kinds::Own);
+    assert_eq!(
+        messages_with_follow_ups(&mut world, request),
+        8,
+        "nothing follows by itself"
+    );
+}
+
+#[test]
+fn i144_what_a_follow_up_needs_to_know_is_sealed_and_goes_with_the_record() {
+    let mut world = world(Kinds::Own);
+    let mut request = SendRequest {
+        consent: true,
+        ..send()
+    };
+    request.caller.device = Some("a-device-of-somebody".into());
+    request.caller.ip = Some("203.0.113.77".parse().unwrap());
+    sent(world.ask(request));
+    for row in world.store.records().values() {
+        let held = |bytes: &[u8]| row.bytes.windows(bytes.len()).any(|window| window == bytes);
+        assert!(!held(b"a-device-of-somebody") && !held(&[203, 0, 113, 77]));
+    }
+    world.run(EraseRequest::at(TO));
+    assert_eq!(world.store.records().len(), 0);
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub fn policy() -> PolicySet {
         let shared = limit
             .by
             .iter()
-            .any(|by| matches!(by, Dimension::Service | Dimension::Prefix));
+            .any(|by| matches!(by, Dimension::Service | Dimension::Prefix | Dimension::Network));
         if shared {
             limit.max = Max::Units(1_000_000_000);
         }

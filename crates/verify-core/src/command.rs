@@ -345,8 +345,10 @@ pub struct UnlockRequest {
     pub to: String,
     /// For national numbers.
     pub country: Option<Country>,
-    /// The application's user id.
+    /// The application's user id. Its lockout is another one than the destination's: without it that one stays.
     pub subject: Option<String>,
+    /// The limits on this person's checks end too, and what was counted on them is forgotten.
+    pub check_limits: bool,
 }
 
 /// Whose records are erased.
@@ -368,7 +370,7 @@ macro_rules! in_the_default_service {
                 Self {
                     service: ServiceId::default(),
                     $field: $field.into(),
-                    $($($other: None),+)?
+                    $($($other: Default::default()),+)?
                 }
             }
         }
@@ -381,7 +383,7 @@ in_the_default_service! {
     /// A status of a verification by its id, in the default service.
     StatusRequest::of(verification_id);
     /// For whoever is at a number in E.164 or a mailbox, in the default service.
-    UnlockRequest::at(to) { country, subject };
+    UnlockRequest::at(to) { country, subject, check_limits };
     /// For whoever is at a number in E.164 or a mailbox, in the default service.
     EraseRequest::at(to) { country };
 }

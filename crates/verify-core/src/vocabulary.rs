@@ -101,9 +101,11 @@ words! {
 
 words! {
     /// What a limit can be counted by.
-    Dimension, "dimension", "ip destination subject device country prefix asn service" {
+    Dimension, "dimension", "ip network destination subject device country prefix asn service" {
         /// The client's address; an IPv6 address counts as its /64.
         Ip = "ip",
+        /// The network of the client's address: of an IPv4 address its /24, of an IPv6 address its /48.
+        Network = "network",
         /// The destination's fingerprint.
         Destination = "destination",
         /// The subject's fingerprint.
@@ -114,7 +116,7 @@ words! {
         Country = "country",
         /// The phone number without its last four digits.
         Prefix = "prefix",
-        /// The network (autonomous system) that the application passes.
+        /// The autonomous system that the application passes.
         Asn = "asn",
         /// The whole service.
         Service = "service",

@@ -59,7 +59,7 @@ fn i08_a_file_that_says_nothing_caps_everything() {
         assert_eq!(loaded.warnings, [""; 0]);
     }
     let policy = Policy::default();
-    assert_eq!(policy.limits.len(), 10);
+    assert_eq!(policy.limits.len(), 11);
     assert!(
         policy
             .limits
@@ -456,10 +456,10 @@ fn limits_are_merged_by_name_and_new_ones_are_added() {
     )
     .unwrap();
     let policy = &loaded.policies.default;
-    assert_eq!(policy.limits.len(), 11);
+    assert_eq!(policy.limits.len(), 12);
     let first = &policy.limits[0];
     assert_eq!((first.max, first.per), (Max::Units(5), 60 * MINUTE));
-    let spend = &policy.limits[10];
+    let spend = &policy.limits[11];
     assert_eq!(
         (spend.counts, spend.max, spend.then),
         (Counts::Spend, Max::Units(25_000_000), Then::HumanCheck)

@@ -203,6 +203,7 @@ fn kept_form() {
     let window = (1..=3u64).fold(Window::default(), |window, n| {
         window.counted(16, Duration::from_secs(600), n, at + Duration::from_secs(n))
     });
+    let ended = window.reset(at);
     let run = Backoff {
         count: 5,
         last: at,
@@ -212,6 +213,7 @@ fn kept_form() {
     let mut page = String::new();
     for (name, state) in [
         ("window", Counter::Window(window)),
+        ("window that was ended before", Counter::Window(ended)),
         ("run", Counter::Backoff(run)),
     ] {
         let bytes = kept::counter(&state, ends);

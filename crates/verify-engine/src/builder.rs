@@ -340,7 +340,10 @@ fn client_ip(said: Option<bool>, policies: &PolicySet) -> Result<bool, BuildErro
     let by_ip: BTreeSet<&str> = std::iter::once(&policies.default)
         .chain(policies.services.values())
         .flat_map(|policy| &policy.limits)
-        .filter(|limit| limit.by.contains(&Dimension::Ip))
+        .filter(|limit| {
+            let by_address = |by: &Dimension| matches!(by, Dimension::Ip | Dimension::Network);
+            limit.by.iter().any(by_address)
+        })
         .map(|limit| &*limit.name)
         .collect();
     if by_ip.is_empty() {

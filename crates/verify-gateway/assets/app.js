@@ -248,6 +248,9 @@ function paintVerification(verification) {
   const phone = verification.channel !== "email";
   $("call").hidden = !phone;
   $("call").disabled = state.busy || !pending;
+  const call = verification.next.find((next) => next.channel === "call");
+  const callIn = call ? Math.max(0, Math.ceil(call.in - since())) : 0;
+  $("call").textContent = callIn > 0 ? `Call me instead in ${countdown(callIn)}` : "Call me instead";
   $("call").classList.toggle("offered", verification.fallback.includes("call"));
 }
 

@@ -140,6 +140,14 @@ pub struct ProviderJson {
     pub message: String,
 }
 
+/// An instant, or `never`.
+pub fn until(until: Until) -> String {
+    match until {
+        Until::At(at) => rfc3339(at),
+        Until::Never => "never".to_owned(),
+    }
+}
+
 impl ExplanationJson {
     fn of(kept: &Kept) -> Self {
         let Kept {
@@ -160,10 +168,7 @@ impl ExplanationJson {
                     rule: hit.rule.to_string(),
                     figure: hit.figure,
                     allowed: hit.allowed,
-                    until: hit.until.map(|until| match until {
-                        Until::At(at) => rfc3339(at),
-                        Until::Never => "never".to_owned(),
-                    }),
+                    until: hit.until.map(until),
                 })
                 .collect(),
             providers: explanation

@@ -287,10 +287,12 @@ async fn operators_find_what_decided_and_can_end_a_lockout() {
         .await
         .refuses(404, "not_found");
 
-    gateway
+    let unlocked = gateway
         .post("/operator/unlock", json!({ "to": TO }))
         .await
         .accepts(200);
+    // The resend gap is all that is left of the send before.
+    assert_eq!(unlocked["stands"][0]["rule"], "resend_gap", "{unlocked}");
     check(&code).await.accepts(200);
     let erased = gateway
         .post("/operator/erase", json!({ "to": TO }))
@@ -301,4 +303,65 @@ async fn operators_find_what_decided_and_can_end_a_lockout() {
         .get(&format!("/verify/{id}"))
         .await
         .refuses(404, "not_found");
+}
+
+#[tokio::test]
+async fn an_unlock_says_what_keeps_the_person_out_and_lets_them_in() {
+    let gateway = Gateway::demo();
+    let send = json!({ "to": TO, "user_id": "ann" });
+    let id = gateway.post("/verify/send", send.clone()).await.accepts(201)["verification_id"].clone();
+    let check = async |code: &str| {
+        let body = json!({ "verification_id": id, "code": code });
+        gateway.post("/verify/check", body).await
+    };
+    for _ in 0..5 {
+        check("000000").await.refuses(401, "wrong_code");
+        gateway
+            .post("/demo/clock", json!({ "advance_seconds": 61 }))
+            .await
+            .accepts(200);
+    }
+    check("000000").await.refuses(429, "locked");
+
+    // "Unlocked", by the number alone: the user's own lockout and the check limit keep them out, and that is said.
+    let rules = |answer: &serde_json::Value| {
+        let stands = answer["stands"].as_array().unwrap().clone();
+        let rule = |it: serde_json::Value| {
+            (
+                it["rule"].as_str().unwrap().to_owned(),
+                it["named"].as_bool().unwrap(),
+            )
+        };
+        stands.into_iter().map(rule).collect::<Vec<_>>()
+    };
+    let unlock = async |body: serde_json::Value| gateway.post("/operator/unlock", body).await;
+    let answer = unlock(json!({ "to": TO })).await;
+    let request = answer.header("x-request-id").unwrap().to_owned();
+    let stands = rules(&answer.accepts(200));
+    for rule in ["lockout_subject", "checks_per_identity"] {
+        assert!(stands.contains(&(rule.to_owned(), false)), "{stands:?}");
+    }
+    let explained = gateway
+        .get(&format!("/operator/explain/{request}"))
+        .await
+        .accepts(200);
+    let explained = explained["explanations"][0]["rules"].as_array().unwrap().clone();
+    assert_eq!(explained.len(), stands.len(), "explain says the same");
+    gateway
+        .post("/verify/send", send.clone())
+        .await
+        .refuses(429, "locked");
+
+    // By both: the lockouts are over, the limit stands.
+    let answer = unlock(json!({ "to": TO, "user_id": "ann" })).await.accepts(200);
+    assert_eq!(rules(&answer), [("checks_per_identity".to_owned(), true)]);
+    assert_eq!(answer["stands"][0]["standing"], "stranger");
+    let wait = gateway.post("/verify/send", send.clone()).await;
+    wait.refuses(429, "rate_limited");
+
+    let answer = unlock(json!({ "to": TO, "user_id": "ann", "check_limits": true }))
+        .await
+        .accepts(200);
+    assert_eq!(rules(&answer), []);
+    gateway.post("/verify/send", send).await.accepts(201);
 }

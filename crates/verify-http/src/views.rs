@@ -56,8 +56,26 @@ pub struct VerificationJson {
     /// Channels that are offered now.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub fallback: Vec<&'static str>,
+    /// By which other channels the same person may go on, and from when on.
+    pub next: Vec<NextJson>,
     /// Digits of the code.
     pub code_length: u8,
+}
+
+/// Another channel: "call me instead", with its countdown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Next)]
+pub struct NextJson {
+    /// How.
+    #[schema(value_type = String)]
+    pub channel: &'static str,
+    /// From when on a send by it is admitted, as far as this person's own limits say.
+    pub at: String,
+    /// Seconds until then, 0 for now.
+    #[serde(rename = "in")]
+    pub in_: u64,
+    /// It does not reach this destination: ask for another one, such as a mailbox, and send there.
+    pub needs_destination: bool,
 }
 
 /// One attempt to carry the code.
@@ -106,6 +124,16 @@ impl VerificationJson {
                 .fallback
                 .iter()
                 .map(|channel| channel.as_str())
+                .collect(),
+            next: verification
+                .next
+                .iter()
+                .map(|next| NextJson {
+                    channel: next.channel.as_str(),
+                    at: rfc3339(next.from),
+                    in_: wait_secs(Until::At(next.from), now).unwrap_or_default(),
+                    needs_destination: next.needs_destination,
+                })
                 .collect(),
             code_length: verification.code_length,
         }
@@ -216,6 +244,7 @@ pub fn address<'de, D: Deserializer<'de>>(json: D) -> Result<Option<IpAddr>, D::
 #[cfg(test)]
 mod tests {
     use super::*;
+    use verify_core::outcome::Next;
     use verify_core::record::Status;
     use verify_core::vocabulary::{Channel, Purpose};
 
@@ -243,12 +272,21 @@ mod tests {
             sends_left: 2,
             checks_left: 5,
             fallback: vec![Channel::Call],
+            next: vec![Next {
+                channel: Channel::Email,
+                from: Timestamp::from_millis(2_001),
+                needs_destination: true,
+            }],
             code_length: 6,
         };
         let view = VerificationJson::of(verification, Timestamp::ZERO);
         assert_eq!((view.expires_in, view.resend_in), (10, Some(6)));
         let json = serde_json::to_value(&view).unwrap();
         assert_eq!(json["fallback"], serde_json::json!(["call"]));
+        let next = serde_json::json!([
+            { "channel": "email", "at": "1970-01-01T00:00:02.001Z", "in": 3, "needs_destination": true }
+        ]);
+        assert_eq!(json["next"], next);
         assert_eq!(json.get("sid"), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::expiring_map::Transient;
 
 /// A state of a limit or lockout, and when it may be forgotten: 32 bytes, and what does not fit into them.
 pub(crate) enum KeptCounter {
-    /// A window with one stamp, which most have. Spans are in milliseconds after `newest`.
+    /// A window with one stamp that was never ended, which most are. Spans are in milliseconds after `newest`.
     Once {
         newest: Timestamp,
         stamp_after: u32,
@@ -24,7 +24,7 @@ pub(crate) enum KeptCounter {
         run: u32,
         ends_after: u32,
     },
-    /// What does not fit: a window with several stamps, spans of more than 49 days, billions of units.
+    /// What does not fit: a window with several stamps or one that was ended, spans of more than 49 days, billions of units.
     Large(Box<(Counter, Timestamp)>),
 }
 
@@ -34,7 +34,7 @@ impl KeptCounter {
         match state {
             Counter::Window(window) => {
                 let newest = window.newest();
-                let [stamp] = window.stamps() else {
+                let ([stamp], Timestamp::ZERO) = (window.stamps(), window.ended()) else {
                     return None;
                 };
                 Some(Self::Once {
@@ -64,7 +64,9 @@ impl KeptCounter {
             } => {
                 let at = after(*newest, *stamp_after);
                 let units = u64::from(*units);
-                Counter::Window(Window::of(*newest, &[Stamp { at, units }]).unwrap_or_default())
+                Counter::Window(
+                    Window::of(*newest, Timestamp::ZERO, &[Stamp { at, units }]).unwrap_or_default(),
+                )
             }
             Self::Run { last, count, run, .. } => Counter::Backoff(Backoff {
                 count: *count,
@@ -241,7 +243,7 @@ mod tests {
             charges in proptest::collection::vec((0_u64..2_000_000, prop_oneof![0_u64..4, Just(u64::MAX)]), 0..20),
             max in prop_oneof![1_u64..8, Just(1_000_u64)],
             days in prop_oneof![Just(1_u64), Just(400_u64)],
-            windows in any::<bool>(), ends in any::<u64>(),
+            windows in any::<bool>(), ends in any::<u64>(), end_after in 0_usize..30,
         ) {
             let span = Duration::from_secs(days * 86_400);
             let rule = match windows {
@@ -249,8 +251,11 @@ mod tests {
                 false => Rule::Backoff { waits: std::sync::Arc::default(), forget_after: span },
             };
             let mut state = Counter::empty(&rule);
-            for (at, cost) in charges {
+            for (nth, (at, cost)) in charges.into_iter().enumerate() {
                 state = state.counted(&rule, cost, Timestamp::from_millis(at));
+                if nth == end_after {
+                    state = state.reset(Timestamp::from_millis(at)).0;
+                }
                 for expires_at in [state.outlived(&rule), Timestamp::from_millis(ends)] {
                     let large = || KeptCounter::Large(Box::new((state.clone(), expires_at)));
                     let kept = KeptCounter::fitted(&state, expires_at).unwrap_or_else(large);

@@ -20,6 +20,8 @@ pub(super) struct Rules {
     forget_after: u64,
     /// How many messages' worth of money an hour has.
     money: Option<u64>,
+    /// Messages to one country in an hour, of which some are kept for known callers.
+    shared: Option<(u64, Then)>,
 }
 
 impl Rules {
@@ -51,6 +53,17 @@ impl Rules {
                 then: Then::Refuse,
             });
         }
+        if let Some((max, then)) = self.shared {
+            policy.limits.push(Limit {
+                name: "shared".into(),
+                counts: Counts::Sends,
+                by: vec![Dimension::Country],
+                or_by: None,
+                max: Max::Units(max),
+                per: Duration::from_secs(3_600),
+                then,
+            });
+        }
         policy
     }
 }
@@ -67,8 +80,9 @@ pub(super) enum Act {
 
 pub(super) fn rules() -> impl Strategy<Value = Rules> {
     let then = prop_oneof![4 => Just(Then::Refuse), 1 => Just(Then::HumanCheck), 1 => Just(Then::Alert)];
+    let shared_then = prop_oneof![3 => Just(Then::Refuse), 1 => Just(Then::HumanCheck)];
     let max = prop_oneof![1 => Just(None), 6 => (1u64..7).prop_map(Some)];
-    let limit = (0usize..10, max, prop_oneof![5u64..60, 60u64..900], then);
+    let limit = (0usize..11, max, prop_oneof![5u64..60, 60u64..900], then);
     let wait =
         prop_oneof![1 => Just(None), 3 => (0u64..120).prop_map(Some), 3 => (250u64..400).prop_map(Some)];
     let waits = prop_oneof![
@@ -83,15 +97,19 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
         waits,
         prop_oneof![3 => Just(2_592_000u64), 1 => 400u64..2_000],
         prop_oneof![3 => Just(None), 1 => (1u64..6).prop_map(Some)],
+        prop_oneof![2 => Just(None), 1 => (10u64..13, shared_then).prop_map(Some)],
     )
-        .prop_map(|(limits, ttl, new_codes, waits, forget_after, money)| Rules {
-            money,
-            limits,
-            ttl,
-            new_codes,
-            waits,
-            forget_after,
-        })
+        .prop_map(
+            |(limits, ttl, new_codes, waits, forget_after, money, shared)| Rules {
+                money,
+                shared,
+                limits,
+                ttl,
+                new_codes,
+                waits,
+                forget_after,
+            },
+        )
 }
 
 pub(super) fn person() -> impl Strategy<Value = Person> {
@@ -169,7 +187,7 @@ pub(super) fn ask() -> impl Strategy<Value = Act> {
         2 => (0usize..6).prop_map(|number| Act::Ask(Ask::Status(number))),
         1 => (0usize..6, fate).prop_map(|(message, fate)| Act::Ask(Ask::Report(message, fate))),
         1 => (0usize..3, person(), key()).prop_map(|(approval, person, key)| Act::Ask(Ask::Redeem(approval, person, key))),
-        1 => person().prop_map(|person| Act::Ask(Ask::Unlock(person))),
+        1 => (person(), any::<bool>()).prop_map(|(person, limits)| Act::Ask(Ask::Unlock(person, limits))),
         1 => Just(Act::Ask(Ask::Tick)),
         1 => outside().prop_map(Act::Outside),
         7 => wait(),

@@ -190,6 +190,7 @@ fn alike(core: &Told, reference: &Told) -> bool {
         (Told::Refused(a), Told::Refused(b)) => a.code == b.code,
         (Told::Wrong { status: a, .. }, Told::Wrong { status: b, .. }) => a == b,
         (Told::Redeemed { .. }, Told::Redeemed { .. }) => true,
+        (Told::Unlocked(_), Told::Unlocked(_)) => true,
         (a, b) => a == b,
     }
 }

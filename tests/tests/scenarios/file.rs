@@ -49,7 +49,7 @@ pub struct Step {
     pub status: Option<usize>,
     pub report: Option<ReportStep>,
     pub redeem: Option<RedeemStep>,
-    pub unlock: Option<PersonStep>,
+    pub unlock: Option<UnlockStep>,
     pub erase: Option<PersonStep>,
     #[serde(default)]
     pub tick: bool,
@@ -102,6 +102,10 @@ with_person! {
 with_person! {
     /// A redemption.
     RedeemStep { approval: usize, key: Option<String> }
+}
+with_person! {
+    /// Somebody whose lockout is ended, and the limits on checks with it or not.
+    UnlockStep { check_limits: bool }
 }
 with_person! {
     /// Somebody, for operators.
@@ -270,7 +274,9 @@ impl Step {
             self.cancel.map(Ask::Cancel),
             self.status.map(Ask::Status),
             self.redeem.as_ref().map(redeem),
-            self.unlock.as_ref().map(|it| Ask::Unlock(it.person())),
+            self.unlock
+                .as_ref()
+                .map(|it| Ask::Unlock(it.person(), it.check_limits)),
             self.erase.as_ref().map(|it| Ask::Erase(it.person())),
             self.tick.then_some(Ask::Tick),
         ];

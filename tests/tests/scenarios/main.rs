@@ -254,7 +254,10 @@ impl Said {
             },
             Told::Ticked => plain("ticked"),
             Told::Redeemed { .. } => plain("redeemed"),
-            Told::Unlocked => plain("unlocked"),
+            Told::Unlocked(stands) => Self {
+                rules: Some(stands.iter().map(|(rule, ..)| rule.clone()).collect()),
+                ..plain("unlocked")
+            },
             Told::Erased(_) => plain("erased"),
             Told::Refused(refused) => Self {
                 code: Some(refused.code.as_str().to_owned()),
@@ -287,6 +290,7 @@ macro_rules! scenarios {
 
 scenarios! {
     a_cancel_is_final,
+    an_unlock_says_what_stands,
     a_closing_is_told_to_the_provider,
     a_closing_shows_wherever_one_looks,
     a_decoy_cannot_be_told,
@@ -294,6 +298,7 @@ scenarios! {
     a_failed_delivery_waives_the_gap,
     a_failure_at_another_identity_closes_too,
     a_failure_goes_on_by_itself,
+    a_follow_up_is_charged_as_its_send,
     a_fraud_guard_block_is_remembered_for_its_prefix,
     a_guess_that_nobody_compared,
     a_known_caller_meets_a_strangers_code,

@@ -7,7 +7,7 @@ use crate::broken::Broken;
 use crate::keys::{Print, PrintKind, Prints};
 use crate::limit::{Counter, Rule};
 use crate::outcome::RefusalCode;
-use crate::policy::{Counts, Effect, Limit, Max, Policy, Then, limit_names};
+use crate::policy::{Counts, Effect, Limit, Max, Policy, Reserve, Then, limit_names};
 use crate::record::Verification;
 use crate::store::{Charge, ClaimKey, ClaimKind, Counted, CounterKey, CounterSeen, Mode, Takeback};
 use crate::time::{SKEW, Timestamp, Until};
@@ -36,16 +36,30 @@ pub(super) struct Line {
     pub(super) then: Then,
     /// Counted by subject or destination: what a person may be told about.
     pub(super) personal: bool,
+    pub(super) kept: Kept,
     pub(super) charge: Charge,
     pub(super) before: Counter,
     pub(super) after: Counter,
 }
 
-impl Line {
-    pub(super) fn denied(&self, now: Timestamp) -> Option<Until> {
-        self.before.denied(&self.charge.rule, self.charge.cost, now)
-    }
+/// What a line has to do with what is kept for known callers, whose board it is on.
+#[derive(Debug, Clone)]
+pub(super) enum Kept {
+    Nothing,
+    /// Of `whole`, so much is there for all.
+    Common {
+        common: u64,
+        whole: u64,
+    },
+    /// What one caller may use of what is kept of this limit, and how the limit itself is charged.
+    Share {
+        of: Arc<str>,
+        most: u64,
+        drawn: Mode,
+    },
+}
 
+impl Line {
     /// The latest true instant that the counter has seen.
     fn newest(&self) -> Timestamp {
         match &self.before {
@@ -254,6 +268,13 @@ impl Board {
 
     /// Probes of everything that a view tells: sends, checks and lockout of this person.
     pub(super) fn for_view(ctx: &Context, who: &Who) -> Self {
+        let mut board = Self::for_person(ctx, who);
+        board.lines.retain(|line| line.then == Then::Refuse);
+        board
+    }
+
+    /// The same, and of what a human check would lift: all that can refuse this person, as a person.
+    pub(super) fn for_person(ctx: &Context, who: &Who) -> Self {
         let mut board = Self::with_room(ctx);
         let mut prints = Fingerprints::new(ctx, who);
         for limit in limits(ctx) {
@@ -265,7 +286,7 @@ impl Board {
         board.lockouts(ctx, who, Mode::Probe);
         board
             .lines
-            .retain(|line| line.personal && line.then == Then::Refuse);
+            .retain(|line| line.personal && line.then != Then::Alert);
         board
     }
 
@@ -273,7 +294,7 @@ impl Board {
     fn limit<'a>(
         &mut self,
         prints: &mut Fingerprints<'a>,
-        (limit, scope): (&'a Limit, Scope),
+        (limit, scope_of): (&'a Limit, Scope),
         cost: u64,
         mode: Mode,
     ) {
@@ -284,14 +305,20 @@ impl Board {
         let has = |dimension| who.has(dimension);
         let effect = limit.effect(&ctx.policy, has, who.caller.ip, who.standing);
         let Some(Effect {
-            by, max, personal, ..
+            by,
+            max: whole,
+            per,
+            personal,
+            reserve,
+            ..
         }) = effect
         else {
             return;
         };
-        let rule = Rule::Window { max, per: limit.per };
+        let max = reserve.map_or(whole, |reserve| reserve.common);
+        let rule = Rule::Window { max, per };
         let own = personal && !ctx.is_broken(Broken::ShareBetweenStandings);
-        let scope = scope.for_standing(own.then_some(who.standing));
+        let scope = scope_of.for_standing(own.then_some(who.standing));
         let kind = match limit.counts {
             Counts::Sends if &*limit.name == limit_names::RESEND_GAP => Kind::Gap,
             Counts::Sends => Kind::Sends,
@@ -313,6 +340,12 @@ impl Board {
                 when_live: Vec::new(),
             };
             self.push(Arc::clone(&limit.name), kind, limit.then, personal, charge);
+            if let (Some(Reserve { common, .. }), Some(line)) = (reserve, self.lines.last_mut()) {
+                line.kept = Kept::Common { common, whole };
+            }
+        }
+        if let Some(reserve) = reserve {
+            self.shares(prints, (limit, scope_of), (by, reserve));
         }
     }
 
@@ -340,6 +373,7 @@ impl Board {
             kind,
             then,
             personal,
+            kept: Kept::Nothing,
             charge,
             before: empty.clone(),
             after: empty,
@@ -414,18 +448,17 @@ impl Board {
     /// When all rules of `kinds` that concern this person would admit one more, counted from what is there after the
     /// charge: a fixpoint, because waiting for one rule may run into another.
     pub(super) fn personal_wait(&self, kinds: &[Kind], now: Timestamp) -> Until {
-        let lines = || {
-            let lines = self
-                .lines
-                .iter()
-                .filter(|line| line.personal && line.then == Then::Refuse);
-            lines.filter(|line| kinds.contains(&line.kind))
-        };
-        fixpoint(now, |at| {
-            lines()
-                .filter_map(|line| line.after.denied(&line.charge.rule, line.charge.cost, at))
-                .max()
-        })
+        fixpoint(now, |at| self.personal_denial(kinds, at))
+    }
+
+    /// The longest wait of these rules at an instant; none when all of them admit one more.
+    pub(super) fn personal_denial(&self, kinds: &[Kind], at: Timestamp) -> Option<Until> {
+        let personal =
+            |line: &&Line| line.personal && line.then == Then::Refuse && kinds.contains(&line.kind);
+        let lines = self.lines.iter().filter(personal);
+        lines
+            .filter_map(|line| line.after.denied(&line.charge.rule, line.charge.cost, at))
+            .max()
     }
 }
 
@@ -485,9 +518,9 @@ fn lockouts<'a>(
 
 /// The fingerprints that the limits of a command are keyed by. Several limits have the same key, and each is computed
 /// once.
-struct Fingerprints<'a> {
+pub(super) struct Fingerprints<'a> {
     ctx: &'a Context,
-    who: &'a Who,
+    pub(super) who: &'a Who,
     known: Vec<(&'a [Dimension], Prints)>,
 }
 
@@ -511,7 +544,7 @@ impl<'a> Fingerprints<'a> {
         prints
     }
 
-    fn computed(&self, by: &[Dimension]) -> Prints {
+    pub(super) fn computed(&self, by: &[Dimension]) -> Prints {
         let Self { ctx, who, .. } = self;
         match (by, &who.subject) {
             ([Dimension::Destination], _) => who.destination.clone(),

@@ -33,6 +33,7 @@ mod offers;
 mod redeem;
 mod refusals;
 mod report;
+mod reserve;
 mod safe;
 mod scopes;
 mod sealed;

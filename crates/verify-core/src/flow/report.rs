@@ -11,7 +11,7 @@ use crate::command::{Caller, Report, ReportRequest, SendRequest};
 use crate::event::{Event, EventKind};
 use crate::keys::PrintKind;
 use crate::outcome::{Fault, Outcome, ReportAnswer};
-use crate::policy::Automatic;
+use crate::policy::{Automatic, Disclosure};
 use crate::record::{DeliveryStatus, RETENTION, Verification};
 use crate::store::{Claim, ClaimKey, ClaimKind, RecordKey, RecordKind, StoreAnswer, StoreFault};
 use crate::time::{SKEW, Timestamp};
@@ -20,7 +20,7 @@ use crate::vocabulary::{Channel, Standing};
 
 use super::context::Context;
 use super::found::{Found, Place, Places};
-use super::sealed::Sealed;
+use super::sealed::{Origin, Sealed};
 use super::step::{Step, StoreStep, StoreThen};
 use super::view::verification_id;
 
@@ -204,6 +204,8 @@ impl Reporting {
     fn follow_up(&self, verification: &Verification, clock: Timestamp) -> Option<SendRequest> {
         let ctx = &self.ctx;
         let rules = ctx.policy.channels_for(verification.identity.purpose);
+        // Of a decoy nothing is ever reported: nothing may go on by itself where somebody is to be hidden.
+        let private = ctx.policy.privacy.disclosure == Disclosure::Private;
         let wanted = match rules.automatic {
             Automatic::Never => false,
             Automatic::WithConsent => verification.consent,
@@ -213,7 +215,7 @@ impl Reporting {
             .deliveries
             .last()
             .is_some_and(|last| last.number == self.token.delivery);
-        if !wanted || !latest || !verification.is_pending(clock) {
+        if private || !wanted || !latest || !verification.is_pending(clock) {
             return None;
         }
         let sealed = Sealed::open(ctx, &verification.sealed)?;
@@ -233,13 +235,14 @@ impl Reporting {
             channel: Some(channel),
             locale: Some(sealed.locale),
             consent: true,
-            caller: self.caller(verification, clock),
+            caller: self.caller(verification, sealed.from, clock),
             ..SendRequest::again(id)
         })
     }
 
-    /// Whoever sent it first: a verification of a known caller goes on as one.
-    fn caller(&self, verification: &Verification, now: Timestamp) -> Caller {
+    /// Whoever sent it last, from where they did: a verification of a known caller goes on as one.
+    fn caller(&self, verification: &Verification, from: Origin, now: Timestamp) -> Caller {
+        let Origin { ip, asn, device } = from;
         let token = DeviceToken {
             destination: self.token.record,
             subject: verification.identity.subject,
@@ -249,8 +252,10 @@ impl Reporting {
         let ctx = &self.ctx;
         let issued = ctx.keys.issue(&ctx.service, ctx.not_after, &ctx.seed, &token);
         Caller {
+            ip,
+            asn,
+            device,
             device_token: issued.ok().filter(|_| known),
-            ..Caller::default()
         }
     }
 }

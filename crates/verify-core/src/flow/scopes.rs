@@ -13,6 +13,7 @@ pub(super) struct Scope {
     everybody: u64,
     stranger: u64,
     known: u64,
+    shares: u64,
 }
 
 /// The scopes of a policy.
@@ -38,7 +39,13 @@ impl Scope {
             everybody: hashed(rule, ""),
             stranger: hashed(rule, Standing::Stranger.as_str()),
             known: hashed(rule, Standing::Known.as_str()),
+            shares: hashed(rule, "share"),
         }
+    }
+
+    /// Of the shares of what is kept for known callers.
+    pub(super) const fn of_shares(self) -> u64 {
+        self.shares
     }
 
     /// `None`: the limit does not tell standings apart.

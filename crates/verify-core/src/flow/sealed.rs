@@ -1,6 +1,8 @@
 //! What is kept sealed beside a record's own facts, for repairs and for whoever outlives a key: nobody reads it in the
 //! store.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::destination::Destination;
@@ -9,12 +11,21 @@ use crate::seal::SealError;
 use super::context::Context;
 use super::who::{Spelled, Who, parsed};
 
-/// Of a verification: who it is for, and how they are spoken to.
+/// Of a verification: who it is for, how they are spoken to, and from where its latest send came.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Sealed {
     pub(super) to: String,
     pub(super) spelled: Spelled,
     pub(super) locale: String,
+    pub(super) from: Origin,
+}
+
+/// What a send was charged by besides whom it is for: a follow-up is charged by the same.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Origin {
+    pub(super) ip: Option<IpAddr>,
+    pub(super) asn: Option<u32>,
+    pub(super) device: Option<String>,
 }
 
 /// Keeps these texts apart from any other sealed ones.
@@ -27,6 +38,11 @@ impl Sealed {
             to: who.to.delivery().to_owned(),
             spelled: who.spelled.clone(),
             locale: locale.to_owned(),
+            from: Origin {
+                ip: who.caller.ip,
+                asn: who.caller.asn,
+                device: who.caller.device.clone(),
+            },
         }
     }
 

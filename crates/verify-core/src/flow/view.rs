@@ -12,7 +12,7 @@ use crate::vocabulary::Purpose;
 
 use super::board::{Board, Kind, fixpoint};
 use super::context::Context;
-use super::offers::offered;
+use super::offers::{next, offered};
 use super::who::{Spelled, Who};
 
 /// A code in its last minute is not sent again: it would arrive dead.
@@ -30,10 +30,7 @@ pub(super) fn view(
     let open = ctx.policy.privacy.disclosure == Disclosure::Open;
     let status = verification.status_at(now);
     let resend_at = fixpoint(now, |at| {
-        let rules = match board.personal_wait(&[Kind::Gap, Kind::Sends, Kind::Checks, Kind::Lockout], at) {
-            Until::At(end) if end <= at => None,
-            wait @ (Until::At(_) | Until::Never) => Some(wait),
-        };
+        let rules = board.personal_denial(&[Kind::Gap, Kind::Sends, Kind::Checks, Kind::Lockout], at);
         rules.max(last_minute(ctx, who.purpose(), verification, at).map(Until::At))
     });
     let last = verification.deliveries.last();
@@ -66,6 +63,10 @@ pub(super) fn view(
             offered(ctx, who, verification, notes, now)
         } else {
             Vec::new()
+        },
+        next: match status {
+            Status::Pending => next(ctx, who, verification, board, notes, now),
+            Status::Approved | Status::Expired | Status::Canceled | Status::Exhausted => Vec::new(),
         },
         code_length: match verification.code {
             CodeOf::Own { length, .. } => length,

@@ -142,6 +142,22 @@ impl Who {
         })
     }
 
+    /// The same destination with another subject, or with none.
+    pub(super) fn as_subject(&self, ctx: &Context, subject: Option<String>) -> Self {
+        let prints = |subject: &String| {
+            ctx.keys
+                .prints(PrintKind::Subject, &ctx.service, subject.as_bytes())
+        };
+        Self {
+            subject: subject.as_ref().map(prints),
+            spelled: Spelled {
+                subject,
+                ..self.spelled.clone()
+            },
+            ..self.clone()
+        }
+    }
+
     pub(super) fn purpose(&self) -> Purpose {
         self.spelled.purpose
     }
@@ -199,7 +215,7 @@ impl Who {
     /// True when the request has the dimension.
     pub(super) fn has(&self, dimension: Dimension) -> bool {
         match dimension {
-            Dimension::Ip => self.caller.ip.is_some(),
+            Dimension::Ip | Dimension::Network => self.caller.ip.is_some(),
             Dimension::Subject => self.spelled.subject.is_some(),
             Dimension::Device => self.caller.device.is_some(),
             Dimension::Country => self.to.country().is_some(),
@@ -213,6 +229,7 @@ impl Who {
     pub(super) fn value(&self, dimension: Dimension) -> Value<'_> {
         let value = match dimension {
             Dimension::Ip => self.caller.ip.map(Value::of_address),
+            Dimension::Network => self.caller.ip.map(Value::of_network),
             Dimension::Destination => Some(Value::Text(self.to.canonical())),
             Dimension::Subject => self.spelled.subject.as_deref().map(Value::Text),
             Dimension::Device => self.caller.device.as_deref().map(Value::Text),
@@ -240,6 +257,14 @@ impl Value<'_> {
         match ip.to_canonical() {
             IpAddr::V4(v4) => Self::short(&v4.octets()),
             IpAddr::V6(v6) => Self::short(&v6.octets()),
+        }
+    }
+
+    /// The network that somebody has who has one address of it: of IPv4 a /24, of IPv6 a /48.
+    fn of_network(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(v4) => Self::short(v4.octets().first_chunk::<3>().unwrap_or(&[0; 3])),
+            IpAddr::V6(v6) => Self::short(v6.octets().first_chunk::<6>().unwrap_or(&[0; 6])),
         }
     }
 

@@ -83,6 +83,8 @@ pub enum PrintKind {
     IdempotencyKey,
     /// What a request with an idempotency key asked for, to tell a repeat from another request.
     Request,
+    /// The network of a client's address.
+    Network,
 }
 
 impl PrintKind {
@@ -101,6 +103,7 @@ impl PrintKind {
             Self::Binding => 10,
             Self::IdempotencyKey => 11,
             Self::Request => 12,
+            Self::Network => 14,
         }
     }
 }
@@ -109,6 +112,7 @@ impl From<Dimension> for PrintKind {
     fn from(dimension: Dimension) -> Self {
         match dimension {
             Dimension::Ip => Self::Ip,
+            Dimension::Network => Self::Network,
             Dimension::Destination => Self::Destination,
             Dimension::Subject => Self::Subject,
             Dimension::Device => Self::Device,

@@ -68,6 +68,22 @@ impl Counter {
         }
     }
 
+    /// The state after a success or an operator's word at `now`, and the instant after which it decides nothing any more.
+    #[must_use]
+    pub fn reset(&self, now: Timestamp) -> (Self, Timestamp) {
+        match self {
+            Self::Window(window) => {
+                let window = window.reset(now);
+                let end = window.outlived(Duration::ZERO);
+                (Self::Window(window), end)
+            }
+            Self::Backoff(run) => {
+                let run = run.reset();
+                (Self::Backoff(run), run.outlived(Duration::ZERO))
+            }
+        }
+    }
+
     /// `None` when `cost` is admitted at `now`; else when it would be.
     pub fn denied(&self, rule: &Rule, cost: u64, now: Timestamp) -> Option<Until> {
         match (self, rule) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::backoff::CLOSING_WAIT;
 use super::stamps::Stamps;
 use crate::time::{MOST, Timestamp, Until, millis};
 
@@ -31,16 +32,19 @@ pub struct Window {
     /// The latest true instant at which something was counted: the clock's floor. Rounded stamps lie after it and
     /// must not serve as one.
     newest: Timestamp,
+    /// When it was last ended by an operator, zero when never: what was counted until then is not here to be taken back.
+    ended: Timestamp,
     /// Oldest first.
     stamps: Stamps,
 }
 
 impl Window {
     /// A window as a store kept it; `None` when no window has these stamps: they rise, and are at most [`MAX_STAMPS`].
-    pub fn of(newest: Timestamp, stamps: &[Stamp]) -> Option<Self> {
+    pub fn of(newest: Timestamp, ended: Timestamp, stamps: &[Stamp]) -> Option<Self> {
         let rise = stamps.is_sorted_by(|one, next| one.at < next.at);
         (rise && stamps.len() <= MAX_STAMPS).then(|| Self {
             newest,
+            ended,
             stamps: stamps.into(),
         })
     }
@@ -87,7 +91,7 @@ impl Window {
         };
         if cost == 0 {
             let stamps = live.into();
-            return Self { newest: now, stamps };
+            return self.with(now, stamps);
         }
         let stamps = match live.split_last() {
             None => Stamps::One(new),
@@ -97,12 +101,35 @@ impl Window {
             }
             Some(_) => inserted(live.to_vec(), new, per).as_slice().into(),
         };
-        Self { newest: now, stamps }
+        self.with(now, stamps)
     }
 
-    /// Undoes `units` that were counted at `at`. What cannot be found any more stays counted.
+    fn with(&self, newest: Timestamp, stamps: Stamps) -> Self {
+        let ended = self.ended;
+        Self {
+            newest,
+            ended,
+            stamps,
+        }
+    }
+
+    /// The state after an operator's word at `now`: nothing is counted any more. Its clock stays.
+    #[must_use]
+    pub fn reset(&self, now: Timestamp) -> Self {
+        Self {
+            newest: self.newest,
+            ended: now.max(self.newest),
+            stamps: Stamps::None,
+        }
+    }
+
+    /// Undoes `units` that were counted at `at`. What cannot be found any more stays counted; what was counted before the
+    /// window was ended went with it, and what shares its stamp now is not taken for it.
     #[must_use]
     pub fn taken_back(&self, per: Duration, units: u64, at: Timestamp) -> Self {
+        if at <= self.ended {
+            return self.clone();
+        }
         let mut stamps = self.stamps.as_slice().to_vec();
         let grid = rounded_up(at, per);
         let found = stamps
@@ -113,23 +140,30 @@ impl Window {
             stamp.units = stamp.units.saturating_sub(units);
         }
         stamps.retain(|stamp| stamp.units > 0);
-        Self {
-            newest: self.newest,
-            stamps: stamps.as_slice().into(),
-        }
+        self.with(self.newest, stamps.as_slice().into())
     }
 
-    /// The instant after which nothing in it counts.
+    /// The instant after which nothing in it counts, and no flow may still take back what was counted before it was ended.
     pub fn outlived(&self, per: Duration) -> Timestamp {
+        let late = match self.ended {
+            Timestamp::ZERO => Timestamp::ZERO,
+            ended => ended + CLOSING_WAIT,
+        };
         self.stamps()
             .last()
             .map_or(self.newest, |stamp| stamp.at + per)
             .max(self.newest)
+            .max(late)
     }
 
     /// The latest true instant at which something was counted.
     pub fn newest(&self) -> Timestamp {
         self.newest
+    }
+
+    /// When it was last ended by an operator; zero when never.
+    pub fn ended(&self) -> Timestamp {
+        self.ended
     }
 
     /// The stamps, oldest first.
@@ -228,6 +262,24 @@ mod tests {
             .counted(100, per, 40, at(1_001))
             .taken_back(per, 40, at(1_001));
         assert_eq!(large.used(per, at(1_001)), 0);
+    }
+
+    #[test]
+    fn what_was_ended_is_counted_no_more_and_takes_nothing_with_it() {
+        let per = Duration::from_secs(16);
+        for max in [5, 1_000] {
+            let before = Window::default().counted(max, per, 3, at(100));
+            let ended = before.reset(at(200));
+            assert_eq!((ended.used(per, at(200)), ended.newest()), (0, at(100)));
+            // A late takeback of what was counted before finds only what is of somebody else, under the same rounded stamp.
+            let after = ended.counted(max, per, 3, at(300));
+            assert_eq!(after.taken_back(per, 3, at(100)), after, "{max}");
+            assert_eq!(after.taken_back(per, 3, at(300)).used(per, at(300)), 0);
+            assert!(
+                ended.outlived(per) >= at(200) + CLOSING_WAIT,
+                "while a flow may take back"
+            );
+        }
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! The answers: one type a command, with what that command can come to and nothing else.
 
+use std::sync::Arc;
+
 use super::{Approval, Fault, Redemption, Refusal, VerificationView, WrongCode};
 use crate::command::{
     CancelRequest, CheckRequest, Command, EraseRequest, RedeemRequest, ReportRequest, SendRequest,
     StatusRequest, TickRequest, UnlockRequest,
 };
+use crate::time::Until;
+use crate::vocabulary::Standing;
 
 /// What can be asked, and what it is answered with.
 pub trait Request: Into<Command> {
@@ -78,10 +82,27 @@ pub enum RedeemAnswer {
 /// What came of an unlock.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum UnlockAnswer {
-    /// The lockout is over.
-    Unlocked,
+    /// The lockout of whoever was named is over.
+    Unlocked {
+        /// What refuses them all the same: rules of theirs, and of subjects that have something at this destination and
+        /// were not named. Client addresses, prefixes, countries and the service have limits of their own.
+        stands: Vec<Stands>,
+    },
     /// No, and why.
     Refused(Refusal),
+}
+
+/// A rule that still refuses somebody after an unlock. For operators: it has a rule's name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Stands {
+    /// A limit's name, `lockout_destination` or `lockout_subject`.
+    pub rule: Arc<str>,
+    /// Of whom: strangers and known callers are counted apart.
+    pub standing: Standing,
+    /// False: it is of a subject that the request did not name. Name it, and its lockout ends too.
+    pub named: bool,
+    /// When it would admit one more.
+    pub until: Until,
 }
 
 /// What came of an erasure.
@@ -167,7 +188,7 @@ answers! {
     /// Of a redeem.
     Redeem: RedeemRequest => RedeemAnswer { RedeemAnswer::Redeemed(_) => "redeemed" } no RedeemAnswer::Refused;
     /// Of an unlock.
-    Unlock: UnlockRequest => UnlockAnswer { UnlockAnswer::Unlocked => "unlocked" } no UnlockAnswer::Refused;
+    Unlock: UnlockRequest => UnlockAnswer { UnlockAnswer::Unlocked { .. } => "unlocked" } no UnlockAnswer::Refused;
     /// Of an erasure.
     Erase: EraseRequest => EraseAnswer { EraseAnswer::Erased { .. } => "erased" } no EraseAnswer::Refused;
 }

@@ -91,8 +91,22 @@ pub struct VerificationView {
     pub checks_left: u32,
     /// Channels that are offered now.
     pub fallback: Vec<Channel>,
+    /// By which other channels the same person may go on, and from when on, in the order of the policy; empty once it is over.
+    pub next: Vec<Next>,
     /// Digits of the code where they are known.
     pub code_length: u8,
+}
+
+/// Another channel, and from when on a send by it is admitted as far as this person's own rules say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Next {
+    /// By which channel.
+    pub channel: Channel,
+    /// From this instant on; now or later.
+    pub from: Timestamp,
+    /// It does not reach this destination: another one has to be asked for, such as a mailbox for a number, and what is sent
+    /// there is a verification of its own. Such a channel is named from when it is offered.
+    pub needs_destination: bool,
 }
 
 /// The code was right.

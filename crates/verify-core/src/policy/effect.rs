@@ -1,12 +1,17 @@
 //! The effective rule: what a limit of the policy comes to for one caller.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use super::{Counts, Limit, Max, Policy};
+use super::{Counts, Limit, Max, Policy, Then, limit_names};
 use crate::vocabulary::{Dimension, Standing};
 
 /// Of what a shared limit admits, the part that is kept for known callers: one in so many.
 const KEPT_FOR_KNOWN: u64 = 10;
+
+/// Of what is kept, the part that one known caller may use: one in so many for one subject, one destination, and one
+/// address (of IPv6 a /64).
+const SHARE_OF_KEPT: u64 = 10;
 
 /// A limit as it holds for one caller. Where it comes to none there is no effect: it is unlimited, or counts by something
 /// that the caller does not have.
@@ -14,12 +19,26 @@ const KEPT_FOR_KNOWN: u64 = 10;
 pub struct Effect<'a> {
     /// What the key is made of: `by`, or `or_by` where a dimension of `by` is missing.
     pub by: &'a [Dimension],
-    /// Units in any interval of the limit's `per`, after what a network may do and what is kept for known callers.
+    /// Units in any interval of length `per`, after what a network may do and what is kept for known callers.
     pub max: u64,
+    /// The length of the interval: the limit's `per`; of `sends_per_network` at least as long as the longest code lives.
+    pub per: Duration,
     /// Counted by subject or destination: what a person may be told about, apart for strangers and known callers.
     pub personal: bool,
     /// Counted by what many people share. A tenth of it is kept for known callers, who are counted with the others.
     pub shared: bool,
+    /// For a known caller, where something is kept and the limit refuses: `max` holds for all of them together.
+    pub reserve: Option<Reserve>,
+}
+
+/// How a known caller may use what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserve {
+    /// Of the limit's `max`, what is there for everybody. Beyond it, what is kept is drawn on.
+    pub common: u64,
+    /// Units of what is kept that one subject, one destination or one address may draw in any interval of the limit's
+    /// `per`: a tenth of it, and never less than one message takes.
+    pub share: u64,
 }
 
 impl Limit {
@@ -47,24 +66,42 @@ impl Limit {
         let of_many = |dimension: &Dimension| {
             matches!(
                 dimension,
-                Dimension::Prefix | Dimension::Country | Dimension::Service
+                Dimension::Prefix | Dimension::Country | Dimension::Service | Dimension::Network
             )
         };
         let shared = !personal && (self.counts == Counts::Spend || by.iter().any(of_many));
-        let kept = match (shared, standing) {
-            (true, Standing::Stranger) => most / KEPT_FOR_KNOWN,
-            (true, Standing::Known) | (false, _) => 0,
+        let kept = if shared { most / KEPT_FOR_KNOWN } else { 0 };
+        let common = most - kept;
+        let reserve = (kept > 0 && self.then != Then::Alert).then(|| Reserve {
+            common,
+            share: (kept / SHARE_OF_KEPT).max(1),
+        });
+        let (max, reserve) = match standing {
+            Standing::Stranger => (common, None),
+            Standing::Known => (most, reserve),
+        };
+        let per = match &*self.name {
+            limit_names::SENDS_PER_NETWORK => self.per.max(policy.longest_code()),
+            _ => self.per,
         };
         Some(Effect {
             by,
-            max: most - kept,
+            max,
+            per,
             personal,
             shared,
+            reserve,
         })
     }
 }
 
 impl Policy {
+    /// How long a code lives at most, of any purpose.
+    pub fn longest_code(&self) -> Duration {
+        let purposes = self.purposes.values().map(|rules| rules.code.ttl);
+        purposes.fold(self.code.ttl, Duration::max)
+    }
+
     /// What a shared network may do, where the policy names one that holds the caller's address.
     fn network_max(&self, limit: &Limit, ip: Option<IpAddr>) -> Option<Max> {
         if self.networks.is_empty() {
@@ -109,6 +146,26 @@ mod tests {
     }
 
     #[test]
+    fn i143_of_what_is_kept_one_known_caller_has_a_tenth() {
+        let policy = Policy::default();
+        let reserve = |name, standing| {
+            let limit = limit(&policy, name);
+            limit.effect(&policy, |_| true, None, standing).unwrap().reserve
+        };
+        let of = |common, share| Some(Reserve { common, share });
+        for (name, known) in [
+            ("sends_per_service", of(900, 10)),
+            ("sends_per_prefix", of(27, 1)),
+            ("sends_per_destination", None),
+            ("sends_per_ip", None),
+            ("failures_per_service", None),
+        ] {
+            assert_eq!(reserve(name, Standing::Known), known, "{name}");
+            assert_eq!(reserve(name, Standing::Stranger), None, "{name}");
+        }
+    }
+
+    #[test]
     fn what_a_caller_does_not_have_counts_by_the_other_dimension_or_not_at_all() {
         let policy = Policy::default();
         let by = |name, missing| {
@@ -122,6 +179,20 @@ mod tests {
             Some(vec![Dimension::Destination])
         );
         assert_eq!(by("sends_per_prefix", Some(Dimension::Prefix)), None);
+    }
+
+    #[test]
+    fn i57_what_a_network_keeps_is_counted_for_as_long_as_codes_live() {
+        let per = |text: &str| {
+            let policies = crate::policy::PolicySet::from_toml(text).unwrap().policies;
+            let limit = limit(&policies.default, "sends_per_network");
+            let effect = limit.effect(&policies.default, |_| true, None, Standing::Stranger);
+            effect.unwrap().per.as_secs()
+        };
+        assert_eq!(per("version = 1\n"), 600);
+        let mails = "[channels]\ndefault = \"email\"\nenabled = [\"email\"]\nfallback = []\n";
+        assert_eq!(per(&format!("version = 1\n[code]\nttl = \"2h\"\n{mails}")), 7_200);
+        assert_eq!(per("version = 1\n[code]\nttl = \"1m\"\n"), 600);
     }
 
     #[test]

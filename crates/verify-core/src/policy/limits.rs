@@ -41,6 +41,9 @@ pub mod limit_names {
     pub const SENDS_PER_PREFIX: &str = "sends_per_prefix";
     /// Sends of the whole service.
     pub const SENDS_PER_SERVICE: &str = "sends_per_service";
+    /// Sends from one network. It bounds what the sends of one network keep in a store, so its window is never shorter than
+    /// the longest code lives.
+    pub const SENDS_PER_NETWORK: &str = "sends_per_network";
     /// Failures of the whole service: guessing spread over many accounts.
     pub const FAILURES_PER_SERVICE: &str = "failures_per_service";
 }
@@ -103,7 +106,7 @@ words! { Then { Refuse = "refuse", HumanCheck = "human_check", Alert = "alert" }
 
 /// The limits of a file that says nothing.
 pub(super) fn defaults() -> Vec<Limit> {
-    use Dimension::{Destination, Ip, Prefix, Service, Subject};
+    use Dimension::{Destination, Ip, Network, Prefix, Service, Subject};
     use limit_names as name;
     const SECOND: Duration = Duration::from_secs(1);
     let limit = |name: &str, counts, by, max, per, then| Limit {
@@ -132,6 +135,8 @@ pub(super) fn defaults() -> Vec<Limit> {
         checks(name::CHECKS_PER_IP, Ip, 50),
         sends(name::SENDS_PER_PREFIX, Prefix, 30, TEN_MINUTES, ask),
         sends(name::SENDS_PER_SERVICE, Service, 1000, TEN_MINUTES, ask),
+        // A twentieth of what the store in memory has room for: records of strangers.
+        sends(name::SENDS_PER_NETWORK, Network, 4500, TEN_MINUTES, refuse),
         failures(name::FAILURES_PER_SERVICE, Service, 200),
     ]
 }

@@ -40,7 +40,7 @@ use crate::vocabulary::{Country, Purpose};
 pub use channels::{AtEnd, Automatic, ChannelRules};
 pub use code::{CodeRules, Resend};
 pub use countries::{CountryAction, CountryRules, NumberRules};
-pub use effect::Effect;
+pub use effect::{Effect, Reserve};
 pub use email::EmailRules;
 pub use file::errors::PolicyErrors;
 pub use limits::{Counts, Limit, Max, Then, limit_names};

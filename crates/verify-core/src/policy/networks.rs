@@ -15,7 +15,7 @@ use crate::vocabulary::Dimension;
 pub struct Network {
     /// The addresses.
     pub cidr: IpNet,
-    /// `max` by the name of a limit that counts by ip.
+    /// `max` by the name of a limit that counts by ip or network.
     pub limits: BTreeMap<Arc<str>, Max>,
 }
 
@@ -94,7 +94,8 @@ pub(super) fn check(networks: &[Network], known: &[Limit], found: &mut Report) {
 }
 
 fn by_ip(limits: &[Limit]) -> impl Iterator<Item = &Limit> {
-    limits.iter().filter(|limit| limit.by.contains(&Dimension::Ip))
+    let by_address = |by: &Dimension| matches!(by, Dimension::Ip | Dimension::Network);
+    limits.iter().filter(move |limit| limit.by.iter().any(by_address))
 }
 
 /// The names of the limits that a network can change, for messages.

@@ -83,7 +83,8 @@ pub struct Verification {
     pub deliveries: Vec<Delivery>,
     /// The person agreed to automatic fallback.
     pub consent: bool,
-    /// What a repair has to know: destination, subject, amount, payee, locale; sealed.
+    /// What a repair and a follow-up have to know: destination, subject, amount, payee, locale, and the address, network and
+    /// device of the latest send; sealed.
     pub sealed: Vec<u8>,
     status: Status,
 }

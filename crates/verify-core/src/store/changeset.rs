@@ -196,7 +196,7 @@ pub struct Changeset {
     pub room: Room,
     /// Charges to undo.
     pub takebacks: Vec<Takeback>,
-    /// Runs to end.
+    /// Runs and windows to end: nothing is counted in them any more. Absent ones are fine.
     pub resets: Vec<CounterKey>,
     /// Charges to decide and count.
     pub charges: Vec<Charge>,

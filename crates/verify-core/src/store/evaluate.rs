@@ -240,11 +240,12 @@ impl<V: View> Touched<'_, V> {
     }
 
     fn reset(&mut self, key: &CounterKey) {
+        let now = self.now;
         let entry = self.entry(key);
-        if let Some(Counter::Backoff(backoff)) = &entry.state {
-            let reset = backoff.reset();
-            entry.expires_at = reset.outlived(std::time::Duration::ZERO);
-            entry.state = Some(Counter::Backoff(reset));
+        if let Some(state) = &entry.state {
+            let (reset, end) = state.reset(now);
+            entry.expires_at = end;
+            entry.state = Some(reset);
             entry.changed = true;
         }
     }

@@ -8,6 +8,7 @@
 //! | | bytes |
 //! |---|---|
 //! | window | `1`, `1`, ends (8), newest (8), then for each stamp: at (8), units (8) |
+//! | window that was ended before | `1`, `3`, ends (8), newest (8), ended (8), then the stamps |
 //! | run of failures | `1`, `2`, ends (8), last (8), count (8), run (8) |
 //! | row | `1`, flags (1: durable, 2: live, 4: due, 8: sealed), version (8), ends (8), live until (8), due (8), fingerprint key (1), seal key (1), the record |
 //! | claim | `1`, ends (8), the value |
@@ -24,6 +25,7 @@ use crate::time::Timestamp;
 const FORMAT: u8 = 1;
 const WINDOW: u8 = 1;
 const RUN: u8 = 2;
+const ENDED_WINDOW: u8 = 3;
 const DURABLE: u8 = 1;
 const LIVE: u8 = 2;
 const DUE: u8 = 4;
@@ -34,7 +36,14 @@ pub fn counter(state: &Counter, expires_at: Timestamp) -> Vec<u8> {
     let mut bytes = Writer::new(FORMAT);
     match state {
         Counter::Window(window) => {
-            bytes.byte(WINDOW).at(expires_at).at(window.newest());
+            match window.ended() {
+                Timestamp::ZERO => bytes.byte(WINDOW).at(expires_at).at(window.newest()),
+                ended => bytes
+                    .byte(ENDED_WINDOW)
+                    .at(expires_at)
+                    .at(window.newest())
+                    .at(ended),
+            };
             for stamp in window.stamps() {
                 bytes.at(stamp.at).number(stamp.units);
             }
@@ -58,7 +67,12 @@ pub fn read_counter(bytes: &[u8]) -> Result<(Counter, Timestamp), StoreFault> {
             let ends = bytes.at()?;
             let newest = bytes.at()?;
             let state = match kind {
-                WINDOW => {
+                WINDOW | ENDED_WINDOW => {
+                    let ended = match kind {
+                        WINDOW => Timestamp::ZERO,
+                        // Zero has the other form: no two bytes mean the same.
+                        _ => bytes.at().filter(|ended| *ended > Timestamp::ZERO)?,
+                    };
                     let mut stamps = Vec::new();
                     while !bytes.is_empty() {
                         stamps.push(Stamp {
@@ -66,7 +80,7 @@ pub fn read_counter(bytes: &[u8]) -> Result<(Counter, Timestamp), StoreFault> {
                             units: bytes.number()?,
                         });
                     }
-                    Counter::Window(Window::of(newest, &stamps)?)
+                    Counter::Window(Window::of(newest, ended, &stamps)?)
                 }
                 RUN => Counter::Backoff(Backoff {
                     last: newest,

@@ -136,7 +136,7 @@ impl<'a> Arbitrary<'a> for Asked {
             4 => Ask::Cancel(number(bytes)?),
             5 => Ask::Status(number(bytes)?),
             6 => Ask::Redeem(number(bytes)?, who(bytes)?.0, key(bytes)?),
-            7 => Ask::Unlock(who(bytes)?.0),
+            7 => Ask::Unlock(who(bytes)?.0, bytes.arbitrary()?),
             _ => Ask::Erase(who(bytes)?.0),
         }))
     }

@@ -4,30 +4,33 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use verify_core::command::{EraseRequest, UnlockRequest};
-use verify_core::outcome::{EraseAnswer, UnlockAnswer};
+use verify_core::outcome::{EraseAnswer, Stands, UnlockAnswer};
 use verify_core::vocabulary::Country;
 
 use super::PathId;
 use super::answers::{Addressed, Bodied, Contended, OperatorKeyed, Sought, Stored};
 use crate::app::OperatorDesk;
-use crate::explain::ExplanationJson;
+use crate::explain::{ExplanationJson, until};
 use verify_axum::JsonBody;
 use verify_http::views::country;
 use verify_http::{Problem, ProblemCode};
 
-/// A person.
+/// A person whose lockout is ended.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = Person)]
-pub(super) struct PersonBody {
+#[schema(as = Unlock)]
+pub(super) struct UnlockBody {
     /// The number or mailbox.
     to: String,
     /// The country of a national number (ISO 3166-1, two letters).
     #[serde(default, deserialize_with = "country")]
     #[schema(value_type = Option<String>)]
     country: Option<Country>,
-    /// The application's own id of the user.
+    /// The application's own id of the user. Its lockout is another one than the destination's: without it that one stays.
     user_id: Option<String>,
+    /// The limits on this person's checks end too, and what was counted on them is forgotten.
+    #[serde(default)]
+    check_limits: bool,
 }
 
 /// Whoever is at a destination.
@@ -53,6 +56,41 @@ pub(super) struct Done {
     verifications: Option<usize>,
 }
 
+/// The lockout is over, and what refuses the person all the same.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct Unlocked {
+    /// Always true.
+    ok: bool,
+    /// Empty when nothing that is counted by this person refuses them any more.
+    stands: Vec<StandsJson>,
+}
+
+/// A rule that still refuses.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Stands)]
+pub(super) struct StandsJson {
+    /// A limit's name, `lockout_destination` or `lockout_subject`.
+    rule: String,
+    /// Of whom: `stranger`, or `known` for callers with a device token.
+    #[schema(value_type = String)]
+    standing: &'static str,
+    /// False: it is of a `user_id` that was not named. Name it, and its lockout ends too.
+    named: bool,
+    /// When it would admit one more: an instant, or `never`.
+    until: String,
+}
+
+impl From<Stands> for StandsJson {
+    fn from(stands: Stands) -> Self {
+        Self {
+            rule: stands.rule.to_string(),
+            standing: stands.standing.as_str(),
+            named: stands.named,
+            until: until(stands.until),
+        }
+    }
+}
+
 impl Done {
     fn with(verifications: Option<usize>) -> Json<Self> {
         Json(Self {
@@ -68,14 +106,14 @@ pub(super) struct Explained {
     explanations: Vec<ExplanationJson>,
 }
 
-/// Ends a person's lockout.
+/// Ends a person's lockout, and says what stands all the same.
 #[utoipa::path(
     post,
     path = "/operator/unlock",
     tag = "operator",
-    request_body = PersonBody,
+    request_body = UnlockBody,
     responses(
-        (status = 200, description = "The run of failures is over.", body = Done),
+        (status = 200, description = "The run of failures is over; `stands` says what else refuses the person.", body = Unlocked),
         Addressed,
         OperatorKeyed,
         Contended,
@@ -85,16 +123,20 @@ pub(super) struct Explained {
 )]
 pub(super) async fn unlock(
     OperatorDesk(desk): OperatorDesk,
-    JsonBody(body): JsonBody<PersonBody>,
-) -> Result<Json<Done>, Problem> {
+    JsonBody(body): JsonBody<UnlockBody>,
+) -> Result<Json<Unlocked>, Problem> {
     let request = UnlockRequest {
         service: desk.service(),
         to: body.to,
         country: body.country,
         subject: body.user_id,
+        check_limits: body.check_limits,
     };
     match desk.run(request).await? {
-        UnlockAnswer::Unlocked => Ok(Done::with(None)),
+        UnlockAnswer::Unlocked { stands } => Ok(Json(Unlocked {
+            ok: true,
+            stands: stands.into_iter().map(StandsJson::from).collect(),
+        })),
         UnlockAnswer::Refused(refusal) => Err(desk.refused(refusal)),
     }
 }

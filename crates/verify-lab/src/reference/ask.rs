@@ -156,8 +156,8 @@ pub enum Ask {
     Report(usize, Fate),
     /// Spend the proof of an approval: which one, who says so, with which idempotency key.
     Redeem(usize, Person, Option<String>),
-    /// An operator ends a lockout.
-    Unlock(Person),
+    /// An operator ends a lockout, and the check limits with it or not.
+    Unlock(Person, bool),
     /// An operator erases a person's records.
     Erase(Person),
     /// Whatever is due is looked at.
@@ -189,7 +189,7 @@ impl Ask {
             Self::Cancel(number) | Self::Status(number) => within(number, verifications),
             Self::Report(number, _) => within(number, messages),
             Self::Redeem(number, _, _) => within(number, approvals),
-            Self::Unlock(_) | Self::Erase(_) | Self::Tick => {}
+            Self::Unlock(..) | Self::Erase(_) | Self::Tick => {}
         }
         self
     }
@@ -280,8 +280,8 @@ pub enum Told {
         /// When the code was right.
         approved_at: Timestamp,
     },
-    /// The lockout is over.
-    Unlocked,
+    /// The lockout is over. What stands: a rule's name, whether of known callers, whether of somebody named, until when.
+    Unlocked(Vec<(String, bool, bool, Until)>),
     /// So many verifications are gone.
     Erased(usize),
     /// No.

@@ -191,8 +191,8 @@ impl Reference {
         let limits = || rules.iter().filter(|rule| rule.limit.then != Then::Alert);
         let locks = Self::lockouts(who).filter(|lockout| self.locks(*lockout, who, self.now));
         let locks: Vec<Lockout> = locks.collect();
-        let denied: Vec<_> = limits()
-            .filter(|rule| self.denies(rule, who, 1, self.now))
+        let denied: Vec<String> = limits()
+            .flat_map(|rule| self.against(rule, who, 1, self.now))
             .collect();
         let code = match locks.first() {
             Some(first) if self.closes(*first, who, self.now) => RefusalCode::Locked,
@@ -201,10 +201,10 @@ impl Reference {
             None => RefusalCode::RateLimited,
         };
         let stopped = |at: Timestamp| {
-            limits().any(|rule| self.denies(rule, who, 1, at))
+            limits().any(|rule| !self.against(rule, who, 1, at).is_empty())
                 || Self::lockouts(who).any(|lockout| self.locks(lockout, who, at))
         };
-        let names = denied.iter().map(|rule| rule.limit.name.to_string());
+        let names = denied;
         Some(Refused {
             wait: Some(self.search(stopped)),
             checks_left: Some(self.checks_left(who, self.now)),

@@ -1,6 +1,7 @@
 //! What the reference remembers: everything that happened, and the verifications that came of it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use verify_core::destination::Destination;
 use verify_core::port::RejectionKind;
@@ -44,6 +45,10 @@ impl Who {
                 IpAddr::V4(v4) => v4.to_string(),
                 IpAddr::V6(v6) => format!("{:x?}", &v6.segments()[..4]),
             }),
+            Dimension::Network => self.ip.map(|ip| match ip.to_canonical() {
+                IpAddr::V4(v4) => format!("{:?}", &v4.octets()[..3]),
+                IpAddr::V6(v6) => format!("{:x?}", &v6.segments()[..3]),
+            }),
             Dimension::Destination => Some(self.to.canonical().to_owned()),
             Dimension::Subject => self.subject.clone(),
             Dimension::Device => self.device.clone(),
@@ -61,6 +66,8 @@ pub(super) struct Event {
     pub(super) at: Timestamp,
     pub(super) who: Who,
     pub(super) what: Happened,
+    /// The limits on which it drew on what is kept for known callers.
+    pub(super) drew: Vec<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]
@@ -82,8 +89,8 @@ pub(super) enum Happened {
     Failed { taken_back: bool },
     /// A code was right.
     Approved,
-    /// An operator ended the lockout.
-    Unlocked,
+    /// An operator ended the lockout, and the check limits with it or not.
+    Unlocked { check_limits: bool },
     /// A proof was spent.
     Redeemed { approval: usize, key: Option<String> },
 }

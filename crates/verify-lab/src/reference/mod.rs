@@ -119,8 +119,9 @@ impl Reference {
     }
 
     fn remember(&mut self, who: &Who, what: Happened) {
+        let drew = self.drawn(who, &what);
         let (at, who) = (self.wall(), who.clone());
-        self.events.push(Event { at, who, what });
+        self.events.push(Event { at, who, what, drew });
     }
 
     /// Who a command is about, and which verification it names.
@@ -431,7 +432,7 @@ impl Reference {
         }
     }
 
-    fn unlock(&mut self, person: &Person) -> Told {
+    fn unlock(&mut self, person: &Person, check_limits: bool) -> Told {
         match self.person(person) {
             Ok(who) => {
                 self.notes.retain(|note| note.of != who.to.canonical());
@@ -444,8 +445,8 @@ impl Reference {
                     };
                     self.close(&who, &[]);
                 }
-                self.remember(&who, Happened::Unlocked);
-                Told::Unlocked
+                self.remember(&who, Happened::Unlocked { check_limits });
+                Told::Unlocked(self.stands(&who))
             }
             Err(refused) => Told::Refused(refused),
         }
@@ -538,7 +539,7 @@ impl Answers for Reference {
             Ask::Status(number) => self.status(*number),
             Ask::Report(message, fate) => self.report(*message, *fate),
             Ask::Redeem(approval, person, key) => self.redeem(*approval, person, key.as_ref()),
-            Ask::Unlock(person) => self.unlock(person),
+            Ask::Unlock(person, check_limits) => self.unlock(person, *check_limits),
             Ask::Erase(person) => self.erase(person),
             Ask::Tick => self.tick(),
         };

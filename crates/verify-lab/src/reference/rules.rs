@@ -1,5 +1,6 @@
 //! Limits and lockouts, recounted from the history each time they are asked about.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,11 @@ pub(super) struct Rule<'a> {
     pub(super) limit: &'a Limit,
     by: Vec<(Dimension, String)>,
     pub(super) max: u64,
+    per: Duration,
     /// Counted by destination or subject, and so apart for strangers and known callers.
     pub(super) personal: bool,
+    /// For a known caller: what is there for all, and what one of them may use of the rest.
+    reserve: Option<(u64, u64)>,
 }
 
 impl Rule<'_> {
@@ -85,20 +89,31 @@ impl Reference {
         let has = |wanted: &[Dimension]| by.iter().any(|(by, _)| wanted.contains(by));
         let personal = has(&[Dimension::Destination, Dimension::Subject]);
         let shared = !personal
-            && (has(&[Dimension::Prefix, Dimension::Country, Dimension::Service])
-                || limit.counts == Counts::Spend);
-        // A tenth is kept for known callers.
-        let kept = if shared && who.standing == Standing::Stranger {
-            max / 10
-        } else {
-            0
+            && (has(&[
+                Dimension::Prefix,
+                Dimension::Country,
+                Dimension::Service,
+                Dimension::Network,
+            ]) || limit.counts == Counts::Spend);
+        // A tenth is kept for known callers, and a tenth of that is for one of them.
+        let kept = if shared { max / 10 } else { 0 };
+        let stranger = who.standing == Standing::Stranger;
+        let reserve =
+            (!stranger && kept > 0 && limit.then != Then::Alert).then_some((max - kept, (kept / 10).max(1)));
+        let max = if stranger { max - kept } else { max };
+        // What a network keeps is kept as long as codes live.
+        let lives = self.policy.purposes.values().map(|rules| rules.code.ttl);
+        let per = match &*limit.name == limit_names::SENDS_PER_NETWORK {
+            true => lives.fold(limit.per.max(self.policy.code.ttl), Duration::max),
+            false => limit.per,
         };
-        let max = max - kept;
         Some(Rule {
             limit,
             by,
             max,
+            per,
             personal,
+            reserve,
         })
     }
 
@@ -137,23 +152,130 @@ impl Reference {
     /// What is counted in the interval of the limit's length that ends at `at`, or at the latest that was counted: a
     /// clock that was set back opens nothing.
     pub(super) fn used(&self, rule: &Rule<'_>, who: &Who, at: Timestamp) -> u64 {
-        let counted = self
-            .events
-            .iter()
-            .map(|event| (event.at, self.units(rule, who, event)));
-        let counted: Vec<(Timestamp, u64)> = counted.filter(|(_, units)| *units > 0).collect();
-        let newest = counted.iter().map(|(newest, _)| *newest).max();
+        self.used_by(rule, who, at, |_| true)
+    }
+
+    /// The same of some of the events.
+    fn used_by(&self, rule: &Rule<'_>, who: &Who, at: Timestamp, whose: impl Fn(&Event) -> bool) -> u64 {
+        let units = |event: &Event| match whose(event) {
+            true => self.units(rule, who, event),
+            false => 0,
+        };
+        let counted = self.events.iter().map(|event| (event.at, units(event)));
+        let counted: Vec<(Timestamp, u64)> = counted.collect();
+        let newest = counted.iter().filter(|(_, units)| *units > 0);
+        let newest = newest.map(|(newest, _)| *newest).max();
+        let ended = self.events.iter().rposition(|event| self.ends(rule, event));
+        let counted = counted.iter().skip(ended.unwrap_or(0));
         let at = newest
             .filter(|_| self.slack.is_zero())
             .map_or(at, |newest| newest.max(at));
-        let inside = counted
-            .iter()
-            .filter(|(then, _)| *then + rule.limit.per + self.slack > at);
+        let inside = counted.filter(|(then, _)| *then + rule.per + self.slack > at);
         inside.map(|(_, units)| units).sum()
+    }
+
+    /// True when an operator ended what was counted on a limit: that of whoever was named, as any subject or as nobody's.
+    fn ends(&self, rule: &Rule<'_>, event: &Event) -> bool {
+        let Happened::Unlocked { check_limits: true } = event.what else {
+            return false;
+        };
+        let nobody = Who {
+            subject: None,
+            ..event.who.clone()
+        };
+        let of = |who: &Who| {
+            self.rule(rule.limit, who)
+                .is_some_and(|other| other.by == rule.by)
+        };
+        let lifted = rule.personal && rule.limit.counts == Counts::Checks && rule.limit.then != Then::Alert;
+        lifted && (of(&event.who) || of(&nobody))
+    }
+
+    /// What refuses one more send or check of somebody just after an unlock, and of whoever has something at the same
+    /// destination as another subject.
+    pub(super) fn stands(&self, named: &Who) -> Vec<(String, bool, bool, Until)> {
+        let here = self.verifications.iter();
+        let here = here.filter(|found| !found.gone && found.who.same_destination(named));
+        let others = here.filter_map(|found| found.who.subject.clone().map(Some));
+        let others: BTreeSet<Option<String>> = others.filter(|one| *one != named.subject).collect();
+        let mut subjects = vec![(named.subject.clone(), true)];
+        subjects.extend(named.subject.as_ref().map(|_| (None, true)));
+        subjects.extend(others.into_iter().map(|subject| (subject, false)));
+        let (mut seen, mut stands) = (BTreeSet::new(), Vec::new());
+        for (subject, is_named) in subjects {
+            for standing in Standing::ALL {
+                let who = Who {
+                    subject: subject.clone(),
+                    standing: *standing,
+                    ..named.clone()
+                };
+                let known = *standing == Standing::Known;
+                let mut stand = |name: &str, by: String, until: Until| {
+                    if seen.insert((name.to_owned(), by, known)) && until > Until::At(self.now) {
+                        stands.push((name.to_owned(), known, is_named, until));
+                    }
+                };
+                for lockout in Self::lockouts(&who) {
+                    let until = self.search(|at| self.locks(lockout, &who, at));
+                    let by = match lockout {
+                        Lockout::Destination => String::new(),
+                        Lockout::Subject => subject.clone().unwrap_or_default(),
+                    };
+                    stand(lockout.name(), by, until);
+                }
+                for rule in self.rules(&who, &[Counts::Sends, Counts::Checks]) {
+                    if rule.personal && rule.limit.then != Then::Alert {
+                        let until = self.search(|at| self.denies(&rule, &who, 1, at));
+                        stand(&rule.limit.name, format!("{:?}", rule.by), until);
+                    }
+                }
+            }
+        }
+        stands.sort();
+        stands
     }
 
     pub(super) fn denies(&self, rule: &Rule<'_>, who: &Who, cost: u64, at: Timestamp) -> bool {
         self.used(rule, who, at) + cost > rule.max
+    }
+
+    /// What denies it: the limit; or the shares of what is kept for known callers, while they draw on it.
+    pub(super) fn against(&self, rule: &Rule<'_>, who: &Who, cost: u64, at: Timestamp) -> Vec<String> {
+        let name = &rule.limit.name;
+        let limit = self.denies(rule, who, cost, at).then(|| name.to_string());
+        let draws = self.draws(rule, who, cost, at);
+        let share = |one: &Dimension| {
+            let value = who.value(*one)?;
+            let mine = |event: &Event| {
+                event.drew.contains(name) && event.who.value(*one).is_some_and(|other| other == value)
+            };
+            let (_, share) = draws?;
+            let used = self.used_by(rule, who, at, mine);
+            let of_others = rule.by.iter().all(|(by, _)| by != one);
+            (of_others && used + cost > share.max(cost)).then(|| format!("{name}/share"))
+        };
+        let ones = [Dimension::Subject, Dimension::Destination, Dimension::Ip];
+        limit.into_iter().chain(ones.iter().filter_map(share)).collect()
+    }
+
+    fn draws(&self, rule: &Rule<'_>, who: &Who, cost: u64, at: Timestamp) -> Option<(u64, u64)> {
+        rule.reserve
+            .filter(|(common, _)| self.used(rule, who, at) + cost > *common)
+    }
+
+    /// The limits on which this draws on what is kept.
+    pub(super) fn drawn(&self, who: &Who, what: &Happened) -> Vec<Arc<str>> {
+        let (counts, price): (&[Counts], _) = match what {
+            Happened::Sent { price, .. } => (&[Counts::Sends, Counts::Spend], *price),
+            Happened::Checked { .. } => (&[Counts::Checks], 1),
+            Happened::Failed { .. } => (&[Counts::Failures], 1),
+            Happened::Approved | Happened::Unlocked { .. } | Happened::Redeemed { .. } => (&[], 1),
+        };
+        let rules = self.rules(who, counts).into_iter();
+        rules
+            .filter(|rule| self.draws(rule, who, rule.cost(price), self.now).is_some())
+            .map(|rule| Arc::clone(&rule.limit.name))
+            .collect()
     }
 
     /// The limits that only alert and that one more of these, at this price, takes over their maximum.
@@ -167,7 +289,7 @@ impl Reference {
             name: Arc::clone(&rule.limit.name),
             by: rule.by,
             standing: rule.personal.then_some(who.standing),
-            per: rule.limit.per,
+            per: rule.per,
         });
         passed.collect()
     }
@@ -199,7 +321,7 @@ impl Reference {
             .filter(|event| lockout.same(&event.who, who))
         {
             match event.what {
-                Happened::Unlocked => break,
+                Happened::Unlocked { .. } => break,
                 Happened::Approved if event.who.standing == who.standing => break,
                 Happened::Failed { taken_back: false } if event.who.standing == who.standing => {
                     if next >= event.at + self.policy.lockout.forget_after {
@@ -332,7 +454,11 @@ impl Reference {
             .keys()
             .filter_map(|failures| self.wait(*failures));
         let limits = policy.limits.iter().map(|limit| limit.per);
-        let others = [policy.lockout.forget_after, policy.channels.fallback_after];
+        let others = [
+            policy.lockout.forget_after,
+            policy.channels.fallback_after,
+            policy.code.ttl,
+        ];
         let spans: Vec<Duration> = limits.chain(waits).chain(others).collect();
         let ends = self
             .events

@@ -75,14 +75,11 @@ impl Reference {
         let fits = |channel: &Channel| {
             rules.enabled.contains(channel) && found.who.to.fits(*channel) && !tried(*channel)
         };
-        let Some(channel) = next.find(fits).filter(|_| wanted) else {
+        let private = self.policy.privacy.disclosure == Disclosure::Private;
+        let Some(channel) = next.find(fits).filter(|_| wanted && !private) else {
             return;
         };
-        let who = Who {
-            ip: None,
-            device: None,
-            ..found.who.clone()
-        };
+        let who = found.who.clone();
         let (named, human, consent, decoy, test) = (Some(number), false, true, false, false);
         self.decide(Sending {
             who,
@@ -329,7 +326,8 @@ impl Reference {
                 Then::HumanCheck => sends,
                 Then::Alert => false,
             };
-            if asked && self.denies(&rule, who, rule.cost(price), at) {
+            let against = self.against(&rule, who, rule.cost(price), at);
+            for name in against.into_iter().filter(|_| asked) {
                 let code = match (human, gap) {
                     (true, _) => RefusalCode::HumanCheckRequired,
                     (false, true) => RefusalCode::Cooldown,
@@ -337,7 +335,7 @@ impl Reference {
                 };
                 stops.push(Stop {
                     human,
-                    ..Stop::by(&rule.limit.name, code)
+                    ..Stop::by(&name, code)
                 });
             }
         }
@@ -388,6 +386,8 @@ impl Reference {
         let status = DeliveryStatus::Dispatching;
         if let Some(found) = self.verifications.get_mut(number) {
             found.consent |= sending.consent;
+            // A follow-up is charged as the latest send was.
+            (found.who.ip, found.who.device) = (sending.who.ip, sending.who.device.clone());
             found.deliveries.push(Delivery {
                 at,
                 channel,

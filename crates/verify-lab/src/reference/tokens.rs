@@ -10,7 +10,7 @@ use verify_core::outcome::{
     ReportAnswer, SendAnswer, StatusAnswer, TickAnswer, UnlockAnswer, VerificationView,
 };
 use verify_core::port::Detail;
-use verify_core::vocabulary::ServiceId;
+use verify_core::vocabulary::{ServiceId, Standing};
 
 use super::{Ask, CheckAsk, Fate, From, Guess, Of, Refused, Seen, SendAsk, Told};
 use crate::explore::Delivered;
@@ -72,8 +72,9 @@ impl Tokens {
                     ..RedeemRequest::of(proof, person.meant())
                 })
             }
-            Ask::Unlock(person) => Command::Unlock(UnlockRequest {
+            Ask::Unlock(person, check_limits) => Command::Unlock(UnlockRequest {
                 subject: person.subject.clone(),
+                check_limits: *check_limits,
                 ..UnlockRequest::at(&person.to)
             }),
             Ask::Erase(person) => EraseRequest::at(&person.to).into(),
@@ -165,7 +166,21 @@ impl Tokens {
             Ok(Answer::Redeem(RedeemAnswer::Redeemed(redemption))) => Told::Redeemed {
                 approved_at: redemption.approved_at,
             },
-            Ok(Answer::Unlock(UnlockAnswer::Unlocked)) => Told::Unlocked,
+            Ok(Answer::Unlock(UnlockAnswer::Unlocked { stands })) => {
+                let mut told: Vec<_> = stands
+                    .iter()
+                    .map(|it| {
+                        (
+                            it.rule.to_string(),
+                            it.standing == Standing::Known,
+                            it.named,
+                            it.until,
+                        )
+                    })
+                    .collect();
+                told.sort();
+                Told::Unlocked(told)
+            }
             Ok(Answer::Erase(EraseAnswer::Erased { verifications })) => Told::Erased(*verifications),
             Ok(
                 Answer::Send(SendAnswer::Refused(refusal))

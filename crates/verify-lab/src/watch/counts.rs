@@ -99,6 +99,17 @@ impl Watch {
         })?;
         // A run that is forgotten is none that could end: should the clock go back, it is there as it was.
         let key = (changeset.service.clone(), key);
+        if let (Some(uses), Some(kept)) = (self.uses.get_mut(&key), store.counters().get(&key.0, &key.1)) {
+            let unlocked = changeset
+                .events
+                .iter()
+                .any(|event| event.kind == EventKind::Unlocked);
+            holds(unlocked, || {
+                format!("i03: {} ends what a limit has counted", course.facts.command)
+            })?;
+            uses.counted.clear();
+            uses.expires_at = kept.expires_at;
+        }
         if let (Some(run), Some(kept)) = (self.runs.get_mut(&key), store.counters().get(&key.0, &key.1))
             && run.expires_at > changeset.at
         {

@@ -119,7 +119,7 @@ impl Facts {
         };
         let has = |dimension: &Dimension| match dimension {
             Dimension::Destination | Dimension::Service => true,
-            Dimension::Ip => request.caller.ip.is_some(),
+            Dimension::Ip | Dimension::Network => request.caller.ip.is_some(),
             Dimension::Subject => subject,
             Dimension::Country => to.country().is_some(),
             Dimension::Prefix => to.prefix().is_some(),

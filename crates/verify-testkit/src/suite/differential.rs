@@ -73,7 +73,7 @@ struct Plan {
     later: u64,
     room: Room,
     charges: Vec<(u8, bool, u64, Mode, Option<u8>)>,
-    resets: Vec<u8>,
+    resets: Vec<(u8, bool)>,
     take_back: Option<usize>,
     records: Vec<(u8, Hope, WriteOf)>,
     claims: Vec<(u8, u64)>,
@@ -174,7 +174,7 @@ prop_compose! {
             0..KEYS, any::<bool>(), 1u64..4, select(vec![Mode::Charge, Mode::Charge, Mode::Force, Mode::Probe]),
             prop::option::of(0..KEYS),
         ), 0..4),
-        resets in prop::collection::vec(0..KEYS, 0..2),
+        resets in prop::collection::vec((0..KEYS, any::<bool>()), 0..2),
         take_back in prop::option::of(0usize..6),
         records in prop::collection::vec((
             0..KEYS, select(vec![Hope::Absent, Hope::Current, Hope::Current, Hope::Stale]), write(),
@@ -228,7 +228,8 @@ impl<S: Store> Side<S> {
             when_live: live.map(record).into_iter().collect(),
         };
         changeset.charges = plan.charges.iter().map(charge).collect();
-        changeset.resets = plan.resets.iter().map(|&key| counter(key, true)).collect();
+        let resets = plan.resets.iter();
+        changeset.resets = resets.map(|&(key, failures)| counter(key, failures)).collect();
         let taken = plan.take_back.and_then(|nth| self.charged.iter().rev().nth(nth));
         changeset.takebacks.extend(taken.cloned());
         let change = |&(key, hope, write): &(u8, Hope, WriteOf)| RecordChange {

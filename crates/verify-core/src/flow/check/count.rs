@@ -93,16 +93,21 @@ impl Checking {
             };
         }
         self.board.take(std::mem::take(&mut seen.counters));
-        let board = &self.board;
         // By the counters alone. After a jump back a wait begins before the record's stamps, and is not over by them; and
         // under attack no record needs to be read to say no.
-        let clock = now.max(board.newest());
+        let clock = now.max(self.board.newest());
+        self.board.draw(clock);
+        let board = &self.board;
         let lines = || board.lines.iter().filter(|line| line.then != Then::Alert);
-        let wait = fixpoint(clock, |at| lines().filter_map(|line| line.denied(at)).max());
-        let mut denied: Vec<_> = lines().filter(|line| line.denied(clock).is_some()).collect();
+        let wait = fixpoint(clock, |at| {
+            lines().filter_map(|line| board.denied(line, at)).max()
+        });
+        let mut denied: Vec<_> = lines()
+            .filter(|line| board.denied(line, clock).is_some())
+            .collect();
         denied.sort_by_key(|line| line.kind != Kind::Lockout);
         let Some(first) = denied.first() else {
-            // The clock went back: by the latest stamp that was seen nothing stands against it.
+            // By the latest stamp that was seen nothing stands against it, or they draw on what is kept for known callers.
             return match self.ctx.try_again() && !self.ctx.is_late(now) {
                 true => self.count(clock),
                 false => self.refuse(contention()),
@@ -110,7 +115,7 @@ impl Checking {
         };
         let code = first.code();
         for line in &denied {
-            let (figure, until) = (line.figure(clock), line.denied(clock));
+            let (figure, until) = (line.figure(clock), board.denied(line, clock));
             self.ctx.hit(line.rule.clone(), figure, line.allowed(), until);
         }
         let mut refusal = Refusal::new(code, "too many attempts; wait and try again").until(wait);

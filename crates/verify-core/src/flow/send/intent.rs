@@ -146,6 +146,7 @@ impl Sending {
             by: delivery,
         });
         if go.verification.is_some() {
+            verification.sealed = self.sealed();
             self.renew(verification, &candidate, keeps, clock);
         }
         let replaced = before
@@ -179,11 +180,21 @@ impl Sending {
     fn new_verification(&self, nonce: Nonce, candidate: &Candidate, clock: Timestamp) -> Verification {
         let ttl = self.ctx.policy.code_for(self.who.purpose()).ttl;
         let code = candidate.fresh_code(&self.ctx, &self.who);
-        // What a repair needs to know, and nobody may read in the store.
-        let sealed = Sealed::of(&self.who, &self.locale)
+        Verification::pending(
+            nonce,
+            self.who.identity(),
+            code,
+            clock,
+            clock + ttl,
+            self.sealed(),
+        )
+    }
+
+    /// What a repair and a follow-up need to know, and nobody may read in the store: of the latest send.
+    fn sealed(&self) -> Vec<u8> {
+        Sealed::of(&self.who, &self.locale)
             .seal(&self.ctx)
-            .unwrap_or_default();
-        Verification::pending(nonce, self.who.identity(), code, clock, clock + ttl, sealed)
+            .unwrap_or_default()
     }
 
     /// A resend: the same code, or under `resend = "new"` and for decoys a new one with a life of its own.
@@ -263,6 +274,7 @@ impl Intent {
             Ok(found) => found.later(sending.board.newest()),
             Err(fault) => return sending.ctx.failed(fault),
         };
+        sending.board.draw(found.clock);
         let delivery = found
             .record
             .verification(attempt.nonce)

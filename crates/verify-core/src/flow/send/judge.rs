@@ -16,7 +16,7 @@ use super::Sending;
 use crate::flow::board::{Kind, fixpoint, gap};
 use crate::flow::candidate::{Candidate, Carried, candidates};
 use crate::flow::found::Found;
-use crate::flow::offers::{shown, silent_from};
+use crate::flow::offers::{gap_waived_from, shown};
 use crate::flow::view::last_minute;
 
 /// How to go on.
@@ -119,16 +119,9 @@ impl Sending {
         last.channel == self.channel && !shown(&self.ctx, last).has_failed() && clock < last.at + gap
     }
 
-    /// From when on a send may come inside the gap: at once when the last delivery failed; by another channel when it
-    /// has stayed silent for long enough.
+    /// From when on this send may come inside the gap.
     fn gap_waived_from(&self, verification: Option<&Verification>, at: Timestamp) -> Option<Timestamp> {
-        let verification = verification?;
-        let last = verification.deliveries.last()?;
-        if shown(&self.ctx, last).has_failed() {
-            return Some(at);
-        }
-        let from = silent_from(&self.ctx, &self.who, last)?;
-        (last.channel != self.channel && from < verification.expires).then_some(from)
+        gap_waived_from(&self.ctx, &self.who, verification?, self.channel, at)
     }
 
     /// All that stands against this send at `at`, in the order of judgement.
@@ -224,7 +217,7 @@ impl Sending {
             line.then != Then::Alert && !forced
         });
         lines.filter_map(move |line| {
-            let denied = line.denied(at)?;
+            let denied = self.board.denied(line, at)?;
             let until = match waived_from.filter(|_| line.kind == Kind::Gap) {
                 Some(from) => denied.min(Until::At(from)),
                 None => denied,

@@ -197,3 +197,17 @@ pub async fn i39_a_reset_ends_the_run_that_it_names_and_no_other(store: Subject)
         "the run began anew"
     );
 }
+
+/// An operator's word ends what a limit has counted; a key that holds nothing may be named.
+pub async fn a_reset_ends_the_window_that_it_names_and_no_other(store: Subject) {
+    let rule = window(1, 60_000);
+    for number in [1, 2] {
+        applied(&store, change(0).charging(charge(counter(number), &rule))).await;
+    }
+    let mut unlock = change(1_000);
+    unlock.resets.extend([counter(1), counter(3)]);
+    applied(&store, unlock).await;
+    refused(&store, change(1_000).charging(charge(counter(2), &rule))).await;
+    applied(&store, change(1_000).charging(charge(counter(1), &rule))).await;
+    refused(&store, change(60_999).charging(charge(counter(1), &rule))).await;
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use verify_core::limit::Counter;
-use verify_core::store::{Changeset, ClaimKey, ClaimKind, Counted, CounterKey, Seen, Takeback};
+use verify_core::store::{Changeset, Charge, ClaimKey, ClaimKind, Counted, CounterKey, Seen, Takeback};
 
 use super::fixture::*;
 
@@ -81,6 +81,23 @@ pub async fn a_takeback_after_a_reset_does_nothing(store: Subject) {
     applied(&store, change(2).charging(charge(counter(1), &lockout()))).await;
     applied(&store, taking_back(3, &takeback)).await;
     refused(&store, change(4).charging(charge(counter(1), &lockout()))).await;
+}
+
+/// The same of a window whose stamps are rounded: what was charged since shares the stamp, and stays.
+pub async fn a_takeback_after_a_window_was_ended_does_nothing(store: Subject) {
+    let rule = window(20, 16_000);
+    let seen = applied(&store, change(1).charging(charge(counter(1), &rule))).await;
+    let takeback = units_of(&seen, counter(1), 16_000);
+    let mut unlock = change(2);
+    unlock.resets.push(counter(1));
+    applied(&store, unlock).await;
+    let all = Charge {
+        cost: 20,
+        ..charge(counter(1), &rule)
+    };
+    applied(&store, change(3).charging(all)).await;
+    applied(&store, taking_back(4, &takeback)).await;
+    refused(&store, change(5).charging(charge(counter(1), &rule))).await;
 }
 
 /// Refused, it is neither undone nor marked as undone: the next try does it.
