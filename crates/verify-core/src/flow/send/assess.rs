@@ -3,6 +3,7 @@
 
 use crate::detail::Detail;
 use crate::outcome::{Refusal, RefusalCode};
+use crate::policy::file::Word;
 use crate::policy::{Disclosure, RiskAction, RiskRules, Unenrolled};
 use crate::port::{
     AssessRequest, Assessment, Blame, HumanRequest, Rejection, RejectionKind, RiskLevel, Unavailable,
@@ -153,8 +154,13 @@ impl Weigh {
             Some(RiskLevel::Low) => (rules.low, "risk_low"),
             None => (rules.unavailable, "risk_unavailable"),
         };
-        if action != RiskAction::Proceed || weighed.level.is_none() {
-            sending.ctx.hit(rule, weighed.score.into(), None, None);
+        let score = weighed.score.into();
+        match action {
+            RiskAction::Proceed if weighed.level.is_some() => {}
+            RiskAction::Proceed => sending.ctx.note(rule, action.word(), score),
+            RiskAction::HumanCheck | RiskAction::StepUp | RiskAction::Refuse => {
+                sending.ctx.hit_by(rule, action.word(), score);
+            }
         }
         match weighed.verdict {
             // Whatever else there is to do about the risk, this channel does not reach them.
@@ -190,6 +196,7 @@ impl AskHuman {
             return sending.no_human(attempt, now);
         }
         sending.human_passed = true;
+        sending.ctx.lifted();
         match attempt {
             Some(attempt) => sending.dispatch(attempt, now),
             None => sending.begin_again(now),

@@ -327,7 +327,7 @@ impl Sending {
         let Some(verification) = record.verification(nonce) else {
             return self.refuse(contention());
         };
-        self.ctx.hit("repeat", 0, None, None);
+        self.ctx.note("repeat", self.channel.as_str(), 0);
         self.ctx.explanation.verification = Some(nonce.print());
         let view = view(&self.ctx, &self.who, verification, &self.board, notes, *clock);
         self.ctx.done(SendAnswer::Repeated(Box::new(view)))

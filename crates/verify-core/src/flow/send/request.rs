@@ -3,6 +3,7 @@
 
 use crate::command::SendRequest;
 use crate::outcome::{Refusal, RefusalCode};
+use crate::policy::file::Word;
 use crate::policy::{CountryAction, Disclosure};
 use crate::record::Notes;
 use crate::store::ClaimKind;
@@ -85,8 +86,9 @@ fn check_request(ctx: &Context, request: &SendRequest) -> Result<(), Refusal> {
     }
 }
 
-fn channel_of(ctx: &Context, request: &SendRequest, who: &Who) -> Result<Channel, Refusal> {
-    let rules = ctx.policy.channels_for(who.purpose());
+fn channel_of(ctx: &mut Context, request: &SendRequest, who: &Who) -> Result<Channel, Refusal> {
+    let policy = std::sync::Arc::clone(&ctx.policy);
+    let rules = policy.channels_for(who.purpose());
     let channel = request.channel.unwrap_or(match who.to.fits(Channel::Email) {
         true => Channel::Email,
         false => rules.default,
@@ -99,6 +101,7 @@ fn channel_of(ctx: &Context, request: &SendRequest, who: &Who) -> Result<Channel
         .field("channel"));
     }
     if !rules.enabled.contains(&channel) {
+        ctx.hit_by("channels_enabled", channel.as_str(), 0);
         let refusal =
             Refusal::new(RefusalCode::ChannelUnavailable, "this channel is not in use here").field("channel");
         let channels = fallback(ctx, who, &Notes::default(), ctx.explanation.at, |tried| {
@@ -120,49 +123,44 @@ struct Screened {
 fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Result<Screened, Refusal> {
     let policy = std::sync::Arc::clone(&ctx.policy);
     if let Some(test) = policy.tests.iter().find(|test| test.to == who.to.canonical()) {
-        ctx.hit("test_destination", 0, None, None);
         // After its date it is neither sent to nor approved.
-        let over = blocked();
-        return if now < test.until {
-            Ok(Screened {
-                test: true,
-                ..Screened::default()
-            })
-        } else {
-            Err(over)
-        };
+        if now >= test.until {
+            ctx.hit_by("test_destination", "its date is over", 0);
+            return Err(blocked());
+        }
+        ctx.note("test_destination", "live", 0);
+        return Ok(Screened {
+            test: true,
+            ..Screened::default()
+        });
     }
     let country = who.to.country();
-    let action = country.map_or(CountryAction::Allow, |country| {
-        policy
-            .countries
-            .listed
-            .get(&country)
-            .copied()
-            .unwrap_or(policy.countries.default)
-    });
+    let action = policy.countries.action(&who.to);
+    let place = country.as_ref().map_or("no country", |country| country.as_str());
+    let judged = format!("{place} {}", action.word());
     let premium = who.to.is_premium() && !policy.numbers.premium_rate_allowed;
     let disposable = who.to.is_disposable() && !policy.email.disposable_allowed;
-    let rule = if premium {
-        "premium_rate"
+    let (rule, value) = if premium {
+        ("premium_rate", "block")
     } else if disposable {
-        "disposable"
+        ("disposable", "block")
     } else {
-        "country"
+        ("country", judged.as_str())
     };
     if premium || disposable || action == CountryAction::Block {
-        ctx.hit(rule, 0, None, None);
         if policy.privacy.disclosure == Disclosure::Private {
+            ctx.note(rule, value, 0);
             return Ok(Screened {
                 decoy: true,
                 ..Screened::default()
             });
         }
+        ctx.hit_by(rule, value, 0);
         return Err(blocked());
     }
     let limited = country.and_then(|country| policy.countries.channels.get(&country));
     if limited.is_some_and(|channels| !channels.contains(&channel)) {
-        ctx.hit("country_channels", 0, None, None);
+        ctx.hit_by("country_channels", format!("{place} {channel}"), 0);
         let refusal = Refusal::new(
             RefusalCode::ChannelUnavailable,
             "this channel does not reach this country",
@@ -170,8 +168,10 @@ fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Res
         let channels = fallback(ctx, who, &Notes::default(), now, |tried| tried == channel);
         return Err(with_fallback(ctx, who, refusal, channels));
     }
-    if action == CountryAction::Monitor {
-        ctx.hit("country_monitor", 0, None, None);
+    match action {
+        CountryAction::Monitor => ctx.note("country_monitor", judged, 0),
+        CountryAction::HumanCheck => ctx.hit_by("country", judged, 0),
+        CountryAction::Allow | CountryAction::Block => {}
     }
     Ok(Screened {
         human: action == CountryAction::HumanCheck,
@@ -188,17 +188,17 @@ fn routed(ctx: &mut Context, who: &Who, channel: Channel) -> Result<Vec<Candidat
     let channels = fallback(ctx, who, &Notes::default(), now, |tried| tried == channel);
     let refusal = match configured {
         true => {
-            ctx.hit("breaker", 0, None, None);
+            ctx.hit_by("breaker", channel.as_str(), 0);
             Refusal::new(
                 RefusalCode::ProviderUnavailable,
                 "nobody can carry this just now; try again in a while",
             )
         }
-        false => Refusal::new(
-            RefusalCode::ChannelUnavailable,
-            "nobody carries this channel here",
-        )
-        .field("channel"),
+        false => {
+            ctx.hit_by("no_provider", channel.as_str(), 0);
+            let text = "nobody carries this channel here";
+            Refusal::new(RefusalCode::ChannelUnavailable, text).field("channel")
+        }
     };
     Err(with_fallback(ctx, who, refusal, channels))
 }

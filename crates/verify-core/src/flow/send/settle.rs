@@ -372,7 +372,8 @@ impl Settle {
 
 /// What a rejection means for the person.
 fn refusal(sending: &mut Sending, rejection: &Rejection, found: &Found, now: Timestamp) -> Refusal {
-    sending.ctx.hit(rejection.kind.as_str(), 0, None, None);
+    let channel = sending.channel.as_str();
+    sending.ctx.hit_by(rejection.kind.as_str(), channel, 0);
     let new = Refusal::new;
     match rejection.kind {
         RejectionKind::InvalidDestination => new(
