@@ -377,3 +377,40 @@ async fn i138_the_document_says_that_a_number_may_be_missing() {
         assert_eq!(of("Verification", field), json!(["integer", "null"]));
     }
 }
+
+#[tokio::test]
+async fn a_medium_risk_is_no_dead_end_and_is_reported() {
+    let gateway = Gateway::demo();
+    let sent = gateway
+        .post("/verify/send", json!({ "to": "+12025550117" }))
+        .await;
+    sent.accepts(201);
+    let id = sent.header("x-request-id").unwrap();
+    let explained = gateway.get(&format!("/operator/explain/{id}")).await.accepts(200);
+    let rule = &explained["explanations"][0]["rules"][0];
+    assert_eq!(
+        (&rule["rule"], &rule["value"]),
+        (&json!("risk_medium"), &json!("auto"))
+    );
+}
+
+#[tokio::test]
+async fn i132_what_cannot_be_a_language_is_pointed_at_and_any_other_is_sent() {
+    let gateway = Gateway::demo();
+    let long = "a".repeat(36);
+    for locale in ["", "de DE", "de/DE", "dé", "de;q=0.5", "*", "de\n", &long] {
+        let body = json!({ "to": TO, "locale": locale });
+        let problem = gateway
+            .post("/verify/send", body)
+            .await
+            .refuses(400, "invalid_request");
+        assert_eq!(problem["pointer"], "/locale", "{locale:?}");
+    }
+    for (index, locale) in ["de-DE", "de_DE", "tlh", "x", "zh-Hant-TW", "12345"]
+        .into_iter()
+        .enumerate()
+    {
+        let body = json!({ "to": format!("+1202555019{index}"), "locale": locale, "ip": format!("192.0.2.{index}") });
+        gateway.post("/verify/send", body).await.accepts(201);
+    }
+}

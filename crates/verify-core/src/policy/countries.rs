@@ -124,6 +124,25 @@ impl CountryRules {
             }
             check_country(&format!("countries.{country}"), *country, found);
         }
+        let lists = CountryAction::ALL
+            .iter()
+            .filter(|action| self.listed.values().any(|listed| listed == *action));
+        for action in lists.filter(|action| **action == self.default) {
+            let word = action.word();
+            let message = format!(
+                "changes nothing: countries.default is \"{word}\" already; another default would give it sense"
+            );
+            found.warning(format!("countries.{word}"), message);
+        }
+        for (country, channels) in &self.channels {
+            let key = format!("countries.{country}.channels");
+            if self.listed.get(country).unwrap_or(&self.default) == &CountryAction::Block {
+                found.warning(&key, "changes nothing: the country is blocked");
+            }
+            if channels.contains(&Channel::Email) {
+                found.warning(&key, "email changes nothing: a mailbox has no country");
+            }
+        }
         for (country, action) in &self.listed {
             check_country(&format!("countries.{}", action.word()), *country, found);
         }

@@ -98,7 +98,8 @@ impl Sending {
     fn act_on_risk(self, attempt: Attempt, action: RiskAction, now: Timestamp) -> Step {
         let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
         match action {
-            RiskAction::Proceed => self.dispatch(attempt, now),
+            // Weighed already: it is what can be done.
+            RiskAction::Proceed | RiskAction::Auto => self.dispatch(attempt, now),
             RiskAction::HumanCheck if self.human_passed => self.dispatch(attempt, now),
             RiskAction::HumanCheck => self.ask_for_a_human(Some(attempt), now),
             RiskAction::StepUp if self.step_up_answered => self.dispatch(attempt, now),
@@ -157,7 +158,8 @@ impl Weigh {
         let score = weighed.score.into();
         match action {
             RiskAction::Proceed if weighed.level.is_some() => {}
-            RiskAction::Proceed => sending.ctx.note(rule, action.word(), score),
+            RiskAction::Auto if sending.ctx.human_check => sending.ctx.hit_by(rule, action.word(), score),
+            RiskAction::Proceed | RiskAction::Auto => sending.ctx.note(rule, action.word(), score),
             RiskAction::HumanCheck | RiskAction::StepUp | RiskAction::Refuse => {
                 sending.ctx.hit_by(rule, action.word(), score);
             }
@@ -183,7 +185,17 @@ impl Weigh {
                 }
                 sending.rejected(attempt, "risk", rejection, now)
             }
-            None => sending.act_on_risk(attempt, action, now),
+            None => {
+                let possible = match action {
+                    RiskAction::Auto if sending.ctx.human_check => RiskAction::HumanCheck,
+                    RiskAction::Auto => RiskAction::Proceed,
+                    RiskAction::Proceed
+                    | RiskAction::HumanCheck
+                    | RiskAction::StepUp
+                    | RiskAction::Refuse => action,
+                };
+                sending.act_on_risk(attempt, possible, now)
+            }
         }
     }
 }

@@ -180,7 +180,7 @@ impl Sending {
         let ttl = self.ctx.policy.code_for(self.who.purpose()).ttl;
         let code = candidate.fresh_code(&self.ctx, &self.who);
         // What a repair needs to know, and nobody may read in the store.
-        let sealed = Sealed::of(&self.who, &self.locale)
+        let sealed = Sealed::of(&self.who, self.locale.as_deref().unwrap_or_default())
             .seal(&self.ctx)
             .unwrap_or_default();
         Verification::pending(nonce, self.who.identity(), code, clock, clock + ttl, sealed)

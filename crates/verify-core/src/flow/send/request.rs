@@ -73,7 +73,10 @@ fn check_request(ctx: &Context, request: &SendRequest) -> Result<(), Refusal> {
     match request {
         SendRequest {
             locale: Some(locale), ..
-        } if locale.is_empty() || locale.len() > 35 => unfit("locale", "must have 1 to 35 characters"),
+        } if !can_be_locale(locale) => unfit(
+            "locale",
+            "a language tag has 1 to 35 letters, digits, - and _, such as en or pt-BR",
+        ),
         SendRequest {
             human_check: Some(token),
             ..
@@ -84,6 +87,12 @@ fn check_request(ctx: &Context, request: &SendRequest) -> Result<(), Refusal> {
         ),
         SendRequest { .. } => Ok(()),
     }
+}
+
+/// What no provider could know is no wish; any other is negotiated, and never keeps a message from being sent.
+fn can_be_locale(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=35).contains(&text.len()) && text.bytes().all(fits)
 }
 
 fn channel_of(ctx: &mut Context, request: &SendRequest, who: &Who) -> Result<Channel, Refusal> {
