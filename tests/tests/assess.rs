@@ -60,7 +60,7 @@ fn of_several_words_the_most_severe_decides() {
         // Whoever says neither finds nothing.
         (vec![Ok(Assessment::default())], None),
     ] {
-        let mut world = world(Kinds::Own);
+        let mut world = World::new(policy("version = 1\n[risk]\nmedium = \"step_up\"\n"), Kinds::Own);
         let came = refusal_of(said(&mut world, AssessAnswer::Said(words.clone())));
         assert_eq!(came, refusal, "{words:?}");
         assert_eq!(world.dispatches, u32::from(refusal.is_none()), "{words:?}");
@@ -72,7 +72,7 @@ fn a_scorer_that_cannot_be_asked_counts_as_the_policy_says() {
     use RefusalCode::{Blocked, StepUpRequired};
     use RiskLevel::{High, Low, Medium};
     let refused = |unavailable: &str, answer| {
-        let text = format!("version = 1\n[risk]\nunavailable = \"{unavailable}\"\n");
+        let text = format!("version = 1\n[risk]\nmedium = \"step_up\"\nunavailable = \"{unavailable}\"\n");
         let mut world = World::new(policy(&text), Kinds::Own);
         refusal_of(said(&mut world, answer))
     };

@@ -87,11 +87,11 @@ fn i44_status_and_cancel_go_by_the_same_time_as_a_check() {
             let context = format!("{kinds:?}, guessed at {guessed} s, back by {back} s");
             if guessed < 600 {
                 assert_eq!(seen.status, Status::Pending, "{context}");
-                let told = (Until::At(world.now + Duration::from_secs(back + 60)), 4);
+                let told = (Until::At(world.now + Duration::from_secs(back + 60)), Some(4));
                 assert_eq!((seen.resend_at, seen.checks_left), told, "{context}");
                 assert_eq!(
                     (refusal.retry_at, refusal.checks_left),
-                    (Some(told.0), Some(told.1)),
+                    (Some(told.0), told.1),
                     "{context}"
                 );
                 assert!(

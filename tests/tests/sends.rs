@@ -397,7 +397,7 @@ fn i52_one_trip_more_for_each_further_provider_and_two_for_a_closing() {
         };
         assert_eq!(
             (closed.status, closed.checks_left, trips),
-            (Status::Exhausted, 0, 2)
+            (Status::Exhausted, Some(0), 2)
         );
     }
 }

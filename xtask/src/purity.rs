@@ -15,6 +15,7 @@ const ALLOWED: &[&str] = &[
     "chacha20poly1305",
     "chrono",
     "hmac",
+    "icu_properties",
     "idna",
     "ipnet",
     "mailchecker",

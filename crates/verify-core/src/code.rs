@@ -17,9 +17,12 @@ use crate::vocabulary::ServiceId;
 pub struct CodeLength(u8);
 
 impl CodeLength {
+    const FEWEST: u8 = 4;
+    const MOST: u8 = 10;
+
     /// A length, or `None` outside of 4 to 10.
     pub const fn new(digits: u8) -> Option<Self> {
-        if digits >= 4 && digits <= 10 {
+        if digits >= Self::FEWEST && digits <= Self::MOST {
             Some(Self(digits))
         } else {
             None
@@ -34,7 +37,7 @@ impl CodeLength {
 
 /// A text that is not a code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a code has exactly {digits} digits 0 to 9 and nothing else")]
+#[error("a code has exactly {digits} digits 0 to 9; spaces and hyphens between them are left out")]
 pub struct InvalidCode {
     /// How many digits it should have had.
     pub digits: u8,
@@ -54,18 +57,36 @@ pub struct InvalidCode {
 pub struct Code(Secret<String>);
 
 impl Code {
-    /// Reads a guess. Nothing is trimmed or folded: a guess has one spelling, so that one code cannot be tried
-    /// twice under two counters.
+    /// Reads a guess of any length that a code may have, as it was typed or pasted: ASCII spaces and hyphens are left out,
+    /// what remains is 4 to 10 ASCII digits. Nothing else is folded: a code has one form, and everything is counted and
+    /// compared by that.
+    pub fn read(text: &str) -> Option<Self> {
+        let most = usize::from(CodeLength::MOST);
+        // With room for all of them: a longer one would be left behind in memory.
+        let mut digits = Zeroizing::new(String::with_capacity(most));
+        for c in text.chars().filter(|c| !matches!(c, ' ' | '-')) {
+            if !c.is_ascii_digit() || digits.len() == most {
+                return None;
+            }
+            digits.push(c);
+        }
+        let code = Self(Secret::new(std::mem::take(&mut *digits)));
+        CodeLength::new(code.digits()).map(|_| code)
+    }
+
+    /// Reads a guess of this length, otherwise as [`read`](Self::read).
     ///
     /// # Errors
-    /// [`InvalidCode`] for anything but exactly `length` ASCII digits.
+    /// [`InvalidCode`] for anything but exactly `length` ASCII digits among spaces and hyphens.
     pub fn parse(text: &str, length: CodeLength) -> Result<Self, InvalidCode> {
-        let fits = text.len() == usize::from(length.0) && text.bytes().all(|byte| byte.is_ascii_digit());
-        if fits {
-            Ok(Self(Secret::new(text.into())))
-        } else {
-            Err(InvalidCode { digits: length.0 })
-        }
+        Self::read(text)
+            .filter(|code| code.digits() == length.0)
+            .ok_or(InvalidCode { digits: length.0 })
+    }
+
+    /// How many digits it has.
+    pub fn digits(&self) -> u8 {
+        u8::try_from(self.0.expose().len()).unwrap_or(u8::MAX)
     }
 
     /// True when both are the same digits; takes the same time wherever they first differ.
@@ -184,12 +205,16 @@ mod tests {
             "",
             "12345",
             "1234567",
-            " 123456",
-            "123456 ",
             "123456\n",
+            "123\t456",
+            "123\u{a0}456",
+            "123\u{2011}456",
             "12 456",
+            "123 4567",
+            "1-2-3-4-5",
             "+12345",
             "-12345",
+            "--- ---",
             "12345a",
             "١٢٣٤٥٦",
             "１２３４５６",
@@ -211,13 +236,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn i15_what_is_read_is_what_was_written(text in "\\PC{0,12}|[0-9]{3,11}", digits in 4u8..=10) {
-            let expected = text.chars().count() == usize::from(digits) && text.chars().all(|c| "0123456789".contains(c));
+        fn i15_what_is_read_is_what_was_written(text in "\\PC{0,12}|[0-9 -]{3,16}|[0-9]{3,11}", digits in 4u8..=10) {
+            let kept = text.replace([' ', '-'], "");
+            let expected = kept.chars().count() == usize::from(digits) && kept.chars().all(|c| "0123456789".contains(c));
             let read = Code::parse(&text, length(digits));
             prop_assert_eq!(read.is_ok(), expected);
             if let Ok(code) = read {
-                prop_assert_eq!(code.expose(), text);
+                prop_assert_eq!(code.expose(), kept);
             }
+        }
+
+        #[test]
+        fn i15_spaces_and_hyphens_of_a_pasted_code_are_left_out(code in "[0-9]{6}", gaps in prop::collection::vec("[ -]{0,2}", 7)) {
+            let pasted: String = code.chars().map(String::from).chain([String::new()]).zip(gaps).map(|(c, gap)| gap + &c).collect();
+            let read = Code::parse(&pasted, length(6)).unwrap();
+            prop_assert_eq!(read.expose(), code);
         }
     }
 

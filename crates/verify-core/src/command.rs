@@ -79,7 +79,7 @@ pub struct Person {
     pub to: String,
     /// For national numbers.
     pub country: Option<Country>,
-    /// The application's user id; absent at sign-up.
+    /// The application's user id, 1 to 200 bytes, compared byte by byte; absent at sign-up.
     pub subject: Option<String>,
     /// Why.
     pub purpose: Purpose,
@@ -157,7 +157,8 @@ pub struct SendRequest {
     pub target: Target,
     /// How; the policy's default when absent, `email` for a mailbox.
     pub channel: Option<Channel>,
-    /// BCP 47; the policy's default when absent.
+    /// The language of the message, as the person has it (BCP 47, or with `_`): 1 to 35 letters, digits, `-` and `_`. A wish:
+    /// a provider that does not know it takes the nearest that it knows, or chooses itself. The policy's default when absent.
     pub locale: Option<String>,
     /// Who calls.
     pub caller: Caller,
@@ -222,7 +223,7 @@ pub struct CheckRequest {
     pub service: ServiceId,
     /// Whose code.
     pub target: Target,
-    /// The guess, exactly as it came.
+    /// The guess as it came: spaces and hyphens of a pasted one are left out here.
     pub code: String,
     /// Who calls.
     pub caller: Caller,

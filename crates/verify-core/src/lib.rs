@@ -154,6 +154,7 @@ pub mod destination;
 mod detail;
 pub mod event;
 pub mod flow;
+mod hidden;
 pub mod ids;
 pub mod keys;
 pub mod limit;

@@ -123,10 +123,12 @@ words! {
     }
 }
 
-/// An amount and who gets it.
+/// An amount and who gets it, as the person is shown them. Both are compared byte by byte, in the code, the proof and every
+/// repeat: `25 USD` is not `25.00 USD`. So that no two look alike and differ, each is words with a single space in between,
+/// without line breaks, tabs and marks that nobody sees.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Payment {
-    /// The amount, as the person is shown it; 1 to 40 bytes.
+    /// The amount; 1 to 40 bytes.
     pub amount: String,
     /// To whom; 1 to 200 bytes.
     pub payee: String,

@@ -130,7 +130,7 @@ fn values_out_of_bounds_or_of_another_kind_are_named() {
         ("lockout", "waits = [60]"),
         ("risk", "enabled = 1"),
         ("risk", "high = \"block\""),
-        ("risk", "step_up = []"),
+        ("risk", "step_up = []\nmedium = \"step_up\""),
         ("risk", "step_up = [\"\"]"),
         ("risk", "unenrolled = \"ask\""),
         ("risk", "thresholds = { medium = 81, high = 80 }"),

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use verify_core::policy::file::{env_name, is_name, list, word};
 use verify_core::policy::{
-    Counts, Loaded, Max, Place, Policy, PolicyErrors, PolicyFile, PolicySet, RiskAction, Then, Wait,
-    limit_names,
+    Counts, DefaultLocale, Loaded, Max, Place, Policy, PolicyErrors, PolicyFile, PolicySet, RiskAction, Then,
+    Wait, limit_names,
 };
 use verify_core::vocabulary::{Channel, Dimension, Purpose, ServiceId};
 
@@ -144,18 +144,28 @@ fn i08_turning_a_cap_off_takes_a_word_and_is_said() {
     assert!(PolicySet::from_toml("[lockout]\nwaits = {}").is_err());
 }
 
+/// Every figure of the files in use is the default; they name a language, and one of them a step-up.
+fn in_use(medium: RiskAction) -> PolicySet {
+    let mut policy = Policy::default();
+    policy.channels.default_locale = DefaultLocale::Tag("en".into());
+    policy.risk.medium = medium;
+    PolicySet {
+        default: policy.into(),
+        ..PolicySet::default()
+    }
+}
+
 #[test]
 fn the_toml_file_in_use_loads_as_it_stands() {
     let loaded = in_toml(IN_TOML).unwrap();
-    // Every figure in it is the default.
-    assert_eq!(loaded.policies, PolicySet::default());
+    assert_eq!(loaded.policies, in_use(RiskAction::StepUp));
     assert_eq!(loaded.warnings, [""; 0]);
 }
 
 #[test]
 fn the_json_file_in_use_loads_as_it_stands() {
     let loaded = in_json(IN_JSON).unwrap();
-    assert_eq!(loaded.policies, PolicySet::default());
+    assert_eq!(loaded.policies, in_use(RiskAction::Auto));
     assert_eq!(loaded.warnings, [""; 0]);
 }
 
@@ -183,7 +193,7 @@ fn every_figure_of_the_file_in_use_reaches_the_policy() {
         (policy.channels.default, policy.channels.fallback.as_slice()),
         (Channel::Call, &[Channel::Sms][..])
     );
-    assert_eq!(policy.channels.default_locale, "pt-BR");
+    assert_eq!(policy.channels.default_locale, DefaultLocale::Tag("pt-BR".into()));
     assert_eq!(policy.code.ttl, 5 * MINUTE);
     assert_eq!(max_of(policy, limit_names::SENDS_PER_IP), Max::Units(51));
     assert_eq!(max_of(policy, limit_names::SENDS_PER_DESTINATION), Max::Units(31));

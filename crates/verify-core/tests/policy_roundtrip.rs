@@ -14,9 +14,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use verify_core::policy::{
-    AtEnd, Automatic, ChannelRules, CodeRules, CountryAction, CountryRules, Counts, Disclosure, EmailRules,
-    Limit, Lockout, Max, Network, NumberRules, Policy, PolicySet, Prices, PrivacyRules, PurposeRules, Resend,
-    RiskAction, RiskRules, TestDestination, Then, Unenrolled, Wait,
+    AtEnd, Automatic, ChannelRules, CodeRules, CountryAction, CountryRules, Counts, DefaultLocale,
+    Disclosure, EmailRules, Limit, Lockout, Max, Network, NumberRules, Policy, PolicySet, Prices,
+    PrivacyRules, PurposeRules, Resend, RiskAction, RiskRules, TestDestination, Then, Unenrolled, Wait,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Country, Dimension, Purpose, ServiceId};
@@ -218,7 +218,7 @@ fn channels() -> impl Strategy<Value = ChannelRules> {
         spans(),
         select(vec![Automatic::Never, Automatic::WithConsent, Automatic::Always]),
         select(vec![AtEnd::StepUp, AtEnd::Support]),
-        select(vec!["en", "pt-BR", "zh-Hant-TW"]),
+        select(vec!["en", "pt-BR", "zh-Hant-TW", "auto", "none"]),
         proptest::option::of(country_codes()),
     )
         .prop_map(
@@ -230,7 +230,11 @@ fn channels() -> impl Strategy<Value = ChannelRules> {
                     fallback_after,
                     automatic,
                     at_end,
-                    default_locale: locale.into(),
+                    default_locale: match locale {
+                        "auto" => DefaultLocale::Auto,
+                        "none" => DefaultLocale::None,
+                        tag => DefaultLocale::Tag(tag.into()),
+                    },
                     default_country,
                 }
             },

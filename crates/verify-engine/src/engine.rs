@@ -130,6 +130,7 @@ impl Engine {
             let mut outcome = About::of(command, now).outcome(Ok(refusal.into()));
             outcome.explanation.rules.push(RuleHit {
                 rule: telemetry::FLOOD_SHIELD_RULE.into(),
+                value: None,
                 figure: 0,
                 allowed: None,
                 until: None,

@@ -241,7 +241,7 @@ function paintVerification(verification) {
   const wait = Math.max(0, Math.ceil((state.checkFrom - now()) / 1000));
   $("expires").textContent = pending && expires > 0 ? countdown(expires) : "None";
   $("resend-in").textContent = resend === null ? "Not now" : resend > 0 ? countdown(resend) : "Now";
-  $("tries").textContent = pending ? verification.checks_left : "None";
+  $("tries").textContent = pending ? verification.checks_left ?? "Unlimited" : "None";
   $("check").disabled = state.busy || wait > 0 || !pending || expires <= 0;
   $("check").textContent = wait > 0 ? `Try again in ${countdown(wait)}` : "Verify";
   $("again").disabled = state.busy || resend === null || resend > 0;

@@ -117,6 +117,8 @@ pub struct ExplanationJson {
 pub struct RuleJson {
     /// Its name.
     pub rule: String,
+    /// What it saw or says, where that is no number: a country, a channel, an action, a field and what is wrong with it.
+    pub value: Option<String>,
     /// What it saw.
     pub figure: u64,
     /// What it allows.
@@ -166,6 +168,7 @@ impl ExplanationJson {
                 .iter()
                 .map(|hit| RuleJson {
                     rule: hit.rule.to_string(),
+                    value: hit.value.as_deref().map(str::to_owned),
                     figure: hit.figure,
                     allowed: hit.allowed,
                     until: hit.until.map(until),
@@ -200,6 +203,7 @@ mod tests {
             verification: Some(Print::from_bytes([verification; 16])),
             rules: vec![RuleHit {
                 rule: "resend_gap".into(),
+                value: None,
                 figure: 1,
                 allowed: Some(1),
                 until: Some(Until::Never),

@@ -183,7 +183,7 @@ pub struct ProblemBody {
     /// True when support is what is left.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub support: bool,
-    /// Checks left before the verification is closed.
+    /// Checks left before the verification is closed; absent when nothing ends them but time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checks_left: Option<u32>,
     /// False for a wrong code.
@@ -257,14 +257,15 @@ impl Problem {
     /// A wrong code; `now` is the engine's time.
     pub fn wrong_code(wrong: &WrongCode, now: Timestamp) -> Self {
         let detail = match (wrong.checks_left, wrong.retry_at) {
-            (0, _) => "the code is wrong and no check is left; ask for a new code",
+            (Some(0), _) => "the code is wrong and no check is left; ask for a new code",
             (_, Until::Never) => "the code is wrong; another way to sign in is needed",
+            (_, Until::At(at)) if at <= now => "the code is wrong; it may be tried again at once",
             (_, Until::At(_)) => "the code is wrong; it may be tried again after the wait",
         };
         let mut problem = Self::new(ProblemCode::WrongCode, detail);
         let body = &mut *problem.0;
         body.retry_after = wait_secs(wrong.retry_at, now);
-        body.checks_left = Some(wrong.checks_left);
+        body.checks_left = wrong.checks_left;
         body.valid = Some(false);
         body.verification_status = Some(wrong.status.as_str());
         problem
@@ -416,7 +417,7 @@ mod tests {
     fn waiting_that_does_not_help_has_no_retry_after() {
         let wrong = WrongCode {
             status: Status::Exhausted,
-            checks_left: 0,
+            checks_left: Some(0),
             retry_at: Until::Never,
         };
         let problem = Problem::wrong_code(&wrong, Timestamp::ZERO);

@@ -49,10 +49,10 @@ pub struct VerificationJson {
     pub resend_at: Option<String>,
     /// Seconds until then.
     pub resend_in: Option<u64>,
-    /// Sends left for this user and destination.
-    pub sends_left: u32,
-    /// Checks left before it is closed.
-    pub checks_left: u32,
+    /// Sends left for this user and destination; null when no limit ends them.
+    pub sends_left: Option<u32>,
+    /// Checks left before it is closed; null when nothing ends them but time.
+    pub checks_left: Option<u32>,
     /// Channels that are offered now.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub fallback: Vec<&'static str>,
@@ -269,8 +269,8 @@ mod tests {
             deliveries: vec![],
             expires_at: Timestamp::from_millis(10_999),
             resend_at: Until::At(Timestamp::from_millis(5_001)),
-            sends_left: 2,
-            checks_left: 5,
+            sends_left: Some(2),
+            checks_left: Some(5),
             fallback: vec![Channel::Call],
             next: vec![Next {
                 channel: Channel::Email,

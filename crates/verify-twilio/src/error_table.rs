@@ -59,7 +59,7 @@ pub fn find(code: u32) -> Option<&'static Row> {
 /// What an answer with a 4xx status means. Never [`Class::ByName`]: the message has been looked at.
 pub fn classify(http: u16, code: Option<u32>, message: &str) -> Class {
     match code.and_then(find).map(|row| row.class) {
-        Some(ByName) if names_to(message) => Rejects(InvalidDestination),
+        Some(ByName) if names(message, "To") => Rejects(InvalidDestination),
         Some(ByName) => Rejects(BadRequest),
         Some(class @ Rejects(_)) => class,
         // Forbidden is not done, whatever else the code is known for.
@@ -79,15 +79,15 @@ fn by_status(http: u16, code: Option<u32>) -> RejectionKind {
     }
 }
 
-/// True for ``Invalid parameter `To`: …``, `Invalid parameter: To`, `Invalid 'To' Phone Number: …` and
+/// Of `To`: true for ``Invalid parameter `To`: …``, `Invalid parameter: To`, `Invalid 'To' Phone Number: …` and
 /// `The 'To' number … is not a valid phone number`; false where another parameter's value holds the word.
-fn names_to(message: &str) -> bool {
+pub(crate) fn names(message: &str, parameter: &str) -> bool {
     let mut words = message
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty());
     let first =
         words.find(|word| !["the", "invalid", "parameter"].contains(&word.to_ascii_lowercase().as_str()));
-    first == Some("To")
+    first == Some(parameter)
 }
 
 /// How long a cap on a destination holds where the answer does not say it. What is used up ends with the verification,

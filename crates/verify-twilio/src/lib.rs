@@ -37,6 +37,7 @@ pub mod config;
 pub mod double;
 pub mod error_table;
 pub mod events;
+mod locale;
 pub mod provider;
 pub mod settings;
 pub mod signature;

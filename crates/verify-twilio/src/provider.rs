@@ -19,6 +19,7 @@ use verify_core::vocabulary::Channel;
 use crate::client::{AttemptFilter, Attempts, CANCELED, Check, Start, TwilioClient, Which};
 use crate::config::{Warning, odd_sid};
 use crate::error_table::{Class, MOST_CHECKS, NOT_FOUND};
+use crate::locale::{is_turned_away, nearest};
 use crate::transport::{CallError, Refusal};
 use crate::wire::{Attempt, Verification, VerificationCheck, usable_sid};
 
@@ -88,11 +89,20 @@ impl Provider for TwilioVerify {
         let start = Start {
             to: &request.to,
             channel: request.channel.as_str(),
-            locale: Some(request.locale.as_str()).filter(|locale| !locale.is_empty()),
+            locale: nearest(&request.locale),
             payment: request.payment.as_ref(),
             tags: tags.as_deref(),
         };
-        dispatched(self.client.start(&request.scope, &start).await)
+        let mut answer = self.client.start(&request.scope, &start).await;
+        if start.locale.is_some() && is_turned_away(&answer) {
+            // Not processed, so it may be asked once more; without a language Twilio chooses one by the number's country.
+            let start = Start {
+                locale: None,
+                ..start
+            };
+            answer = self.client.start(&request.scope, &start).await;
+        }
+        dispatched(answer)
     }
 
     async fn compare(&self, request: &CompareRequest) -> Compared {

@@ -250,7 +250,11 @@ async fn refusals_are_sorted_by_whose_matter_they_are() {
     ] {
         let (double, provider) =
             answered(Answer::error(http, code, message).header("retry-after", "30")).await;
-        let Dispatched::Rejected(rejection) = provider.dispatch(&dispatch()).await else {
+        let request = DispatchRequest {
+            locale: String::new(),
+            ..dispatch()
+        };
+        let Dispatched::Rejected(rejection) = provider.dispatch(&request).await else {
             panic!("{code}")
         };
         assert_eq!((rejection.kind, rejection.detail.code), (kind, Some(code)));
@@ -522,4 +526,67 @@ async fn i65_what_operators_see_holds_no_number() {
         panic!()
     };
     assert_eq!(rejection.detail.message(), "Invalid parameter `To`: [number]");
+}
+
+#[tokio::test]
+async fn i132_a_language_that_is_turned_away_keeps_no_message_from_being_sent() {
+    for refusal in [
+        Answer::error(404, 20404, "The requested resource was not found"),
+        Answer::error(400, 60200, "Invalid parameter: Locale"),
+        Answer::error(400, 60200, "Invalid parameter `Locale`: eu"),
+        Answer::error(400, 60331, "Locale not supported for text-to-speech"),
+    ] {
+        let (double, provider) = answered(refusal).await;
+        double.then(Answer::json(201, verification("pending")));
+        let request = DispatchRequest {
+            locale: "eu".into(),
+            ..dispatch()
+        };
+        let found = provider.dispatch(&request).await;
+        assert!(matches!(found, Dispatched::Accepted { .. }), "{found:?}");
+        let [first, second] = double.recorded().try_into().unwrap();
+        assert!(
+            first.body.contains("Locale=eu") && !second.body.contains("Locale"),
+            "{second:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn i132_only_what_was_surely_not_processed_is_sent_again() {
+    for (answer, locale) in [
+        (Answer::error(400, 60200, "Invalid parameter `To`: x"), "eu"),
+        (Answer::error(500, 20500, "Internal error"), "eu"),
+        (
+            Answer::error(404, 20404, "The requested resource was not found"),
+            "",
+        ),
+        (Answer::hang_up(), "eu"),
+    ] {
+        let (double, provider) = answered(answer).await;
+        let request = DispatchRequest {
+            locale: locale.into(),
+            ..dispatch()
+        };
+        let found = provider.dispatch(&request).await;
+        assert!(!matches!(found, Dispatched::Accepted { .. }), "{found:?}");
+        assert_eq!(double.recorded().len(), 1, "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn i132_the_nearest_language_is_asked_for_and_that_of_a_country_is_left_to_twilio() {
+    for (locale, asked) in [("de-DE", Some("Locale=de&")), ("und-DE", None), ("", None)] {
+        let (double, provider) = answered(Answer::json(201, verification("pending"))).await;
+        let request = DispatchRequest {
+            locale: locale.into(),
+            ..dispatch()
+        };
+        provider.dispatch(&request).await;
+        let [request] = double.recorded().try_into().unwrap();
+        match asked {
+            Some(asked) => assert!(request.body.contains(asked), "{request:?}"),
+            None => assert!(!request.body.contains("Locale"), "{request:?}"),
+        }
+    }
 }

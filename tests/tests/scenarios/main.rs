@@ -163,7 +163,7 @@ fn missed(expect: &Expect, told: &Told, messages: usize, now: Timestamp) -> Vec<
     must(
         "sends_left",
         expect.sends_left.map(|it| it.to_string()),
-        of(&|seen| seen.sends_left.to_string()),
+        of(&|seen| left(seen.sends_left)),
     );
     must(
         "expires_in",
@@ -213,6 +213,11 @@ struct Said {
     seen: Option<Seen>,
 }
 
+/// A number, or that there is no end.
+fn left(left: Option<u32>) -> String {
+    left.map_or("none".to_owned(), |left| left.to_string())
+}
+
 impl Said {
     fn of(told: &Told, now: Timestamp) -> Self {
         let plain = |answer| Self {
@@ -221,7 +226,7 @@ impl Said {
         };
         let seen = |answer, seen: &Seen| Self {
             answer,
-            checks_left: Some(seen.checks_left.to_string()),
+            checks_left: Some(left(seen.checks_left)),
             channel: Some(seen.channel.to_string()),
             status: Some(seen.status.as_str().to_owned()),
             fallback: Some(seen.fallback.clone()),
@@ -244,7 +249,7 @@ impl Said {
                 wait: until,
             } => Self {
                 status: Some(status.as_str().to_owned()),
-                checks_left: Some(checks_left.to_string()),
+                checks_left: Some(left(*checks_left)),
                 wait: Some(wait(*until, now)),
                 ..plain("wrong")
             },

@@ -28,14 +28,17 @@ pub(crate) mod domain;
 mod mailbox;
 mod phone;
 mod plan;
+mod refused;
 
 use std::fmt;
 
+use crate::hidden::trimmed;
 use crate::policy::email::EmailRules;
 use crate::vocabulary::{Channel, Country};
 
 pub use mailbox::Mailbox;
 pub use phone::Phone;
+pub use refused::Nth;
 
 /// What stands for hidden characters in a masked destination.
 const HIDDEN: char = '•';
@@ -57,8 +60,8 @@ impl Destination {
     /// Reads a destination as a person wrote it: a mailbox when it has an `@`, else a phone number.
     ///
     /// `country` is where a number without `+` and country code belongs; a number that has them ignores it, and so
-    /// does a mailbox. Spaces around the text are dropped. The text is at most 64 bytes for a number and 254 for a
-    /// mailbox, measured before any other work.
+    /// does a mailbox. White space and marks that nobody sees (of direction, zero-width) are dropped at the ends. What is
+    /// left has at most 64 bytes for a number and 254 for a mailbox; the text as it came is measured before any other work.
     ///
     /// # Errors
     /// A [`DestinationError`] that says what to write instead. Doubtful input is refused, never guessed at.
@@ -66,10 +69,15 @@ impl Destination {
         if raw.len() > mailbox::MAX_BYTES {
             return Err(DestinationError::TooLong);
         }
-        let text = raw.trim_matches(' ');
+        let text = trimmed(raw);
         if text.is_empty() {
             return Err(DestinationError::Empty);
         }
+        Self::read(text, country, rules).map_err(|error| refused::more_exactly(error, text, country, rules))
+    }
+
+    /// Reads what has nothing around it.
+    fn read(text: &str, country: Option<Country>, rules: &EmailRules) -> Result<Self, DestinationError> {
         if text.contains('@') {
             Mailbox::parse(text, rules).map(Self::Mailbox)
         } else {
@@ -169,14 +177,17 @@ pub enum DestinationError {
     /// Nothing was written.
     #[error("write a phone number or a mailbox")]
     Empty,
-    /// More text than any destination has, or more digits than a number of that country has.
+    /// More text, or more digits, than any destination has.
     #[error("the destination is too long: a number has at most 15 digits, a mailbox at most 254 characters")]
     TooLong,
     /// A national number, and nobody said of which country.
     #[error("write the number with + and country code, or pass `country`")]
     MissingCountry,
     /// `country` has no phone numbers of its own.
-    #[error("pass a `country` that has phone numbers (ISO 3166-1, two letters)")]
+    #[error(
+        "no phone number belongs to this `country`: pass the two letters of ISO 3166-1, such as US; the United Kingdom \
+         is GB, Greece GR"
+    )]
     UnknownCountry,
     /// The number starts with a country code that is not in use.
     #[error("no country has this country code: write the number with + and an existing country code")]
@@ -189,12 +200,22 @@ pub enum DestinationError {
         "write the number with the digits 0 to 9; full-width digits and those of other scripts are not read"
     )]
     ForeignDigits,
-    /// The number has characters that are neither digits nor separators: emoji, tabs, invisible marks.
+    /// Two numbers or mailboxes, or more, in one text.
+    #[error("write one number or one mailbox; this is more than one")]
+    Several,
+    /// A character in the middle that nobody sees: a tab, a line break, a mark of direction. Before the digit, or in a
+    /// mailbox the character, of that number, counted from 0.
+    #[error("remove the hidden character {0}: nobody sees it, and it may come along when a text is copied")]
+    Hidden(Nth),
+    /// The number has characters that are neither digits nor separators, such as emoji.
     #[error("write the number with the digits 0 to 9 and ` ()-./+` only")]
     NotDigits,
     /// Too few digits for the country.
     #[error("the number is too short for its country: write it in full, with the area code")]
     TooShort,
+    /// Too many digits for the country.
+    #[error("the number is too long for its country: check the digits")]
+    TooLongForCountry,
     /// The length fits, but the country has no such number.
     #[error("its country has no such number: check the digits")]
     InvalidNumber,
@@ -279,6 +300,9 @@ mod tests {
 
         for raw in [
             "+1202555",
+            "+1202\u{200b}555canary",
+            "canary\u{200b}@example.com",
+            "canary@example.com, canary@example.org",
             "call-ada",
             "８１２",
             "ada canary@example.com",

@@ -119,15 +119,16 @@ impl Line {
         }
     }
 
-    fn left(&self, counter: &Counter, now: Timestamp) -> u32 {
+    /// `None` where there is no end: none at all, or none that a number of this size could tell.
+    fn left(&self, counter: &Counter, now: Timestamp) -> Option<u32> {
         match (counter, &self.charge.rule) {
             (Counter::Backoff(run), Rule::Backoff { waits, forget_after }) => {
                 run.left_before_closing(waits, *forget_after, now)
             }
             (counter, Rule::Window { max, .. }) => {
-                u32::try_from(max.saturating_sub(used(counter, &self.charge.rule, now))).unwrap_or(u32::MAX)
+                u32::try_from(max.saturating_sub(used(counter, &self.charge.rule, now))).ok()
             }
-            (Counter::Window(_), Rule::Backoff { .. }) => u32::MAX,
+            (Counter::Window(_), Rule::Backoff { .. }) => None,
         }
     }
 }
@@ -422,27 +423,23 @@ impl Board {
         self.lines.iter().enumerate().filter_map(back).collect()
     }
 
-    /// Sends left for this person, waiting out the gap in between.
-    pub(super) fn sends_left(&self, now: Timestamp) -> u32 {
+    /// Sends left for this person, waiting out the gap in between; `None` for no end.
+    pub(super) fn sends_left(&self, now: Timestamp) -> Option<u32> {
         let lines = self
             .of(Kind::Sends)
             .filter(|line| line.personal && line.then == Then::Refuse);
-        lines
-            .map(|line| line.left(&line.after, now))
-            .min()
-            .unwrap_or(u32::MAX)
+        lines.filter_map(|line| line.left(&line.after, now)).min()
     }
 
-    /// Checks left for this person before the verification is closed.
-    pub(super) fn checks_left(&self, now: Timestamp) -> u32 {
+    /// Checks left for this person before the verification is closed; `None` for no end.
+    pub(super) fn checks_left(&self, now: Timestamp) -> Option<u32> {
         let limits = self
             .of(Kind::Checks)
             .filter(|line| line.personal && line.then == Then::Refuse);
         limits
             .chain(self.of(Kind::Lockout))
-            .map(|line| line.left(&line.after, now))
+            .filter_map(|line| line.left(&line.after, now))
             .min()
-            .unwrap_or(u32::MAX)
     }
 
     /// When all rules of `kinds` that concern this person would admit one more, counted from what is there after the

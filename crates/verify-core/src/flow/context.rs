@@ -34,6 +34,8 @@ pub(super) struct Context {
     pub(super) not_after: Timestamp,
     pub(super) explanation: Explanation,
     tries: u8,
+    /// Something that refuses has been named, and nothing has lifted it since.
+    named: bool,
     #[cfg(verify_broken)]
     broken: Option<Broken>,
 }
@@ -57,6 +59,7 @@ impl Context {
                 ..Explanation::default()
             },
             tries: 0,
+            named: false,
             #[cfg(verify_broken)]
             broken: machine.broken,
         }
@@ -99,7 +102,7 @@ impl Context {
         (now.max(self.explanation.at) + span).min(self.not_after)
     }
 
-    /// Notes a rule that took part.
+    /// Notes a rule that refuses by a figure.
     pub(super) fn hit(
         &mut self,
         rule: impl Into<Arc<str>>,
@@ -107,12 +110,49 @@ impl Context {
         allowed: Option<u64>,
         until: Option<Until>,
     ) {
+        self.named = true;
         self.explanation.rules.push(RuleHit {
             rule: rule.into(),
+            value: None,
             figure,
             allowed,
             until,
         });
+    }
+
+    /// Notes a rule that refuses by what it saw or says.
+    pub(super) fn hit_by(&mut self, rule: impl Into<Arc<str>>, value: impl Into<Arc<str>>, figure: u64) {
+        self.named = true;
+        self.note(rule, value, figure);
+    }
+
+    /// Notes a rule that refuses by what it saw, until then.
+    pub(super) fn hit_until(
+        &mut self,
+        rule: impl Into<Arc<str>>,
+        value: impl Into<Arc<str>>,
+        until: Option<Until>,
+    ) {
+        self.hit_by(rule, value, 0);
+        if let Some(hit) = self.explanation.rules.last_mut() {
+            hit.until = until;
+        }
+    }
+
+    /// Notes a rule that took part and refuses nothing.
+    pub(super) fn note(&mut self, rule: impl Into<Arc<str>>, value: impl Into<Arc<str>>, figure: u64) {
+        self.explanation.rules.push(RuleHit {
+            rule: rule.into(),
+            value: Some(value.into()),
+            figure,
+            allowed: None,
+            until: None,
+        });
+    }
+
+    /// What was named is lifted: a person asked, or an answer came. What refuses from here on is something else.
+    pub(super) const fn lifted(&mut self) {
+        self.named = false;
     }
 
     /// Notes what a provider said.
@@ -169,7 +209,15 @@ impl Context {
         self.fault(kind)
     }
 
-    fn end(self, answer: Result<Answer, Fault>) -> Step {
+    fn end(mut self, answer: Result<Answer, Fault>) -> Step {
+        let refusal = answer.as_ref().ok().and_then(Answer::refusal);
+        if let Some(refusal) = refusal.filter(|_| !self.named) {
+            let value = match refusal.field {
+                Some(field) => format!("{field}: {}", refusal.detail),
+                None => refusal.detail.to_string(),
+            };
+            self.hit_by(refusal.code.as_str(), value, 0);
+        }
         Step::Done(Box::new(Outcome {
             answer,
             explanation: self.explanation,

@@ -74,7 +74,7 @@ pub(super) fn next(
     let test = verification.code == CodeOf::Test;
     let carries = |channel: Channel| {
         let fits = |candidate: &Candidate| candidate.can_carry(&verification.code);
-        !keeps || test || candidates(ctx, who, channel).0.iter().any(fits)
+        !keeps || test || candidates(ctx, who, channel).awake.iter().any(fits)
     };
     let one = |channel: Channel| {
         let needs_destination = !who.to.fits(channel);

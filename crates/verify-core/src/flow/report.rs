@@ -233,7 +233,7 @@ impl Reporting {
         Some(SendRequest {
             service: ctx.service.clone(),
             channel: Some(channel),
-            locale: Some(sealed.locale),
+            locale: Some(sealed.locale).filter(|locale| !locale.is_empty()),
             consent: true,
             caller: self.caller(verification, sealed.from, clock),
             ..SendRequest::again(id)

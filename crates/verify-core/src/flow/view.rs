@@ -57,7 +57,7 @@ pub(super) fn view(
         checks_left: if status == Status::Pending {
             board.checks_left(now)
         } else {
-            0
+            Some(0)
         },
         fallback: if status == Status::Pending {
             offered(ctx, who, verification, notes, now)

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::broken::Broken;
 use crate::command::{Caller, Person, Target};
-use crate::destination::Destination;
+use crate::destination::{Destination, DestinationError};
 use crate::event::{Event, EventKind};
+use crate::hidden::is_hidden;
 use crate::ids::Nonce;
 use crate::keys::{Print, PrintKind, Prints};
 use crate::outcome::{Refusal, RefusalCode};
@@ -289,8 +290,11 @@ impl Value<'_> {
 }
 
 pub(super) fn parsed(ctx: &Context, to: &str, country: Option<Country>) -> Result<Destination, Refusal> {
-    let read = ctx.policy.destination(to, country);
-    read.map_err(|error| Refusal::new(RefusalCode::InvalidDestination, error.to_string()).field("to"))
+    ctx.policy.destination(to, country).map_err(|error| {
+        let of_country = error == DestinationError::UnknownCountry;
+        let field = if of_country { "country" } else { "to" };
+        Refusal::new(RefusalCode::InvalidDestination, error.to_string()).field(field)
+    })
 }
 
 fn standing(
@@ -328,18 +332,29 @@ fn as_device_token(ctx: &Context, now: Timestamp, proof: &str) -> Option<DeviceT
 }
 
 fn check_texts(spelled: &Spelled, caller: &Caller) -> Result<(), Refusal> {
+    let unfit = |detail, field| Err(Refusal::new(RefusalCode::InvalidRequest, detail).field(field));
     let bounded = |text: Option<&String>, most: usize, field: &'static str| match text {
-        Some(text) if text.is_empty() || text.len() > most => Err(Refusal::new(
-            RefusalCode::InvalidRequest,
-            "must have 1 to 200 bytes (an amount 1 to 40)",
-        )
-        .field(field)),
+        Some(text) if text.is_empty() || text.len() > most => {
+            unfit("must have 1 to 200 bytes (an amount 1 to 40)", field)
+        }
         Some(_) | None => Ok(()),
+    };
+    // A person reads them in the message, and they are compared byte by byte: what looks alike must be alike.
+    let shown = |text: &String, most, field| match bounded(Some(text), most, field) {
+        Ok(()) if text.contains(is_hidden) => unfit(
+            "has a line break, a tab or a mark that nobody sees; the person is shown this text, so remove it",
+            field,
+        ),
+        Ok(()) if text.split(' ').any(str::is_empty) => unfit(
+            "is blank, or has spaces around it or several in a row; write words with single spaces between them",
+            field,
+        ),
+        checked => checked,
     };
     bounded(spelled.subject.as_ref(), LONGEST_TEXT, "user_id")?;
     if let Some(Payment { amount, payee }) = &spelled.payment {
-        bounded(Some(amount), LONGEST_AMOUNT, "amount")?;
-        bounded(Some(payee), LONGEST_TEXT, "payee")?;
+        shown(amount, LONGEST_AMOUNT, "amount")?;
+        shown(payee, LONGEST_TEXT, "payee")?;
     }
     bounded(caller.device.as_ref(), LONGEST_TEXT, "device")?;
     match (spelled.purpose, &spelled.payment) {

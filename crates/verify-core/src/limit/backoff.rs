@@ -101,11 +101,11 @@ impl Backoff {
     }
 
     /// Checks that are admitted, waiting in between, before a wait closes the verification: none while one has. Once
-    /// such a wait is over a check is admitted again, and is counted to the next.
-    pub fn left_before_closing(&self, waits: &Waits, forget_after: Duration, now: Timestamp) -> u32 {
+    /// such a wait is over a check is admitted again, and is counted to the next. `None` when no number of failures closes it.
+    pub fn left_before_closing(&self, waits: &Waits, forget_after: Duration, now: Timestamp) -> Option<u32> {
         let closed = self.closes_before(waits, forget_after, now);
         if closed.is_some_and(|end| now < end) {
-            return 0;
+            return Some(0);
         }
         let closes = |count: u32| {
             let wait = waits.range(..=count).next_back().map(|(_, wait)| *wait);
@@ -117,7 +117,7 @@ impl Backoff {
         let next = self.failures(forget_after, now).saturating_add(1);
         let steps = waits.range(next..).map(|(count, _)| *count);
         let closing = [next].into_iter().chain(steps).find(|count| closes(*count));
-        closing.map_or(u32::MAX, |count| count - next + 1)
+        closing.map(|count| count - next + 1)
     }
 
     /// The instant after which the state decides nothing.
@@ -173,7 +173,7 @@ mod tests {
             assert_eq!(state.denied(&waits, MONTH, end), None);
         }
         assert_eq!(state.closes_before(&waits, MONTH, at(60_000)), Some(at(50_900)));
-        assert_eq!(state.left_before_closing(&waits, MONTH, at(50_899)), 0);
+        assert_eq!(state.left_before_closing(&waits, MONTH, at(50_899)), Some(0));
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
             for _ in 0..failures {
                 state = state.counted(MONTH, at(0));
             }
-            state.left_before_closing(&waits, MONTH, at(seconds))
+            state.left_before_closing(&waits, MONTH, at(seconds)).unwrap()
         };
         assert_eq!((left(0, 0), left(1, 0)), (2, 1));
         assert_eq!((left(2, 0), left(2, 299), left(2, 300)), (0, 0, 1));
@@ -243,7 +243,7 @@ mod tests {
             assert_eq!(state.denied(&waits, MONTH, at(second)), None);
             state = state.counted(MONTH, at(second));
         }
-        assert_eq!(state.left_before_closing(&waits, MONTH, at(4)), 1);
+        assert_eq!(state.left_before_closing(&waits, MONTH, at(4)), Some(1));
         assert_eq!(
             state.counted(MONTH, at(4)).denied(&waits, MONTH, at(4)),
             Some(Until::At(at(904)))

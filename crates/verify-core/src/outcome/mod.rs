@@ -85,10 +85,10 @@ pub struct VerificationView {
     pub expires_at: Timestamp,
     /// When the same caller may send again, `Never` when waiting does not help.
     pub resend_at: Until,
-    /// Sends left for this subject and destination now, waiting out the gap in between.
-    pub sends_left: u32,
-    /// Checks left before the verification is closed.
-    pub checks_left: u32,
+    /// Sends left for this subject and destination now, waiting out the gap in between; `None` when no limit ends them.
+    pub sends_left: Option<u32>,
+    /// Checks left before the verification is closed; `None` when nothing ends them but time.
+    pub checks_left: Option<u32>,
     /// Channels that are offered now.
     pub fallback: Vec<Channel>,
     /// By which other channels the same person may go on, and from when on, in the order of the policy; empty once it is over.
@@ -142,8 +142,8 @@ impl std::fmt::Debug for Approval {
 pub struct WrongCode {
     /// `Pending`, or `Exhausted` when this failure closed it.
     pub status: Status,
-    /// Checks left before it is closed.
-    pub checks_left: u32,
+    /// Checks left before it is closed; `None` when nothing ends them but time.
+    pub checks_left: Option<u32>,
     /// When the next check is admitted.
     pub retry_at: Until,
 }
@@ -178,7 +178,8 @@ pub struct Explanation {
     pub last_digits: Option<String>,
     /// The verification's nonce, for correlation.
     pub verification: Option<Print>,
-    /// Everything that refused or would have, in the order of judgement; the first one named the answer.
+    /// Everything that refused or would have, in the order of judgement; the first one named the answer. Of every refusal
+    /// there is one; before them may stand what took part and refused nothing (a test destination, a watched country).
     pub rules: Vec<RuleHit>,
     /// What providers said.
     pub providers: Vec<ProviderSaid>,
@@ -189,8 +190,12 @@ pub struct Explanation {
 /// A rule that took part.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct RuleHit {
-    /// Its name: a limit's, `lockout_destination`, `country`, `risk`, `note`, `repeat`, …
+    /// Its name: a limit's, `lockout_destination`, `country`, `risk_high`, `repeat`, …; where no rule decides but the request
+    /// or what is there, the refusal's own code.
     pub rule: Arc<str>,
+    /// What it saw or says, where that is no number: a country and its action (`KP block`), a channel, an action, a field
+    /// and what is wrong with it.
+    pub value: Option<Arc<str>>,
     /// What it saw: units used, failures in the run, a score.
     pub figure: u64,
     /// What it allows, where that is a number.

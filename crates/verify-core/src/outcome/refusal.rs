@@ -29,7 +29,7 @@ pub struct Refusal {
     pub step_up: Option<String>,
     /// True when support is what is left.
     pub support: bool,
-    /// Checks left.
+    /// Checks left, where the refusal is a check's and something ends them.
     pub checks_left: Option<u32>,
 }
 

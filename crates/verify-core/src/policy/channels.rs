@@ -9,6 +9,9 @@ use super::countries::{check_country, country};
 use super::file::{NONE, Page, Read, Report, Section, Word, or_none, span, word, word_list, words, wrong};
 use crate::vocabulary::{Channel, Country};
 
+/// The word for a language by the number's country.
+const AUTO: &str = "auto";
+
 /// Which channels, in which order, and when the next one is offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelRules {
@@ -24,10 +27,32 @@ pub struct ChannelRules {
     pub automatic: Automatic,
     /// What is said when nothing is left.
     pub at_end: AtEnd,
-    /// BCP 47 language of the message when the request names none.
-    pub default_locale: String,
+    /// Language of the message when the request names none.
+    pub default_locale: DefaultLocale,
     /// For national input without a country.
     pub default_country: Option<Country>,
+}
+
+/// The language of a message when the request names none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefaultLocale {
+    /// By the number's country: a provider of own codes is handed `und-` and the country (`und-DE`); a managed provider gets
+    /// none and chooses by itself, as for a mailbox and for a number of no country any provider does.
+    Auto,
+    /// None: every provider chooses by itself.
+    None,
+    /// This one (BCP 47).
+    Tag(String),
+}
+
+impl DefaultLocale {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Auto => AUTO,
+            Self::None => NONE,
+            Self::Tag(tag) => tag,
+        }
+    }
 }
 
 /// Whether a reported failure makes the engine go on to the next channel by itself. Silence only ever offers.
@@ -63,7 +88,7 @@ impl Default for ChannelRules {
             fallback_after: Duration::from_secs(20),
             automatic: Automatic::WithConsent,
             at_end: AtEnd::Support,
-            default_locale: "en".into(),
+            default_locale: DefaultLocale::Auto,
             default_country: None,
         }
     }
@@ -101,7 +126,7 @@ impl ChannelRules {
         page.span("fallback_after", *fallback_after);
         page.word("automatic", *automatic);
         page.word("at_end", *at_end);
-        page.text("default_locale", default_locale);
+        page.text("default_locale", default_locale.as_str());
         let country = default_country.as_ref().map_or(NONE, Country::as_str);
         page.text("default_country", country);
     }
@@ -140,10 +165,27 @@ impl ChannelRules {
                 "found zero; a longer duration would do",
             );
         }
+        if self.reach_phones() && self.default == Channel::Email {
+            let message = "a number is never reached by email: a send to one has to name its channel";
+            found.warning("channels.default", message);
+        }
+        let usual = Self::default();
+        let goes_on = self.automatic == Automatic::Always || self.fallback_after != usual.fallback_after;
+        if self.fallback.is_empty() && goes_on {
+            let message =
+                "empty: automatic and fallback_after change nothing without a channel to go on with";
+            found.warning("channels.fallback", message);
+        }
+        if !self.reach_phones() && self.default_country.is_some() {
+            let message = "changes nothing: no enabled channel reaches a number";
+            found.warning("channels.default_country", message);
+        }
         if let Some(country) = self.default_country {
             check_country("channels.default_country", country, found);
         }
-        if !is_locale(&self.default_locale) {
+        if let DefaultLocale::Tag(tag) = &self.default_locale
+            && !is_tag(tag)
+        {
             found.fault(
                 "channels.default_locale",
                 "a language tag, such as \"en\", would do",
@@ -157,16 +199,21 @@ impl ChannelRules {
     }
 }
 
-/// A language tag that BCP 47 would not turn away at once.
-fn locale(value: &Value) -> Read<String> {
+/// A word, or a language tag that BCP 47 would not turn away at once.
+fn locale(value: &Value) -> Read<DefaultLocale> {
     match value.as_str() {
-        Some(text) if is_locale(text) => Ok(text.to_owned()),
-        _ => Err(wrong(value, "a language tag, such as \"en\" or \"pt-BR\",")),
+        Some(AUTO) => Ok(DefaultLocale::Auto),
+        Some(NONE) => Ok(DefaultLocale::None),
+        Some(text) if is_tag(text) => Ok(DefaultLocale::Tag(text.to_owned())),
+        _ => Err(wrong(
+            value,
+            "auto, none, or a language tag, such as \"en\" or \"pt-BR\",",
+        )),
     }
 }
 
 /// Whether a text looks like a language tag: a language of 2 to 8 letters, then subtags of 1 to 8 letters or digits.
-fn is_locale(text: &str) -> bool {
+fn is_tag(text: &str) -> bool {
     let mut subtags = text.split('-');
     let language = subtags.next().unwrap_or_default();
     text.len() <= 35

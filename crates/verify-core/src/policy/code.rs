@@ -79,6 +79,12 @@ impl CodeRules {
                 format!("found {length}; {SHORT} to {longest} would do, or fewer with allow_short = true");
             found.fault("code.length", message);
         }
+        if length >= SHORT && self.allow_short {
+            found.warning(
+                "code.allow_short",
+                format!("changes nothing: codes have {length} digits"),
+            );
+        }
         if length < SHORT && self.allow_short {
             found.warning("code.length", format!("codes have only {length} digits"));
         }

@@ -15,7 +15,7 @@ const ALL_CHANNELS: &str = "all";
 /// Countries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountryRules {
-    /// For countries in no list.
+    /// For countries in no list, and for numbers of no country.
     pub default: CountryAction,
     /// The lists, as one map.
     pub listed: BTreeMap<Country, CountryAction>,
@@ -58,6 +58,18 @@ impl Default for CountryRules {
 }
 
 impl CountryRules {
+    /// What to do with a destination. A number of no country is in no list, so `default` judges it; a mailbox has no country,
+    /// and no rule for countries judges it.
+    pub fn action(&self, to: &Destination) -> CountryAction {
+        match (to, to.country()) {
+            (Destination::Mailbox(_), _) => CountryAction::Allow,
+            (Destination::Phone(_), country) => {
+                let listed = country.and_then(|country| self.listed.get(&country));
+                listed.copied().unwrap_or(self.default)
+            }
+        }
+    }
+
     /// A list replaces the list of the same name; a country is where it was named last.
     pub(super) fn read(&mut self, section: &mut Section<'_, '_>) {
         #[rustfmt::skip]
@@ -111,6 +123,25 @@ impl CountryRules {
                 found.fault(key, "found no channel; name one");
             }
             check_country(&format!("countries.{country}"), *country, found);
+        }
+        let lists = CountryAction::ALL
+            .iter()
+            .filter(|action| self.listed.values().any(|listed| listed == *action));
+        for action in lists.filter(|action| **action == self.default) {
+            let word = action.word();
+            let message = format!(
+                "changes nothing: countries.default is \"{word}\" already; another default would give it sense"
+            );
+            found.warning(format!("countries.{word}"), message);
+        }
+        for (country, channels) in &self.channels {
+            let key = format!("countries.{country}.channels");
+            if self.listed.get(country).unwrap_or(&self.default) == &CountryAction::Block {
+                found.warning(&key, "changes nothing: the country is blocked");
+            }
+            if channels.contains(&Channel::Email) {
+                found.warning(&key, "email changes nothing: a mailbox has no country");
+            }
         }
         for (country, action) in &self.listed {
             check_country(&format!("countries.{}", action.word()), *country, found);

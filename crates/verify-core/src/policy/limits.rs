@@ -354,6 +354,16 @@ fn check_limit(limit: &Limit, path: &dyn Fn(&str) -> String, found: &mut Report)
         let message = "found it in by too; another dimension would do, or none";
         found.fault(path("or_by"), message);
     }
+    let always = |dimension: &Dimension| matches!(dimension, Dimension::Destination | Dimension::Service);
+    if limit.or_by.is_some() && !limit.by.is_empty() && limit.by.iter().all(always) {
+        let message = "changes nothing: what by names is never missing";
+        found.warning(path("or_by"), message);
+    }
+    let of_checks = matches!(limit.counts, Counts::Checks | Counts::Failures);
+    if of_checks && limit.then == Then::HumanCheck {
+        let message = "a check asks for no human, so this refuses; then = \"refuse\" says so";
+        found.warning(path("then"), message);
+    }
     let is_gap = *limit.name == *limit_names::RESEND_GAP;
     if is_gap && (limit.counts != Counts::Sends || limit.by != [Dimension::Destination]) {
         let message = "the resend gap counts sends by destination; give another limit another name";

@@ -34,6 +34,14 @@ pub enum Wait {
 }
 
 impl Wait {
+    /// How long it is, `Never` the longest.
+    const fn span(self) -> Duration {
+        match self {
+            Self::For(span) => span,
+            Self::Never => Duration::MAX,
+        }
+    }
+
     /// As a file writes it.
     pub(super) fn to_text(self) -> String {
         match self {
@@ -106,6 +114,15 @@ impl Lockout {
                 "lockout.forget_after",
                 "found less than the longest wait, which would never be served in full",
             );
+        }
+        let steps = || self.waits.iter().map(|(count, wait)| (count, wait.span()));
+        for ((before, longer), (count, wait)) in steps().zip(steps().skip(1)) {
+            if wait <= longer {
+                let message = format!(
+                    "the wait after {count} failures is no longer than that after {before}: more failures should not wait less"
+                );
+                found.warning("lockout.waits", message);
+            }
         }
         if self.waits.values().all(|wait| *wait == Wait::For(Duration::ZERO)) {
             found.warning("lockout.waits", "unlimited: no failure leads to a wait");

@@ -35,9 +35,9 @@ use std::time::Duration;
 
 use self::file::{Page, Report, Section};
 use crate::destination::{Destination, DestinationError};
-use crate::vocabulary::{Country, Purpose};
+use crate::vocabulary::{Channel, Country, Purpose};
 
-pub use channels::{AtEnd, Automatic, ChannelRules};
+pub use channels::{AtEnd, Automatic, ChannelRules, DefaultLocale};
 pub use code::{CodeRules, Resend};
 pub use countries::{CountryAction, CountryRules, NumberRules};
 pub use effect::{Effect, Reserve};
@@ -225,6 +225,24 @@ impl Policy {
         self.countries.check(&mut found);
         self.prices.check_countries(&mut found);
         self.privacy.check(&mut found);
+        if spends.is_none()
+            && self.prices
+                != (Prices {
+                    currency: self.prices.currency.clone(),
+                    ..Prices::default()
+                })
+        {
+            found.warning("prices", "change nothing: no limit counts spend");
+        }
+        let mut enabled = self
+            .purposes
+            .values()
+            .map(|rules| &rules.channels)
+            .chain([&self.channels]);
+        let mailed = enabled.any(|channels| channels.enabled.contains(&Channel::Email));
+        if !mailed && self.email != EmailRules::default() {
+            found.warning("email", "changes nothing: email is not among channels.enabled");
+        }
         tokens::check(self.proof_ttl, self.device_ttl, &mut found);
         found
     }

@@ -88,6 +88,18 @@ pub(super) fn check(networks: &[Network], known: &[Limit], found: &mut Report) {
                     format!("found no limit of that name by ip; {wanted} would do"),
                 );
             }
+            if by_ip(known).any(|limit| limit.name == *name && limit.max == *max) {
+                found.warning(&key, "changes nothing: the limit itself says the same");
+            }
+            let earlier = networks.iter().take(index);
+            let shadows = |other: &&Network| other.cidr.contains(cidr) && other.limits.contains_key(name);
+            if let Some(other) = earlier.filter(shadows).next() {
+                let message = format!(
+                    "changes nothing: {} stands before it and holds all of {cidr}; the narrower one first",
+                    other.cidr
+                );
+                found.warning(&key, message);
+            }
             check_max(*max, &key, "unlimited: this cap is off for the network", found);
         }
     }

@@ -40,7 +40,11 @@ impl PurposeRules {
         let Self { code, channels, risk } = self;
         code.check(channels.reach_phones(), found);
         channels.check(found);
-        risk.check(found);
+        risk.check(channels.at_end, found);
+        if !channels.fallback.is_empty() && channels.fallback_after >= code.ttl {
+            let message = "changes nothing: the code is dead by then; less than code.ttl would do";
+            found.warning("channels.fallback_after", message);
+        }
     }
 }
 
@@ -89,6 +93,12 @@ pub(super) fn check(service: &PurposeRules, purposes: &Purposes, found: &mut Rep
     for (purpose, rules) in purposes {
         let mut own = Report::default();
         rules.check(&mut own);
+        if rules == service {
+            found.warning(
+                join("purposes", purpose.as_str()),
+                "changes nothing: all of it holds already",
+            );
+        }
         found.absorb(
             &format!("{}.", join("purposes", purpose.as_str())),
             own,

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::channels::AtEnd;
 use super::file::{Page, Report, Section, flag, integer, is_name, list, name, word, words};
 
 const SCORE: RangeInclusive<u8> = 0..=100;
@@ -29,11 +30,13 @@ pub struct RiskRules {
     pub high_from: u8,
 }
 
-/// What to do at a risk level.
+/// What to do at a risk level. From the mildest to the strictest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RiskAction {
     /// Go on.
     Proceed,
+    /// What can be done: ask for a human where a human check is configured, else go on and report.
+    Auto,
     /// Ask for a human.
     HumanCheck,
     /// Ask for a stronger factor.
@@ -43,7 +46,7 @@ pub enum RiskAction {
 }
 
 words! {
-    RiskAction { Proceed = "proceed", HumanCheck = "human_check", StepUp = "step_up", Refuse = "refuse" }
+    RiskAction { Proceed = "proceed", Auto = "auto", HumanCheck = "human_check", StepUp = "step_up", Refuse = "refuse" }
 }
 
 /// What a step-up says to a subject without a factor.
@@ -62,7 +65,8 @@ impl Default for RiskRules {
         Self {
             enabled: true,
             high: RiskAction::Refuse,
-            medium: RiskAction::StepUp,
+            // A step-up that nothing can answer is a dead end, and no factor is there yet.
+            medium: RiskAction::Auto,
             low: RiskAction::Proceed,
             unavailable: RiskAction::Proceed,
             step_up: vec!["totp".into()],
@@ -109,7 +113,9 @@ impl RiskRules {
         page.pair("thresholds", thresholds);
     }
 
-    pub(super) fn check(&self, found: &mut Report) {
+    /// `at_end`: what is said when no channel is left, which may name factors too.
+    pub(super) fn check(&self, at_end: AtEnd, found: &mut Report) {
+        self.check_effect(at_end, found);
         let (medium, high) = (self.medium_from, self.high_from);
         if !SCORE.contains(&high) || !SCORE.contains(&medium) {
             found.fault("risk.thresholds", "a score is a whole number from 0 to 100");
@@ -130,6 +136,35 @@ impl RiskRules {
             found.fault(
                 "risk.step_up",
                 "a factor's name has 1 to 64 characters of a-z A-Z 0-9 . _ -",
+            );
+        }
+    }
+
+    /// Keys that decide nothing beside the others.
+    fn check_effect(&self, at_end: AtEnd, found: &mut Report) {
+        let usual = Self::default();
+        let off = Self {
+            enabled: false,
+            ..usual.clone()
+        };
+        if !self.enabled && *self != off {
+            found.warning(
+                "risk.enabled",
+                "false: no scorer is asked, and what else [risk] says changes nothing",
+            );
+        }
+        let steps_up = [self.high, self.medium, self.low, self.unavailable].contains(&RiskAction::StepUp);
+        let named = self.step_up != usual.step_up || self.unenrolled != usual.unenrolled;
+        if self.enabled && named && !steps_up && at_end != AtEnd::StepUp {
+            found.warning(
+                "risk.step_up",
+                "changes nothing: no level asks for a step-up, such as medium = \"step_up\"",
+            );
+        }
+        if self.medium_from == self.high_from {
+            found.warning(
+                "risk.thresholds",
+                "medium and high are the same: no score is medium",
             );
         }
     }

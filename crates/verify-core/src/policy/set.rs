@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::Policy;
 use super::file::errors::PolicyErrors;
 use super::file::{Page, Report, Section, join, key_text};
-use super::{load, purposes};
+use super::{load, purposes, test_destinations};
+use crate::time::Timestamp;
 use crate::vocabulary::ServiceId;
 
 /// The policies of all services: the default one, and those that differ.
@@ -97,6 +98,19 @@ impl PolicySet {
     /// [`PolicyErrors`] with every value out of bounds and every impossible combination.
     pub fn check(&self) -> Result<Vec<String>, PolicyErrors> {
         self.report().into_warnings()
+    }
+
+    /// What is worth a line at start and depends on the day: test destinations whose date is over, which are refused like any
+    /// that is blocked. A service's are named once, where they stand.
+    pub fn notes_at(&self, now: Timestamp) -> Vec<String> {
+        let mut found = Report::default();
+        let inherited = test_destinations::over(&self.default.tests, now);
+        found.absorb("", inherited.clone(), &Report::default());
+        for (service, policy) in &self.services {
+            let path = format!("{}.", join("services", service.as_str()));
+            found.absorb(&path, test_destinations::over(&policy.tests, now), &inherited);
+        }
+        found.into_warnings().unwrap_or_default()
     }
 
     /// What a check finds. What a service inherits is named once, where it stands.

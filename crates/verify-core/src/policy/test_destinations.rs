@@ -106,6 +106,19 @@ pub(super) fn check(tests: &[TestDestination], length: u8, email: &EmailRules, f
     }
 }
 
+/// Those that stand for nobody any more.
+pub(super) fn over(tests: &[TestDestination], now: Timestamp) -> Report {
+    let mut found = Report::default();
+    for (index, test) in tests.iter().enumerate().filter(|(_, test)| test.until <= now) {
+        let message = format!(
+            "{} is over: the destination is refused; a later date would do, or none of it",
+            last_day(test.until)
+        );
+        found.warning(format!("tests.destination[{index}].until"), message);
+    }
+    found
+}
+
 fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }

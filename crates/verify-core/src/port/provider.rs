@@ -116,7 +116,9 @@ pub struct DispatchRequest {
     pub purpose: Purpose,
     /// The code to carry; `None` when the provider makes it.
     pub code: Option<Code>,
-    /// BCP 47.
+    /// The language that is wished for: letters, digits and `-`, in the form of BCP 47 and perhaps of no language that there
+    /// is; `und-` and a country for the language of that country; empty for none. A provider takes the nearest that it has,
+    /// or chooses itself, and rejects nothing because of it.
     pub locale: String,
     /// What is paid and to whom, for `transaction`.
     pub payment: Option<Payment>,

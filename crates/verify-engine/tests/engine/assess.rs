@@ -84,7 +84,8 @@ async fn the_worst_answer_wins_whether_it_is_a_level_or_a_score() {
         (vec![low, score(rules.medium_from)], step_up),
         (vec![score(rules.medium_from - 1)], None),
     ] {
-        assert_eq!(came_of(&said, |_| {}).await.0, worst, "{said:?}");
+        let steps_up = |rules: &mut RiskRules| rules.medium = RiskAction::StepUp;
+        assert_eq!(came_of(&said, steps_up).await.0, worst, "{said:?}");
     }
 }
 

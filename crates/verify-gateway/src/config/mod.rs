@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use verify_core::keys::Keys;
 use verify_core::policy::PolicySet;
-use verify_engine::SystemEntropy;
+use verify_core::port::Clock;
+use verify_engine::{SystemClock, SystemEntropy};
 
 pub use crate::environment::Environment;
 pub use logging::LogLevel;
@@ -88,6 +89,7 @@ pub fn resolve(
     let file = read_file(args, environment, &mut faults);
     let values = Values::read(args, environment, &file, &mut faults);
     let mut notes = file.warnings.clone();
+    notes.extend(file.policies.notes_at(SystemClock.now()));
     let found = Provider::configured(&file.backends, environment, goal, &mut notes, &mut faults);
     let keys = keys::read(file.hmac_key_env.as_deref(), environment, &mut notes, &mut faults);
     if found.is_empty() {

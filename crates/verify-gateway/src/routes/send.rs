@@ -31,13 +31,14 @@ pub(super) struct SendBody {
     #[serde(default, deserialize_with = "word")]
     #[schema(value_type = Option<String>)]
     channel: Option<Channel>,
-    /// The application's own id of the user.
+    /// The application's own id of the user, 1 to 200 bytes; compared byte by byte.
     user_id: Option<String>,
     /// `sign_in` (default), `sign_up`, `change_destination`, `recovery` or `transaction`.
     #[serde(default, deserialize_with = "word")]
     #[schema(value_type = Option<String>)]
     purpose: Option<Purpose>,
-    /// The language of the message (BCP 47).
+    /// The language of the message, a wish: 1 to 35 letters, digits, `-` and `_`, as in BCP 47. Where a provider does not know
+    /// it, the nearest that it knows is taken, or it chooses itself.
     locale: Option<String>,
     /// The country of a national number (ISO 3166-1, two letters).
     #[serde(default, deserialize_with = "country")]
@@ -60,9 +61,10 @@ pub(super) struct SendBody {
     human_check: Option<String>,
     /// The proof that answers a step-up.
     proof: Option<String>,
-    /// What is paid, for `transaction`.
+    /// What is paid, for `transaction`: 1 to 40 bytes, words with single spaces between them, no line breaks, tabs or marks
+    /// that nobody sees. Compared byte by byte.
     amount: Option<String>,
-    /// To whom.
+    /// To whom: 1 to 200 bytes, otherwise as `amount`.
     payee: Option<String>,
     /// True when the application knows no such person and wants an answer like any other; needs private disclosure.
     #[serde(default)]

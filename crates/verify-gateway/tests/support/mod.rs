@@ -10,7 +10,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -85,6 +87,24 @@ impl Gateway {
         let vars: BTreeMap<&str, &str> = vars.iter().copied().collect();
         let lookup = |name: &str| vars.get(name).map(|value| (*value).to_owned());
         let settings = resolve(&ServeArgs::default(), &Environment::new(&lookup), Goal::Serve).unwrap();
+        Self::around(assemble(settings, None).unwrap().app)
+    }
+
+    /// Under this policy, a TOML text.
+    pub fn ruled(policy: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "{}-{}.toml",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&file, policy).unwrap();
+        let args = ServeArgs {
+            config: Some(file),
+            ..ServeArgs::default()
+        };
+        let settings = resolve(&args, &Environment::new(&|_| None), Goal::Serve).unwrap();
         Self::around(assemble(settings, None).unwrap().app)
     }
 

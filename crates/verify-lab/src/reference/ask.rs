@@ -235,9 +235,9 @@ pub struct Seen {
     /// When the same caller may send again.
     pub resend_at: Until,
     /// Sends left.
-    pub sends_left: u32,
+    pub sends_left: Option<u32>,
     /// Checks left.
-    pub checks_left: u32,
+    pub checks_left: Option<u32>,
     /// Its deliveries.
     pub deliveries: Vec<(Channel, DeliveryStatus)>,
     /// Channels that are offered.
@@ -263,7 +263,7 @@ pub enum Told {
         /// Whether that closed it.
         status: Status,
         /// Checks left.
-        checks_left: u32,
+        checks_left: Option<u32>,
         /// When the next check is admitted.
         wait: Until,
     },

@@ -125,8 +125,9 @@ impl Reference {
                     Maker::Own => usize::from(self.policy.code.length)..=usize::from(self.policy.code.length),
                     Maker::Managed => 4..=10,
                 };
+                let text = text.replace([' ', '-'], "");
                 let fits = lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-                fits.then(|| text.clone())
+                fits.then_some(text)
             }
         }
     }
@@ -207,7 +208,7 @@ impl Reference {
         let names = denied;
         Some(Refused {
             wait: Some(self.search(stopped)),
-            checks_left: Some(self.checks_left(who, self.now)),
+            checks_left: self.checks_left(who, self.now),
             rules: locks
                 .iter()
                 .map(|lockout| lockout.name().to_owned())
@@ -402,7 +403,7 @@ impl Reference {
             Status::Pending
         };
         let checks_left = if exhausted {
-            0
+            Some(0)
         } else {
             self.checks_left(who, self.now)
         };

@@ -22,10 +22,13 @@ impl Reference {
         };
         let asked = risk.enabled && !sending.test;
         let stopped = match action {
-            RiskAction::HumanCheck if !sending.human => Some(RefusalCode::HumanCheckRequired),
+            // A human check is configured here, so that is what can be done.
+            RiskAction::HumanCheck | RiskAction::Auto if !sending.human => {
+                Some(RefusalCode::HumanCheckRequired)
+            }
             RiskAction::StepUp => Some(RefusalCode::StepUpRequired),
             RiskAction::Refuse => Some(RefusalCode::Blocked),
-            RiskAction::Proceed | RiskAction::HumanCheck => None,
+            RiskAction::Proceed | RiskAction::HumanCheck | RiskAction::Auto => None,
         };
         let mut silent = sending.decoy || sending.test;
         if let Some(code) = stopped.filter(|_| asked) {

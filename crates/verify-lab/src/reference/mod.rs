@@ -232,7 +232,7 @@ impl Reference {
             checks_left: if pending {
                 self.checks_left(who, self.now)
             } else {
-                0
+                Some(0)
             },
             deliveries: match open {
                 true => found

@@ -408,7 +408,7 @@ impl Reference {
     }
 
     /// Checks that limits and lockouts admit, waiting in between, before one of them closes the verification.
-    pub(super) fn checks_left(&self, who: &Who, at: Timestamp) -> u32 {
+    pub(super) fn checks_left(&self, who: &Who, at: Timestamp) -> Option<u32> {
         let rules = self.rules(who, &[Counts::Checks]);
         let personal = rules
             .iter()
@@ -431,18 +431,18 @@ impl Reference {
             closes.map_or(u64::MAX, u64::from)
         });
         let left = limits.chain(lockouts).min().unwrap_or(u64::MAX);
-        u32::try_from(left).unwrap_or(u32::MAX)
+        u32::try_from(left).ok()
     }
 
     /// Sends that limits on people admit, waiting out the gap in between.
-    pub(super) fn sends_left(&self, who: &Who, at: Timestamp) -> u32 {
+    pub(super) fn sends_left(&self, who: &Who, at: Timestamp) -> Option<u32> {
         let rules = self.rules(who, &[Counts::Sends]);
         let left = rules
             .iter()
             .filter(|rule| rule.personal && rule.limit.then == Then::Refuse)
             .filter(|rule| &*rule.limit.name != limit_names::RESEND_GAP)
             .map(|rule| rule.max.saturating_sub(self.used(rule, who, at)));
-        u32::try_from(left.min().unwrap_or(u64::MAX)).unwrap_or(u32::MAX)
+        u32::try_from(left.min()?).ok()
     }
 
     /// The first instant from `now` on at which nothing stops it any more, of all instants at which anything changes.

@@ -150,20 +150,22 @@ impl Reference {
             return Err(Refused::because(RefusalCode::InvalidRequest));
         }
         if !rules.enabled.contains(&channel) {
-            return Err(unavailable());
+            return Err(Refused {
+                rules: vec!["channels_enabled".to_owned()],
+                ..unavailable()
+            });
         }
         let private = self.policy.privacy.disclosure == Disclosure::Private;
         let mut tests = self.policy.tests.iter();
         let test = tests.find(|test| test.to == who.to.canonical());
         let country = who.to.country();
         let countries = &self.policy.countries;
-        let action = country.map_or(CountryAction::Allow, |country| {
-            countries
-                .listed
-                .get(&country)
-                .copied()
-                .unwrap_or(countries.default)
-        });
+        // A number of no country is in no list; no country rule judges a mailbox.
+        let listed = country.and_then(|country| countries.listed.get(&country));
+        let action = match who.to.fits(Channel::Email) {
+            true => CountryAction::Allow,
+            false => listed.copied().unwrap_or(countries.default),
+        };
         let premium = who.to.is_premium() && !self.policy.numbers.premium_rate_allowed;
         let disposable = who.to.is_disposable() && !self.policy.email.disposable_allowed;
         let limited = country.and_then(|country| countries.channels.get(&country));
@@ -185,7 +187,7 @@ impl Reference {
                 });
             }
             if action == CountryAction::HumanCheck && !ask.human {
-                return Err(Refused::because(RefusalCode::HumanCheckRequired));
+                return Err(Refused::by("country", RefusalCode::HumanCheckRequired));
             }
         }
         let body = Self::body_of(&who, channel);

@@ -227,7 +227,13 @@ fn number_of<T>(all: &mut Vec<T>, new: T, same: impl Fn(&T, &T) -> bool) -> usiz
 }
 
 fn refused(refusal: &Refusal, said: &Explanation) -> Refused {
-    let names = said.rules.iter().map(|hit| hit.rule.to_string());
+    // Where no rule decides, the code stands for what did.
+    let stands_for = |value: &str| value.ends_with(&*refusal.detail);
+    let rules = said
+        .rules
+        .iter()
+        .filter(|hit| *hit.rule != *refusal.code.as_str() || !hit.value.as_deref().is_some_and(stands_for));
+    let names = rules.map(|hit| hit.rule.to_string());
     Refused {
         code: refusal.code,
         wait: refusal.retry_at,

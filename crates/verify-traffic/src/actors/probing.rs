@@ -82,7 +82,7 @@ fn look(reply: &Reply) -> String {
         let (ends, again) = (v.expires_at.since(reply.clock), wait(v.resend_at));
         let (sid, deliveries, fallback) = (v.sid.is_some(), &v.deliveries, &v.fallback);
         format!(
-            "{:?} {:?} {deliveries:?} {fallback:?} {ends:?} {again:?} {} {} {} {sid} {}",
+            "{:?} {:?} {deliveries:?} {fallback:?} {ends:?} {again:?} {:?} {:?} {} {sid} {}",
             v.status,
             v.channel,
             v.sends_left,
@@ -95,7 +95,7 @@ fn look(reply: &Reply) -> String {
         of(verification)
     } else if let Some(Answer::Check(CheckAnswer::WrongCode(wrong))) = reply.answer() {
         format!(
-            "wrong {:?} {} {:?}",
+            "wrong {:?} {:?} {:?}",
             wrong.status,
             wrong.checks_left,
             wait(wrong.retry_at)

@@ -162,7 +162,7 @@ impl Checking {
         };
         let exhausted = found.record.verifications.iter().any(ends);
         let (status, checks_left) = match exhausted {
-            true => (Status::Exhausted, 0),
+            true => (Status::Exhausted, Some(0)),
             false => (Status::Pending, self.board.checks_left(clock)),
         };
         let answer = CheckAnswer::WrongCode(WrongCode {

@@ -119,7 +119,7 @@ impl Checking {
             self.ctx.hit(line.rule.clone(), figure, line.allowed(), until);
         }
         let mut refusal = Refusal::new(code, "too many attempts; wait and try again").until(wait);
-        refusal.checks_left = Some(board.checks_left(clock));
+        refusal.checks_left = board.checks_left(clock);
         self.refuse(refusal)
     }
 

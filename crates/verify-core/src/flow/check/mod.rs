@@ -17,7 +17,7 @@ pub(super) use close::{Close, Tell};
 pub(super) use compare::Compare;
 pub(super) use count::Count;
 
-use crate::code::{Code, CodeLength};
+use crate::code::Code;
 use crate::command::CheckRequest;
 use crate::event::{Event, EventKind};
 use crate::outcome::{CheckAnswer, Refusal, RefusalCode};
@@ -53,7 +53,7 @@ pub(super) fn start(mut ctx: Context, request: &CheckRequest, now: Timestamp) ->
         Err(refusal) => return ctx.refuse::<CheckAnswer>(refusal),
     };
     if let Some(until) = nobody_compares_before(&ctx) {
-        ctx.hit("breaker", 0, None, Some(Until::At(until)));
+        ctx.hit_until("breaker", "every provider's is open", Some(Until::At(until)));
         return ctx.refuse::<CheckAnswer>(unavailable(Some(until)));
     }
     let place = Place::of(&ctx.keys, RecordKind::Verifications, &who.destination);
@@ -69,8 +69,8 @@ pub(super) fn start(mut ctx: Context, request: &CheckRequest, now: Timestamp) ->
     .count(now)
 }
 
-/// Exactly as many ASCII digits as a code has, before anything else (RFC 4226, INVARIANT I-15). A managed provider may
-/// have codes of another length than the policy's, which only it knows.
+/// As many ASCII digits as a code has, before anything else (RFC 4226, INVARIANT I-15). A managed provider may have codes of
+/// another length than the policy's, which only it knows.
 fn guess(ctx: &Context, request: &CheckRequest) -> Result<Code, Refusal> {
     check_key(request.idempotency_key.as_ref())?;
     let managed = ctx
@@ -78,18 +78,15 @@ fn guess(ctx: &Context, request: &CheckRequest) -> Result<Code, Refusal> {
         .providers
         .values()
         .any(|provider| provider.maker == Maker::Managed);
-    let digits = u8::try_from(request.code.len()).unwrap_or(u8::MAX);
-    let own = [ctx.policy.code.length]
+    let mut own = [ctx.policy.code.length]
         .into_iter()
         .chain(ctx.policy.purposes.values().map(|rules| rules.code.length));
-    let fits = managed || own.into_iter().any(|length| length == digits);
-    let length = CodeLength::new(digits).filter(|_| fits);
-    length
-        .and_then(|length| Code::parse(&request.code, length).ok())
+    Code::read(&request.code)
+        .filter(|guess| managed || own.any(|length| length == guess.digits()))
         .ok_or_else(|| {
             Refusal::new(
                 RefusalCode::InvalidCode,
-                "a code has digits 0 to 9 only, as many as were sent",
+                "a code has digits 0 to 9 only, as many as were sent; spaces and hyphens are left out",
             )
             .field("code")
         })

@@ -3,6 +3,7 @@
 
 use crate::detail::Detail;
 use crate::outcome::{Refusal, RefusalCode};
+use crate::policy::file::Word;
 use crate::policy::{Disclosure, RiskAction, RiskRules, Unenrolled};
 use crate::port::{
     AssessRequest, Assessment, Blame, HumanRequest, Rejection, RejectionKind, RiskLevel, Unavailable,
@@ -97,7 +98,8 @@ impl Sending {
     fn act_on_risk(self, attempt: Attempt, action: RiskAction, now: Timestamp) -> Step {
         let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
         match action {
-            RiskAction::Proceed => self.dispatch(attempt, now),
+            // Weighed already: it is what can be done.
+            RiskAction::Proceed | RiskAction::Auto => self.dispatch(attempt, now),
             RiskAction::HumanCheck if self.human_passed => self.dispatch(attempt, now),
             RiskAction::HumanCheck => self.ask_for_a_human(Some(attempt), now),
             RiskAction::StepUp if self.step_up_answered => self.dispatch(attempt, now),
@@ -153,8 +155,14 @@ impl Weigh {
             Some(RiskLevel::Low) => (rules.low, "risk_low"),
             None => (rules.unavailable, "risk_unavailable"),
         };
-        if action != RiskAction::Proceed || weighed.level.is_none() {
-            sending.ctx.hit(rule, weighed.score.into(), None, None);
+        let score = weighed.score.into();
+        match action {
+            RiskAction::Proceed if weighed.level.is_some() => {}
+            RiskAction::Auto if sending.ctx.human_check => sending.ctx.hit_by(rule, action.word(), score),
+            RiskAction::Proceed | RiskAction::Auto => sending.ctx.note(rule, action.word(), score),
+            RiskAction::HumanCheck | RiskAction::StepUp | RiskAction::Refuse => {
+                sending.ctx.hit_by(rule, action.word(), score);
+            }
         }
         match weighed.verdict {
             // Whatever else there is to do about the risk, this channel does not reach them.
@@ -177,7 +185,17 @@ impl Weigh {
                 }
                 sending.rejected(attempt, "risk", rejection, now)
             }
-            None => sending.act_on_risk(attempt, action, now),
+            None => {
+                let possible = match action {
+                    RiskAction::Auto if sending.ctx.human_check => RiskAction::HumanCheck,
+                    RiskAction::Auto => RiskAction::Proceed,
+                    RiskAction::Proceed
+                    | RiskAction::HumanCheck
+                    | RiskAction::StepUp
+                    | RiskAction::Refuse => action,
+                };
+                sending.act_on_risk(attempt, possible, now)
+            }
         }
     }
 }
@@ -190,6 +208,7 @@ impl AskHuman {
             return sending.no_human(attempt, now);
         }
         sending.human_passed = true;
+        sending.ctx.lifted();
         match attempt {
             Some(attempt) => sending.dispatch(attempt, now),
             None => sending.begin_again(now),

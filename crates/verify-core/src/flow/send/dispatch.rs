@@ -56,7 +56,7 @@ impl Sending {
             channel: self.channel,
             purpose: self.who.purpose(),
             code,
-            locale: self.locale.clone(),
+            locale: self.locale_for(&verification.code),
             payment: self.who.spelled.payment.clone(),
             code_ttl: verification.expires.since(now),
             reference,

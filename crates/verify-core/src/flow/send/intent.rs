@@ -192,7 +192,7 @@ impl Sending {
 
     /// What a repair and a follow-up need to know, and nobody may read in the store: of the latest send.
     fn sealed(&self) -> Vec<u8> {
-        Sealed::of(&self.who, &self.locale)
+        Sealed::of(&self.who, self.locale.as_deref().unwrap_or_default())
             .seal(&self.ctx)
             .unwrap_or_default()
     }
@@ -339,7 +339,7 @@ impl Sending {
         let Some(verification) = record.verification(nonce) else {
             return self.refuse(contention());
         };
-        self.ctx.hit("repeat", 0, None, None);
+        self.ctx.note("repeat", self.channel.as_str(), 0);
         self.ctx.explanation.verification = Some(nonce.print());
         let view = view(&self.ctx, &self.who, verification, &self.board, notes, *clock);
         self.ctx.done(SendAnswer::Repeated(Box::new(view)))

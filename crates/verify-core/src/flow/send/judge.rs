@@ -41,6 +41,8 @@ pub(super) enum Verdict {
 struct Stop {
     code: RefusalCode,
     rule: std::sync::Arc<str>,
+    /// What it saw, where that is no figure.
+    value: Option<&'static str>,
     figure: u64,
     allowed: Option<u64>,
     until: Until,
@@ -78,7 +80,7 @@ impl Sending {
             .on(self.channel, clock)
             .is_some_and(|note| note.kind == RejectionKind::OptedOut);
         if private && opted_out && !self.is_decoy() {
-            self.ctx.hit("note", 0, None, None);
+            self.ctx.note("note", self.channel.as_str(), 0);
             return Verdict::Decoy;
         }
         let stops = self.stops(found, clock);
@@ -129,6 +131,7 @@ impl Sending {
         let plain = |code, rule: &str, until| Stop {
             code,
             rule: rule.into(),
+            value: Some(self.channel.as_str()),
             figure: 0,
             allowed: None,
             until,
@@ -230,6 +233,7 @@ impl Sending {
             Some(Stop {
                 code,
                 rule: line.rule.clone(),
+                value: None,
                 figure: line.figure(at),
                 allowed: line.allowed(),
                 until,
@@ -245,6 +249,9 @@ impl Sending {
         for stop in stops {
             self.ctx
                 .hit(stop.rule, stop.figure, stop.allowed, Some(stop.until));
+            let hit = self.ctx.explanation.rules.last_mut();
+            hit.into_iter()
+                .for_each(|hit| hit.value = stop.value.map(Into::into));
         }
         let refusal = Refusal::new(code, text(code));
         if code == RefusalCode::ChannelUnavailable {
@@ -267,7 +274,7 @@ impl Sending {
         let mut refusal = Refusal::new(RefusalCode::ProviderUnavailable, text);
         refusal.retry_at = until;
         let refusal = self.instead_but(refusal, found, lost);
-        self.ctx.hit("maker", 0, None, until);
+        self.ctx.hit_until("maker", self.channel.as_str(), until);
         refusal
     }
 }

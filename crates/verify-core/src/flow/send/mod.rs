@@ -28,6 +28,7 @@ use crate::command::SendRequest;
 use crate::event::{Event, EventKind};
 use crate::ids::{DeliveryId, Nonce};
 use crate::outcome::{Refusal, SendAnswer};
+use crate::policy::DefaultLocale;
 use crate::record::{CodeOf, Delivery, DeliveryStatus, Verification};
 use crate::time::Timestamp;
 use crate::vocabulary::Channel;
@@ -48,7 +49,8 @@ pub(super) struct Sending {
     ctx: Context,
     who: Who,
     channel: Channel,
-    locale: String,
+    /// What the request or the policy wishes, where it is a language.
+    locale: Option<String>,
     consent: bool,
     human_token: Option<String>,
     human_passed: bool,
@@ -124,9 +126,16 @@ impl Sending {
         } = parts;
         let prefix = who.prefix(&ctx);
         let noted = [&who.destination].into_iter().chain(&prefix);
-        let default_locale = &ctx.policy.channels_for(who.purpose()).default_locale;
+        let usual = match &ctx.policy.channels_for(who.purpose()).default_locale {
+            DefaultLocale::Tag(tag) => Some(tag),
+            DefaultLocale::Auto | DefaultLocale::None => None,
+        };
         Self {
-            locale: request.locale.as_ref().unwrap_or(default_locale).clone(),
+            locale: request
+                .locale
+                .as_ref()
+                .or(usual)
+                .map(|locale| locale.replace('_', "-")),
             consent: request.consent,
             human_token: request.human_check.clone(),
             human_passed: false,
@@ -143,6 +152,19 @@ impl Sending {
 
     fn refuse(self, refusal: Refusal) -> Step {
         self.ctx.refuse::<SendAnswer>(refusal)
+    }
+
+    /// The language that a provider is handed for a message with this code; empty where it chooses by itself.
+    fn locale_for(&self, code: &CodeOf) -> String {
+        let usual = &self.ctx.policy.channels_for(self.who.purpose()).default_locale;
+        match (&self.locale, usual, code) {
+            (Some(locale), _, _) => locale.clone(),
+            (None, DefaultLocale::Auto, CodeOf::Own { .. }) => {
+                let country = self.who.to.country();
+                country.map_or(String::new(), |country| format!("und-{country}"))
+            }
+            (None, DefaultLocale::Auto | DefaultLocale::None | DefaultLocale::Tag(_), _) => String::new(),
+        }
     }
 
     /// A code that somebody may hold stays; a decoy's never does.

@@ -3,6 +3,7 @@
 
 use crate::command::SendRequest;
 use crate::outcome::{Refusal, RefusalCode};
+use crate::policy::file::Word;
 use crate::policy::{CountryAction, Disclosure};
 use crate::record::Notes;
 use crate::store::ClaimKind;
@@ -72,7 +73,10 @@ fn check_request(ctx: &Context, request: &SendRequest) -> Result<(), Refusal> {
     match request {
         SendRequest {
             locale: Some(locale), ..
-        } if locale.is_empty() || locale.len() > 35 => unfit("locale", "must have 1 to 35 characters"),
+        } if !can_be_locale(locale) => unfit(
+            "locale",
+            "a language tag has 1 to 35 letters, digits, - and _, such as en or pt-BR",
+        ),
         SendRequest {
             human_check: Some(token),
             ..
@@ -85,8 +89,15 @@ fn check_request(ctx: &Context, request: &SendRequest) -> Result<(), Refusal> {
     }
 }
 
-fn channel_of(ctx: &Context, request: &SendRequest, who: &Who) -> Result<Channel, Refusal> {
-    let rules = ctx.policy.channels_for(who.purpose());
+/// What no provider could know is no wish; any other is negotiated, and never keeps a message from being sent.
+fn can_be_locale(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=35).contains(&text.len()) && text.bytes().all(fits)
+}
+
+fn channel_of(ctx: &mut Context, request: &SendRequest, who: &Who) -> Result<Channel, Refusal> {
+    let policy = std::sync::Arc::clone(&ctx.policy);
+    let rules = policy.channels_for(who.purpose());
     let channel = request.channel.unwrap_or(match who.to.fits(Channel::Email) {
         true => Channel::Email,
         false => rules.default,
@@ -99,6 +110,7 @@ fn channel_of(ctx: &Context, request: &SendRequest, who: &Who) -> Result<Channel
         .field("channel"));
     }
     if !rules.enabled.contains(&channel) {
+        ctx.hit_by("channels_enabled", channel.as_str(), 0);
         let refusal =
             Refusal::new(RefusalCode::ChannelUnavailable, "this channel is not in use here").field("channel");
         let channels = fallback(ctx, who, &Notes::default(), ctx.explanation.at, |tried| {
@@ -120,49 +132,44 @@ struct Screened {
 fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Result<Screened, Refusal> {
     let policy = std::sync::Arc::clone(&ctx.policy);
     if let Some(test) = policy.tests.iter().find(|test| test.to == who.to.canonical()) {
-        ctx.hit("test_destination", 0, None, None);
         // After its date it is neither sent to nor approved.
-        let over = blocked();
-        return if now < test.until {
-            Ok(Screened {
-                test: true,
-                ..Screened::default()
-            })
-        } else {
-            Err(over)
-        };
+        if now >= test.until {
+            ctx.hit_by("test_destination", "its date is over", 0);
+            return Err(blocked());
+        }
+        ctx.note("test_destination", "live", 0);
+        return Ok(Screened {
+            test: true,
+            ..Screened::default()
+        });
     }
     let country = who.to.country();
-    let action = country.map_or(CountryAction::Allow, |country| {
-        policy
-            .countries
-            .listed
-            .get(&country)
-            .copied()
-            .unwrap_or(policy.countries.default)
-    });
+    let action = policy.countries.action(&who.to);
+    let place = country.as_ref().map_or("no country", |country| country.as_str());
+    let judged = format!("{place} {}", action.word());
     let premium = who.to.is_premium() && !policy.numbers.premium_rate_allowed;
     let disposable = who.to.is_disposable() && !policy.email.disposable_allowed;
-    let rule = if premium {
-        "premium_rate"
+    let (rule, value) = if premium {
+        ("premium_rate", "block")
     } else if disposable {
-        "disposable"
+        ("disposable", "block")
     } else {
-        "country"
+        ("country", judged.as_str())
     };
     if premium || disposable || action == CountryAction::Block {
-        ctx.hit(rule, 0, None, None);
         if policy.privacy.disclosure == Disclosure::Private {
+            ctx.note(rule, value, 0);
             return Ok(Screened {
                 decoy: true,
                 ..Screened::default()
             });
         }
+        ctx.hit_by(rule, value, 0);
         return Err(blocked());
     }
     let limited = country.and_then(|country| policy.countries.channels.get(&country));
     if limited.is_some_and(|channels| !channels.contains(&channel)) {
-        ctx.hit("country_channels", 0, None, None);
+        ctx.hit_by("country_channels", format!("{place} {channel}"), 0);
         let refusal = Refusal::new(
             RefusalCode::ChannelUnavailable,
             "this channel does not reach this country",
@@ -170,8 +177,10 @@ fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Res
         let channels = fallback(ctx, who, &Notes::default(), now, |tried| tried == channel);
         return Err(with_fallback(ctx, who, refusal, channels));
     }
-    if action == CountryAction::Monitor {
-        ctx.hit("country_monitor", 0, None, None);
+    match action {
+        CountryAction::Monitor => ctx.note("country_monitor", judged, 0),
+        CountryAction::HumanCheck => ctx.hit_by("country", judged, 0),
+        CountryAction::Allow | CountryAction::Block => {}
     }
     Ok(Screened {
         human: action == CountryAction::HumanCheck,
@@ -188,18 +197,18 @@ fn routed(ctx: &mut Context, who: &Who, channel: Channel) -> Result<Vec<Candidat
     let channels = fallback(ctx, who, &Notes::default(), now, |tried| tried == channel);
     let refusal = match resting.iter().map(|(_, until)| Until::At(*until)).min() {
         Some(until) => {
-            ctx.hit("breaker", 0, None, Some(until));
+            ctx.hit_until("breaker", channel.as_str(), Some(until));
             Refusal::new(
                 RefusalCode::ProviderUnavailable,
                 "nobody can carry this just now; try again in a while",
             )
             .until(until)
         }
-        None => Refusal::new(
-            RefusalCode::ChannelUnavailable,
-            "nobody carries this channel here",
-        )
-        .field("channel"),
+        None => {
+            ctx.hit_by("no_provider", channel.as_str(), 0);
+            let text = "nobody carries this channel here";
+            Refusal::new(RefusalCode::ChannelUnavailable, text).field("channel")
+        }
     };
     Err(with_fallback(ctx, who, refusal, channels))
 }

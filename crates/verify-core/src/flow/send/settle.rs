@@ -424,7 +424,8 @@ fn refusal(
     found: &Found,
     now: Timestamp,
 ) -> Refusal {
-    sending.ctx.hit(rejection.kind.as_str(), 0, None, wait);
+    let channel = sending.channel.as_str();
+    sending.ctx.hit_until(rejection.kind.as_str(), channel, wait);
     let new = Refusal::new;
     match rejection.kind {
         RejectionKind::InvalidDestination => new(
