@@ -12,7 +12,14 @@ use super::logging::LoggingSettings;
 /// The gateway's own section.
 const SECTION: &str = "gateway";
 /// Its keys; each is also a variable.
-const KEYS: [&str; 5] = ["listen", "store", "public_url", "trusted_proxies", "flood_shield"];
+const KEYS: [&str; 6] = [
+    "listen",
+    "store",
+    "public_url",
+    "trusted_proxies",
+    "forwarded_header",
+    "flood_shield",
+];
 
 /// What the file says; the defaults where there is none.
 #[derive(Default)]

@@ -231,7 +231,7 @@ fn faults_of_all_readers_of_the_file_come_at_once() {
     let file = TempFile::new("readers.toml", text);
     let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
     for line in [
-        "gateway.port: unknown key; known are listen, store, public_url, trusted_proxies, flood_shield",
+        "gateway.port: unknown key; known are listen, store, public_url, trusted_proxies, forwarded_header, flood_shield",
         "twilio.auth_mode: found \"token\"; one of api_key, auth_token would do",
         "logging.log_level: found \"verbose\"; one of error, warn, info, debug, trace would do",
         "logging.redact_fields: found \"a b\"; a list of field names would do",
