@@ -33,6 +33,7 @@ use verify_gateway::callers::Callers;
 use verify_gateway::client_ip::TrustedProxies;
 use verify_gateway::demo::Demo;
 use verify_gateway::explain::Explanations;
+use verify_gateway::gate::Gate;
 use verify_gateway::webhook::Webhooks;
 use verify_memstore::MemStore;
 use verify_testkit::{FaultyStore, store_around};
@@ -92,6 +93,7 @@ fn over(store: impl Store + 'static, keys: &Keys) -> Gateway {
     Gateway::over(App {
         engine,
         shield: None,
+        gate: Gate::default(),
         callers: Callers::default(),
         proxies: TrustedProxies::default(),
         explanations: Explanations::default(),

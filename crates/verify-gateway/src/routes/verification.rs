@@ -24,7 +24,7 @@ use crate::views::VerificationJson;
     )
 )]
 pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<VerificationJson>, Problem> {
-    desk.shield(desk.client(None))?;
+    desk.shield(None)?;
     let request = StatusRequest {
         service: desk.service(),
         verification_id: id,
@@ -50,7 +50,7 @@ pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<Verifica
     )
 )]
 pub(super) async fn cancel(desk: Desk, PathId(id): PathId) -> Result<Json<VerificationJson>, Problem> {
-    desk.shield(desk.client(None))?;
+    desk.shield(None)?;
     let request = CancelRequest {
         service: desk.service(),
         verification_id: id,

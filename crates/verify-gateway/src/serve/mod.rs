@@ -1,5 +1,8 @@
 //! Serving: from settings to a listening process, until a signal says stop.
 
+mod connection;
+mod connections;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,15 +17,19 @@ use tokio::time::{interval, sleep};
 use verify_core::destination::Destination;
 use verify_core::policy::EmailRules;
 use verify_core::vocabulary::ServiceId;
-use verify_engine::{BuildError, Engine, FloodShield};
+use verify_engine::{BuildError, Engine};
 
 use crate::app::App;
 use crate::config::backends::{Around, BackendError, Equipped};
 use crate::config::{self, AppEnv, Settings};
 use crate::event_log::EventLog;
 use crate::explain::Explanations;
+use crate::gate::Gate;
 use crate::logs;
 use crate::routes::router;
+use crate::shield::Shield;
+
+pub use connections::Limits;
 
 /// How long connections may take to end once it stops: longer than any flow, and shorter than the thirty seconds after
 /// which a supervisor commonly kills, so that events that are left can still be handed over.
@@ -105,7 +112,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         .demo
         .clone()
         .map(|demo| tokio::spawn(demo.run(app.engine.clone())));
-    serve_until(listener, Arc::clone(&app), stop).await?;
+    serve_until(listener, Arc::clone(&app), Limits::of_this_process(), stop).await;
 
     tracing::info!("stopping: what was begun is finished");
     for task in std::iter::once(reloading).chain(keeping_up).chain(pumping) {
@@ -136,32 +143,25 @@ pub async fn keep_up(metrics: PrometheusHandle) {
 
 /// Serves until `stop` is over: then nothing new is accepted, and requests that are under way are answered. A client
 /// that does not take its answer, or does not end its request, is not waited for longer than 25 seconds.
-///
-/// # Errors
-/// When the listener broke.
 pub async fn serve_until(
     listener: TcpListener,
     app: Arc<App>,
+    limits: Limits,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+) {
     let (tell, told) = oneshot::channel();
     let stopping = async move {
         stop.await;
-        // Nobody listens any more when the server broke, and that is fine.
+        // Nobody listens any more when all has ended already, and that is fine.
         tell.send(()).ok();
     };
-    let serving = axum::serve(listener, service).with_graceful_shutdown(stopping);
     let patience = async {
         told.await.ok();
         sleep(MOST_PARTING).await;
     };
     tokio::select! {
-        served = serving.into_future() => served,
-        () = patience => {
-            tracing::warn!("stopping: some clients do not end what they began; they are left");
-            Ok(())
-        }
+        () = connections::serve(listener, router(app), limits, stopping) => {}
+        () = patience => tracing::warn!("stopping: some clients do not end what they began; they are left"),
     }
 }
 
@@ -201,7 +201,10 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     } = equipped;
     let app = Arc::new(App {
         engine: builder.keys(settings.keys).build()?,
-        shield: settings.flood_shield.map(FloodShield::per_second),
+        shield: settings
+            .flood_shield
+            .map(|most| Shield::per_second(most, &settings.callers)),
+        gate: Gate::default(),
         callers: settings.callers,
         proxies: settings.proxies,
         explanations: Explanations::default(),

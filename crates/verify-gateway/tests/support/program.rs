@@ -50,7 +50,11 @@ impl Serving {
             .args(["--listen", "127.0.0.1:0"])
             .args(args)
             .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        Self::of(command.spawn().unwrap(), ready)
+    }
+
+    /// A process that was started, with its standard error in a pipe.
+    pub fn of(mut child: Child, ready: &str) -> Self {
         let lines = BufReader::new(child.stderr.take().unwrap());
         let mut serving = Self {
             child,
