@@ -4,8 +4,9 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::time::Duration;
 
 use program::{Serving, TempFile, err, out, run};
@@ -117,6 +118,76 @@ fn a_reload_takes_a_good_file_and_leaves_a_bad_one() {
     serving.signal("-HUP");
     serving.line_with("in force");
     assert_eq!(length(&serving, "+12025550152").as_deref(), Some("8"));
+}
+
+/// Standard errors that nobody reads: full like a disk, with the reader gone, and a pipe that is full.
+fn unread() -> Vec<(&'static str, Stdio, Option<std::io::PipeReader>)> {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (gone, without_reader) = std::io::pipe().unwrap();
+    drop(gone);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut filling = writer.try_clone().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    // It holds so much at least; where it holds less, the thread hangs, and the pipe is as full.
+    std::thread::spawn(move || tell.send(filling.write_all(&[b'.'; 65_536])));
+    told.recv_timeout(Duration::from_secs(5)).ok();
+    vec![
+        ("full", full.into(), None),
+        ("gone", without_reader.into(), None),
+        ("unread", writer.into(), Some(reader)),
+    ]
+}
+
+#[test]
+fn i145_it_serves_and_stops_whoever_reads_what_it_says() {
+    for (kind, stderr, _reader) in unread() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let mut command = program::program();
+        command.args(["--listen", &address]).env("LOG_LEVEL", "trace");
+        let child = command.stderr(stderr).spawn().unwrap();
+        let mut serving = Serving::at(child, address);
+        for _ in 0..100 {
+            let answer = serving.post("/verify/send", "{\"to\":\"+12025550143\"}");
+            assert!(answer.starts_with("HTTP/1.1 20"), "{kind}: {answer}");
+        }
+        if kind != "unread" {
+            let metrics = serving.get("/metrics");
+            let lost = metrics.split("\nverify_log_lines_dropped_total ").nth(1);
+            let lost: u32 = lost
+                .and_then(|rest| rest.lines().next())
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert!(lost > 0, "{kind}: {lost}");
+        }
+        serving.signal("-TERM");
+        assert_eq!(serving.child.wait().unwrap().code(), Some(0), "{kind}");
+    }
+}
+
+#[test]
+fn i145_a_start_that_fails_and_a_tool_end_as_ever() {
+    for (args, code) in [
+        (vec!["--listen", "here"], 2),
+        (vec!["--check-config"], 0),
+        (vec!["--check-config", "--listen", "here"], 2),
+        (vec!["keys", "new"], 0),
+        (vec!["keys", "caller", "a b"], 2),
+    ] {
+        for (kind, stderr, reader) in unread() {
+            if kind == "unread" && args[0] != "--listen" {
+                // Who asks a tool is waited for.
+                continue;
+            }
+            let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+            let mut command = program::program();
+            let status = command.args(&args).stdout(full).stderr(stderr).status().unwrap();
+            assert_eq!(status.code(), Some(code), "{kind}: {args:?}");
+            drop(reader);
+        }
+    }
 }
 
 #[test]

@@ -86,15 +86,19 @@ pub struct Assembled {
 /// # Errors
 /// [`ServeError`] when it cannot start.
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
+    // Before the first line: what is lost of the log is counted.
+    let metrics = PrometheusBuilder::new().install_recorder()?;
     // A second subscriber in one process is a test's business; lines go to the first one then.
-    let _written_at_the_end = logs::start(settings.log_level, &settings.redact).ok();
+    let log = logs::start(settings.log_level, &settings.redact).ok();
+    if log.is_some() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
     read_ahead(settings.policies.default.email.clone());
     let listen = settings.listen;
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|why| ServeError::Listen { address: listen, why })?;
     let reload = settings.config.clone().map(|path| (path, settings.env));
-    let metrics = PrometheusBuilder::new().install_recorder()?;
     let Assembled { app, notes } = assemble(settings, Some(metrics))?;
     for note in notes {
         tracing::warn!(note, "start");
@@ -103,7 +107,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     // Before anybody is told that it listens: until a signal is taken, it ends the process on the spot.
     let reloading = reload_on_hangup(app.engine.clone(), reload)?;
     let stop = told_to_stop()?;
-    announce(&app, address);
+    announce(&app, address, log.as_ref());
 
     let background = app.engine.spawn_background();
     let keeping_up = app.metrics.clone().map(|metrics| tokio::spawn(keep_up(metrics)));
@@ -215,14 +219,23 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     Ok(Assembled { app, notes })
 }
 
-fn announce(app: &App, address: SocketAddr) {
-    if app.demo.is_some() {
-        eprintln!(
+/// A panic's own words may hold anything, and the library's way to say them waits for standard error.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let location = panic.location().map(tracing::field::display);
+    tracing::error!(location, "panicked");
+}
+
+fn announce(app: &App, address: SocketAddr, log: Option<&logs::Guard>) {
+    let said = if app.demo.is_some() {
+        format!(
             "verify-gateway: DEMO MODE. Nothing real is sent: a simulated phone network receives all codes.\n\
              Open http://{address}/ in a browser. Messages: GET /demo/inbox. API: http://{address}/docs"
-        );
+        )
     } else {
-        eprintln!("verify-gateway: listening on http://{address}");
+        format!("verify-gateway: listening on http://{address}")
+    };
+    if let Some(log) = log {
+        log.say(&said);
     }
     tracing::info!(%address, demo = app.demo.is_some(), version = env!("CARGO_PKG_VERSION"), "listening");
 }
