@@ -191,6 +191,85 @@ fn i145_a_start_that_fails_and_a_tool_end_as_ever() {
 }
 
 #[test]
+fn a_weaker_or_an_empty_file_is_taken_by_nobody_who_did_not_say_so() {
+    let strict = "[numbers]\npremium_rate = \"block\"\n[countries]\nblock = [\"KP\"]\n";
+    let weaker = "[numbers]\npremium_rate = \"allow\"\n[code]\nlength = 8\n";
+    let file = TempFile::new("weaker.toml", strict);
+    let mut serving = Serving::start(&["--config", file.path()]);
+    for (text, named) in [
+        (
+            weaker,
+            &[
+                "numbers.premium_rate: no longer refused",
+                "countries.KP: allow, and it was block",
+            ][..],
+        ),
+        // Cut off while it was written.
+        (
+            &strict[..strict.find("[countries]").unwrap()],
+            &["countries.KP: allow"],
+        ),
+        ("", &["nothing stands in it"]),
+        ("# nothing\n", &["nothing stands in it"]),
+    ] {
+        file.write(text);
+        serving.signal("-HUP");
+        let said = serving.line_with("reload: ");
+        for named in named.iter().chain(&["reload: nothing changed"]) {
+            assert!(said.contains(named), "{text}: {said}");
+        }
+    }
+    drop(serving);
+    file.write(strict);
+    let mut serving = Serving::start(&["--config", file.path(), "--reload-weaker"]);
+    file.write(weaker);
+    serving.signal("-HUP");
+    serving.line_with("numbers.premium_rate: no longer refused");
+    serving.line_with("code.length: 8, and it was 6");
+    serving.line_with("in force");
+    file.write("");
+    serving.signal("-HUP");
+    serving.line_with("nothing stands in it");
+}
+
+#[test]
+fn a_reload_says_what_it_left_out() {
+    let file = TempFile::new(
+        "beside.toml",
+        "[gateway]\nflood_shield = \"50/s\"\n[logging]\nlog_level = \"info\"\n",
+    );
+    let mut serving = Serving::start(&["--config", file.path()]);
+    file.write("[gateway]\nflood_shield = \"50/s\"\n[logging]\nlog_level = \"debug\"\n[code]\nlength = 8\n");
+    serving.signal("-HUP");
+    serving.line_with("code.length");
+    let said = serving.line_with("left out");
+    assert!(said.contains("\"section\":\"logging\""), "{said}");
+    let said = serving.line_with("reload: ");
+    assert!(said.contains("in force"), "nothing else was left out: {said}");
+}
+
+#[test]
+fn a_file_that_blocks_stops_nothing() {
+    let file = TempFile::new("blocks.toml", "[code]\nlength = 7\n");
+    let mut serving = Serving::start(&["--config", file.path()]);
+    std::fs::remove_file(file.path()).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(file.path()).status();
+    assert!(made.unwrap().success());
+    for _ in 0..4 {
+        // More than the runtime has threads.
+        serving.signal("-HUP");
+    }
+    for _ in 0..20 {
+        assert!(serving.get("/healthz").starts_with("HTTP/1.1 200"));
+    }
+    // To open it for writing waits for whoever reads it.
+    file.write("[code]\nlength = 8\n");
+    serving.line_with("in force");
+    serving.signal("-TERM");
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn new_keys_are_exactly_the_value() {
     let output = run(&["keys", "new"], &[]);
     assert_eq!(output.status.code(), Some(0));

@@ -104,7 +104,7 @@ impl Values {
             env: read.of(env, surroundings).unwrap_or(AppEnv::NotProduction),
             log_level: read
                 .of(level, log_level)
-                .or(file.logging.level)
+                .or(file.beside.logging.level)
                 .unwrap_or(LogLevel::Info),
             callers: read.callers(callers),
             flood_shield: read.of(shield, rate).unwrap_or(NonZeroU32::new(100)),

@@ -2,10 +2,10 @@
 
 mod connection;
 mod connections;
+mod reload;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ use verify_core::vocabulary::ServiceId;
 use verify_engine::{BuildError, Engine};
 
 use crate::app::App;
+use crate::config::Settings;
 use crate::config::backends::{Around, BackendError, Equipped};
-use crate::config::{self, AppEnv, Settings};
 use crate::event_log::EventLog;
 use crate::explain::Explanations;
 use crate::gate::Gate;
@@ -30,6 +30,7 @@ use crate::routes::router;
 use crate::shield::Shield;
 
 pub use connections::Limits;
+use reload::Reload;
 
 /// How long connections may take to end once it stops: longer than any flow, and shorter than the thirty seconds after
 /// which a supervisor commonly kills, so that events that are left can still be handed over.
@@ -98,14 +99,19 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|why| ServeError::Listen { address: listen, why })?;
-    let reload = settings.config.clone().map(|path| (path, settings.env));
+    let reload = Reload {
+        path: settings.config.clone(),
+        env: settings.env,
+        beside: settings.beside.clone(),
+        takes_weaker: settings.reload_weaker,
+    };
     let Assembled { app, notes } = assemble(settings, Some(metrics))?;
     for note in notes {
         tracing::warn!(note, "start");
     }
     let address = listener.local_addr()?;
     // Before anybody is told that it listens: until a signal is taken, it ends the process on the spot.
-    let reloading = reload_on_hangup(app.engine.clone(), reload)?;
+    let reloading = reload.on_hangup(app.engine.clone())?;
     let stop = told_to_stop()?;
     announce(&app, address, log.as_ref());
 
@@ -238,31 +244,6 @@ fn announce(app: &App, address: SocketAddr, log: Option<&logs::Guard>) {
         log.say(&said);
     }
     tracing::info!(%address, demo = app.demo.is_some(), version = env!("CARGO_PKG_VERSION"), "listening");
-}
-
-/// Takes the policy of the file again at each SIGHUP; a bad one changes nothing.
-fn reload_on_hangup(
-    engine: Engine,
-    file: Option<(PathBuf, AppEnv)>,
-) -> Result<impl Future<Output = ()> + Send, std::io::Error> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    Ok(async move {
-        while hangups.recv().await.is_some() {
-            let Some((path, env)) = &file else {
-                tracing::warn!("reload: there is no --config file to read again; nothing changed");
-                continue;
-            };
-            match reload(&engine, path.clone(), *env) {
-                Ok(()) => tracing::info!("reload: the policy of the file is in force"),
-                Err(why) => tracing::error!(why, "reload: the file cannot be used; nothing changed"),
-            }
-        }
-    })
-}
-
-fn reload(engine: &Engine, path: PathBuf, env: AppEnv) -> Result<(), String> {
-    let policies = config::reread(&path, env).map_err(|errors| errors.to_string())?;
-    engine.reload(policies).map_err(|error| error.to_string())
 }
 
 fn told_to_stop() -> Result<impl Future<Output = ()> + Send, std::io::Error> {
