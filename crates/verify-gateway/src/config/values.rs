@@ -109,10 +109,7 @@ impl Values {
             callers: read.callers(callers),
             flood_shield: read.of(shield, rate).unwrap_or(NonZeroU32::new(100)),
             public_url: read.of(public_url, base_url),
-            proxies: TrustedProxies::new(
-                read.of(proxies, networks).unwrap_or_default(),
-                read.of(forwarded, forwarding_header).unwrap_or_default(),
-            ),
+            proxies: read.proxies(proxies, forwarded),
         }
     }
 }
@@ -127,6 +124,11 @@ impl Reader<'_> {
         parse(&given.text)
             .map_err(|wanted| self.faults.push(format!("{}: {wanted}", given.origin)))
             .ok()
+    }
+
+    fn proxies(&mut self, networks: Option<Given>, header: Option<Given>) -> TrustedProxies {
+        let networks = self.of(networks, self::networks).unwrap_or_default();
+        TrustedProxies::new(networks, self.of(header, forwarding_header).unwrap_or_default())
     }
 
     fn callers(&mut self, text: Option<String>) -> Callers {
