@@ -1,8 +1,10 @@
 //! Bodies: read up to a bound, and strictly.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
@@ -37,49 +39,68 @@ where
                 "send the body as JSON with the header content-type: application/json",
             ));
         }
-        let bytes = read(request, MAX_JSON).await?;
+        let bytes = read(request, MAX_JSON, |_| true).await?;
         parse(&bytes).map(Self)
     }
 }
 
-/// Reads a body of at most `most` bytes.
+/// Reads a body of at most `most` bytes; `hold` is asked for room for each part of it.
 ///
 /// # Errors
-/// `too_large`, told before the rest is read, or `invalid_request` when the connection broke or the rest stays away.
-pub async fn read(request: Request, most: usize) -> Result<Bytes, Problem> {
-    let too_large = || {
-        Problem::new(
-            ProblemCode::TooLarge,
-            format!("the body may have at most {most} bytes"),
-        )
-    };
+/// `too_large`, told before the rest is read, `invalid_request` when the connection broke or the rest stays away, or
+/// `overloaded` when there is no room.
+pub async fn read(request: Request, most: usize, hold: impl FnMut(usize) -> bool) -> Result<Bytes, Problem> {
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > most as u64) {
-        return Err(too_large());
+        return Err(too_large(most));
     }
-    match timeout(MOST_ARRIVING, read_all(request.into_body(), most)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_over_limit(&error) => Err(too_large()),
-        Ok(Err(_)) | Err(_) => Err(Problem::new(
-            ProblemCode::InvalidRequest,
-            "the body did not arrive as a whole",
-        )),
+    match timeout(MOST_ARRIVING, read_all(request.into_body(), most, hold)).await {
+        Ok(read) => read,
+        Err(_) => Err(not_whole()),
     }
 }
 
-async fn read_all(body: Body, most: usize) -> Result<Bytes, axum::Error> {
-    axum::body::to_bytes(body, most).await
+async fn read_all(
+    mut body: Body,
+    most: usize,
+    mut hold: impl FnMut(usize) -> bool,
+) -> Result<Bytes, Problem> {
+    let mut all = Bytes::new();
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let Ok(data) = frame.map_err(|_| not_whole())?.into_data() else {
+            continue;
+        };
+        if all.len() + data.len() > most {
+            return Err(too_large(most));
+        }
+        if !hold(data.len()) {
+            return Err(Problem::new(
+                ProblemCode::Overloaded,
+                "too much is being sent at once; send it again",
+            ));
+        }
+        // Most bodies come in one part, which is not copied then.
+        all = if all.is_empty() {
+            data
+        } else {
+            [all, data].concat().into()
+        };
+    }
+    Ok(all)
 }
 
-fn is_over_limit(error: &axum::Error) -> bool {
-    use std::error::Error as _;
-    // The limit's own error type is not exported; its text is what tells it apart.
-    error
-        .source()
-        .is_some_and(|source| source.to_string().contains("length limit exceeded"))
+fn too_large(most: usize) -> Problem {
+    Problem::new(
+        ProblemCode::TooLarge,
+        format!("the body may have at most {most} bytes"),
+    )
+}
+
+fn not_whole() -> Problem {
+    Problem::new(ProblemCode::InvalidRequest, "the body did not arrive as a whole")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

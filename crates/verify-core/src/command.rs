@@ -62,7 +62,8 @@ commands! {
 /// Who calls, as far as the host knows.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Caller {
-    /// The client's address, from a trusted hop. Without one, limits by ip are skipped.
+    /// The client's address, from a trusted hop. Without one, limits by ip are skipped. An IPv4 address that IPv6 only
+    /// carries counts as itself ([`address::client`](crate::address::client)).
     pub ip: Option<IpAddr>,
     /// The client's autonomous system.
     pub asn: Option<u32>,

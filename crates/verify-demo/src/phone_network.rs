@@ -163,7 +163,7 @@ impl PhoneNetwork {
         self.state.lock().behaviours.insert(to.to_owned(), behaviour);
     }
 
-    /// What has arrived at a destination, newest first.
+    /// What has arrived at a destination, in whatever case it is written, newest first.
     pub fn inbox(&self, to: &str) -> Vec<Message> {
         let now = self.clock.now();
         let state = self.state.lock();
@@ -171,7 +171,7 @@ impl PhoneNetwork {
             .messages
             .iter()
             .rev()
-            .filter(|message| message.to == to && message.at <= now);
+            .filter(|message| message.to.eq_ignore_ascii_case(to) && message.at <= now);
         let mut arrived: Vec<Message> = arrived.cloned().collect();
         // Stable: of two that came at once the one sent last stays first.
         arrived.sort_by_key(|message| std::cmp::Reverse(message.at));

@@ -2,7 +2,7 @@
 //! the pacing of calls to a provider. Both are `governor`'s GCRA. Neither replaces a limit of the policy, which is
 //! counted in the store and holds over all nodes.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use governor::state::keyed::DashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
+use verify_core::address;
 use verify_core::outcome::{Refusal, RefusalCode};
 use verify_core::time::{Timestamp, Until};
 
@@ -24,10 +25,11 @@ const TIDY_EVERY: u32 = 1 << 16;
 
 /// Turns away floods of one client before anything is charged or read.
 ///
-/// An IPv6 client is its /64, as everywhere else; an IPv4 address written as IPv6 is the IPv4 address. Clients that
+/// An IPv6 client is its /64, as everywhere else; an IPv4 address that IPv6 only carries is the IPv4 address
+/// ([`address::network`]). Clients that
 /// have been quiet for a second are forgotten, so a spray of addresses does not fill the memory.
 pub struct FloodShield {
-    limiter: RateLimiter<Client, DashMapStateStore<Client>, Monotonic, NoOpMiddleware<Nanos>>,
+    limiter: RateLimiter<IpAddr, DashMapStateStore<IpAddr>, Monotonic, NoOpMiddleware<Nanos>>,
     clock: Monotonic,
     asked: AtomicU32,
 }
@@ -62,7 +64,7 @@ impl FloodShield {
         if self.asked.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
             self.limiter.retain_recent();
         }
-        let denied = self.limiter.check_key(&Client::of(ip)).err()?;
+        let denied = self.limiter.check_key(&address::network(ip)).err()?;
         Some(denied.wait_time_from(self.clock.now()))
     }
 }
@@ -72,28 +74,6 @@ impl std::fmt::Debug for FloodShield {
         f.debug_struct("FloodShield")
             .field("clients", &self.limiter.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Whom the shield tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Client {
-    V4(Ipv4Addr),
-    /// The upper half of the address.
-    V6([u16; 4]),
-}
-
-impl Client {
-    fn of(ip: IpAddr) -> Self {
-        match ip {
-            IpAddr::V4(v4) => Self::V4(v4),
-            IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(|| Self::network(v6), Self::V4),
-        }
-    }
-
-    fn network(v6: Ipv6Addr) -> Self {
-        let [a, b, c, d, ..] = v6.segments();
-        Self::V6([a, b, c, d])
     }
 }
 
@@ -152,6 +132,7 @@ impl Clock for Monotonic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     fn shield(per_second: u32) -> FloodShield {
         FloodShield::per_second(NonZeroU32::new(per_second).unwrap())

@@ -11,13 +11,15 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use verify_core::outcome::{Refusal, VerificationView};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
-use verify_engine::{Engine, FloodShield};
+use verify_engine::Engine;
 
 use crate::asked::Asked;
 use crate::callers::{Caller, Callers, Role};
 use crate::demo::Demo;
 use crate::explain::Explanations;
+use crate::gate::Gate;
 use crate::observe::RequestId;
+use crate::shield::Shield;
 use crate::webhook::Webhooks;
 use verify_http::views::VerificationJson;
 use verify_http::{Problem, ProblemCode};
@@ -28,7 +30,9 @@ pub struct App {
     /// The engine. It has no flood shield of its own: that would count a request twice.
     pub engine: Engine,
     /// Asked before the engine is.
-    pub shield: Option<FloodShield>,
+    pub shield: Option<Shield>,
+    /// Asked before a webhook is read.
+    pub gate: Gate,
     /// Who may call; ignored in demo mode.
     pub callers: Callers,
     /// Whose forwarding headers are believed.
@@ -79,7 +83,8 @@ impl App {
         })
     }
 
-    fn client(&self, parts: &Parts) -> Option<IpAddr> {
+    /// The address that a request comes from.
+    pub(crate) fn client(&self, parts: &Parts) -> Option<IpAddr> {
         peer(parts).map(|peer| self.proxies.client(peer, &parts.headers))
     }
 }
@@ -113,16 +118,17 @@ impl Desk {
         passed.or(self.client)
     }
 
-    /// Turns a flood of one client address away.
+    /// Turns a flood away: of the client that the request names, or else of the caller.
     ///
     /// # Errors
     /// `overloaded`.
-    pub fn shield(&self, client: Option<IpAddr>) -> Result<(), Problem> {
+    pub fn shield(&self, named: Option<IpAddr>) -> Result<(), Problem> {
         let now = self.app.now();
-        let shield = self.app.shield.as_ref().zip(client);
-        let Some(refusal) = shield.and_then(|(shield, ip)| shield.refusal(ip, now)) else {
-            return Ok(());
-        };
+        let refusal = self.app.shield.as_ref().and_then(|shield| match named {
+            Some(client) => shield.of_client(client, now),
+            None => shield.of_caller(&self.caller.name, self.client?, now),
+        });
+        let Some(refusal) = refusal else { return Ok(()) };
         metrics::counter!(crate::observe::SHIELDED).increment(1);
         Err(Problem::refused(refusal, now))
     }

@@ -115,6 +115,11 @@ impl Callers {
         self.known.iter().map(|(caller, _)| caller.service.clone())
     }
 
+    /// Their names; one may stand there more than once.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().map(|(caller, _)| caller.name.as_str())
+    }
+
     /// The caller with this key. Takes the same time whichever entry it is, and whether there is one.
     pub fn by_key(&self, key: &str) -> Option<&Caller> {
         let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();

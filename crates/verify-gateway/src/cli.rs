@@ -31,6 +31,9 @@ pub struct ServeArgs {
     /// Where state lives; this build knows one store, memory [variable: VERIFY_STORE; default: memory]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
+    /// On SIGHUP, take a policy that is weaker than the one in force too
+    #[arg(long)]
+    pub reload_weaker: bool,
     /// Say what is wrong with the configuration, and exit with 0 or 2
     #[arg(long)]
     pub check_config: bool,

@@ -14,15 +14,18 @@ pub mod demo;
 mod environment;
 pub mod event_log;
 pub mod explain;
+pub mod gate;
 pub mod logs;
 pub mod observe;
 pub mod openapi;
 mod page;
 pub mod routes;
 pub mod serve;
+pub mod shield;
 pub mod tools;
 pub mod webhook;
 
+use std::io::{stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -41,7 +44,8 @@ pub fn main() -> ExitCode {
     match &cli.command {
         Some(tool) => {
             let said = tools::run(tool, &environment);
-            print_if_any(&said.out, &said.err);
+            logs::answer(stdout(), &said.out);
+            logs::answer(stderr(), &said.err);
             ExitCode::from(said.code)
         }
         None if cli.serve.check_config => check_config(&cli.serve, &environment),
@@ -53,21 +57,21 @@ fn serve_until_told(args: &ServeArgs, environment: &Environment<'_>) -> ExitCode
     let settings = match config::resolve(args, environment, Goal::Serve) {
         Ok(settings) => settings,
         Err(errors) => {
-            eprintln!("{errors}");
+            logs::say(&errors.to_string());
             return ExitCode::from(MISCONFIGURED);
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("the runtime cannot start: {error}");
+            logs::say(&format!("the runtime cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(serve::serve(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            logs::say(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }
@@ -77,27 +81,19 @@ fn check_config(args: &ServeArgs, environment: &Environment<'_>) -> ExitCode {
     match config::resolve(args, environment, Goal::Check) {
         Ok(settings) => {
             for note in &settings.notes {
-                eprintln!("note: {note}");
+                logs::answer(stderr(), &format!("note: {note}"));
             }
-            if args.print {
-                print!("{}", settings.policies.to_toml());
+            let said = if args.print {
+                settings.policies.to_toml()
             } else {
-                println!("the configuration can be used");
-            }
+                "the configuration can be used".to_owned()
+            };
+            logs::answer(stdout(), &said);
             ExitCode::SUCCESS
         }
         Err(errors) => {
-            eprintln!("{errors}");
+            logs::answer(stderr(), &errors.to_string());
             ExitCode::from(MISCONFIGURED)
         }
-    }
-}
-
-fn print_if_any(out: &str, err: &str) {
-    if !out.is_empty() {
-        println!("{out}");
-    }
-    if !err.is_empty() {
-        eprintln!("{err}");
     }
 }

@@ -1,11 +1,15 @@
 //! Logs: one JSON object a line on standard error, with fields redacted by name.
+//!
+//! Whoever reads them decides nothing: a request, the start and the stop wait for no line. What was lost is counted, and
+//! told as soon as a line can be written again.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::Write;
 use std::ops::Range;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
@@ -39,7 +43,7 @@ const ALWAYS_REDACTED: [&str; 14] = [
     "user_id",
 ];
 
-/// Lines that were dropped because the log could not keep up. Counter.
+/// Lines that were lost: the log could not keep up, or standard error took none. Counter.
 pub const DROPPED: &str = "verify_log_lines_dropped_total";
 
 /// What stands where a value was.
@@ -52,7 +56,11 @@ const MOST_WAITING: usize = 8_192;
 /// cost more than the line.
 const GATHERED_FOR: Duration = Duration::from_millis(5);
 
-/// Starts to log. Lines are written by a thread of their own until the guard is dropped, which writes what is left.
+/// For the last lines nothing waits longer.
+const MOST_WAITED: Duration = Duration::from_secs(2);
+
+/// Starts to log. Lines are written by a thread of their own until the guard is dropped, which waits at most two seconds
+/// until what is left is written.
 ///
 /// # Errors
 /// When something else logs already.
@@ -63,27 +71,59 @@ pub fn start(level: LogLevel, redact: &[String]) -> Result<Guard, TryInitError> 
         .with(layer.with_filter(filter(level)))
         .try_init()?;
     let lines = Arc::clone(&queue);
-    let writer = std::thread::spawn(move || lines.write_all());
-    Ok(Guard {
-        queue,
-        writer: Some(writer),
-    })
+    std::thread::spawn(move || lines.write_all(standard_error()));
+    Ok(Guard { queue })
+}
+
+/// Standard error without the lock and the panics of the library's: a thread that waits here must not keep the others.
+fn standard_error() -> Box<dyn Write + Send> {
+    match std::io::stderr().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => Box::new(File::from(descriptor)),
+        Err(_) => Box::new(std::io::sink()),
+    }
+}
+
+/// Says something on standard error before the process ends without having served. It waits two seconds at most, and
+/// minds no failure.
+pub fn say(text: &str) {
+    let text = format!("{text}\n");
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        standard_error().write_all(text.as_bytes()).ok();
+        // Nobody may be waiting any more, and that is fine.
+        tell.send(()).ok();
+    });
+    told.recv_timeout(MOST_WAITED).ok();
+}
+
+/// Answers somebody who asked a tool, however long they take to read, and minds no failure.
+pub fn answer(mut to: impl Write, text: &str) {
+    if !text.is_empty() {
+        writeln!(to, "{}", text.trim_end_matches('\n')).ok();
+    }
 }
 
 /// Writes what is left when it is dropped.
 pub struct Guard {
     queue: Arc<Queue>,
-    writer: Option<JoinHandle<()>>,
+}
+
+impl Guard {
+    /// Says something to people, between the lines.
+    pub fn say(&self, text: &str) {
+        self.queue.line(text.as_bytes());
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.queue.waiting.lock().is_over = true;
+        let mut waiting = self.queue.waiting.lock();
+        waiting.is_over = true;
         self.queue.changed.notify_one();
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has nothing left to write.
-            writer.join().ok();
-        }
+        // The writer hangs when nobody reads; it goes with the process.
+        self.queue
+            .written
+            .wait_while_for(&mut waiting, |waiting| !waiting.is_written, MOST_WAITED);
     }
 }
 
@@ -92,18 +132,29 @@ impl Drop for Guard {
 struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    written: Condvar,
 }
 
 #[derive(Default)]
 struct Waiting {
     text: Vec<u8>,
     lines: usize,
+    /// Lines that were lost and of which nobody was told.
+    lost: usize,
     is_over: bool,
+    is_written: bool,
+}
+
+impl Waiting {
+    fn lose(&mut self, lines: usize) {
+        self.lost += lines;
+        metrics::counter!(DROPPED).increment(lines as u64);
+    }
 }
 
 impl Queue {
     /// Writes all that waits, again and again, until it is over.
-    fn write_all(&self) {
+    fn write_all(&self, mut to: impl Write) {
         let mut text = Vec::new();
         let mut is_over = false;
         while !is_over {
@@ -113,14 +164,37 @@ impl Queue {
             self.changed
                 .wait_while_for(&mut waiting, |waiting| !waiting.is_over, GATHERED_FOR);
             std::mem::swap(&mut text, &mut waiting.text);
-            waiting.lines = 0;
+            let lines = std::mem::take(&mut waiting.lines);
+            let lost = std::mem::take(&mut waiting.lost);
             is_over = waiting.is_over;
             drop(waiting);
-            // Nobody to tell when standard error is closed.
-            std::io::stderr().lock().write_all(&text).ok();
+            if lost > 0 {
+                text.extend_from_slice(&told_of_lost(lost));
+            }
+            if to.write_all(&text).is_err() {
+                let mut waiting = self.waiting.lock();
+                waiting.lose(lines);
+                // They are still to be told of, and were counted before.
+                waiting.lost += lost;
+            }
             text.clear();
         }
+        self.waiting.lock().is_written = true;
+        self.written.notify_all();
     }
+}
+
+/// The line that says how many were lost before it.
+fn told_of_lost(lost: usize) -> Vec<u8> {
+    let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let line = serde_json::json!({
+        "at": at,
+        "level": "warn",
+        "target": module_path!(),
+        "lost": lost,
+        "message": "lines of this log were lost before this one",
+    });
+    format!("{line}\n").into_bytes()
 }
 
 /// Our own crates log at the level; others only from `warn` on, since at finer levels some of them write whole
@@ -148,8 +222,7 @@ impl Lines for Arc<Queue> {
     fn line(&self, line: &[u8]) {
         let mut waiting = self.waiting.lock();
         if waiting.lines == MOST_WAITING {
-            drop(waiting);
-            metrics::counter!(DROPPED).increment(1);
+            waiting.lose(1);
             return;
         }
         waiting.text.extend_from_slice(line);
@@ -429,8 +502,55 @@ mod tests {
         }
         let waiting = queue.waiting.lock();
         assert_eq!(
-            (waiting.lines, waiting.text.len()),
-            (MOST_WAITING, MOST_WAITING * 3)
+            (waiting.lines, waiting.text.len(), waiting.lost),
+            (MOST_WAITING, MOST_WAITING * 3, 5)
         );
+    }
+
+    /// Fails so many times, then takes all.
+    struct Failing(usize, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if self.0 > 0 {
+                self.0 -= 1;
+                return Err(std::io::ErrorKind::StorageFull.into());
+            }
+            self.1.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn i145_what_was_lost_is_counted_once_and_told() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let queue = Arc::new(Queue::default());
+        let written = Arc::new(Mutex::new(Vec::new()));
+        // Two batches of three lines each fail; the third is written.
+        for (failures, is_over) in [(1, false), (1, false), (0, true)] {
+            metrics::with_local_recorder(&recorder, || {
+                for _ in 0..3 {
+                    queue.line(b"{}");
+                }
+                queue.waiting.lock().is_over = true;
+                queue.write_all(Failing(failures, Arc::clone(&written)));
+                queue.waiting.lock().is_over = is_over;
+            });
+        }
+        let text = String::from_utf8(written.lock().clone()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            (lines.len(), lines[..3].join("")),
+            (4, "{}{}{}".to_owned()),
+            "{text}"
+        );
+        let told: Value = serde_json::from_str(lines[3]).unwrap();
+        assert_eq!((&told["lost"], &told["level"]), (&6.into(), &"warn".into()));
+        let counted = recorder.handle().render();
+        assert!(counted.contains("verify_log_lines_dropped_total 6"), "{counted}");
     }
 }

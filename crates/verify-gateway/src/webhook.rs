@@ -17,7 +17,8 @@ use crate::cli::WebhookCheck;
 use crate::environment::Environment;
 use crate::tools::Said;
 
-const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
+/// The header that holds the signature.
+pub const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 const IDEMPOTENCY_TOKEN: HeaderName = HeaderName::from_static("i-twilio-idempotency-token");
 
 /// Which webhook was called.

@@ -181,6 +181,37 @@ async fn a_flood_of_one_client_is_turned_away_before_the_store() {
     send("192.0.2.2").await.accepts(200);
 }
 
+/// A backend speaks from one address for everybody: what it asks is not one client's flood.
+#[tokio::test]
+async fn what_a_caller_asks_by_itself_counts_for_no_client() {
+    tokio::time::pause();
+    let gateway = live().from("192.0.2.1");
+    let key = [("authorization", "Bearer shop-key")];
+    for _ in 0..400 {
+        let read = gateway.get_with("/verify/x", &key).await;
+        read.refuses(404, "not_found");
+    }
+    let proof = json!({ "proof": "x", "purpose": "sign_in", "to": TO });
+    let redeem = gateway.post_with("/proofs/redeem", &key, proof.clone()).await;
+    redeem.refuses(404, "not_found");
+    // A client that is named has its hundred, whoever names it; and a caller has an end too.
+    let check = json!({ "to": TO, "code": "1", "ip": "192.0.2.1" });
+    for _ in 0..100 {
+        let checked = gateway.post_with("/verify/check", &key, check.clone()).await;
+        checked.refuses(400, "invalid_code");
+    }
+    let checked = gateway.post_with("/verify/check", &key, check).await;
+    checked.refuses(503, "overloaded");
+    for _ in 401..1_000 {
+        gateway.get_with("/verify/x", &key).await;
+    }
+    let redeem = gateway.post_with("/proofs/redeem", &key, proof.clone()).await;
+    redeem.refuses(503, "overloaded");
+    let other = [("authorization", "Bearer ops-key")];
+    let redeem = gateway.post_with("/proofs/redeem", &other, proof).await;
+    redeem.refuses(404, "not_found");
+}
+
 #[tokio::test]
 async fn one_shield_refuses_alike_on_every_route_and_tells_its_true_wait() {
     let recorder = PrometheusBuilder::new().build_recorder();
@@ -188,11 +219,12 @@ async fn one_shield_refuses_alike_on_every_route_and_tells_its_true_wait() {
     // Time stands: what was used up does not come back meanwhile.
     tokio::time::pause();
     let gateway = Gateway::with(&[("VERIFY_FLOOD_SHIELD", "1/s")]).from("192.0.2.1");
-    gateway
-        .post("/verify/send", json!({ "to": TO }))
-        .await
-        .accepts(201);
-    let mut told = Vec::new();
+    let named = json!({ "to": TO, "ip": "192.0.2.7" });
+    gateway.post("/verify/send", named.clone()).await.accepts(201);
+    let mut told = vec![gateway.post("/verify/send", named).await];
+    for _ in 0..10 {
+        gateway.get("/verify/x").await.refuses(404, "not_found");
+    }
     for (path, body) in [
         ("/verify/send", json!({ "to": TO })),
         ("/verify/check", json!({ "to": TO, "code": "123456" })),
@@ -218,8 +250,8 @@ async fn one_shield_refuses_alike_on_every_route_and_tells_its_true_wait() {
     }
     let counted = recorder.handle().render();
     for line in [
-        "verify_http_shielded_total 5",
-        "verify_refusals_total{code=\"overloaded\",rule=\"flood_shield\"} 5",
+        "verify_http_shielded_total 6",
+        "verify_refusals_total{code=\"overloaded\",rule=\"flood_shield\"} 6",
     ] {
         assert!(counted.contains(line), "{line}: {counted}");
     }
@@ -337,6 +369,67 @@ async fn metrics_are_for_operators_where_a_proxy_on_this_machine_is_trusted() {
         .get("/metrics")
         .await
         .refuses(401, "unauthenticated");
+}
+
+/// A translator's clients are not one, and who has one IPv4 address has no network of them.
+#[tokio::test]
+async fn i63_an_address_that_ipv6_only_carries_is_one_client() {
+    let gateway = Gateway::demo();
+    let forms = [
+        "192.0.2.33",
+        "::ffff:192.0.2.33",
+        "::192.0.2.33",
+        "64:ff9b::192.0.2.33",
+        "64:ff9b:1::192.0.2.33",
+        "2002:c000:221:7::9",
+    ];
+    let send = async |n: usize, ip: &str| {
+        let body = json!({ "to": format!("+1202555{n:04}"), "ip": ip });
+        gateway.post("/verify/send", body).await
+    };
+    for (n, ip) in (150..155).zip(forms) {
+        send(n, ip).await.accepts(201);
+    }
+    for (n, ip) in (155..161).zip(forms) {
+        send(n, ip).await.refuses(429, "rate_limited");
+    }
+    send(161, "64:ff9b::192.0.2.34").await.accepts(201);
+}
+
+#[tokio::test]
+async fn i63_the_other_forwarding_header_is_the_clients_own_word() {
+    for (vars, believed, ignored) in [
+        (&[][..], "x-forwarded-for", "forwarded"),
+        (
+            &[("VERIFY_FORWARDED_HEADER", "Forwarded")],
+            "forwarded",
+            "x-forwarded-for",
+        ),
+    ] {
+        let mut vars = vars.to_vec();
+        vars.push(("VERIFY_TRUSTED_PROXIES", "192.0.2.0/24"));
+        let gateway = Gateway::with(&vars).from("192.0.2.1");
+        let said = |header, client: &str| match header {
+            "forwarded" => format!("for={client}"),
+            _ => client.to_owned(),
+        };
+        let send = async |n: usize, client: &str, other: &str| {
+            let headers = [
+                (believed, &*said(believed, client)),
+                (ignored, &*said(ignored, other)),
+            ];
+            let body = json!({ "to": format!("+1202555{n:04}") });
+            gateway.post_with("/verify/send", &headers, body).await
+        };
+        for n in 150..155 {
+            let other = format!("203.0.113.{n}");
+            send(n, "198.51.100.1", &other).await.accepts(201);
+        }
+        let sent = send(155, "198.51.100.1", "203.0.113.1").await;
+        sent.refuses(429, "rate_limited");
+        // Nor does it make another client pay for this one.
+        send(156, "198.51.100.2", "198.51.100.1").await.accepts(201);
+    }
 }
 
 #[tokio::test]

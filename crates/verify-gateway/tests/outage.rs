@@ -32,6 +32,7 @@ use verify_gateway::app::App;
 use verify_gateway::callers::Callers;
 use verify_gateway::demo::Demo;
 use verify_gateway::explain::Explanations;
+use verify_gateway::gate::Gate;
 use verify_gateway::webhook::Webhooks;
 use verify_http::TrustedProxies;
 use verify_memstore::MemStore;
@@ -92,6 +93,7 @@ fn over(store: impl Store + 'static, keys: &Keys) -> Gateway {
     Gateway::over(App {
         engine,
         shield: None,
+        gate: Gate::default(),
         callers: Callers::default(),
         proxies: TrustedProxies::default(),
         explanations: Explanations::default(),

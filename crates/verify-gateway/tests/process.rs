@@ -4,8 +4,9 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::time::Duration;
 
 use program::{Serving, TempFile, err, out, run};
@@ -15,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use verify_gateway::cli::ServeArgs;
 use verify_gateway::config::{Environment, Goal, resolve};
-use verify_gateway::serve::{assemble, serve_until};
+use verify_gateway::serve::{Limits, assemble, serve_until};
 
 #[test]
 fn demo_mode_says_so_and_stops_when_told() {
@@ -119,6 +120,155 @@ fn a_reload_takes_a_good_file_and_leaves_a_bad_one() {
     assert_eq!(length(&serving, "+12025550152").as_deref(), Some("8"));
 }
 
+/// Standard errors that nobody reads: full like a disk, with the reader gone, and a pipe that is full.
+fn unread() -> Vec<(&'static str, Stdio, Option<std::io::PipeReader>)> {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (gone, without_reader) = std::io::pipe().unwrap();
+    drop(gone);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut filling = writer.try_clone().unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    // It holds so much at least; where it holds less, the thread hangs, and the pipe is as full.
+    std::thread::spawn(move || tell.send(filling.write_all(&[b'.'; 65_536])));
+    told.recv_timeout(Duration::from_secs(5)).ok();
+    vec![
+        ("full", full.into(), None),
+        ("gone", without_reader.into(), None),
+        ("unread", writer.into(), Some(reader)),
+    ]
+}
+
+#[test]
+fn i145_it_serves_and_stops_whoever_reads_what_it_says() {
+    for (kind, stderr, _reader) in unread() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let mut command = program::program();
+        command.args(["--listen", &address]).env("LOG_LEVEL", "trace");
+        let child = command.stderr(stderr).spawn().unwrap();
+        let mut serving = Serving::at(child, address);
+        for _ in 0..100 {
+            let answer = serving.post("/verify/send", "{\"to\":\"+12025550143\"}");
+            assert!(answer.starts_with("HTTP/1.1 20"), "{kind}: {answer}");
+        }
+        if kind != "unread" {
+            let metrics = serving.get("/metrics");
+            let lost = metrics.split("\nverify_log_lines_dropped_total ").nth(1);
+            let lost: u32 = lost
+                .and_then(|rest| rest.lines().next())
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert!(lost > 0, "{kind}: {lost}");
+        }
+        serving.signal("-TERM");
+        assert_eq!(serving.child.wait().unwrap().code(), Some(0), "{kind}");
+    }
+}
+
+#[test]
+fn i145_a_start_that_fails_and_a_tool_end_as_ever() {
+    for (args, code) in [
+        (vec!["--listen", "here"], 2),
+        (vec!["--check-config"], 0),
+        (vec!["--check-config", "--listen", "here"], 2),
+        (vec!["keys", "new"], 0),
+        (vec!["keys", "caller", "a b"], 2),
+    ] {
+        for (kind, stderr, reader) in unread() {
+            if kind == "unread" && args[0] != "--listen" {
+                // Who asks a tool is waited for.
+                continue;
+            }
+            let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+            let mut command = program::program();
+            let status = command.args(&args).stdout(full).stderr(stderr).status().unwrap();
+            assert_eq!(status.code(), Some(code), "{kind}: {args:?}");
+            drop(reader);
+        }
+    }
+}
+
+#[test]
+fn a_weaker_or_an_empty_file_is_taken_by_nobody_who_did_not_say_so() {
+    let strict = "[numbers]\npremium_rate = \"block\"\n[countries]\nblock = [\"KP\"]\n";
+    let weaker = "[numbers]\npremium_rate = \"allow\"\n[code]\nlength = 8\n";
+    let file = TempFile::new("weaker.toml", strict);
+    let mut serving = Serving::start(&["--config", file.path()]);
+    for (text, named) in [
+        (
+            weaker,
+            &[
+                "numbers.premium_rate: no longer refused",
+                "countries.KP: allow, and it was block",
+            ][..],
+        ),
+        // Cut off while it was written.
+        (
+            &strict[..strict.find("[countries]").unwrap()],
+            &["countries.KP: allow"],
+        ),
+        ("", &["nothing stands in it"]),
+        ("# nothing\n", &["nothing stands in it"]),
+    ] {
+        file.write(text);
+        serving.signal("-HUP");
+        let said = serving.line_with("reload: ");
+        for named in named.iter().chain(&["reload: nothing changed"]) {
+            assert!(said.contains(named), "{text}: {said}");
+        }
+    }
+    drop(serving);
+    file.write(strict);
+    let mut serving = Serving::start(&["--config", file.path(), "--reload-weaker"]);
+    file.write(weaker);
+    serving.signal("-HUP");
+    serving.line_with("numbers.premium_rate: no longer refused");
+    serving.line_with("code.length: 8, and it was 6");
+    serving.line_with("in force");
+    file.write("");
+    serving.signal("-HUP");
+    serving.line_with("nothing stands in it");
+}
+
+#[test]
+fn a_reload_says_what_it_left_out() {
+    let file = TempFile::new(
+        "beside.toml",
+        "[gateway]\nflood_shield = \"50/s\"\n[logging]\nlog_level = \"info\"\n",
+    );
+    let mut serving = Serving::start(&["--config", file.path()]);
+    file.write("[gateway]\nflood_shield = \"50/s\"\n[logging]\nlog_level = \"debug\"\n[code]\nlength = 8\n");
+    serving.signal("-HUP");
+    serving.line_with("code.length");
+    let said = serving.line_with("left out");
+    assert!(said.contains("\"section\":\"logging\""), "{said}");
+    let said = serving.line_with("reload: ");
+    assert!(said.contains("in force"), "nothing else was left out: {said}");
+}
+
+#[test]
+fn a_file_that_blocks_stops_nothing() {
+    let file = TempFile::new("blocks.toml", "[code]\nlength = 7\n");
+    let mut serving = Serving::start(&["--config", file.path()]);
+    std::fs::remove_file(file.path()).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(file.path()).status();
+    assert!(made.unwrap().success());
+    for _ in 0..4 {
+        // More than the runtime has threads.
+        serving.signal("-HUP");
+    }
+    for _ in 0..20 {
+        assert!(serving.get("/healthz").starts_with("HTTP/1.1 200"));
+    }
+    // To open it for writing waits for whoever reads it.
+    file.write("[code]\nlength = 8\n");
+    serving.line_with("in force");
+    serving.signal("-TERM");
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn new_keys_are_exactly_the_value() {
     let output = run(&["keys", "new"], &[]);
@@ -182,7 +332,7 @@ async fn a_client_that_takes_no_answer_does_not_keep_it_from_stopping() {
     // From here on, time goes on only when nothing else can happen.
     tokio::time::pause();
     let ended = tokio::time::timeout(Duration::from_secs(3_600), serving).await;
-    ended.expect("it still waits for the client").unwrap().unwrap();
+    ended.expect("it still waits for the client").unwrap();
 }
 
 #[tokio::test]
@@ -202,7 +352,7 @@ async fn a_body_that_stays_away_is_not_waited_for() {
 }
 
 /// A gateway in demo mode that serves until told to stop, and a client of it.
-async fn in_this_process() -> (JoinHandle<std::io::Result<()>>, TcpStream, oneshot::Sender<()>) {
+async fn in_this_process() -> (JoinHandle<()>, TcpStream, oneshot::Sender<()>) {
     let nothing = |_: &str| None;
     let settings = resolve(&ServeArgs::default(), &Environment::new(&nothing), Goal::Serve).unwrap();
     let app = assemble(settings, None).unwrap().app;
@@ -210,6 +360,6 @@ async fn in_this_process() -> (JoinHandle<std::io::Result<()>>, TcpStream, onesh
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let stopped = async { stopped.await.unwrap_or_default() };
-    let serving = tokio::spawn(serve_until(listener, app, stopped));
+    let serving = tokio::spawn(serve_until(listener, app, Limits::of_this_process(), stopped));
     (serving, TcpStream::connect(address).await.unwrap(), stop)
 }

@@ -173,7 +173,7 @@ async fn events_lead_back_by_their_tags_and_approve_nothing() {
 async fn large_webhooks_and_webhooks_nobody_configured_are_refused() {
     let (gateway, ..) = under_way().await;
     let long = "x".repeat(256 * 1024);
-    call_back(&gateway, "/webhooks/voice-status", None, &[("a", &long)])
+    call_back(&gateway, "/webhooks/voice-status", Some("x"), &[("a", &long)])
         .await
         .refuses(413, "too_large");
     let form = [("CallSid", "CA1"), ("CallStatus", "completed")];
@@ -207,4 +207,39 @@ async fn codes_of_twilio_are_checked_by_twilio_and_its_name_stays_out_of_answers
         .refuses(404, "not_found");
     let approved = gateway.post_with("/verify/check", &key, check).await.accepts(200);
     assert_eq!((&approved["ok"], &approved["sid"]), (&json!(true), &json!(sid)));
+}
+
+/// From one address, with a signature that does not fit and without any; who is genuine is not in their way.
+#[tokio::test]
+async fn unsigned_webhooks_have_a_shield_of_their_own_and_genuine_ones_pass() {
+    tokio::time::pause();
+    let (gateway, id, reference, _twilio) = under_way().await;
+    let path = format!("/webhooks/sms-status?ref={reference}");
+    let form = [("MessageSid", "SM1"), ("MessageStatus", "delivered")];
+    for n in 0..10 {
+        let forged = Some("Zm9yZ2Vk").filter(|_| n % 2 == 0);
+        let called = call_back(&gateway, &path, forged, &form).await;
+        called.refuses(403, "forbidden");
+    }
+    for _ in 0..100 {
+        let called = call_back(&gateway, &path, Some("Zm9yZ2Vk"), &form).await;
+        assert_eq!(called.refuses(503, "overloaded")["retry_after"], 1);
+    }
+    let gateway = gateway.from("198.51.100.9");
+    let signed = signature(TOKEN, &format!("{BASE}{path}"), &form);
+    for _ in 0..100 {
+        let called = call_back(&gateway, &path, Some(&signed), &form).await;
+        called.accepts(200);
+    }
+    assert_eq!(delivery(&gateway, &id).await, "delivered");
+}
+
+/// What has no signature at all is refused before it is read.
+#[tokio::test]
+async fn a_webhook_without_a_signature_is_not_read() {
+    let (gateway, _id, _reference, _twilio) = under_way().await;
+    let body = "x".repeat(300_000);
+    let request = Request::post("/webhooks/verify-events").header("content-type", "application/json");
+    let called = gateway.ask(request.body(Body::from(body)).unwrap()).await;
+    called.refuses(403, "forbidden");
 }

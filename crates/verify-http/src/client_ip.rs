@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
+use verify_core::address;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -18,43 +19,62 @@ const ADDED_BY_PROXIES: [&str; 7] = [
     "x-envoy-external-address",
 ];
 
-/// Networks whose forwarding headers are believed.
+/// Networks whose forwarding header is believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    header: ForwardingHeader,
+}
+
+/// The one header that a proxy in front writes. The other one, if it is there, came from the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ForwardingHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl ForwardingHeader {
+    /// The header of a name, in any case.
+    pub fn named(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "x-forwarded-for" => Some(Self::XForwardedFor),
+            "forwarded" => Some(Self::Forwarded),
+            _ => None,
+        }
+    }
+}
 
 impl TrustedProxies {
-    /// Believes these networks.
-    pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+    /// Believes this header of these networks.
+    pub fn new(networks: Vec<IpNet>, header: ForwardingHeader) -> Self {
+        Self { networks, header }
     }
 
     /// The client's address: one value.
     ///
-    /// It is the peer's, unless the peer is trusted; then it is the right-most hop of `X-Forwarded-For` or `Forwarded`
-    /// that is not trusted itself. What stands further left was written by somebody untrusted and is never read. Where
-    /// both headers are there and disagree, one of them came from the client, and the peer's address holds.
+    /// It is the peer's, unless the peer is trusted; then it is the right-most hop of the header that is not trusted
+    /// itself. What stands further left was written by somebody untrusted and is never read, and neither is the other
+    /// header. An address that IPv6 only carries is the address ([`address::client`]).
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let peer = peer.to_canonical();
         if !self.trusts(peer) {
-            return peer;
+            return address::client(peer);
         }
-        let listed = headers
-            .contains_key(X_FORWARDED_FOR)
-            .then(|| self.walk(peer, &listed_hops(headers)));
-        let tagged = headers
-            .contains_key(header::FORWARDED)
-            .then(|| self.walk(peer, &tagged_hops(headers)));
-        match (listed, tagged) {
-            (Some(listed), Some(tagged)) if listed == tagged => listed,
-            (Some(_), Some(_)) | (None, None) => peer,
-            (Some(client), None) | (None, Some(client)) => client,
-        }
+        let hops = match self.header {
+            ForwardingHeader::XForwardedFor => listed_hops(headers),
+            ForwardingHeader::Forwarded => tagged_hops(headers),
+        };
+        address::client(self.walk(peer, &hops))
     }
 
     /// True when this peer is a proxy that is believed.
+    ///
+    /// By its own address, or that mapped into IPv6. What any other address carries is the sender's word.
     pub fn trusts(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        self.0.iter().any(|network| network.contains(&ip))
+        self.networks.iter().any(|network| network.contains(&ip))
     }
 
     /// From the nearest hop to the farthest, as long as each is trusted. A hop that is no address ends the walk.
@@ -93,7 +113,7 @@ fn elements(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
 fn listed_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     elements(headers, X_FORWARDED_FOR)
         .iter()
-        .map(|element| address(element))
+        .map(|element| hop(element))
         .collect()
 }
 
@@ -106,14 +126,14 @@ fn tagged_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
                 let (name, value) = pair.split_once('=')?;
                 name.trim()
                     .eq_ignore_ascii_case("for")
-                    .then(|| address(value.trim().trim_matches('"')))?
+                    .then(|| hop(value.trim().trim_matches('"')))?
             })
         })
         .collect()
 }
 
 /// An address, alone or with a port.
-fn address(text: &str) -> Option<IpAddr> {
+fn hop(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = match text.strip_prefix('[') {
         Some(bracketed) => bracketed.split(']').next()?,
@@ -122,23 +142,25 @@ fn address(text: &str) -> Option<IpAddr> {
             Some(_) | None => text,
         },
     };
-    bare.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+    bare.parse::<IpAddr>().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn proxies() -> TrustedProxies {
-        TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()])
-    }
-
-    fn client(peer: &str, headers: &[(&'static str, &'static str)]) -> String {
+    fn client_by(header: ForwardingHeader, peer: &str, headers: &[(&'static str, &'static str)]) -> String {
+        let networks = vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
         let headers = headers
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
-        proxies().client(peer.parse().unwrap(), &headers).to_string()
+        let proxies = TrustedProxies::new(networks, header);
+        proxies.client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    fn client(peer: &str, headers: &[(&'static str, &'static str)]) -> String {
+        client_by(ForwardingHeader::XForwardedFor, peer, headers)
     }
 
     #[test]
@@ -188,14 +210,35 @@ mod tests {
             ("for=_hidden", "fd00::1"),
             ("proto=https", "fd00::1"),
         ] {
-            assert_eq!(client("fd00::1", &[("forwarded", tagged)]), expected, "{tagged}");
+            let found = client_by(ForwardingHeader::Forwarded, "fd00::1", &[("forwarded", tagged)]);
+            assert_eq!(found, expected, "{tagged}");
         }
     }
 
     #[test]
-    fn i63_two_headers_that_disagree_are_both_ignored() {
-        let both = |tagged| [("x-forwarded-for", "198.51.100.1"), ("forwarded", tagged)];
-        assert_eq!(client("10.0.0.1", &both("for=198.51.100.1")), "198.51.100.1");
-        assert_eq!(client("10.0.0.1", &both("for=198.51.100.2")), "10.0.0.1");
+    fn i63_the_other_header_is_not_read() {
+        let both = [
+            ("x-forwarded-for", "198.51.100.1"),
+            ("forwarded", "for=203.0.113.7"),
+        ];
+        assert_eq!(client("10.0.0.1", &both), "198.51.100.1");
+        let found = client_by(ForwardingHeader::Forwarded, "10.0.0.1", &both);
+        assert_eq!(found, "203.0.113.7");
+        assert_eq!(client("10.0.0.1", &both[1..]), "10.0.0.1");
+    }
+
+    #[test]
+    fn i63_what_an_address_carries_counts_and_is_not_trusted() {
+        let listed = [("x-forwarded-for", "198.51.100.1")];
+        for (peer, expected) in [
+            ("::ffff:10.0.0.1", "198.51.100.1"),
+            ("::10.0.0.1", "10.0.0.1"),
+            ("2002:a00:1::", "10.0.0.1"),
+            ("64:ff9b::10.0.0.1", "10.0.0.1"),
+        ] {
+            assert_eq!(client(peer, &listed), expected, "{peer}");
+        }
+        let hop = [("x-forwarded-for", "64:ff9b::198.51.100.1")];
+        assert_eq!(client("10.0.0.1", &hop), "198.51.100.1");
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address;
 use crate::broken::Broken;
 use crate::command::{Caller, Person, Target};
 use crate::destination::{Destination, DestinationError};
@@ -138,7 +139,10 @@ impl Who {
             subject,
             binding,
             standing,
-            caller: caller.clone(),
+            caller: Caller {
+                ip: caller.ip.map(address::client),
+                ..caller.clone()
+            },
             nonce: None,
         })
     }
@@ -253,9 +257,9 @@ pub(super) enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// An address as limits see it: an IPv4 address also when it comes mapped into IPv6, of an IPv6 address its /64.
+    /// An address as limits see it: of an IPv6 address its /64.
     fn of_address(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
+        match ip {
             IpAddr::V4(v4) => Self::short(&v4.octets()),
             IpAddr::V6(v6) => Self::short(&v6.octets()),
         }

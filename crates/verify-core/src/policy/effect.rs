@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Counts, Limit, Max, Policy, Then, limit_names};
+use crate::address;
 use crate::vocabulary::{Dimension, Standing};
 
 /// Of what a shared limit admits, the part that is kept for known callers: one in so many.
@@ -107,7 +108,7 @@ impl Policy {
         if self.networks.is_empty() {
             return None;
         }
-        let ip = ip?.to_canonical();
+        let ip = address::client(ip?);
         let named = self.networks.iter().filter(|network| network.cidr.contains(&ip));
         named
             .filter_map(|network| network.limits.get(&limit.name))

@@ -91,6 +91,11 @@ impl PolicyFile {
         Self::new(source::from_toml(table))
     }
 
+    /// True when nothing stands in it.
+    pub fn is_empty(&self) -> bool {
+        self.root.is_empty()
+    }
+
     fn new(root: Map<String, Value>) -> Self {
         Self {
             root,

@@ -11,6 +11,7 @@
 //! Each noun of the policy has a file of its own with all there is about it: types, defaults, how it is read, printed and
 //! checked. This one is their sum, `set` has the services, `file` what is the same for all.
 
+mod changes;
 mod channels;
 mod code;
 mod countries;
@@ -29,6 +30,7 @@ mod risk;
 mod set;
 mod test_destinations;
 mod tokens;
+mod weaker;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

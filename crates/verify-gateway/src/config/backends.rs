@@ -49,12 +49,18 @@ impl Store {
 }
 
 /// What the file says of stores and providers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct InFile {
     twilio: TwilioSettings,
 }
 
 impl InFile {
+    /// The sections of which the two differ.
+    pub(super) fn sections_unlike(&self, other: &Self) -> impl Iterator<Item = &'static str> {
+        let Self { twilio } = self;
+        (*twilio != other.twilio).then_some("twilio").into_iter()
+    }
+
     pub(super) fn read(file: &mut PolicyFile) -> Self {
         Self {
             twilio: TwilioSettings::read(file),

@@ -12,7 +12,14 @@ use super::logging::LoggingSettings;
 /// The gateway's own section.
 const SECTION: &str = "gateway";
 /// Its keys; each is also a variable.
-const KEYS: [&str; 5] = ["listen", "store", "public_url", "trusted_proxies", "flood_shield"];
+const KEYS: [&str; 6] = [
+    "listen",
+    "store",
+    "public_url",
+    "trusted_proxies",
+    "forwarded_header",
+    "flood_shield",
+];
 
 /// What the file says; the defaults where there is none.
 #[derive(Default)]
@@ -20,10 +27,39 @@ pub(super) struct File {
     pub(super) path: Option<PathBuf>,
     pub(super) policies: PolicySet,
     pub(super) warnings: Vec<String>,
+    pub(super) beside: Beside,
+    /// Nothing stands in it.
+    pub(super) is_empty: bool,
+}
+
+/// What the file says besides policy. It holds from start to end: a reload leaves it out.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Beside {
     pub(super) backends: InFile,
     pub(super) logging: LoggingSettings,
     pub(super) hmac_key_env: Option<String>,
     gateway: Map<String, Value>,
+}
+
+impl Beside {
+    /// The sections of which the two differ.
+    pub fn sections_unlike(&self, other: &Self) -> Vec<&'static str> {
+        let Self {
+            backends,
+            logging,
+            hmac_key_env,
+            gateway,
+        } = self;
+        [
+            (SECTION, *gateway != other.gateway),
+            ("logging", *logging != other.logging),
+            ("security", *hmac_key_env != other.hmac_key_env),
+        ]
+        .into_iter()
+        .filter_map(|(section, differs)| differs.then_some(section))
+        .chain(backends.sections_unlike(&other.backends))
+        .collect()
+    }
 }
 
 impl File {
@@ -54,12 +90,13 @@ impl File {
     }
 
     fn read_all(&mut self, mut file: PolicyFile) -> Result<(), PolicyErrors> {
-        self.backends = InFile::read(&mut file);
-        self.logging = LoggingSettings::read(&mut file);
-        self.hmac_key_env = keys::in_file(&mut file);
+        self.is_empty = file.is_empty();
+        self.beside.backends = InFile::read(&mut file);
+        self.beside.logging = LoggingSettings::read(&mut file);
+        self.beside.hmac_key_env = keys::in_file(&mut file);
         file.section(SECTION, |section| {
             let entries = section.rest().into_iter();
-            self.gateway = entries
+            self.beside.gateway = entries
                 .map(|(key, value)| (key.to_owned(), value.clone()))
                 .collect();
         });
@@ -69,7 +106,7 @@ impl File {
     }
 
     fn check_gateway(&self, faults: &mut Vec<String>) {
-        for (key, value) in &self.gateway {
+        for (key, value) in &self.beside.gateway {
             if !KEYS.contains(&key.as_str()) {
                 faults.push(format!(
                     "{SECTION}.{key}: unknown key; known are {}",
@@ -83,7 +120,7 @@ impl File {
 
     /// A value of the gateway's own section.
     pub(super) fn gateway(&self, key: &str) -> Option<&str> {
-        self.gateway.get(key).and_then(Value::as_str)
+        self.beside.gateway.get(key).and_then(Value::as_str)
     }
 }
 
@@ -91,6 +128,6 @@ fn is_json(path: &Path, text: &str) -> bool {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("json") => true,
         Some("toml") => false,
-        Some(_) | None => text.trim_start().starts_with('{'),
+        Some(_) | None => text.trim_start_matches('\u{feff}').trim_start().starts_with('{'),
     }
 }

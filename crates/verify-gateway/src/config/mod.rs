@@ -17,6 +17,7 @@ use verify_core::port::Clock;
 use verify_engine::{SystemClock, SystemEntropy};
 
 pub use crate::environment::Environment;
+pub use file::Beside;
 pub use logging::LogLevel;
 pub use twilio::TwilioAccount;
 pub use values::AppEnv;
@@ -49,6 +50,10 @@ pub struct Settings {
     pub proxies: TrustedProxies,
     /// The file, for a reload.
     pub config: Option<PathBuf>,
+    /// What the file says besides policy, for a reload.
+    pub beside: Beside,
+    /// Whether a reload takes a weaker policy.
+    pub reload_weaker: bool,
     /// The policies.
     pub policies: PolicySet,
     /// The key rings. New ones at each start in demo mode, unless there are some.
@@ -90,8 +95,13 @@ pub fn resolve(
     let values = Values::read(args, environment, &file, &mut faults);
     let mut notes = file.warnings.clone();
     notes.extend(file.policies.notes_at(SystemClock.now()));
-    let found = Provider::configured(&file.backends, environment, goal, &mut notes, &mut faults);
-    let keys = keys::read(file.hmac_key_env.as_deref(), environment, &mut notes, &mut faults);
+    let found = Provider::configured(&file.beside.backends, environment, goal, &mut notes, &mut faults);
+    let keys = keys::read(
+        file.beside.hmac_key_env.as_deref(),
+        environment,
+        &mut notes,
+        &mut faults,
+    );
     if found.is_empty() {
         check_demo(&values, goal, &mut notes, &mut faults);
     } else {
@@ -111,12 +121,14 @@ pub fn resolve(
         listen: values.listen,
         env: values.env,
         log_level: values.log_level,
-        redact: file.logging.redact_fields,
+        redact: file.beside.logging.redact_fields.clone(),
         callers: values.callers,
         flood_shield: values.flood_shield,
         public_url: values.public_url,
         proxies: values.proxies,
         config: file.path,
+        beside: file.beside,
+        reload_weaker: args.reload_weaker,
         policies: file.policies,
         keys: keys.unwrap_or_else(|| Keys::generate(&SystemEntropy.bytes())),
         store: values.store,
@@ -125,16 +137,20 @@ pub fn resolve(
     })
 }
 
-/// The policies of a file, read again.
+/// The policies of a file, read again, and what stands beside them. A file in which nothing stands is a fault here.
 ///
 /// # Errors
 /// All that is wrong with it; what is in force stays in force.
-pub fn reread(path: &Path, env: AppEnv) -> Result<PolicySet, ConfigErrors> {
+pub fn reread(path: &Path, env: AppEnv) -> Result<(PolicySet, Beside), ConfigErrors> {
     let mut faults = Vec::new();
     let file = File::read(path, &mut faults);
     check_tests(env, &file.policies, &mut faults);
+    if faults.is_empty() && file.is_empty {
+        // Most often it is being written just now.
+        faults.push(format!("{}: nothing stands in it", path.display()));
+    }
     if faults.is_empty() {
-        Ok(file.policies)
+        Ok((file.policies, file.beside))
     } else {
         Err(ConfigErrors(faults))
     }
@@ -208,6 +224,14 @@ fn check_real(
     }
     let public_url = values.public_url.as_deref();
     notes.extend(providers.iter().filter_map(|provider| provider.lacks(public_url)));
+    // Right where a proxy takes the path off before the request comes here; else no signature ever fits.
+    let path = public_url.and_then(|url| url.split_once("://")?.1.split_once('/'));
+    if let (Some(url), Some((_, path))) = (public_url, path) {
+        notes.push(format!(
+            "VERIFY_PUBLIC_URL: has the path /{path}; webhooks are expected to be called at {url}/webhooks/… and to come \
+             here without it, as when a proxy takes it off; otherwise leave the path out, or all of them are refused"
+        ));
+    }
 }
 
 #[cfg(test)]

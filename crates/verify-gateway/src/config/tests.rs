@@ -231,7 +231,7 @@ fn faults_of_all_readers_of_the_file_come_at_once() {
     let file = TempFile::new("readers.toml", text);
     let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
     for line in [
-        "gateway.port: unknown key; known are listen, store, public_url, trusted_proxies, flood_shield",
+        "gateway.port: unknown key; known are listen, store, public_url, trusted_proxies, forwarded_header, flood_shield",
         "twilio.auth_mode: found \"token\"; one of api_key, auth_token would do",
         "logging.log_level: found \"verbose\"; one of error, warn, info, debug, trace would do",
         "logging.redact_fields: found \"a b\"; a list of field names would do",
@@ -336,15 +336,18 @@ fn the_files_in_use_load_as_they_stand() {
     let says = "[channels]\ndefault_locale = \"en\"\n[risk]\nmedium = \"step_up\"";
     assert_eq!(file.policies, policies(says));
     assert_eq!(
-        file.logging.redact_fields,
+        file.beside.logging.redact_fields,
         ["to", "email", "code", "auth_token", "api_key_secret"]
     );
-    assert_eq!(file.logging.level, Some(LogLevel::Info));
+    assert_eq!(file.beside.logging.level, Some(LogLevel::Info));
     assert_eq!(file.warnings.len(), 2, "{:?}", file.warnings);
 
     let file = File::read(&in_use("verify.config.json").config.unwrap(), &mut Vec::new());
     assert_eq!(file.policies, policies("[channels]\ndefault_locale = \"en\""));
-    assert_eq!(file.hmac_key_env.as_deref(), Some("VERIFY_DESTINATION_HMAC_KEY"));
+    assert_eq!(
+        file.beside.hmac_key_env.as_deref(),
+        Some("VERIFY_DESTINATION_HMAC_KEY")
+    );
 
     let checked = |name| with(&[], &in_use(name), Goal::Check).unwrap();
     assert_eq!(checked("twilio-verify.toml").log_level, LogLevel::Info);
@@ -385,5 +388,54 @@ fn the_page_has_every_key_of_the_file_that_is_no_policy() {
             page.contains(&format!("| `{path}` |")),
             "{path} is not in the page"
         );
+    }
+}
+
+#[test]
+fn a_network_with_host_bits_says_what_it_should_be() {
+    for (found, said) in [
+        (
+            "10.0.0.7/8",
+            "expected 10.0.0.0/8, or 10.0.0.7 for that one address",
+        ),
+        (
+            "fd00::1/64",
+            "expected fd00::/64, or fd00::1 for that one address",
+        ),
+        (
+            "10.0.0.0/8, 192.0.2.1/24",
+            "found \"192.0.2.1/24\"; expected 192.0.2.0/24",
+        ),
+    ] {
+        let faults = serve(&[("VERIFY_TRUSTED_PROXIES", found)]).unwrap_err();
+        assert!(faults[0].contains(said), "{faults:?}");
+        let file = TempFile::new(
+            "proxies.toml",
+            &format!("[gateway]\ntrusted_proxies = \"{found}\"\n"),
+        );
+        let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
+        assert!(
+            faults[0].starts_with("gateway.trusted_proxies: ") && faults[0].contains(said),
+            "{faults:?}"
+        );
+    }
+    for fine in ["10.0.0.0/8", "10.0.0.7", "10.0.0.7/32", "::1, 192.0.2.0/24"] {
+        assert!(serve(&[("VERIFY_TRUSTED_PROXIES", fine)]).is_ok(), "{fine}");
+    }
+    let faults = serve(&[("VERIFY_FORWARDED_HEADER", "x-real-ip")]).unwrap_err();
+    assert!(faults[0].starts_with("VERIFY_FORWARDED_HEADER: "), "{faults:?}");
+}
+
+#[test]
+fn a_mark_of_the_encoding_is_no_matter_in_either_format() {
+    for (name, text) in [
+        ("bom.toml", "\u{feff}[code]\nlength = 8\n"),
+        ("bom.json", "\u{feff}{ \"code\": { \"length\": 8 } }"),
+        ("bom-toml", "\u{feff}[code]\nlength = 8\n"),
+        ("bom-json", "\u{feff}{ \"code\": { \"length\": 8 } }"),
+    ] {
+        let file = TempFile::new(name, text);
+        let settings = with(&[], &file.args(), Goal::Serve).unwrap();
+        assert_eq!(settings.policies.default.code.length, 8, "{name}");
     }
 }

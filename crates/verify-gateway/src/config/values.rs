@@ -14,6 +14,7 @@ use crate::callers::Callers;
 use crate::cli::ServeArgs;
 use crate::environment::Environment;
 use verify_http::TrustedProxies;
+use verify_http::client_ip::ForwardingHeader;
 
 /// Which surroundings these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,7 @@ impl Values {
         );
         let public_url = given(None, "VERIFY_PUBLIC_URL", "public_url");
         let proxies = given(None, "VERIFY_TRUSTED_PROXIES", "trusted_proxies");
+        let forwarded = given(None, "VERIFY_FORWARDED_HEADER", "forwarded_header");
         let shield = given(None, "VERIFY_FLOOD_SHIELD", "flood_shield");
         let level = environment.get("LOG_LEVEL").map(|text| Given {
             origin: "LOG_LEVEL".to_owned(),
@@ -103,12 +105,12 @@ impl Values {
             env: read.of(env, surroundings).unwrap_or(AppEnv::NotProduction),
             log_level: read
                 .of(level, log_level)
-                .or(file.logging.level)
+                .or(file.beside.logging.level)
                 .unwrap_or(LogLevel::Info),
             callers: read.callers(callers),
             flood_shield: read.of(shield, rate).unwrap_or(NonZeroU32::new(100)),
             public_url: read.of(public_url, base_url),
-            proxies: read.of(proxies, networks).unwrap_or_default(),
+            proxies: read.proxies(proxies, forwarded),
         }
     }
 }
@@ -123,6 +125,11 @@ impl Reader<'_> {
         parse(&given.text)
             .map_err(|wanted| self.faults.push(format!("{}: {wanted}", given.origin)))
             .ok()
+    }
+
+    fn proxies(&mut self, networks: Option<Given>, header: Option<Given>) -> TrustedProxies {
+        let networks = self.of(networks, self::networks).unwrap_or_default();
+        TrustedProxies::new(networks, self.of(header, forwarding_header).unwrap_or_default())
     }
 
     fn callers(&mut self, text: Option<String>) -> Callers {
@@ -182,15 +189,28 @@ fn base_url(text: &str) -> Result<String, String> {
     }
 }
 
-fn networks(text: &str) -> Result<TrustedProxies, String> {
-    let one = |text: &str| {
-        text.parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .ok()
-    };
+fn forwarding_header(text: &str) -> Result<ForwardingHeader, String> {
+    ForwardingHeader::named(text)
+        .ok_or_else(|| format!("found {text:?}; expected X-Forwarded-For or Forwarded"))
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let networks: Option<Vec<IpNet>> = parts.map(one).collect();
-    networks
-        .map(TrustedProxies::new)
-        .ok_or_else(|| format!("found {text:?}; expected networks such as 10.0.0.0/8, separated by commas"))
+    parts.map(network).collect()
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = text
+        .parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| format!("found {text:?}; expected networks such as 10.0.0.0/8, separated by commas"))?;
+    // Whether the network is meant or the one address cannot be told.
+    if network.trunc() == network {
+        Ok(network)
+    } else {
+        let (whole, one) = (network.trunc(), network.addr());
+        Err(format!(
+            "found {text:?}; expected {whole}, or {one} for that one address"
+        ))
+    }
 }

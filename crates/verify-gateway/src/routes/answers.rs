@@ -110,7 +110,7 @@ pub(super) enum Signed {
     /// `too_large`
     #[response(status = 413)]
     TooLarge(ProblemBody),
-    /// `store_unavailable`: send it again
+    /// `store_unavailable`: send it again; `overloaded`: too many without a signature that fits, or too much at once
     #[response(status = 503)]
     Again(ProblemBody),
 }

@@ -75,8 +75,8 @@ pub(super) async fn check(
     key: IdempotencyKey,
     JsonBody(body): JsonBody<CheckBody>,
 ) -> Result<Json<ApprovalJson>, Problem> {
+    desk.shield(body.ip)?;
     let client = desk.client(body.ip);
-    desk.shield(client)?;
     let spelled = Spelled {
         country: body.country,
         user_id: body.user_id,

@@ -61,7 +61,7 @@ pub(super) async fn redeem(
     key: IdempotencyKey,
     JsonBody(body): JsonBody<RedeemBody>,
 ) -> Result<Json<RedemptionJson>, Problem> {
-    desk.shield(desk.client(None))?;
+    desk.shield(None)?;
     let purpose = body.purpose.ok_or_else(|| {
         Problem::new(
             ProblemCode::InvalidRequest,

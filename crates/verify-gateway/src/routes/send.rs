@@ -97,8 +97,8 @@ pub(super) async fn send(
     key: IdempotencyKey,
     JsonBody(body): JsonBody<SendBody>,
 ) -> Result<Response, Problem> {
+    desk.shield(body.ip)?;
     let client = desk.client(body.ip);
-    desk.shield(client)?;
     let request = body.into_request(&desk, key, client)?;
     let (status, verification) = match desk.run(request).await? {
         SendAnswer::Sent(verification) => (StatusCode::CREATED, verification),

@@ -23,7 +23,7 @@ use verify_http::{OrProblem, Problem};
     )
 )]
 pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<VerificationJson>, Problem> {
-    desk.shield(desk.client(None))?;
+    desk.shield(None)?;
     let request = StatusRequest {
         service: desk.service(),
         verification_id: id,
@@ -47,7 +47,7 @@ pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<Verifica
     )
 )]
 pub(super) async fn cancel(desk: Desk, PathId(id): PathId) -> Result<Json<VerificationJson>, Problem> {
-    desk.shield(desk.client(None))?;
+    desk.shield(None)?;
     let request = CancelRequest {
         service: desk.service(),
         verification_id: id,

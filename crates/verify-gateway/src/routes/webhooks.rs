@@ -1,22 +1,23 @@
 //! `/webhooks/…`: what Twilio reports. Signed, or nothing happens.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::RequestExt;
-use axum::body::Bytes;
-use axum::extract::{FromRequest, OriginalUri, Request};
-use axum::http::HeaderMap;
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::uri::PathAndQuery;
 use serde::Serialize;
 use utoipa::ToSchema;
+use verify_core::outcome::{Refusal, RefusalCode};
+use verify_core::time::Until;
 use verify_twilio::webhook::Inbound;
 
 use super::answers::Signed;
 use crate::app::App;
-use crate::observe::RequestId;
-use crate::webhook::{Kind, Refused, Webhooks};
+use crate::gate;
+use crate::observe::{RequestId, SHIELDED};
+use crate::webhook::{Kind, Refused, SIGNATURE, Webhooks};
 use verify_axum::body::{MAX_WEBHOOK, read};
 use verify_http::{Problem, ProblemCode};
 
@@ -42,8 +43,11 @@ pub(super) struct Taken {
         Signed,
     )
 )]
-pub(super) async fn verify_events(called: Called) -> Result<Json<Taken>, Problem> {
-    take(Kind::VerifyEvents, called).await
+pub(super) async fn verify_events(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Json<Taken>, Problem> {
+    take(Kind::VerifyEvents, app, request).await
 }
 
 /// Takes the status of a message.
@@ -58,8 +62,11 @@ pub(super) async fn verify_events(called: Called) -> Result<Json<Taken>, Problem
         Signed,
     )
 )]
-pub(super) async fn sms_status(called: Called) -> Result<Json<Taken>, Problem> {
-    take(Kind::SmsStatus, called).await
+pub(super) async fn sms_status(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Json<Taken>, Problem> {
+    take(Kind::SmsStatus, app, request).await
 }
 
 /// Takes the status of a call.
@@ -74,47 +81,73 @@ pub(super) async fn sms_status(called: Called) -> Result<Json<Taken>, Problem> {
         Signed,
     )
 )]
-pub(super) async fn voice_status(called: Called) -> Result<Json<Taken>, Problem> {
-    take(Kind::VoiceStatus, called).await
+pub(super) async fn voice_status(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Json<Taken>, Problem> {
+    take(Kind::VoiceStatus, app, request).await
 }
 
-/// A webhook as it came.
-pub(super) struct Called {
-    app: Arc<App>,
-    id: RequestId,
-    path_and_query: String,
-    headers: HeaderMap,
-    body: Bytes,
-}
-
-impl FromRequest<Arc<App>> for Called {
-    type Rejection = Problem;
-
-    async fn from_request(mut request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let Ok(OriginalUri(uri)) = request.extract_parts().await;
-        Ok(Self {
-            app: Arc::clone(app),
-            id: request.extensions().get().cloned().unwrap_or_default(),
-            path_and_query: uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned(),
-            headers: request.headers().clone(),
-            body: read(request, MAX_WEBHOOK).await?,
-        })
+async fn take(kind: Kind, app: Arc<App>, request: Request) -> Result<Json<Taken>, Problem> {
+    let (parts, body) = request.into_parts();
+    // Without a socket there is no peer, and no stranger.
+    let client = app.client(&parts).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let Some(mut pass) = app.gate.pass(client) else {
+        metrics::counter!(SHIELDED).increment(1);
+        let why = "too many webhooks without a signature that fits; send it again";
+        let refusal = Refusal::new(RefusalCode::Overloaded, why);
+        let now = app.now();
+        return Err(Problem::refused(
+            refusal.until(Until::At(now + gate::SECOND)),
+            now,
+        ));
+    };
+    let Some(webhooks) = &app.webhooks else {
+        pass.unsigned();
+        warn_of(&app, &"no auth token or no public url is configured");
+        return Err(not_signed());
+    };
+    // What has no signature at all is not worth reading.
+    if !parts.headers.contains_key(SIGNATURE) {
+        pass.unsigned();
+        warn_of(&app, &"it has no signature");
+        return Err(not_signed());
+    }
+    let id: RequestId = parts.extensions.get().cloned().unwrap_or_default();
+    let headers = parts.headers.clone();
+    let original = parts.extensions.get::<OriginalUri>();
+    let uri = original.map_or_else(|| parts.uri.clone(), |OriginalUri(uri)| uri.clone());
+    let body = read(Request::from_parts(parts, body), MAX_WEBHOOK, |bytes| {
+        pass.hold(bytes)
+    })
+    .await?;
+    let path_and_query = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let reports = match webhooks.read(kind, path_and_query, &headers, &body) {
+        Ok(reports) => reports,
+        Err(refused) => {
+            warn_of(&app, &refused);
+            return Err(match refused {
+                Refused::NotSigned(_) => {
+                    pass.unsigned();
+                    not_signed()
+                }
+                Refused::Unreadable(unreadable) => {
+                    Problem::new(ProblemCode::InvalidRequest, unreadable.to_string())
+                }
+            });
+        }
+    };
+    // What is dropped here goes on in the engine; sent again, it changes nothing any more.
+    match tokio::time::timeout(PATIENCE, report_all(&app, webhooks, &id, reports)).await {
+        Ok(taken) => taken.map(|()| Json(Taken { ok: true })),
+        Err(_) => Err(again()),
     }
 }
 
-async fn take(kind: Kind, called: Called) -> Result<Json<Taken>, Problem> {
-    let app = called.app;
-    let Some(webhooks) = &app.webhooks else {
-        tracing::warn!("a webhook was refused: no auth token or no public url is configured");
-        return Err(not_signed());
-    };
-    let reports = webhooks
-        .read(kind, &called.path_and_query, &called.headers, &called.body)
-        .map_err(|refused| explain(&refused))?;
-    // What is dropped here goes on in the engine; sent again, it changes nothing any more.
-    match tokio::time::timeout(PATIENCE, report_all(&app, webhooks, &called.id, reports)).await {
-        Ok(taken) => taken.map(|()| Json(Taken { ok: true })),
-        Err(_) => Err(again()),
+/// Anybody can cause it, so it is said now and then.
+fn warn_of(app: &App, why: &dyn std::fmt::Display) {
+    if let Some(not_warned) = app.gate.warns() {
+        tracing::warn!(%why, not_warned, "a webhook was refused");
     }
 }
 
@@ -134,14 +167,6 @@ async fn report_all(
     }
     // Those that were taken change nothing when they come again.
     if failed { Err(again()) } else { Ok(()) }
-}
-
-fn explain(refused: &Refused) -> Problem {
-    tracing::warn!(why = %refused, "a webhook was refused");
-    match refused {
-        Refused::NotSigned(_) => not_signed(),
-        Refused::Unreadable(unreadable) => Problem::new(ProblemCode::InvalidRequest, unreadable.to_string()),
-    }
 }
 
 fn not_signed() -> Problem {

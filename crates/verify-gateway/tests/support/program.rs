@@ -9,7 +9,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verify-gateway"));
@@ -32,7 +32,7 @@ pub fn out(output: &Output) -> String {
 /// A serving process; killed when the test fails, stopped when it does not.
 pub struct Serving {
     pub child: Child,
-    pub lines: BufReader<ChildStderr>,
+    pub lines: Box<dyn BufRead + Send + Sync>,
     pub address: String,
 }
 
@@ -50,8 +50,24 @@ impl Serving {
             .args(["--listen", "127.0.0.1:0"])
             .args(args)
             .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap());
+        Self::of(command.spawn().unwrap(), ready)
+    }
+
+    /// A process of which nobody reads what it says; it serves once it takes a connection there.
+    pub fn at(child: Child, address: String) -> Self {
+        while TcpStream::connect(&address).is_err() {
+            std::thread::yield_now();
+        }
+        Self {
+            child,
+            lines: Box::new(std::io::empty()),
+            address,
+        }
+    }
+
+    /// A process that was started, with its standard error in a pipe.
+    pub fn of(mut child: Child, ready: &str) -> Self {
+        let lines = Box::new(BufReader::new(child.stderr.take().unwrap()));
         let mut serving = Self {
             child,
             lines,

@@ -41,7 +41,7 @@ impl Who {
     /// What a limit counts by, as text; `None` where the command does not have it.
     pub(super) fn value(&self, by: Dimension) -> Option<String> {
         match by {
-            Dimension::Ip => self.ip.map(|ip| match ip.to_canonical() {
+            Dimension::Ip => self.ip.map(|ip| match verify_core::address::client(ip) {
                 IpAddr::V4(v4) => v4.to_string(),
                 IpAddr::V6(v6) => format!("{:x?}", &v6.segments()[..4]),
             }),

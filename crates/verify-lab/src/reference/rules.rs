@@ -79,7 +79,7 @@ impl Reference {
         let here = |ip: std::net::IpAddr| {
             let mut named = self.policy.networks.iter();
             named.find_map(|network| {
-                let inside = network.cidr.contains(&ip.to_canonical());
+                let inside = network.cidr.contains(&verify_core::address::client(ip));
                 network.limits.get(&limit.name).filter(|_| inside)
             })
         };

@@ -176,8 +176,12 @@ async fn unlock(
     let number = app.canonical(&body.to, None)?;
     let mut request = UnlockRequest::at(&number);
     request.subject = app.accounts.of_number(&number);
+    request.check_limits = true;
     match app.engine.unlock(request).await.answer? {
-        UnlockAnswer::Unlocked => Ok(Json(json!({ "unlocked": true })).into_response()),
+        UnlockAnswer::Unlocked { stands } => {
+            let stands: Vec<_> = stands.iter().map(|one| one.rule.to_string()).collect();
+            Ok(Json(json!({ "unlocked": true, "stands": stands })).into_response())
+        }
         UnlockAnswer::Refused(refusal) => Err(Problem::refused(refusal, app.engine.now())),
     }
 }

@@ -27,6 +27,8 @@ pub(crate) fn toml(text: &str) -> Result<Map<String, Value>, PolicyErrors> {
 
 /// The values of a JSON text.
 pub(crate) fn json(text: &str) -> Result<Map<String, Value>, PolicyErrors> {
+    // Some editors put a mark of the encoding in front, which TOML allows.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let Doubtless(value) = serde_json::from_str(text)
         .map_err(|error| PolicyErrors::of_file(format!("found no JSON that will do: {error}")))?;
     object(value)

@@ -1,8 +1,11 @@
 //! Serving: from settings to a listening process, until a signal says stop.
 
+mod connection;
+mod connections;
+mod reload;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +17,20 @@ use tokio::time::{interval, sleep};
 use verify_core::destination::Destination;
 use verify_core::policy::EmailRules;
 use verify_core::vocabulary::ServiceId;
-use verify_engine::{BuildError, Engine, FloodShield};
+use verify_engine::{BuildError, Engine};
 
 use crate::app::App;
+use crate::config::Settings;
 use crate::config::backends::{Around, BackendError, Equipped};
-use crate::config::{self, AppEnv, Settings};
 use crate::event_log::EventLog;
 use crate::explain::Explanations;
+use crate::gate::Gate;
 use crate::logs;
 use crate::routes::router;
+use crate::shield::Shield;
+
+pub use connections::Limits;
+use reload::Reload;
 
 /// How long connections may take to end once it stops: longer than any flow, and shorter than the thirty seconds after
 /// which a supervisor commonly kills, so that events that are left can still be handed over.
@@ -79,24 +87,33 @@ pub struct Assembled {
 /// # Errors
 /// [`ServeError`] when it cannot start.
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
+    // Before the first line: what is lost of the log is counted.
+    let metrics = PrometheusBuilder::new().install_recorder()?;
     // A second subscriber in one process is a test's business; lines go to the first one then.
-    let _written_at_the_end = logs::start(settings.log_level, &settings.redact).ok();
+    let log = logs::start(settings.log_level, &settings.redact).ok();
+    if log.is_some() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
     read_ahead(settings.policies.default.email.clone());
     let listen = settings.listen;
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|why| ServeError::Listen { address: listen, why })?;
-    let reload = settings.config.clone().map(|path| (path, settings.env));
-    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let reload = Reload {
+        path: settings.config.clone(),
+        env: settings.env,
+        beside: settings.beside.clone(),
+        takes_weaker: settings.reload_weaker,
+    };
     let Assembled { app, notes } = assemble(settings, Some(metrics))?;
     for note in notes {
         tracing::warn!(note, "start");
     }
     let address = listener.local_addr()?;
     // Before anybody is told that it listens: until a signal is taken, it ends the process on the spot.
-    let reloading = reload_on_hangup(app.engine.clone(), reload)?;
+    let reloading = reload.on_hangup(app.engine.clone())?;
     let stop = told_to_stop()?;
-    announce(&app, address);
+    announce(&app, address, log.as_ref());
 
     let background = app.engine.spawn_background();
     let keeping_up = app.metrics.clone().map(|metrics| tokio::spawn(keep_up(metrics)));
@@ -105,7 +122,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         .demo
         .clone()
         .map(|demo| tokio::spawn(demo.run(app.engine.clone())));
-    serve_until(listener, Arc::clone(&app), stop).await?;
+    serve_until(listener, Arc::clone(&app), Limits::of_this_process(), stop).await;
 
     tracing::info!("stopping: what was begun is finished");
     for task in std::iter::once(reloading).chain(keeping_up).chain(pumping) {
@@ -136,32 +153,25 @@ pub async fn keep_up(metrics: PrometheusHandle) {
 
 /// Serves until `stop` is over: then nothing new is accepted, and requests that are under way are answered. A client
 /// that does not take its answer, or does not end its request, is not waited for longer than 25 seconds.
-///
-/// # Errors
-/// When the listener broke.
 pub async fn serve_until(
     listener: TcpListener,
     app: Arc<App>,
+    limits: Limits,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+) {
     let (tell, told) = oneshot::channel();
     let stopping = async move {
         stop.await;
-        // Nobody listens any more when the server broke, and that is fine.
+        // Nobody listens any more when all has ended already, and that is fine.
         tell.send(()).ok();
     };
-    let serving = axum::serve(listener, service).with_graceful_shutdown(stopping);
     let patience = async {
         told.await.ok();
         sleep(MOST_PARTING).await;
     };
     tokio::select! {
-        served = serving.into_future() => served,
-        () = patience => {
-            tracing::warn!("stopping: some clients do not end what they began; they are left");
-            Ok(())
-        }
+        () = connections::serve(listener, router(app), limits, stopping) => {}
+        () = patience => tracing::warn!("stopping: some clients do not end what they began; they are left"),
     }
 }
 
@@ -201,7 +211,10 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     } = equipped;
     let app = Arc::new(App {
         engine: builder.keys(settings.keys).build()?,
-        shield: settings.flood_shield.map(FloodShield::per_second),
+        shield: settings
+            .flood_shield
+            .map(|most| Shield::per_second(most, &settings.callers)),
+        gate: Gate::default(),
         callers: settings.callers,
         proxies: settings.proxies,
         explanations: Explanations::default(),
@@ -212,41 +225,25 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     Ok(Assembled { app, notes })
 }
 
-fn announce(app: &App, address: SocketAddr) {
-    if app.demo.is_some() {
-        eprintln!(
+/// A panic's own words may hold anything, and the library's way to say them waits for standard error.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let location = panic.location().map(tracing::field::display);
+    tracing::error!(location, "panicked");
+}
+
+fn announce(app: &App, address: SocketAddr, log: Option<&logs::Guard>) {
+    let said = if app.demo.is_some() {
+        format!(
             "verify-gateway: DEMO MODE. Nothing real is sent: a simulated phone network receives all codes.\n\
              Open http://{address}/ in a browser. Messages: GET /demo/inbox. API: http://{address}/docs"
-        );
+        )
     } else {
-        eprintln!("verify-gateway: listening on http://{address}");
+        format!("verify-gateway: listening on http://{address}")
+    };
+    if let Some(log) = log {
+        log.say(&said);
     }
     tracing::info!(%address, demo = app.demo.is_some(), version = env!("CARGO_PKG_VERSION"), "listening");
-}
-
-/// Takes the policy of the file again at each SIGHUP; a bad one changes nothing.
-fn reload_on_hangup(
-    engine: Engine,
-    file: Option<(PathBuf, AppEnv)>,
-) -> Result<impl Future<Output = ()> + Send, std::io::Error> {
-    let mut hangups = signal(SignalKind::hangup())?;
-    Ok(async move {
-        while hangups.recv().await.is_some() {
-            let Some((path, env)) = &file else {
-                tracing::warn!("reload: there is no --config file to read again; nothing changed");
-                continue;
-            };
-            match reload(&engine, path.clone(), *env) {
-                Ok(()) => tracing::info!("reload: the policy of the file is in force"),
-                Err(why) => tracing::error!(why, "reload: the file cannot be used; nothing changed"),
-            }
-        }
-    })
-}
-
-fn reload(engine: &Engine, path: PathBuf, env: AppEnv) -> Result<(), String> {
-    let policies = config::reread(&path, env).map_err(|errors| errors.to_string())?;
-    engine.reload(policies).map_err(|error| error.to_string())
 }
 
 fn told_to_stop() -> Result<impl Future<Output = ()> + Send, std::io::Error> {
