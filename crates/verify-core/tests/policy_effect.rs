@@ -9,6 +9,7 @@ fn warnings(text: &str) -> Vec<String> {
 }
 
 #[test]
+// long because one table of all nouns
 fn i137_a_key_without_effect_is_named_at_start() {
     for (key, text) in [
         ("countries.allow", "[countries]\nallow = [\"US\"]"),

@@ -161,6 +161,7 @@ async fn explained(gateway: &Gateway, path: &str, body: Value) -> (String, Value
 }
 
 #[tokio::test]
+// long because one table of all refusals
 async fn i135_every_refusal_of_a_send_names_what_decided_with_its_value() {
     let blocks_all = "[countries]\ndefault = \"block\"";
     let over = "[[tests.destination]]\nto = \"+12025550143\"\ncode = \"424242\"\nuntil = \"2020-01-01\"";

@@ -188,6 +188,7 @@ async fn i34_only_a_parsed_pending_verification_is_accepted() {
 }
 
 #[tokio::test]
+// long because one table of all refusals
 async fn refusals_are_sorted_by_whose_matter_they_are() {
     for (http, code, message, kind) in [
         (

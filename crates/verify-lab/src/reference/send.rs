@@ -130,6 +130,7 @@ impl Reference {
     }
 
     /// Malformed, then country, number and channel rules.
+    // long because the order of judgement in one place
     fn sending(&self, ask: &SendAsk) -> Result<Sending, Refused> {
         if ask.decoy && self.policy.privacy.disclosure == Disclosure::Open {
             return Err(Refused::because(RefusalCode::InvalidRequest));

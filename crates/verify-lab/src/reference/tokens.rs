@@ -233,6 +233,9 @@ fn refused(refusal: &Refusal, said: &Explanation) -> Refused {
         .rules
         .iter()
         .filter(|hit| *hit.rule != *refusal.code.as_str() || !hit.value.as_deref().is_some_and(stands_for));
+    // A risk that a human check lifted took part; what refuses stands behind it.
+    let last = said.rules.last();
+    let rules = rules.filter(|hit| !hit.rule.starts_with("risk_") || Some(*hit) == last);
     let names = rules.map(|hit| hit.rule.to_string());
     Refused {
         code: refusal.code,
