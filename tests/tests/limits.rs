@@ -298,6 +298,9 @@ const KEPT: &str = "version = 1\n[[limit]]\nname = \"sends_per_service\"\nmax = 
     [[limit]]\nname = \"sends_per_destination\"\nmax = \"unlimited\"\n[[limit]]\nname = \"sends_per_destination_day\"\nmax = \"unlimited\"\n\
     [[limit]]\nname = \"sends_per_subject\"\nmax = \"unlimited\"\n[[limit]]\nname = \"resend_gap\"\nmax = \"unlimited\"\n";
 
+/// Where somebody is, who, and from which address, by number.
+type Caller = fn(usize) -> (String, String, String);
+
 /// A known caller: a subject at a destination, from an address, with the token of an approval.
 fn known(world: &mut World, to: &str, subject: &str, from: &str) -> SendRequest {
     let person = Person::at(to).subject(subject);
@@ -362,7 +365,7 @@ fn i143_whoever_has_many_mailboxes_takes_no_more_than_a_share_of_what_is_kept() 
 
 #[test]
 fn i143_one_subject_one_destination_and_one_address_has_a_share_each() {
-    let cases: [(&str, fn(usize) -> (String, String, String)); 3] = [
+    let cases: [(&str, Caller); 3] = [
         ("subject", |i| {
             (
                 format!("a{i}@example.org"),
@@ -434,7 +437,7 @@ async fn i57_one_network_fills_no_more_than_a_twentieth_of_the_strangers_room() 
             .unwrap();
         let ask = async |i: u32, from: String| {
             let request = SendRequest {
-                decoy: i % 2 == 0,
+                decoy: i.is_multiple_of(2),
                 ..SendRequest::to(format!("+1202{:07}", 2_000_000 + i * 3)).ip(ip(&from))
             };
             match engine.send(request).await.answer {

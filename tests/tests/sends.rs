@@ -309,8 +309,8 @@ fn i48_everything_is_charged_before_a_dispatch() {
     let mut world = world(Kinds::Own);
     let request = SendRequest::to(Person::at(TO).subject("ann")).ip(std::net::Ipv4Addr::LOCALHOST.into());
     drop(world.begin(request, "dispatch"));
-    // By ip, destination (ten minutes, a day, the gap), subject, prefix, service.
-    assert_eq!(world.store.counters().len(), 7);
+    // By ip, network, destination (ten minutes, a day, the gap), subject, prefix, service.
+    assert_eq!(world.store.counters().len(), 8);
     assert!(world.store.records().values().all(|row| row.live_until.is_some()));
 }
 
