@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use axum::{Extension, Json, Router, extract::State, routing::post};
-//! use verify_axum::{ClientIp, IdempotencyKey, JsonBody, OrProblem, Problem, TrustedProxies, views::VerificationJson};
+//! use verify_axum::{ClientIp, IdempotencyKey, ForwardingHeader, JsonBody, OrProblem, Problem, TrustedProxies, views::VerificationJson};
 //! use verify_core::command::SendRequest;
 //! use verify_engine::Engine;
 //!
@@ -31,7 +31,7 @@
 //! }
 //!
 //! fn app(engine: Engine) -> Router {
-//!     let proxies = TrustedProxies::new(vec![]); // the load balancers before this server
+//!     let proxies = TrustedProxies::new(vec![], ForwardingHeader::XForwardedFor); // the load balancers before this server
 //!     Router::new()
 //!         .route("/code", post(ask_for_code))
 //!         .layer(Extension(proxies))
@@ -54,5 +54,5 @@ pub use device::DeviceCookie;
 pub use idempotency::IdempotencyKey;
 pub use routes::{Asked, Host, Who, routes};
 pub use verify_http::{
-    OrProblem, PROBLEM_JSON, Problem, ProblemBody, ProblemCode, Sent, TrustedProxies, views,
+    ForwardingHeader, OrProblem, PROBLEM_JSON, Problem, ProblemBody, ProblemCode, Sent, TrustedProxies, views,
 };

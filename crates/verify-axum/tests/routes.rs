@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use verify_axum::{Asked, Host, Problem, ProblemCode, TrustedProxies, Who, routes};
+use verify_axum::{Asked, ForwardingHeader, Host, Problem, ProblemCode, TrustedProxies, Who, routes};
 use verify_core::command::Person;
 use verify_core::keys::Keys;
 use verify_core::outcome::Approval;
@@ -75,7 +75,7 @@ impl App {
             .with_client_ip()
             .build()
             .unwrap();
-        let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()], ForwardingHeader::XForwardedFor);
         let router = routes(engine, Accounts)
             .layer(Extension(proxies))
             .layer(MockConnectInfo(SocketAddr::from(([10, 0, 0, 1], 4711))));

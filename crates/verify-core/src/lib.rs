@@ -144,10 +144,10 @@
 //! A number, a mailbox, a user id and a code go in with a command and out with a dispatch. In between they are in types
 //! without a telling `Debug`; what is stored, logged or counted is a [fingerprint](keys::Print) or sealed.
 
-#[cfg(verify_broken)]
 pub mod address;
 #[cfg(not(verify_broken))]
 mod broken;
+#[cfg(verify_broken)]
 pub mod broken;
 pub mod code;
 pub mod command;

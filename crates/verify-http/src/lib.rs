@@ -32,5 +32,5 @@ pub mod problem;
 pub mod views;
 
 pub use answers::{OrProblem, Sent};
-pub use client_ip::{TrustedProxies, was_forwarded};
+pub use client_ip::{ForwardingHeader, TrustedProxies, was_forwarded};
 pub use problem::{PROBLEM_JSON, Problem, ProblemBody, ProblemCode};

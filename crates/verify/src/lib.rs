@@ -55,7 +55,7 @@ pub mod prelude {
     pub use verify_core::vocabulary::{Channel, Country, Purpose, ServiceId};
     pub use verify_engine::{Deliverer, Engine};
     #[cfg(feature = "http")]
-    pub use verify_http::{OrProblem, Problem, ProblemCode, TrustedProxies, views};
+    pub use verify_http::{ForwardingHeader, OrProblem, Problem, ProblemCode, TrustedProxies, views};
     #[cfg(feature = "memstore")]
     pub use verify_memstore::MemStore;
 }

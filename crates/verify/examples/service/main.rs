@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         operator,
     };
     // The load balancers before this server, and nobody else: whoever is trusted here chooses its own address.
-    let proxies = TrustedProxies::new(vec![]);
+    let proxies = TrustedProxies::new(vec![], ForwardingHeader::XForwardedFor);
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     let service = app::router(app, proxies).into_make_service_with_connect_info::<SocketAddr>();
