@@ -88,12 +88,7 @@ impl Reference {
                 refused(RefusalCode::NotFound)
             }
             Verdict::Gone => refused(RefusalCode::NotFound),
-            Verdict::Ended(upstream, status) => {
-                self.alert(passed);
-                self.take_back_failure();
-                self.over(&who, &upstream, status);
-                refused(RefusalCode::NotFound)
-            }
+            Verdict::Ended(upstream, status) => self.over(&who, passed, &upstream, status),
             Verdict::NotAsked => {
                 self.alert(passed);
                 self.take_back_failure();
@@ -294,8 +289,10 @@ impl Reference {
         self.policy.privacy.disclosure == Disclosure::Open && asked.is_none_or(|asked| asked == upstream)
     }
 
-    /// Ends whatever at the destination got that code last.
-    fn over(&mut self, who: &Who, upstream: &str, status: Status) {
+    /// Ends whatever at the destination got that code last. Nobody compared anything.
+    fn over(&mut self, who: &Who, passed: Vec<Passed>, upstream: &str, status: Status) -> Told {
+        self.alert(passed);
+        self.take_back_failure();
         self.expire(who);
         let last = |found: &&Verification| {
             let sent = |each: &&Delivery| each.status != DeliveryStatus::Rejected;
@@ -306,6 +303,7 @@ impl Reference {
         for number in self.numbers(last) {
             self.end(number, status);
         }
+        Told::Refused(Refused::because(RefusalCode::NotFound))
     }
 
     fn take_back_failure(&mut self) {
