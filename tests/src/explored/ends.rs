@@ -67,7 +67,7 @@ fn the_new_code_lives(world: &World, outcomes: &[Option<Outcome>]) -> Finding {
 /// A world in which a code was right, and the proof of it.
 fn proved(kinds: Kinds) -> (World, String) {
     let (mut world, id, code) = sent_once(kinds);
-    let proof = approved(world.ask(CheckRequest::of(id, code))).proof;
+    let proof = approved(world.ask(CheckRequest::of(id, code, TO))).proof;
     (world, proof)
 }
 

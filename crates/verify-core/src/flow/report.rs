@@ -7,7 +7,7 @@
 //!                         └──────────────┘
 //! ```
 
-use crate::command::{Caller, Report, ReportRequest, SendRequest};
+use crate::command::{Caller, Expected, Report, ReportRequest, SendRequest};
 use crate::event::{Event, EventKind};
 use crate::keys::PrintKind;
 use crate::outcome::{Fault, Outcome, ReportAnswer};
@@ -234,14 +234,14 @@ impl Reporting {
             locale: Some(sealed.locale),
             consent: true,
             caller: self.caller(verification, clock),
-            ..SendRequest::again(id)
+            ..SendRequest::again(id, Expected::Whoever)
         })
     }
 
     /// Whoever sent it first: a verification of a known caller goes on as one.
     fn caller(&self, verification: &Verification, now: Timestamp) -> Caller {
         let token = DeviceToken {
-            destination: self.token.record,
+            destination: verification.identity.mailbox.unwrap_or(self.token.record),
             subject: verification.identity.subject,
             issued: now,
         };

@@ -6,9 +6,11 @@
 
 mod answer;
 mod refusal;
+mod unclaimed;
 
 pub use answer::*;
 pub use refusal::*;
+pub use unclaimed::{NotTheirs, Unclaimed};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +106,8 @@ pub struct Approval {
     pub proof: String,
     /// Shows standing `known` in later requests for this subject and destination.
     pub device_token: String,
+    /// The user whom the send named, if any.
+    pub subject: Option<String>,
     /// Why.
     pub purpose: Purpose,
     /// By which channel.

@@ -237,8 +237,10 @@ impl Run {
 
     fn over(&mut self, flow: &Flow, outcome: Outcome) -> Holds {
         self.tokens.told(&outcome);
-        if let (Command::Check(request), Ok(Answer::Check(CheckAnswer::Approved(_)))) =
-            (&flow.command, &outcome.answer)
+        if let (
+            Command::Check(request),
+            Ok(Answer::Check(CheckAnswer::Approved(_) | CheckAnswer::Unclaimed(_))),
+        ) = (&flow.command, &outcome.answer)
         {
             self.was_sent_there(request)?;
         }
@@ -252,7 +254,7 @@ impl Run {
     fn was_sent_there(&self, request: &CheckRequest) -> Holds {
         let to = match &request.target {
             Target::To(person) => person.to.clone(),
-            Target::Verification(id) => {
+            Target::Verification { id, .. } => {
                 let keys = self.world.keys();
                 let token = keys.open_token(&request.service, Timestamp::ZERO, id);
                 token.map_or(String::new(), |token: VerificationToken| token.to)

@@ -20,7 +20,7 @@ use crate::views::country;
 #[serde(deny_unknown_fields)]
 #[schema(as = Person)]
 pub(super) struct PersonBody {
-    /// The number or mailbox.
+    /// The number or mailbox; any spelling of a mailbox means all that share its limits.
     to: String,
     /// The country of a national number (ISO 3166-1, two letters).
     #[serde(default, deserialize_with = "country")]
@@ -35,7 +35,7 @@ pub(super) struct PersonBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = Erase)]
 pub(super) struct EraseBody {
-    /// The number or mailbox.
+    /// The number or mailbox; any spelling of a mailbox means all that share its limits, tagged ones too.
     to: String,
     /// The country of a national number (ISO 3166-1, two letters).
     #[serde(default, deserialize_with = "country")]

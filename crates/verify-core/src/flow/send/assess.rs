@@ -124,7 +124,7 @@ impl Sending {
         let rules = self.ctx.policy.risk_for(self.who.purpose());
         let token = StepUpToken {
             id: self.ctx.seed.bytes("step-up"),
-            destination: self.who.destination.newest(),
+            destination: self.who.delivered.newest(),
             subject: self.who.subject.as_ref().map(Prints::newest),
             purpose: self.who.purpose(),
         };

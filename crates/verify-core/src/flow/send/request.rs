@@ -119,11 +119,11 @@ struct Screened {
 
 fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Result<Screened, Refusal> {
     let policy = std::sync::Arc::clone(&ctx.policy);
-    if let Some(test) = policy.tests.iter().find(|test| test.to == who.to.canonical()) {
+    if let Some(until) = who.test(ctx).map(|test| test.until) {
         ctx.hit("test_destination", 0, None, None);
         // After its date it is neither sent to nor approved.
         let over = blocked();
-        return if now < test.until {
+        return if now < until {
             Ok(Screened {
                 test: true,
                 ..Screened::default()
@@ -210,8 +210,9 @@ fn idempotency(
     who: &Who,
     channel: Channel,
 ) -> IdempotencyKey {
+    let to = who.to.as_delivered();
     let fields = [
-        Some(who.to.canonical()),
+        Some(&*to),
         Some(channel.as_str()),
         Some(who.purpose().as_str()),
         who.spelled.subject.as_deref(),
