@@ -162,7 +162,7 @@ pub struct Explanation {
     pub command: &'static str,
     /// When, by the engine's time.
     pub at: Timestamp,
-    /// The destination's fingerprint.
+    /// The destination's fingerprint: canonical, so that every spelling of a mailbox has it.
     pub destination: Option<Print>,
     /// Its last digits, as far as the policy allows.
     pub last_digits: Option<String>,
