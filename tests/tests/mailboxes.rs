@@ -240,7 +240,7 @@ fn i130_a_provider_is_handed_the_spelling_of_the_send() {
 }
 
 #[test]
-fn i130_a_device_stays_known_for_its_mailbox_when_a_key_is_rotated() {
+fn i130_one_mailbox_under_two_keys_shares_its_managed_code() {
     let (mut world, _, right) = pending(Kinds::Managed);
     let recovery = Person::at(OWNER).purpose(Purpose::Recovery);
     world.use_keys(Keys::generate(&[7; 32]).rotated(&[9; 32]));
