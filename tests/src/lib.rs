@@ -129,6 +129,10 @@ pub fn refused(answer: impl Into<Answer>) -> Refusal {
 pub fn approved(answer: CheckAnswer) -> Approval {
     match answer {
         CheckAnswer::Approved(approval) => *approval,
+        CheckAnswer::Unclaimed(unclaimed) => {
+            let whose = unclaimed.whose().clone();
+            unclaimed.of(&whose).expect("it is whose it says")
+        }
         other => panic!("not approved: {other:?}"),
     }
 }

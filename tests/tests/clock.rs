@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use verify_core::command::{CancelRequest, CheckRequest, Person, SendRequest};
+use verify_core::command::{CancelRequest, CheckRequest, Expected, Person, SendRequest};
 use verify_core::keys::Keys;
 use verify_core::outcome::{CancelAnswer, CheckAnswer, RefusalCode, SendAnswer};
 use verify_core::port::{Detail, DispatchRequest, Dispatched, Rejection, RejectionKind};
@@ -132,7 +132,7 @@ fn i44_stamps_that_only_some_commands_see_end_nothing_for_any() {
                 matches!(canceled, CancelAnswer::Canceled(_)),
                 "{context}: {canceled:?}"
             );
-            approved(world.ask(CheckRequest::of(&id, right).ip(ip)));
+            approved(world.ask(CheckRequest::of(&id, right, Expected::Whoever).ip(ip)));
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use verify_core::command::{
-    CancelRequest, CheckRequest, Command, Person, RedeemRequest, SendRequest, StatusRequest,
+    CancelRequest, CheckRequest, Command, Expected, Person, RedeemRequest, SendRequest, StatusRequest,
 };
 use verify_core::flow::{Step, drive};
 use verify_core::keys::Keys;
@@ -111,7 +111,7 @@ fn i23_a_managed_code_approves_at_most_one_verification_of_its_scope() {
     world.advance(Duration::from_secs(31));
     let recovery = sent(world.ask(SendRequest::to(Person::at(TO).purpose(Purpose::Recovery))));
     let shared = code(&world);
-    approved(world.ask(CheckRequest::of(&recovery.id, &shared)));
+    approved(world.ask(CheckRequest::of(&recovery.id, &shared, Expected::Whoever)));
     let statuses: Vec<Status> = verifications(&world).iter().map(|one| one.status()).collect();
     assert_eq!(
         statuses,
@@ -187,7 +187,7 @@ fn i54_a_proof_is_redeemed_once_and_only_for_what_it_proves() {
     let ann = |to| Person::at(to).subject("ann");
     let payer = ann(TO).pays("10 EUR", "Bob");
     let id = sent(world.ask(SendRequest::to(payer.clone()))).id;
-    let proof = approved(world.ask(CheckRequest::of(id, code(&world)))).proof;
+    let proof = approved(world.ask(CheckRequest::of(id, code(&world), Expected::Whoever))).proof;
     let of = |person| RedeemRequest::of(&proof, person);
     let right = of(payer.clone());
     let before = world.store.clone();
@@ -224,16 +224,16 @@ fn i54_a_proof_is_redeemed_once_and_only_for_what_it_proves() {
 fn i55_a_token_that_does_not_open_costs_no_store_call() {
     let mut world = world(Kinds::Own);
     let id = sent(world.ask(send())).id;
-    let proof = approved(world.ask(CheckRequest::of(&id, code(&world)))).proof;
+    let proof = approved(world.ask(CheckRequest::of(&id, code(&world), Expected::Whoever))).proof;
     let mut flipped = id.clone().into_bytes();
     flipped[20] ^= 1;
     let flipped = String::from_utf8(flipped).unwrap();
     for bad in ["", "x", flipped.as_str(), proof.as_str(), &id[1..]] {
         for command in [
-            Command::from(CheckRequest::of(bad, "123456")),
+            Command::from(CheckRequest::of(bad, "123456", Expected::Whoever)),
             CancelRequest::of(bad).into(),
             StatusRequest::of(bad).into(),
-            SendRequest::again(bad).into(),
+            SendRequest::again(bad, TO).into(),
             RedeemRequest::of(if bad == proof { &id } else { bad }, TO).into(),
         ] {
             let (outcome, trips) = world.run(command);
@@ -271,7 +271,7 @@ fn i56_a_rotation_is_no_amnesty_and_loses_nothing() {
         RefusalCode::RateLimited,
         "three sends in ten minutes"
     );
-    let proof = approved(world.ask(CheckRequest::of(&id, &right))).proof;
+    let proof = approved(world.ask(CheckRequest::of(&id, &right, Expected::Whoever))).proof;
     world.use_keys(Keys::generate(&[7; 32]).rotated(&[9; 32]).rotated(&[11; 32]));
     assert!(matches!(
         world.ask(RedeemRequest::of(&proof, TO)),
@@ -287,7 +287,7 @@ fn i64_a_test_destination_is_never_sent_to_and_ends_with_its_date() {
     let request = SendRequest::to("+12025550190");
     let id = sent(world.ask(request.clone())).id;
     assert_eq!(world.dispatches, 0);
-    let approval = approved(world.ask(CheckRequest::of(&id, "424242")));
+    let approval = approved(world.ask(CheckRequest::of(&id, "424242", Expected::Whoever)));
     assert!(approval.test);
     assert_eq!(approval.assurance.as_str(), "test");
     world.advance(Duration::from_secs(60));
@@ -296,7 +296,7 @@ fn i64_a_test_destination_is_never_sent_to_and_ends_with_its_date() {
     let end = verify_core::time::Timestamp::from_millis(1_798_761_600_000);
     world.advance(end.since(world.now));
     assert_eq!(refused(world.ask(request)).code, RefusalCode::Blocked);
-    let late = refused(world.ask(CheckRequest::of(&id, "424242")));
+    let late = refused(world.ask(CheckRequest::of(&id, "424242", Expected::Whoever)));
     assert_eq!(late.code, RefusalCode::NotFound);
     assert_eq!(world.dispatches, 0);
 }
@@ -314,10 +314,12 @@ fn i66_another_amount_is_another_verification() {
     let second = sent(world.ask(pay("99 EUR")));
     assert_ne!(first.id, second.id);
     assert!(matches!(
-        world.clone().ask(CheckRequest::of(&second.id, &first_code)),
+        world
+            .clone()
+            .ask(CheckRequest::of(&second.id, &first_code, Expected::Whoever)),
         CheckAnswer::WrongCode(_)
     ));
-    approved(world.ask(CheckRequest::of(&first.id, &first_code)));
+    approved(world.ask(CheckRequest::of(&first.id, &first_code, Expected::Whoever)));
     for missing in [
         ann().purpose(Purpose::Transaction),
         ann().pays("1", ""),

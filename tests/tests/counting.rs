@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use verify_core::command::{CancelRequest, CheckRequest, Command, Person, SendRequest};
+use verify_core::command::{CancelRequest, CheckRequest, Command, Expected, Person, SendRequest};
 use verify_core::flow::{NotBegun, Step, drive};
 use verify_core::outcome::{Answer, CheckAnswer, Fault, RefusalCode, SendAnswer};
 use verify_core::port::{Compared, Detail, End};
@@ -72,7 +72,7 @@ fn i04_a_new_session_purpose_or_challenge_is_no_new_budget() {
         let request = SendRequest::to(Person::at(TO).purpose(purpose).subject("ann"));
         if let SendAnswer::Sent(sent) = world.ask(request) {
             for _ in 0..3 {
-                let answer = world.ask(CheckRequest::of(&sent.id, "000000"));
+                let answer = world.ask(CheckRequest::of(&sent.id, "000000", Expected::Whoever));
                 compared += u32::from(matches!(answer, CheckAnswer::WrongCode(_)));
             }
         }
@@ -239,7 +239,10 @@ fn i14_malformed_guesses_cost_nothing_and_reveal_nothing() {
         "123456\n",
         "-12345",
     ] {
-        for request in [check(guess), CheckRequest::of(&verification.id, guess)] {
+        for request in [
+            check(guess),
+            CheckRequest::of(&verification.id, guess, Expected::Whoever),
+        ] {
             let (answer, trips) = world.ask_counted(request);
             assert_eq!(
                 (refused(answer).code, trips),

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use verify_core::command::{CancelRequest, CheckRequest, Command, Person, SendRequest};
+use verify_core::command::{CancelRequest, CheckRequest, Command, Expected, Person, SendRequest};
 use verify_core::event::{Event, EventKind};
 use verify_core::flow::Step;
 use verify_core::ids::EventId;
@@ -142,7 +142,7 @@ fn a_check_by_id_says_which_verification_it_is_about_from_its_first_event_on() {
             let right = code(&world);
             let nonce = verifications(&world)[0].nonce.print();
             world.run(match by_id {
-                true => CheckRequest::of(id, right),
+                true => CheckRequest::of(id, right, Expected::Whoever),
                 false => check(&right),
             });
             let of = |kind| {

@@ -29,7 +29,7 @@ fn i29_one_idempotency_key_one_send() {
         assert_eq!(world.dispatches, 1);
         let other = refused(world.ask(keyed("+12025550124")));
         assert_eq!(other.code, RefusalCode::IdempotencyMismatch);
-        approved(world.ask(CheckRequest::of(id, code(&world))));
+        approved(world.ask(CheckRequest::of(id, code(&world), TO)));
         assert!(
             matches!(world.ask(keyed(TO)), SendAnswer::Repeated(_)),
             "terminal or not"
@@ -60,7 +60,7 @@ fn i29_a_right_check_whose_answer_was_lost_gives_the_same_proof_again() {
     let id = sent(world.ask(send())).id;
     let keyed = |key: &str, code: &str| CheckRequest {
         idempotency_key: Some(key.into()),
-        ..CheckRequest::of(&id, code)
+        ..CheckRequest::of(&id, code, TO)
     };
     let right = code(&world);
     let first = approved(world.ask(keyed("k", &right)));
@@ -108,7 +108,7 @@ fn i29_an_idempotency_key_outlives_a_rotation_of_keys() {
     assert_eq!(world.dispatches, 1);
     let check = CheckRequest {
         idempotency_key: Some("c".into()),
-        ..CheckRequest::of(id, code(&world))
+        ..CheckRequest::of(id, code(&world), TO)
     };
     let first = approved(world.ask(check.clone()));
     world.use_keys(Keys::generate(&[7; 32]).rotated(&[9; 32]).rotated(&[11; 32]));

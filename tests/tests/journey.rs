@@ -19,7 +19,7 @@ fn journey(kinds: Kinds) {
     assert!(matches!(again, SendAnswer::Repeated(_)), "{again:?}");
     assert_eq!((trips, world.sent.len()), (1, 1));
 
-    let guess = || CheckRequest::of(&first.id, "000000");
+    let guess = || CheckRequest::of(&first.id, "000000", TO);
     let (CheckAnswer::WrongCode(wrong), trips) = world.ask_counted(guess()) else {
         panic!("a guess is compared")
     };
@@ -31,10 +31,10 @@ fn journey(kinds: Kinds) {
     assert_eq!(cooling.retry_at, Some(after_a_minute));
 
     world.advance(Duration::from_secs(60));
-    let (call, trips) = world.ask_counted(SendRequest::again(&first.id).by(Channel::Call));
+    let (call, trips) = world.ask_counted(SendRequest::again(&first.id, TO).by(Channel::Call));
     let call = sent(call);
     assert_eq!((trips, call.id == first.id, world.sent.len()), (3, true, 2));
-    let right = CheckRequest::of(&first.id, code(&world));
+    let right = CheckRequest::of(&first.id, code(&world), TO);
     let (approval, trips) = world.ask_counted(right.clone());
     let proof = approved(approval).proof;
     assert_eq!(trips, 2);

@@ -62,7 +62,7 @@ async fn guesses(engines: &[Engine], codes: Vec<String>) -> (usize, usize) {
     for task in tasks {
         match task.await.unwrap() {
             CheckAnswer::WrongCode(_) => compared += 1,
-            CheckAnswer::Approved(_) => approved += 1,
+            CheckAnswer::Approved(_) | CheckAnswer::Unclaimed(_) => approved += 1,
             CheckAnswer::Refused(_) => {}
         }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use verify_core::command::{CancelRequest, CheckRequest, Person, SendRequest};
+use verify_core::command::{CancelRequest, CheckRequest, Expected, Person, SendRequest};
 use verify_core::event::EventKind;
 use verify_core::flow::drive;
 use verify_core::outcome::{CheckAnswer, Outcome, RefusalCode};
@@ -124,7 +124,7 @@ fn four_failures_elsewhere(world: &mut World) {
     let id = sent(world.ask(SendRequest::to(Person::at(elsewhere).subject("mallory")))).id;
     let bad = wrong(world.code_for(elsewhere).unwrap().expose());
     for _ in 0..4 {
-        let answer = world.ask(CheckRequest::of(&id, &bad));
+        let answer = world.ask(CheckRequest::of(&id, &bad, Expected::Whoever));
         assert!(matches!(answer, CheckAnswer::WrongCode(_)), "{answer:?}");
         world.advance(Duration::from_secs(60));
     }
@@ -145,7 +145,7 @@ fn i37_a_lockout_of_one_subject_closes_nothing_of_another() {
         "{answer:?}"
     );
     world.advance(Duration::from_secs(60));
-    approved(world.ask(CheckRequest::of(&id, &right)));
+    approved(world.ask(CheckRequest::of(&id, &right, Expected::Whoever)));
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn i37_a_send_after_a_lockout_closes_nothing_of_another() {
     let right = code(&world);
     world.advance(Duration::from_secs(61));
     sent(world.ask(of("mallory")));
-    approved(world.ask(CheckRequest::of(&id, &right)));
+    approved(world.ask(CheckRequest::of(&id, &right, Expected::Whoever)));
 }
 
 #[test]

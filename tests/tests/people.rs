@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use verify_core::command::{
-    CancelRequest, CheckRequest, EraseRequest, Report, ReportRequest, SendRequest, StatusRequest,
+    CancelRequest, CheckRequest, EraseRequest, Expected, Report, ReportRequest, SendRequest, StatusRequest,
     UnlockRequest,
 };
 use verify_core::outcome::{
@@ -46,7 +46,7 @@ fn i36_strangers_do_not_keep_a_known_caller_out() {
         }
         let guess = CheckRequest {
             caller: from_device(&device),
-            ..CheckRequest::of(id, right)
+            ..CheckRequest::of(id, right, Expected::Whoever)
         };
         approved(world.ask(guess));
     }
@@ -220,7 +220,10 @@ fn i40_a_decoy_looks_like_any_other_and_is_never_approved() {
             shape(&mut world, request.clone()),
             shape(&mut world, request.clone()),
         ];
-        shapes.push(shape(&mut world, CheckRequest::of(&id, "000000")));
+        shapes.push(shape(
+            &mut world,
+            CheckRequest::of(&id, "000000", Expected::Whoever),
+        ));
         world.advance(Duration::from_secs(60));
         shapes.push(shape(&mut world, request));
         shapes.push(shape(&mut world, StatusRequest::of(&id)));

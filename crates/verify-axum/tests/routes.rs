@@ -75,7 +75,10 @@ impl App {
             .with_client_ip()
             .build()
             .unwrap();
-        let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()], ForwardingHeader::XForwardedFor);
+        let proxies = TrustedProxies::new(
+            vec!["10.0.0.0/8".parse().unwrap()],
+            ForwardingHeader::XForwardedFor,
+        );
         let router = routes(engine, Accounts)
             .layer(Extension(proxies))
             .layer(MockConnectInfo(SocketAddr::from(([10, 0, 0, 1], 4711))));

@@ -145,8 +145,50 @@ impl From<String> for Person {
 pub enum Target {
     /// This person.
     To(Person),
-    /// A verification id: the same destination and identity.
-    Verification(String),
+    /// The destination and identity that a verification id seals, when they are those of whom the caller expects.
+    Verification {
+        /// The verification's id.
+        id: String,
+        /// Of whom it must be.
+        of: Expected,
+    },
+}
+
+/// Of whom a verification must be that is named by its id.
+///
+/// Whoever sends an id along chose it, and may have chosen one of their own: to act for somebody because of a right code
+/// takes the knowledge of whose code it was. An id of somebody else is `not_found`, before anything is charged, compared
+/// or asked.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Expected {
+    /// This person, in all that the send named: destination, subject or none, purpose, payment. For a caller who knows in
+    /// whose name they are about to act.
+    Person(Person),
+    /// Whoever it is of, as far as this much fits. What a check then approves says whose it is, and gives nothing before it
+    /// is told whom to act for ([`Unclaimed`](crate::outcome::Unclaimed)).
+    Known(Known),
+    /// Whoever it is of; as [`Known`](Self::Known) with nothing known. For sign-up, and for hosts that only pass on.
+    Whoever,
+}
+
+/// What a caller knows of whom a verification is of. What is absent is not compared.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Known {
+    /// A number or a mailbox as somebody typed it.
+    pub to: Option<String>,
+    /// For a national number.
+    pub country: Option<Country>,
+    /// The application's user id.
+    pub subject: Option<String>,
+    /// Why.
+    pub purpose: Option<Purpose>,
+}
+
+impl<P: Into<Person>> From<P> for Expected {
+    /// This person; of a text as [`Person::at`].
+    fn from(person: P) -> Self {
+        Self::Person(person.into())
+    }
 }
 
 /// A send.
@@ -181,9 +223,12 @@ impl SendRequest {
         Self::new(Target::To(person.into()))
     }
 
-    /// A send for the destination and identity of a verification.
-    pub fn again(verification_id: impl Into<String>) -> Self {
-        Self::new(Target::Verification(verification_id.into()))
+    /// A send for the destination and identity of a verification, when it is of whom the caller expects.
+    pub fn again(verification_id: impl Into<String>, of: impl Into<Expected>) -> Self {
+        Self::new(Target::Verification {
+            id: verification_id.into(),
+            of: of.into(),
+        })
     }
 
     /// A send to whoever is meant, in the default service.
@@ -233,9 +278,29 @@ pub struct CheckRequest {
 }
 
 impl CheckRequest {
-    /// A check of a verification by its id.
-    pub fn of(verification_id: impl Into<String>, code: impl Into<String>) -> Self {
-        Self::new(Target::Verification(verification_id.into()), code)
+    /// A check of a verification by its id, when it is of whom the caller expects.
+    ///
+    /// ```
+    /// use verify_core::command::{CheckRequest, Person};
+    ///
+    /// // A request says `verification_id`, `code`, and whose account it wants: the application knows their number.
+    /// let account = Person::at("+12025550123").subject("ada");
+    /// let check = CheckRequest::of("the verification's id", "123456", account);
+    /// # let _ = check;
+    /// ```
+    ///
+    /// There is no check by id that does not say for whom:
+    ///
+    /// ```compile_fail,E0061
+    /// use verify_core::command::CheckRequest;
+    /// let check = CheckRequest::of("the verification's id", "123456");
+    /// ```
+    pub fn of(verification_id: impl Into<String>, code: impl Into<String>, of: impl Into<Expected>) -> Self {
+        let target = Target::Verification {
+            id: verification_id.into(),
+            of: of.into(),
+        };
+        Self::new(target, code)
     }
 
     /// A check of what is pending for somebody.
@@ -338,7 +403,7 @@ impl RedeemRequest {
     }
 }
 
-/// Whose lockout is ended.
+/// Whose lockout is ended. Any spelling of a mailbox means all that share its limits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct UnlockRequest {
     /// The service.
@@ -353,7 +418,7 @@ pub struct UnlockRequest {
     pub check_limits: bool,
 }
 
-/// Whose records are erased.
+/// Whose records are erased. Any spelling of a mailbox means all that share its limits: tagged ones too.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EraseRequest {
     /// The service.
@@ -405,6 +470,8 @@ quiet_debug!(
     Caller,
     Person,
     Target,
+    Expected,
+    Known,
     SendRequest,
     CheckRequest,
     CancelRequest,

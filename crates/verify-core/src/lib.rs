@@ -115,7 +115,7 @@
 //!     panic!("nothing was sent");
 //! };
 //! let code = toy.arrived.take().expect("it carries a code");
-//! let check = CheckRequest::of(&verification.id, code);
+//! let check = CheckRequest::of(&verification.id, code, "+12025550123");
 //! toy.now = toy.now + Duration::from_secs(20);
 //! assert!(matches!(toy.run(check.clone())?, CheckAnswer::Approved(_)));
 //!

@@ -172,7 +172,7 @@ fn context(kind: TokenKind, service: &ServiceId) -> Vec<u8> {
 pub struct VerificationToken {
     /// The verification's own random bytes.
     pub nonce: Nonce,
-    /// The number or mailbox, canonical.
+    /// The number, or the mailbox as the send spelled it.
     pub to: String,
     /// The user whom the application named, if any.
     pub subject: Option<String>,
@@ -199,7 +199,7 @@ impl fmt::Debug for VerificationToken {
 pub struct ProofToken {
     /// Of the approval; what is remembered once the proof is spent.
     pub id: ApprovalId,
-    /// Where the challenge went.
+    /// Where the challenge went: of a mailbox as delivered.
     pub destination: Print,
     /// Who, if the application named one.
     pub subject: Option<Print>,
@@ -226,7 +226,7 @@ impl Token for ProofToken {
 pub struct StepUpToken {
     /// Unique.
     pub id: [u8; 16],
-    /// Which destination was not enough.
+    /// Which destination was not enough: of a mailbox as delivered.
     pub destination: Print,
     /// Who, if the application named one.
     pub subject: Option<Print>,
@@ -241,7 +241,7 @@ impl Token for StepUpToken {
 /// Shows that an approval of this subject and destination happened before: standing `known`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceToken {
-    /// The destination that was approved.
+    /// The destination that was approved: of a mailbox as delivered.
     pub destination: Print,
     /// Who, if the application named one.
     pub subject: Option<Print>,

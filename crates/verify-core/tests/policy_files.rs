@@ -514,7 +514,7 @@ fn a_test_destination_is_kept_in_the_form_that_destinations_have() {
     let tests = &loaded.policies.default.tests;
     assert_eq!(
         (tests[0].to.as_str(), tests[1].to.as_str()),
-        ("+12025550190", "review@example.com")
+        ("+12025550190", "review+ios@example.com")
     );
 }
 

@@ -98,6 +98,7 @@ fn sample() -> Record {
         subject: Some(Print::from_bytes([2; 16])),
         standing: Standing::Known,
         binding: Some(Print::from_bytes([3; 16])),
+        mailbox: Some(Print::from_bytes([11; 16])),
     };
     let own = CodeOf::Own {
         key: Keys::generate(&[1; 32]).code.newest(),
@@ -143,6 +144,7 @@ fn sample() -> Record {
     let concluding = Concluding {
         provider: "twilio".into(),
         scope: "VA0".into(),
+        mailbox: Some(Print::from_bytes([11; 16])),
         by: AnnouncerId::from_bytes([10; 16]),
         until: at + Duration::from_secs(6),
     };
@@ -337,7 +339,7 @@ fn an_announced_conclusion_keeps_its_record_even_without_a_verification() {
 fn a_record_of_another_format_is_refused_and_not_guessed_at() {
     let mut row = sample().encode(key()).unwrap();
     if let Some(version) = row.bytes.first_mut() {
-        *version = 2;
+        *version += 1;
     }
     assert!(Record::decode(&row).is_err());
     row.bytes.clear();

@@ -135,9 +135,13 @@ pub(crate) async fn run() -> Result<&'static str, Box<dyn Error>> {
     };
     let mail = relay.accepted.lock().values().next().cloned().unwrap_or_default();
     let code = mail.rsplit(' ').next().unwrap_or_default();
-    let checked = engine.check(CheckRequest::of(&verification.id, code)).await;
+    let checked = engine
+        .check(CheckRequest::of(&verification.id, code, "ann@example.com"))
+        .await;
     Ok(match checked.answer? {
         CheckAnswer::Approved(_) => "approved",
+        // Only of a check that does not say whom it expects.
+        CheckAnswer::Unclaimed(_) => "unclaimed",
         CheckAnswer::WrongCode(_) => "wrong code",
         CheckAnswer::Refused(refusal) => refusal.code.as_str(),
     })

@@ -52,11 +52,13 @@ pub(crate) async fn run() -> Result<&'static str, Box<dyn Error>> {
         return Ok("nothing arrived");
     };
     match engine
-        .check(CheckRequest::of(&verification.id, code))
+        .check(CheckRequest::of(&verification.id, code, "+1 202 555 0123"))
         .await
         .answer?
     {
         CheckAnswer::Approved(_) => Ok("approved"),
+        // Only of a check that does not say whom it expects.
+        CheckAnswer::Unclaimed(_) => Ok("unclaimed"),
         CheckAnswer::WrongCode(_) => Ok("wrong code"),
         CheckAnswer::Refused(refusal) => Ok(refusal.code.as_str()),
     }

@@ -73,9 +73,11 @@ async fn typed(
     };
     let code = inbox.recv().await.unwrap_or_default();
     meanwhile();
-    let checked = engine.check(CheckRequest::of(&verification.id, code)).await;
+    let checked = engine.check(CheckRequest::of(&verification.id, code, to)).await;
     Ok(match checked.answer? {
         CheckAnswer::Approved(_) => "approved",
+        // Only of a check that does not say whom it expects.
+        CheckAnswer::Unclaimed(_) => "unclaimed",
         CheckAnswer::WrongCode(_) => "wrong code",
         CheckAnswer::Refused(refusal) => refusal.code.as_str(),
     })

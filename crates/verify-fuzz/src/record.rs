@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use verify_core::command::{
-    CancelRequest, CheckRequest, Command, Report, ReportRequest, SendRequest, StatusRequest, TickRequest,
+    CancelRequest, CheckRequest, Command, Expected, Report, ReportRequest, SendRequest, StatusRequest,
+    TickRequest,
 };
 use verify_core::keys::KeyId;
 use verify_core::outcome::{Fault, SendAnswer};
@@ -148,7 +149,7 @@ fn met_in_the_store(kinds: Kinds, kind: RecordKind, bytes: &[u8]) {
     world.advance(Duration::from_secs(31));
     let commands: [Command; 6] = [
         StatusRequest::of(&verification_id).into(),
-        CheckRequest::of(&verification_id, sent.code).into(),
+        CheckRequest::of(&verification_id, sent.code, Expected::Whoever).into(),
         Command::Report(ReportRequest {
             service: ServiceId::default(),
             reference: sent.reference,

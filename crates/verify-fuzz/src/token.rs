@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use verify_core::command::{
-    CancelRequest, CheckRequest, Command, RedeemRequest, Report, ReportRequest, SendRequest, StatusRequest,
+    CancelRequest, CheckRequest, Command, Expected, RedeemRequest, Report, ReportRequest, SendRequest,
+    StatusRequest,
 };
 use verify_core::ids::Nonce;
 use verify_core::keys::{Keys, Print};
@@ -85,8 +86,8 @@ fn opens_nothing(keys: &Keys, token: &str) {
 fn moves_nothing(token: &str) {
     let mut world = World::new(PolicySet::default(), Kinds::Own);
     let commands: [Command; 5] = [
-        CheckRequest::of(token, "123456").into(),
-        SendRequest::again(token).into(),
+        CheckRequest::of(token, "123456", Expected::Whoever).into(),
+        SendRequest::again(token, Expected::Whoever).into(),
         StatusRequest::of(token).into(),
         CancelRequest::of(token).into(),
         RedeemRequest::of(token, "+12025550123").into(),
@@ -158,8 +159,8 @@ fn genuine(data: &[u8]) {
                 let _ = keys.open_token::<VerificationToken>(&service, NOW, &token);
                 let mut world = World::new(PolicySet::default(), Kinds::Own);
                 world.use_keys(keys);
-                world.run(CheckRequest::of(token.as_str(), "123456"));
-                world.run(SendRequest::again(token));
+                world.run(CheckRequest::of(token.as_str(), "123456", Expected::Whoever));
+                world.run(SendRequest::again(token, Expected::Whoever));
             }
         }
     }

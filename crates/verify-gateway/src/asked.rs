@@ -86,7 +86,7 @@ asked! {
 
 fn of_target(target: &Target) -> Option<&str> {
     match target {
-        Target::Verification(id) => Some(id),
+        Target::Verification { id, .. } => Some(id),
         Target::To(_) => None,
     }
 }

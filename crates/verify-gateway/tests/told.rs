@@ -1,5 +1,11 @@
 //! What a person is told of what they sent, and an operator of what decided.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not product code"
+)]
+
 mod support;
 
 use serde_json::{Value, json};

@@ -69,9 +69,12 @@ impl OrProblem for SendAnswer {
 impl OrProblem for CheckAnswer {
     type Good = Approval;
 
+    /// For checks that say who is expected. A check that expects [`Whoever`](verify_core::command::Expected::Whoever) has
+    /// [`CheckAnswer::Unclaimed`] to compare first, and is matched by hand: here it approves nobody, and is `internal`.
     fn or_problem(self, now: Timestamp) -> Result<Approval, Problem> {
         match self {
             Self::Approved(approval) => Ok(*approval),
+            Self::Unclaimed(_) => Err(Problem::internal()),
             Self::WrongCode(wrong) => Err(Problem::wrong_code(&wrong, now)),
             Self::Refused(refusal) => Err(Problem::refused(refusal, now)),
         }

@@ -159,6 +159,12 @@ pub struct ApprovalJson {
     pub proof: String,
     /// Keep it on the device, and pass it with later requests for this user and destination.
     pub device_token: String,
+    /// The user whom the send named: compare it with the one for whom you act.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// What the code was sent for: compare it too.
+    #[schema(value_type = String)]
+    pub purpose: &'static str,
     /// True for a test destination: nobody was verified.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
@@ -173,6 +179,8 @@ impl From<Approval> for ApprovalJson {
             sid: approval.sid,
             proof: approval.proof,
             device_token: approval.device_token,
+            user_id: approval.subject,
+            purpose: approval.purpose.as_str(),
             test: approval.test,
         }
     }

@@ -380,7 +380,7 @@ impl Ledger {
 impl Account {
     fn answered(&mut self, answer: &Answer, read: bool) {
         match answer {
-            Answer::Check(CheckAnswer::Approved(_)) => {
+            Answer::Check(CheckAnswer::Approved(_) | CheckAnswer::Unclaimed(_)) => {
                 self.compared += 1;
                 match self.side {
                     Side::Attacker if !read => self.taken += 1,

@@ -143,7 +143,7 @@ pub(super) fn ended_twice(kinds: Kinds) -> Scenario {
 /// A world in which a code was right, and the proof of it.
 fn proved(kinds: Kinds) -> (World, String) {
     let (mut world, id, code) = sent_once(kinds);
-    let proof = approved(world.ask(CheckRequest::of(id, code))).proof;
+    let proof = approved(world.ask(CheckRequest::of(id, code, TO))).proof;
     (world, proof)
 }
 

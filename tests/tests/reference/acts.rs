@@ -120,7 +120,8 @@ pub(super) fn person() -> impl Strategy<Value = Person> {
         1 => Just((Purpose::Transaction, Some("11 USD"))),
     ];
     let subject = prop_oneof![5 => Just(None), 3 => Just(Some("ann")), 1 => Just(Some("bob"))];
-    let to = prop_oneof![7 => Just("+12025550123"), 1 => Just("+12025550124"), 1 => Just("Ann@example.com")];
+    let to = prop_oneof![7 => Just("+12025550123"), 1 => Just("+12025550124"), 1 => Just("Ann@example.com"),
+        1 => Just("ann+shop@example.com")];
     (to, subject, purpose).prop_map(|(to, subject, (purpose, amount))| Person {
         to: to.into(),
         subject: subject.map(str::to_owned),
@@ -131,7 +132,11 @@ pub(super) fn person() -> impl Strategy<Value = Person> {
 }
 
 pub(super) fn of() -> impl Strategy<Value = Of> {
-    prop_oneof![2 => person().prop_map(Of::Person), 1 => (0usize..6).prop_map(Of::Verification)]
+    prop_oneof![
+        4 => person().prop_map(Of::Person),
+        2 => (0usize..6).prop_map(Of::Verification),
+        1 => (0usize..6, person()).prop_map(|(number, person)| Of::VerificationOf(number, person)),
+    ]
 }
 
 pub(super) fn from() -> impl Strategy<Value = From> {

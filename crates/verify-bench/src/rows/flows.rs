@@ -99,7 +99,7 @@ fn wrong_check(effort: Effort) -> Measured<Row> {
                 if !matches!(
                     outcome.answer,
                     Ok(Answer::Check(
-                        CheckAnswer::WrongCode(_) | CheckAnswer::Approved(_)
+                        CheckAnswer::WrongCode(_) | CheckAnswer::Approved(_) | CheckAnswer::Unclaimed(_)
                     ))
                 ) {
                     return Err(BenchError::OtherOutcome("wrong check"));

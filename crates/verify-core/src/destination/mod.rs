@@ -30,6 +30,7 @@ mod phone;
 mod plan;
 mod refused;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::hidden::trimmed;
@@ -99,6 +100,18 @@ impl Destination {
         match self {
             Self::Phone(phone) => phone.e164(),
             Self::Mailbox(mailbox) => mailbox.delivery(),
+        }
+    }
+
+    /// The form by which two destinations are one to a *verification*: E.164, or the mailbox as written, in lower case.
+    ///
+    /// Limits treat `ada+shop@example.com` and `ada@example.com` as one ([`canonical`](Self::canonical)), yet they may be
+    /// read by different people: a code that one of them got proves nothing of the other. It depends on no policy.
+    pub fn as_delivered(&self) -> Cow<'_, str> {
+        match self {
+            Self::Phone(phone) => phone.e164().into(),
+            // The domain is in lower case already.
+            Self::Mailbox(mailbox) => mailbox.delivery().to_ascii_lowercase().into(),
         }
     }
 

@@ -96,7 +96,7 @@ fn write(named: Named, mut found: Found, maybe_written: bool, now: Timestamp) ->
             false => named.ctx.refuse::<CancelAnswer>(not_found()),
         };
     }
-    let conclude = announce(&named.ctx, &mut found, named.nonce, named.who.to.delivery(), now);
+    let conclude = announce(&named.ctx, &mut found, &named.who, named.nonce, now);
     let Ok(change) = named.places.record.becomes(&found.record) else {
         return named.ctx.fault(Fault::Defect);
     };
@@ -118,7 +118,7 @@ fn written_before(named: Named, found: Found, now: Timestamp) -> Step {
     let by = announcer(&named.ctx);
     let ours = found.record.concluding.as_ref().is_some_and(|it| it.by == by);
     let conclude = match ours {
-        true => conclude_request(&named.ctx, &found.record, named.nonce, named.who.to.delivery()),
+        true => conclude_request(&named.ctx, &found.record, &named.who, named.nonce),
         false => None,
     };
     written(named, found, conclude, now)

@@ -16,7 +16,7 @@ const DECOY: &str = "decoy";
 /// The name that stands in deliveries to test destinations.
 const TEST: &str = "test";
 
-/// An identity's two words and two fingerprints take less than that many bytes.
+/// An identity's two words and three fingerprints take less than that many bytes.
 const LARGEST_IDENTITY: usize = 64;
 
 /// A provider that may carry a message, with what its code would be.
@@ -151,11 +151,7 @@ pub(super) fn own_code(ctx: &Context, who: &Who, verification: &Verification) ->
             ctx.keys.derive_code(*key, &input, CodeLength::new(*length)?)
         }
         CodeOf::Test => {
-            let test = ctx
-                .policy
-                .tests
-                .iter()
-                .find(|test| test.to == who.to.canonical())?;
+            let test = who.test(ctx)?;
             Code::parse(&test.code, CodeLength::new(u8::try_from(test.code.len()).ok()?)?).ok()
         }
         CodeOf::Managed { .. } | CodeOf::Decoy => None,

@@ -10,6 +10,8 @@ use crate::time::Timestamp;
 
 use super::context::Context;
 use super::found::Found;
+use super::sealed::{same_mailbox, spelling};
+use super::who::Who;
 
 /// How long a provider may take to hear of an end.
 const TELL: Duration = Duration::from_secs(6);
@@ -25,12 +27,14 @@ pub(super) fn announcer(ctx: &Context) -> AnnouncerId {
 pub(super) fn announce(
     ctx: &Context,
     found: &mut Found,
+    who: &Who,
     nonce: Nonce,
-    to: &str,
     now: Timestamp,
 ) -> Option<ConcludeRequest> {
     let Found { record, clock, .. } = found;
-    let (provider, scope) = record.verification(nonce)?.scope()?;
+    let verification = record.verification(nonce)?;
+    let mailbox = verification.identity.mailbox;
+    let (provider, scope) = verification.scope()?;
     let (provider, scope) = (provider.clone(), scope.clone());
     let cares = ctx
         .routes
@@ -38,7 +42,10 @@ pub(super) fn announce(
         .get(&provider)
         .is_some_and(|capabilities| capabilities.can_conclude);
     let shared = record.verifications.iter().any(|other| {
-        other.nonce != nonce && other.is_pending(*clock) && other.scope() == Some((&provider, &scope))
+        other.nonce != nonce
+            && other.is_pending(*clock)
+            && other.scope() == Some((&provider, &scope))
+            && same_mailbox(ctx, verification, other)
     });
     let running = record
         .concluding
@@ -52,26 +59,28 @@ pub(super) fn announce(
     record.concluding = Some(Concluding {
         provider,
         scope,
+        mailbox,
         by: announcer(ctx),
         until: ctx.call_until(now, TELL),
     });
-    conclude_request(ctx, record, nonce, to)
+    conclude_request(ctx, record, who, nonce)
 }
 
 /// What the provider is told, by what the record announces.
 pub(super) fn conclude_request(
     ctx: &Context,
     record: &Record,
+    who: &Who,
     nonce: Nonce,
-    to: &str,
 ) -> Option<ConcludeRequest> {
     let concluding = record.concluding.as_ref()?;
+    let verification = record.verification(nonce)?;
     Some(ConcludeRequest {
         provider: concluding.provider.clone(),
         service: ctx.service.clone(),
         scope: concluding.scope.clone(),
-        to: to.to_owned(),
-        upstream: record.verification(nonce)?.upstream().cloned(),
+        to: spelling(ctx, who, verification),
+        upstream: verification.upstream().cloned(),
         not_after: concluding.until,
     })
 }

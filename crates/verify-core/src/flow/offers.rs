@@ -175,8 +175,7 @@ pub(super) fn fallback(
             && !tried(*channel)
             && (!here || notes.on(*channel, now).is_none())
             && (!here || country.is_none_or(|allowed| allowed.contains(channel)))
-            && (ctx.policy.tests.iter().any(|test| test.to == who.to.canonical())
-                || !candidates(ctx, who, *channel).awake.is_empty())
+            && (who.test(ctx).is_some() || !candidates(ctx, who, *channel).awake.is_empty())
     };
     rules.fallback.iter().copied().filter(usable).collect()
 }

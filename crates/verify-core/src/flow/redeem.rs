@@ -8,6 +8,7 @@
 //! ```
 
 use crate::command::{Person, RedeemRequest};
+use crate::destination::Destination;
 use crate::event::{Event, EventKind};
 use crate::keys::{Print, PrintKind, Prints};
 use crate::outcome::{RedeemAnswer, Redemption, Refusal, RefusalCode};
@@ -19,7 +20,7 @@ use crate::vocabulary::Standing;
 use super::context::Context;
 use super::idempotency::check_key;
 use super::step::{Step, StoreStep, StoreThen};
-use super::who::parsed;
+use super::who::{delivered, parsed};
 
 /// A claim on a proof, on its way to the store.
 #[derive(Debug, Clone)]
@@ -36,10 +37,16 @@ pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -
         return ctx.refuse::<RedeemAnswer>(refusal);
     }
     let token: Option<ProofToken> = ctx.keys.open_token(&ctx.service, now, &request.proof).ok();
-    let Some(token) = token.filter(|token| proves(&ctx, token, &request.person)) else {
+    let proven = token.and_then(|token| {
+        let to = parsed(&ctx, &request.person.to, request.person.country).ok()?;
+        proves(&ctx, &token, &to, &request.person).then_some((token, to))
+    });
+    let Some((token, to)) = proven else {
         return ctx.refuse::<RedeemAnswer>(spent());
     };
-    ctx.explanation.destination = Some(token.destination);
+    let canonical = to.canonical().as_bytes();
+    let destination = ctx.keys.prints(PrintKind::Destination, &ctx.service, canonical);
+    ctx.explanation.destination = Some(destination.newest());
     let key = request.idempotency_key.as_ref().map(|key| {
         ctx.keys
             .prints(PrintKind::IdempotencyKey, &ctx.service, key.as_bytes())
@@ -66,12 +73,8 @@ pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -
 }
 
 /// All that the request names is what the proof proves.
-fn proves(ctx: &Context, token: &ProofToken, person: &Person) -> bool {
-    let Ok(to) = parsed(ctx, &person.to, person.country) else {
-        return false;
-    };
+fn proves(ctx: &Context, token: &ProofToken, to: &Destination, person: &Person) -> bool {
     let keys = &ctx.keys;
-    let destination = keys.prints(PrintKind::Destination, &ctx.service, to.canonical().as_bytes());
     let subject = match (&person.subject, &token.subject) {
         (None, None) => true,
         (Some(subject), Some(print)) => keys
@@ -84,7 +87,7 @@ fn proves(ctx: &Context, token: &ProofToken, person: &Person) -> bool {
         (Some(payment), Some(print)) => keys.binding_prints(&ctx.service, payment).contains(print),
         (None, Some(_)) | (Some(_), None) => false,
     };
-    destination.contains(&token.destination) && person.purpose == token.purpose && subject && binding
+    delivered(ctx, to).contains(&token.destination) && person.purpose == token.purpose && subject && binding
 }
 
 fn spent() -> Refusal {

@@ -7,7 +7,7 @@
 //!                         └──────────────┘
 //! ```
 
-use crate::command::{Caller, Report, ReportRequest, SendRequest};
+use crate::command::{Caller, Expected, Report, ReportRequest, SendRequest};
 use crate::event::{Event, EventKind};
 use crate::keys::PrintKind;
 use crate::outcome::{Fault, Outcome, ReportAnswer};
@@ -236,7 +236,7 @@ impl Reporting {
             locale: Some(sealed.locale).filter(|locale| !locale.is_empty()),
             consent: true,
             caller: self.caller(verification, sealed.from, clock),
-            ..SendRequest::again(id)
+            ..SendRequest::again(id, Expected::Whoever)
         })
     }
 
@@ -244,7 +244,7 @@ impl Reporting {
     fn caller(&self, verification: &Verification, from: Origin, now: Timestamp) -> Caller {
         let Origin { ip, asn, device } = from;
         let token = DeviceToken {
-            destination: self.token.record,
+            destination: verification.identity.mailbox.unwrap_or(self.token.record),
             subject: verification.identity.subject,
             issued: now,
         };

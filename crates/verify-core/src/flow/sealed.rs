@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::destination::Destination;
+use crate::record::Verification;
 use crate::seal::SealError;
 
 use super::context::Context;
-use super::who::{Spelled, Who, parsed};
+use super::who::{Spelled, Who, delivered, parsed};
 
 /// Of a verification: who it is for, how they are spoken to, and from where its latest send came.
 #[derive(Serialize, Deserialize)]
@@ -60,6 +61,25 @@ impl Sealed {
     pub(super) fn destination(&self, ctx: &Context) -> Option<Destination> {
         parsed(ctx, &self.to, None).ok()
     }
+}
+
+/// How the first send of a verification spelled its destination, which is how providers know it: to some of them another
+/// case is another mailbox, with another code.
+pub(super) fn spelling(ctx: &Context, who: &Who, verification: &Verification) -> String {
+    let known = match &who.to {
+        Destination::Phone(_) => None,
+        Destination::Mailbox(_) => Sealed::open(ctx, &verification.sealed).map(|sealed| sealed.to),
+    };
+    known.unwrap_or_else(|| who.to.delivery().to_owned())
+}
+
+/// True when two verifications of one record went to one mailbox, also when a key was rotated in between.
+pub(super) fn same_mailbox(ctx: &Context, one: &Verification, other: &Verification) -> bool {
+    let (Some(print), Some(wanted)) = (one.identity.mailbox, other.identity.mailbox) else {
+        return one.identity.mailbox == other.identity.mailbox;
+    };
+    let sealed = || Sealed::open(ctx, &one.sealed)?.destination(ctx);
+    print == wanted || sealed().is_some_and(|to| delivered(ctx, &to).contains(&wanted))
 }
 
 /// Whose notes these are: a destination or a prefix.

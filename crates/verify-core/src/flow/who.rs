@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::address;
 use crate::broken::Broken;
-use crate::command::{Caller, Person, Target};
+use crate::command::{Caller, Expected, Person, Target};
 use crate::destination::{Destination, DestinationError};
 use crate::event::{Event, EventKind};
 use crate::hidden::is_hidden;
 use crate::ids::Nonce;
 use crate::keys::{Print, PrintKind, Prints};
 use crate::outcome::{Refusal, RefusalCode};
+use crate::policy::TestDestination;
 use crate::record::{Identity, Verification};
 use crate::time::Timestamp;
 use crate::token::{DeviceToken, ProofToken, VerificationToken};
@@ -28,11 +29,21 @@ const LONGEST_TEXT: usize = 200;
 const LONGEST_AMOUNT: usize = 40;
 
 /// The identity as a request spells it: what a token and a sealed part of a record carry on.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Spelled {
     pub(super) subject: Option<String>,
     pub(super) purpose: Purpose,
     pub(super) payment: Option<Payment>,
+}
+
+impl Spelled {
+    fn of(person: &Person) -> Self {
+        Self {
+            subject: person.subject.clone(),
+            purpose: person.purpose,
+            payment: person.payment.clone(),
+        }
+    }
 }
 
 impl fmt::Debug for Spelled {
@@ -47,7 +58,10 @@ impl fmt::Debug for Spelled {
 #[derive(Debug, Clone)]
 pub(super) struct Who {
     pub(super) to: Destination,
+    /// Of the canonical form: limits, lockouts, records and notes are of it.
     pub(super) destination: Prints,
+    /// Of the mailbox as delivered, or of the number: identities and tokens are of it.
+    pub(super) delivered: Prints,
     pub(super) spelled: Spelled,
     pub(super) subject: Option<Prints>,
     pub(super) binding: Option<Prints>,
@@ -67,7 +81,13 @@ impl Who {
     ) -> Result<Self, Refusal> {
         match target {
             Target::To(person) => Self::person(ctx, person, caller, now),
-            Target::Verification(id) => Self::named(ctx, id, caller, now),
+            Target::Verification { id, of } => {
+                let who = Self::named(ctx, id, caller, now)?;
+                match who.is_expected(ctx, of)? {
+                    true => Ok(who),
+                    false => Err(not_found()),
+                }
+            }
         }
     }
 
@@ -79,12 +99,7 @@ impl Who {
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         let to = parsed(ctx, &person.to, person.country)?;
-        let spelled = Spelled {
-            subject: person.subject.clone(),
-            purpose: person.purpose,
-            payment: person.payment.clone(),
-        };
-        Self::new(ctx, to, spelled, caller, now)
+        Self::new(ctx, to, Spelled::of(person), caller, now)
     }
 
     /// Whoever a verification's id seals.
@@ -121,6 +136,10 @@ impl Who {
         check_texts(&spelled, caller)?;
         let keys = &ctx.keys;
         let destination = keys.prints(PrintKind::Destination, &ctx.service, to.canonical().as_bytes());
+        let delivered = match to.canonical() == to.as_delivered() {
+            true => destination.clone(),
+            false => delivered(ctx, &to),
+        };
         let subject = spelled
             .subject
             .as_ref()
@@ -129,12 +148,13 @@ impl Who {
             .payment
             .as_ref()
             .map(|payment| keys.binding_prints(&ctx.service, payment));
-        let standing = standing(ctx, caller, &destination, subject.as_ref(), now);
+        let standing = standing(ctx, caller, &delivered, subject.as_ref(), now);
         ctx.explanation.destination = Some(destination.newest());
         ctx.explanation.last_digits = to.last_digits(ctx.policy.privacy.last_digits).map(str::to_owned);
         Ok(Self {
             to,
             destination,
+            delivered,
             spelled,
             subject,
             binding,
@@ -163,6 +183,21 @@ impl Who {
         }
     }
 
+    /// The person in words.
+    pub(super) fn spelled_out(&self) -> Person {
+        let Spelled {
+            subject,
+            purpose,
+            payment,
+        } = self.spelled.clone();
+        Person {
+            subject,
+            purpose,
+            payment,
+            ..Person::at(self.to.delivery())
+        }
+    }
+
     pub(super) fn purpose(&self) -> Purpose {
         self.spelled.purpose
     }
@@ -174,6 +209,37 @@ impl Who {
             subject: self.subject.as_ref().map(Prints::newest),
             standing: self.standing,
             binding: self.binding.as_ref().map(Prints::newest),
+            mailbox: match &self.to {
+                Destination::Phone(_) => None,
+                Destination::Mailbox(_) => Some(self.delivered.newest()),
+            },
+        }
+    }
+
+    /// The policy's test destination that this is.
+    pub(super) fn test<'a>(&self, ctx: &'a Context) -> Option<&'a TestDestination> {
+        let mut tests = ctx.policy.tests.iter();
+        tests.find(|test| test.to == self.to.as_delivered())
+    }
+
+    /// True when this is whom the caller expects. A destination that cannot be one is refused as in any request.
+    fn is_expected(&self, ctx: &Context, of: &Expected) -> Result<bool, Refusal> {
+        let is_at = |to: &str, country| {
+            parsed(ctx, to, country).map(|to| to.as_delivered() == self.to.as_delivered())
+        };
+        match of {
+            Expected::Person(person) => {
+                Ok(is_at(&person.to, person.country)? && Spelled::of(person) == self.spelled)
+            }
+            Expected::Known(known) => {
+                let at = known.to.as_ref().map(|to| is_at(to, known.country)).transpose()?;
+                let subject = known.subject.is_none() || known.subject == self.spelled.subject;
+                let purpose = known
+                    .purpose
+                    .is_none_or(|purpose| purpose == self.spelled.purpose);
+                Ok(at.unwrap_or(true) && subject && purpose)
+            }
+            Expected::Whoever => Ok(true),
         }
     }
 
@@ -208,7 +274,13 @@ impl Who {
             && verification.identity.purpose == self.spelled.purpose
             && fits(self.subject.as_ref(), verification.identity.subject.as_ref())
             && fits(self.binding.as_ref(), verification.identity.binding.as_ref())
+            && self.is_delivered_to(verification.identity.mailbox)
             && self.nonce.is_none_or(|nonce| nonce == verification.nonce)
+    }
+
+    /// True when this is the mailbox, as delivered, that shares its record with others; a number shares it with none.
+    pub(super) fn is_delivered_to(&self, mailbox: Option<Print>) -> bool {
+        mailbox.is_none_or(|print| self.delivered.contains(&print))
     }
 
     /// True when a verification is of the subject that the request names.
@@ -301,10 +373,17 @@ pub(super) fn parsed(ctx: &Context, to: &str, country: Option<Country>) -> Resul
     })
 }
 
+/// The fingerprints of a destination as it stands in identities and tokens.
+pub(super) fn delivered(ctx: &Context, to: &Destination) -> Prints {
+    let text = to.as_delivered();
+    ctx.keys
+        .prints(PrintKind::Destination, &ctx.service, text.as_bytes())
+}
+
 fn standing(
     ctx: &Context,
     caller: &Caller,
-    destination: &Prints,
+    delivered: &Prints,
     subject: Option<&Prints>,
     now: Timestamp,
 ) -> Standing {
@@ -315,7 +394,7 @@ fn standing(
         proof.and_then(|proof| as_device_token(ctx, now, proof))
     });
     let fits = opened.is_some_and(|token| {
-        destination.contains(&token.destination)
+        delivered.contains(&token.destination)
             && match (subject, &token.subject) {
                 (None, None) => true,
                 (Some(prints), Some(print)) => prints.contains(print),

@@ -59,7 +59,7 @@ pub struct InvalidPrint;
 /// What a fingerprint is of. The same text gives unrelated fingerprints for two kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PrintKind {
-    /// A number or mailbox, canonical.
+    /// A number or mailbox: canonical where it is a key or a limit's, as delivered in an identity and in tokens.
     Destination,
     /// The user whom the application names.
     Subject,
@@ -75,7 +75,7 @@ pub enum PrintKind {
     Asn,
     /// The service as a whole.
     Service,
-    /// What one code may approve: purpose, subject, standing, amount and payee.
+    /// What one code may approve: purpose, subject, standing, amount and payee, and of a mailbox its spelling.
     Identity,
     /// An amount and a payee; see [`Keys::binding_prints`].
     Binding,

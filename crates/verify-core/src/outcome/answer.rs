@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Approval, Fault, Redemption, Refusal, VerificationView, WrongCode};
+use super::{Approval, Fault, Redemption, Refusal, Unclaimed, VerificationView, WrongCode};
 use crate::command::{
     CancelRequest, CheckRequest, Command, EraseRequest, RedeemRequest, ReportRequest, SendRequest,
     StatusRequest, TickRequest, UnlockRequest,
@@ -30,8 +30,10 @@ pub enum SendAnswer {
 /// What came of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CheckAnswer {
-    /// The code was right. The proof in it is what to act on.
+    /// The code was right, and of the person whom the request named. The proof in it is what to act on.
     Approved(Box<Approval>),
+    /// The code was right; whose it was the request did not say. It gives nothing until it is told whom to act for.
+    Unclaimed(Box<Unclaimed>),
     /// The code was wrong; it was counted.
     WrongCode(WrongCode),
     /// It was not compared, and why.
@@ -175,7 +177,7 @@ answers! {
     Send: SendRequest => SendAnswer { SendAnswer::Sent(_) => "sent", SendAnswer::Repeated(_) => "repeated" } no SendAnswer::Refused;
     /// Of a check.
     Check: CheckRequest => CheckAnswer {
-        CheckAnswer::Approved(_) => "approved", CheckAnswer::WrongCode(_) => "wrong_code"
+        CheckAnswer::Approved(_) => "approved", CheckAnswer::Unclaimed(_) => "approved", CheckAnswer::WrongCode(_) => "wrong_code"
     } no CheckAnswer::Refused;
     /// Of a cancel.
     Cancel: CancelRequest => CancelAnswer { CancelAnswer::Canceled(_) => "canceled" } no CancelAnswer::Refused;

@@ -6,9 +6,11 @@
 
 mod answer;
 mod refusal;
+mod unclaimed;
 
 pub use answer::*;
 pub use refusal::*;
+pub use unclaimed::{NotTheirs, Unclaimed};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +120,8 @@ pub struct Approval {
     pub proof: String,
     /// Shows standing `known` in later requests for this subject and destination.
     pub device_token: String,
+    /// The user whom the send named, if any.
+    pub subject: Option<String>,
     /// Why.
     pub purpose: Purpose,
     /// By which channel.
@@ -172,7 +176,7 @@ pub struct Explanation {
     pub command: &'static str,
     /// When, by the engine's time.
     pub at: Timestamp,
-    /// The destination's fingerprint.
+    /// The destination's fingerprint: canonical, so that every spelling of a mailbox has it.
     pub destination: Option<Print>,
     /// Its last digits, as far as the policy allows.
     pub last_digits: Option<String>,

@@ -91,9 +91,9 @@ pub(super) fn check(networks: &[Network], known: &[Limit], found: &mut Report) {
             if by_ip(known).any(|limit| limit.name == *name && limit.max == *max) {
                 found.warning(&key, "changes nothing: the limit itself says the same");
             }
-            let earlier = networks.iter().take(index);
+            let mut earlier = networks.iter().take(index);
             let shadows = |other: &&Network| other.cidr.contains(cidr) && other.limits.contains_key(name);
-            if let Some(other) = earlier.filter(shadows).next() {
+            if let Some(other) = earlier.find(shadows) {
                 let message = format!(
                     "changes nothing: {} stands before it and holds all of {cidr}; the narrower one first",
                     other.cidr

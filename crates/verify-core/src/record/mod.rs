@@ -21,7 +21,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AnnouncerId, Nonce};
-use crate::keys::KeyId;
+use crate::keys::{KeyId, Print};
 use crate::port::ProviderName;
 use crate::store::{Lifetime, Row, StoreFault, WrittenUnder};
 use crate::time::{SKEW, Timestamp};
@@ -41,6 +41,8 @@ pub struct Concluding {
     pub provider: ProviderName,
     /// The scope whose code ends.
     pub scope: Arc<str>,
+    /// Of which mailbox, as delivered; `None` for a number.
+    pub mailbox: Option<Print>,
     /// Who announced it.
     pub by: AnnouncerId,
     /// It is surely over after this.

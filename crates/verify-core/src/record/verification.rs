@@ -15,7 +15,7 @@ use crate::vocabulary::{Purpose, Standing};
 /// The most deliveries that a verification remembers; the oldest settled one makes room.
 pub const MOST_DELIVERIES: usize = 12;
 
-/// Whose verification it is: what a code is bound to besides service and destination.
+/// Whose verification it is: what a code is bound to besides service and canonical destination.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// Why.
@@ -26,6 +26,8 @@ pub struct Identity {
     pub standing: Standing,
     /// The fingerprint of amount and payee.
     pub binding: Option<Print>,
+    /// The fingerprint of the mailbox as delivered: those that share a record are not one. `None` for a number.
+    pub mailbox: Option<Print>,
 }
 
 /// Who makes the code of a verification, and how it is found again.

@@ -67,7 +67,7 @@ fn refusal_of(answer: &SendAnswer) -> Option<&Refusal> {
 fn check_refused(answer: &CheckAnswer) -> Option<&Refusal> {
     match answer {
         CheckAnswer::Refused(refusal) => Some(refusal),
-        CheckAnswer::Approved(_) | CheckAnswer::WrongCode(_) => None,
+        CheckAnswer::Approved(_) | CheckAnswer::Unclaimed(_) | CheckAnswer::WrongCode(_) => None,
     }
 }
 

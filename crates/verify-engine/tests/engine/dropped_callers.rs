@@ -74,7 +74,7 @@ async fn i58_a_check_goes_on_when_its_caller_goes_away_at_any_await() {
         let engine = parts.engine();
         parts.gate.let_through(3);
         let id = sent(&engine).await;
-        let check = CheckRequest::of(&id, parts.provider.last_code());
+        let check = CheckRequest::of(&id, parts.provider.last_code(), TO);
         dropped_at(&parts, &engine, engine.check(check), calls).await;
         let found = found(&engine, id).await;
         assert_eq!(found.status, Status::Approved, "dropped at call {calls}");

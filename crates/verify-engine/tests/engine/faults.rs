@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use verify_core::command::{CheckRequest, SendRequest, StatusRequest};
+use verify_core::command::{CheckRequest, Expected, SendRequest, StatusRequest};
 use verify_core::outcome::{CheckAnswer, Fault, Refusal, RefusalCode, SendAnswer, StatusAnswer};
 use verify_core::port::{
     AssessRequest, Assessment, Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded,
@@ -276,18 +276,18 @@ async fn a_wrong_code_is_an_outcome_and_a_right_one_an_approval() {
     let code = parts.provider.last_code();
     let wrong = format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
     let said = engine
-        .check(CheckRequest::of(&verification.id, wrong))
+        .check(CheckRequest::of(&verification.id, wrong, Expected::Whoever))
         .await
         .answer
         .unwrap();
     assert!(matches!(said, CheckAnswer::WrongCode(_)), "{said:?}");
     parts.clock.advance(Duration::from_secs(60));
     let said = engine
-        .check(CheckRequest::of(&verification.id, code))
+        .check(CheckRequest::of(&verification.id, code, Expected::Whoever))
         .await
         .answer
         .unwrap();
-    assert!(matches!(said, CheckAnswer::Approved(_)), "{said:?}");
+    assert!(matches!(said, CheckAnswer::Unclaimed(_)), "{said:?}");
 }
 
 /// Finds nothing, and takes far too long by the engine's clock.

@@ -20,7 +20,7 @@ async fn guessed(engine: &Engine, to: &str, guess: &str) -> Option<Refusal> {
     let outcome = engine.check(CheckRequest::to(to, guess).ip(ip())).await;
     match outcome.answer.unwrap() {
         CheckAnswer::Refused(refusal) => Some(refusal),
-        CheckAnswer::Approved(_) | CheckAnswer::WrongCode(_) => None,
+        CheckAnswer::Approved(_) | CheckAnswer::Unclaimed(_) | CheckAnswer::WrongCode(_) => None,
     }
 }
 

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
-use verify_core::command::{CheckRequest, Person, SendRequest};
+use verify_core::command::{CheckRequest, Expected, Person, SendRequest};
 use verify_core::outcome::SendAnswer;
 use verify_core::port::RejectionKind;
 use verify_core::store::StoreFault;
@@ -70,18 +70,18 @@ async fn i20_every_documented_metric_is_measured_and_none_names_a_person() {
     };
     let code = parts.provider.last_code();
     engine
-        .check(CheckRequest::of(&sent.id, "000000"))
+        .check(CheckRequest::of(&sent.id, "000000", Expected::Whoever))
         .await
         .answer
         .unwrap();
     engine
-        .check(CheckRequest::of(&sent.id, &code))
+        .check(CheckRequest::of(&sent.id, &code, Expected::Whoever))
         .await
         .answer
         .unwrap();
     parts.clock.advance(Duration::from_secs(60));
     engine
-        .check(CheckRequest::of(&sent.id, &code))
+        .check(CheckRequest::of(&sent.id, &code, Expected::Whoever))
         .await
         .answer
         .unwrap();

@@ -21,9 +21,11 @@ const ABROAD: &str = "+442079460018";
 /// A policy says that it is for tests: approved without having been sent anything.
 pub(super) const FOR_TESTS: &str = "+12025550190";
 const MAILBOX: &str = "ann@example.com";
+/// One with it to limits, and another one to a verification.
+const TAGGED: &str = "Ann+shop@example.com";
 
 /// Who may ask: most of them meet at one number.
-const PEOPLE: [(&str, Option<&str>, Purpose); 10] = [
+const PEOPLE: [(&str, Option<&str>, Purpose); 12] = [
     (NUMBER, None, Purpose::SignIn),
     (NUMBER, Some("ann"), Purpose::SignIn),
     (NUMBER, Some("bob"), Purpose::SignIn),
@@ -34,6 +36,8 @@ const PEOPLE: [(&str, Option<&str>, Purpose); 10] = [
     (ABROAD, None, Purpose::SignIn),
     (FOR_TESTS, None, Purpose::SignIn),
     (MAILBOX, Some("ann"), Purpose::SignIn),
+    (TAGGED, Some("ann"), Purpose::SignIn),
+    ("ANN@example.com", Some("ann"), Purpose::SignIn),
 ];
 
 /// A run.

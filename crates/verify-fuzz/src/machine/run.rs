@@ -4,9 +4,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use verify_core::command::{CheckRequest, Command, Report, ReportRequest, Target, TickRequest};
+use verify_core::destination::Destination;
 use verify_core::flow::Step;
 use verify_core::keys::Keys;
 use verify_core::outcome::{Answer, CheckAnswer, Outcome, RefusalCode};
+use verify_core::policy::EmailRules;
 use verify_core::port::{Detail, RejectionKind, RiskLevel};
 use verify_core::record::{DeliveryStatus, Record};
 use verify_core::store::RecordKind;
@@ -237,8 +239,10 @@ impl Run {
 
     fn over(&mut self, flow: &Flow, outcome: Outcome) -> Holds {
         self.tokens.told(&outcome);
-        if let (Command::Check(request), Ok(Answer::Check(CheckAnswer::Approved(_)))) =
-            (&flow.command, &outcome.answer)
+        if let (
+            Command::Check(request),
+            Ok(Answer::Check(CheckAnswer::Approved(_) | CheckAnswer::Unclaimed(_))),
+        ) = (&flow.command, &outcome.answer)
         {
             self.was_sent_there(request)?;
         }
@@ -252,14 +256,18 @@ impl Run {
     fn was_sent_there(&self, request: &CheckRequest) -> Holds {
         let to = match &request.target {
             Target::To(person) => person.to.clone(),
-            Target::Verification(id) => {
+            Target::Verification { id, .. } => {
                 let keys = self.world.keys();
                 let token = keys.open_token(&request.service, Timestamp::ZERO, id);
                 token.map_or(String::new(), |token: VerificationToken| token.to)
             }
         };
         let mut sent = self.world.sent.iter();
-        let had = sent.any(|sent| sent.to == to && sent.code == request.code);
+        let delivered = |text: &str| {
+            let read = Destination::parse(text, None, &EmailRules::default());
+            read.map_or(String::new(), |to| to.as_delivered().into_owned())
+        };
+        let had = sent.any(|sent| delivered(&sent.to) == delivered(&to) && sent.code == request.code);
         holds(
             had || to == FOR_TESTS,
             "i23: approved by a code that was never sent there",

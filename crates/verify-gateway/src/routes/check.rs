@@ -15,16 +15,17 @@ use super::who::Spelled;
 use crate::app::Desk;
 use verify_axum::{IdempotencyKey, JsonBody};
 use verify_http::views::{ApprovalJson, address, country, word};
-use verify_http::{Problem, ProblemBody};
+use verify_http::{Problem, ProblemBody, ProblemCode};
 
 /// A guess: for a verification, or for what is pending at a destination.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Check)]
 pub(super) struct CheckBody {
-    /// The verification; this or `to`.
+    /// The verification. With it, `to`, `user_id` and `purpose` say of whom it must be: whoever sends an id along chose
+    /// it, so name the user for whom you are about to act. Another's is `not_found`, and nothing was counted.
     verification_id: Option<String>,
-    /// The number or mailbox; this or `verification_id`.
+    /// The number or mailbox: whose pending code it is, or of whom the `verification_id` must be.
     to: Option<String>,
     /// The code as it was typed or pasted: spaces and hyphens (ASCII) are left out, what remains is exactly as many digits
     /// 0 to 9 as were sent.
@@ -86,7 +87,7 @@ pub(super) async fn check(
     };
     let request = CheckRequest {
         service: desk.service(),
-        target: spelled.target(body.to, body.verification_id)?,
+        target: spelled.checked(body.to, body.verification_id)?,
         code: body.code,
         caller: Caller {
             ip: client,
@@ -97,6 +98,13 @@ pub(super) async fn check(
     };
     match desk.run(request).await? {
         CheckAnswer::Approved(approval) => Ok(Json(ApprovalJson::from(*approval))),
+        // This host acts for nobody: its answer says whose code it was, and the caller compares.
+        CheckAnswer::Unclaimed(unclaimed) => {
+            let whose = unclaimed.whose().clone();
+            let claimed = unclaimed.of(&whose);
+            let approval = claimed.map_err(|_| Problem::new(ProblemCode::Internal, "internal error"))?;
+            Ok(Json(approval.into()))
+        }
         CheckAnswer::WrongCode(wrong) => Err(Problem::wrong_code(&wrong, desk.app().now())),
         CheckAnswer::Refused(refusal) => Err(desk.refused(refusal)),
     }

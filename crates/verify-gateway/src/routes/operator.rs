@@ -20,7 +20,7 @@ use verify_http::{Problem, ProblemCode};
 #[serde(deny_unknown_fields)]
 #[schema(as = Unlock)]
 pub(super) struct UnlockBody {
-    /// The number or mailbox.
+    /// The number or mailbox; any spelling of a mailbox means all that share its limits.
     to: String,
     /// The country of a national number (ISO 3166-1, two letters).
     #[serde(default, deserialize_with = "country")]
@@ -38,7 +38,7 @@ pub(super) struct UnlockBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = Erase)]
 pub(super) struct EraseBody {
-    /// The number or mailbox.
+    /// The number or mailbox; any spelling of a mailbox means all that share its limits, tagged ones too.
     to: String,
     /// The country of a national number (ISO 3166-1, two letters).
     #[serde(default, deserialize_with = "country")]

@@ -1,6 +1,6 @@
 //! Who a body means: read in one place, for every route.
 
-use verify_core::command::{Person, Target};
+use verify_core::command::{Expected, Known, Person, Target};
 use verify_core::vocabulary::{Country, Payment, Purpose};
 
 use verify_http::{Problem, ProblemCode};
@@ -15,6 +15,33 @@ pub(super) struct Spelled {
 }
 
 impl Spelled {
+    /// Somebody at a destination, or the one of a verification, as far as the body knows them.
+    ///
+    /// # Errors
+    /// `invalid_request`, which points at what is missing or too much.
+    pub(super) fn checked(
+        self,
+        to: Option<String>,
+        verification_id: Option<String>,
+    ) -> Result<Target, Problem> {
+        let Some(id) = verification_id else {
+            return self.target(to, None);
+        };
+        let sealed = [
+            ("amount", self.amount.is_some()),
+            ("payee", self.payee.is_some()),
+            ("country", self.country.is_some() && to.is_none()),
+        ];
+        none_of(&sealed)?;
+        let of = Expected::Known(Known {
+            to,
+            country: self.country,
+            subject: self.user_id,
+            purpose: self.purpose,
+        });
+        Ok(Target::Verification { id, of })
+    }
+
     /// Somebody at a destination, or the one of a verification; never both.
     ///
     /// # Errors
@@ -29,7 +56,10 @@ impl Spelled {
             (to, Some(id)) => {
                 self.says_nothing()?;
                 match to {
-                    None => Ok(Target::Verification(id)),
+                    None => Ok(Target::Verification {
+                        id,
+                        of: Expected::Whoever,
+                    }),
                     Some(_) => {
                         let detail = "name either to or a verification_id, not both";
                         Err(invalid(detail, "verification_id"))
@@ -66,13 +96,17 @@ impl Spelled {
             ("amount", self.amount.is_some()),
             ("payee", self.payee.is_some()),
         ];
-        match sealed.iter().find(|(_, there)| *there) {
-            Some((field, _)) => Err(invalid(
-                "a verification_id already says this; leave the field out",
-                field,
-            )),
-            None => Ok(()),
-        }
+        none_of(&sealed)
+    }
+}
+
+fn none_of(sealed: &[(&str, bool)]) -> Result<(), Problem> {
+    match sealed.iter().find(|(_, there)| *there) {
+        Some((field, _)) => Err(invalid(
+            "a verification_id already says this; leave the field out",
+            field,
+        )),
+        None => Ok(()),
     }
 }
 

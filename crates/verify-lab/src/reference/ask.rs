@@ -55,8 +55,10 @@ impl Person {
 pub enum Of {
     /// Somebody, spelled out.
     Person(Person),
-    /// The destination and identity of a verification.
+    /// The destination and identity of a verification, whoever's it is.
     Verification(usize),
+    /// The same, when it is of this person.
+    VerificationOf(usize, Person),
 }
 
 /// From where a command comes.
@@ -169,7 +171,7 @@ impl Ask {
     pub fn among(mut self, verifications: usize, approvals: usize, messages: usize) -> Self {
         let within = |number: &mut usize, all: usize| *number %= all.max(1);
         let of = |of: &mut Of| match of {
-            Of::Verification(number) => within(number, verifications),
+            Of::Verification(number) | Of::VerificationOf(number, _) => within(number, verifications),
             Of::Person(_) => {}
         };
         let from = |from: &mut From| from.token.iter_mut().for_each(|token| within(token, approvals));

@@ -130,7 +130,7 @@ impl Reference {
     fn body(who: &Who, guess: &str) -> Body {
         let payment = who.payment.clone().unzip();
         let purpose = who.purpose.to_string();
-        let to = who.to.canonical().to_owned();
+        let to = who.to.as_delivered().into_owned();
         vec![
             Some(to),
             Some(purpose),
@@ -230,16 +230,16 @@ impl Reference {
         let found = self.verifications.get(number).filter(|found| !found.managed);
         let mut tests = self.policy.tests.iter();
         found.is_some_and(|found| {
-            let test = tests.find(|test| test.to == found.who.to.canonical());
+            let test = tests.find(|test| test.to == found.who.to.as_delivered());
             found.code.as_deref() == Some(guess) && test.is_none_or(|test| self.now < test.until)
         })
     }
 
     /// The engine compares its own codes, a managed provider its own.
     fn compared(&mut self, mine: &[usize], guess: &str) -> Verdict {
-        let Some(newest) = mine.first() else {
+        if mine.is_empty() {
             return Verdict::NothingPending;
-        };
+        }
         if let Some(right) = mine.iter().find(|number| self.is_right(**number, guess)) {
             return Verdict::Right(*right);
         }
@@ -253,7 +253,7 @@ impl Reference {
         };
         let to = self
             .verifications
-            .get(*newest)
+            .get(number)
             .map(|found| found.who.to.delivery().to_owned());
         if self.mishap == Some(Mishap::CallLost) {
             return Verdict::NotAsked;
@@ -329,7 +329,7 @@ impl Reference {
         let carried = found.deliveries.iter().rfind(sent).or(found.deliveries.last());
         let channel = carried.map_or(self.policy.channels.default, |last| last.channel);
         let shares = |other: &&Verification| {
-            managed && other.managed && self.open_to(who, other, self.now) && other.who.same_destination(&to)
+            managed && other.managed && self.open_to(who, other, self.now) && other.who.same_mailbox(&to)
         };
         for sibling in self.numbers(shares) {
             self.end(sibling, Status::Canceled);

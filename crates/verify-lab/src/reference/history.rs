@@ -30,9 +30,14 @@ impl Who {
         self.subject.is_some() && self.subject == other.subject
     }
 
+    /// Of the mailboxes that limits treat as one, the same: in any case, with the same tag and dots.
+    pub(super) fn same_mailbox(&self, other: &Self) -> bool {
+        self.to.as_delivered() == other.to.as_delivered()
+    }
+
     /// Purpose, subject, amount and payee, and of course the destination.
     pub(super) fn same_identity(&self, other: &Self) -> bool {
-        self.same_destination(other)
+        self.same_mailbox(other)
             && self.purpose == other.purpose
             && self.subject == other.subject
             && self.payment == other.payment
@@ -134,8 +139,10 @@ pub(super) struct Verification {
     pub(super) ended: Option<Status>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) consent: bool,
-    /// It had to make room, was erased, or nothing of it was ever sent.
+    /// It had to make room, was erased, or nothing of it was ever sent; or it is forgotten.
     pub(super) gone: bool,
+    /// Since when it is forgotten.
+    pub(super) forgotten: Option<Timestamp>,
 }
 
 impl Verification {

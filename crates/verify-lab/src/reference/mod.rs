@@ -126,15 +126,20 @@ impl Reference {
 
     /// Who a command is about, and which verification it names.
     fn who(&self, of: &Of, from: &From) -> Result<(Who, Option<usize>), Refused> {
+        let not_found = || Refused::because(RefusalCode::NotFound);
         let (who, named) = match of {
             Of::Person(person) => (self.person(person)?, None),
-            Of::Verification(number) => {
-                let (number, found) = self
-                    .named(*number)
-                    .ok_or(Refused::because(RefusalCode::NotFound))?;
+            Of::Verification(number) | Of::VerificationOf(number, _) => {
+                let (number, found) = self.named(*number).ok_or_else(not_found)?;
                 (found.who.clone(), Some(number))
             }
         };
+        match of {
+            Of::VerificationOf(_, expected) if !self.person(expected)?.same_identity(&who) => {
+                return Err(not_found());
+            }
+            Of::Person(_) | Of::Verification(_) | Of::VerificationOf(..) => {}
+        }
         let known = !from.proof && from.token.is_some_and(|token| self.knows(&who, token));
         let who = Who {
             standing: if known {
@@ -324,23 +329,23 @@ impl Reference {
             let Some(ended) = self.verifications.get(*number).filter(|ended| ended.managed) else {
                 continue;
             };
-            let to = ended.who.to.clone();
+            let who = ended.who.clone();
             let shares = |other: &Verification| {
-                other.managed && self.pending(other, self.now) && other.who.to.canonical() == to.canonical()
+                other.managed && self.pending(other, self.now) && other.who.same_mailbox(&who)
             };
-            if self.verifications.iter().any(shares) || self.concludes(&to, self.now) {
+            if self.verifications.iter().any(shares) || self.concludes(&who.to, self.now) {
                 continue;
             }
-            self.provider.end(&Self::scope(), to.delivery(), self.wall());
+            self.provider.end(&Self::scope(), who.to.delivery(), self.wall());
             if waits {
                 self.concluding
-                    .push((to.canonical().to_owned(), self.now + HEARS));
+                    .push((who.to.as_delivered().into_owned(), self.now + HEARS));
             }
         }
     }
 
     fn concludes(&self, to: &Destination, at: Timestamp) -> bool {
-        let mut here = self.concluding.iter().filter(|(of, _)| of == to.canonical());
+        let mut here = self.concluding.iter().filter(|(of, _)| *of == to.as_delivered());
         here.any(|(_, until)| at < *until)
     }
 
@@ -504,7 +509,12 @@ impl Reference {
     /// What is kept of a destination is forgotten ten minutes after the last of its codes died.
     fn forget(&mut self) {
         if self.stamp.is_some() {
-            // After a clock was set back, what was forgotten may be there again.
+            // After a clock was set back, what was forgotten is there again until it is forgotten once more.
+            for found in &mut self.verifications {
+                if found.forgotten.take_if(|until| self.now < *until).is_some() {
+                    found.gone = false;
+                }
+            }
             return;
         }
         let kept: Vec<(String, Timestamp)> = self
@@ -520,7 +530,9 @@ impl Reference {
                 .filter(|(of, _)| of == to)
                 .map(|(_, until)| *until)
                 .max();
-            found.gone |= until.is_none_or(|until| self.now >= until);
+            if let Some(until) = until.filter(|until| !found.gone && self.now >= *until) {
+                (found.gone, found.forgotten) = (true, Some(until));
+            }
         }
     }
 }

@@ -158,7 +158,7 @@ impl Reference {
         }
         let private = self.policy.privacy.disclosure == Disclosure::Private;
         let mut tests = self.policy.tests.iter();
-        let test = tests.find(|test| test.to == who.to.canonical());
+        let test = tests.find(|test| test.to == who.to.as_delivered());
         let country = who.to.country();
         let countries = &self.policy.countries;
         // A number of no country is in no list; no country rule judges a mailbox.
@@ -208,7 +208,7 @@ impl Reference {
     fn body_of(who: &Who, channel: Channel) -> Body {
         let payment = who.payment.clone().unzip();
         vec![
-            Some(who.to.canonical().to_owned()),
+            Some(who.to.as_delivered().into_owned()),
             Some(channel.to_string()),
             Some(who.purpose.to_string()),
             who.subject.clone(),
@@ -465,7 +465,7 @@ impl Reference {
         }
         let mut tests = self.policy.tests.iter();
         let test = tests
-            .find(|test| test.to == who.to.canonical())
+            .find(|test| test.to == who.to.as_delivered())
             .map(|test| test.code.clone());
         let managed = self.maker == Maker::Managed && !sending.decoy && test.is_none();
         let own = self.maker == Maker::Own && !sending.decoy && test.is_none();
@@ -485,6 +485,7 @@ impl Reference {
             deliveries: Vec::new(),
             consent: false,
             gone: false,
+            forgotten: None,
         });
         self.verifications.len() - 1
     }

@@ -1,13 +1,13 @@
 //! What stands for numbers where real tokens are needed: whoever runs the machine translates here, in both directions.
 
 use verify_core::command::{
-    Caller, CancelRequest, CheckRequest, Command, EraseRequest, RedeemRequest, Report, ReportRequest,
-    SendRequest, StatusRequest, Target, UnlockRequest,
+    Caller, CancelRequest, CheckRequest, Command, EraseRequest, Expected, RedeemRequest, Report,
+    ReportRequest, SendRequest, StatusRequest, Target, UnlockRequest,
 };
 use verify_core::keys::Print;
 use verify_core::outcome::{
-    Answer, CancelAnswer, CheckAnswer, EraseAnswer, Explanation, Outcome, RedeemAnswer, Refusal,
-    ReportAnswer, SendAnswer, StatusAnswer, TickAnswer, UnlockAnswer, VerificationView,
+    Answer, Approval, CancelAnswer, CheckAnswer, EraseAnswer, Explanation, NotTheirs, Outcome, RedeemAnswer,
+    Refusal, ReportAnswer, SendAnswer, StatusAnswer, TickAnswer, UnlockAnswer, VerificationView,
 };
 use verify_core::port::Detail;
 use verify_core::vocabulary::{ServiceId, Standing};
@@ -110,7 +110,14 @@ impl Tokens {
     fn target(&self, of: &Of) -> Target {
         match of {
             Of::Person(person) => Target::To(person.meant()),
-            Of::Verification(number) => Target::Verification(self.id(*number)),
+            Of::Verification(number) => Target::Verification {
+                id: self.id(*number),
+                of: Expected::Whoever,
+            },
+            Of::VerificationOf(number, person) => Target::Verification {
+                id: self.id(*number),
+                of: person.meant().into(),
+            },
         }
     }
 
@@ -149,11 +156,11 @@ impl Tokens {
             Ok(Answer::Send(SendAnswer::Repeated(seen))) => Told::Repeated(self.seen(seen, said)),
             Ok(Answer::Status(StatusAnswer::Found(seen))) => Told::Status(self.seen(seen, said)),
             Ok(Answer::Cancel(CancelAnswer::Canceled(seen))) => Told::Canceled(self.seen(seen, said)),
-            Ok(Answer::Check(CheckAnswer::Approved(approval))) => {
-                let tokens = (approval.proof.clone(), approval.device_token.clone());
-                Told::Approved {
-                    approval: number_of(&mut self.approvals, tokens, |(a, _), (b, _)| a == b),
-                    channel: approval.channel,
+            Ok(Answer::Check(CheckAnswer::Approved(approval))) => self.approved(approval),
+            Ok(Answer::Check(CheckAnswer::Unclaimed(unclaimed))) => {
+                match unclaimed.clone().of(unclaimed.whose()) {
+                    Ok(approval) => self.approved(&approval),
+                    Err(NotTheirs) => Told::Fault,
                 }
             }
             Ok(Answer::Check(CheckAnswer::WrongCode(wrong))) => Told::Wrong {
@@ -192,6 +199,14 @@ impl Tokens {
                 | Answer::Erase(EraseAnswer::Refused(refusal)),
             ) => Told::Refused(refused(refusal, said)),
             Err(_) => Told::Fault,
+        }
+    }
+
+    fn approved(&mut self, approval: &Approval) -> Told {
+        let tokens = (approval.proof.clone(), approval.device_token.clone());
+        Told::Approved {
+            approval: number_of(&mut self.approvals, tokens, |(a, _), (b, _)| a == b),
+            channel: approval.channel,
         }
     }
 

@@ -104,7 +104,7 @@ impl Facts {
         let policy = world.policies().of(&request.service);
         let (to, country, subject) = match &request.target {
             Target::To(person) => (person.to.clone(), person.country, person.subject.is_some()),
-            Target::Verification(id) => {
+            Target::Verification { id, .. } => {
                 let token: Result<VerificationToken, _> =
                     world.keys().open_token(&request.service, world.now, id);
                 let Ok(token) = token else {
@@ -138,7 +138,7 @@ impl Facts {
             .filter(|limit| matches!(limit.counts, Counts::Sends | Counts::Spend))
             .filter(|limit| limit.max != Max::Unlimited && limit.by.iter().all(has))
             .filter(|limit| !lifted(&limit.name));
-        let test = policy.tests.iter().any(|test| test.to == to.canonical());
+        let test = policy.tests.iter().any(|test| test.to == to.as_delivered());
         // Where refusals are told there is nobody to hide.
         let decoy = request.decoy && policy.privacy.disclosure == Disclosure::Private;
         Self {

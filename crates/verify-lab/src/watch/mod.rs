@@ -16,7 +16,7 @@ use std::time::Duration;
 use verify_core::event::{Event, EventKind};
 use verify_core::ids::{ApprovalId, DeliveryId, EventId};
 use verify_core::keys::{KeyId, Keys, Print};
-use verify_core::outcome::{Answer, CheckAnswer, Fault, Outcome, RedeemAnswer};
+use verify_core::outcome::{Answer, Approval, CheckAnswer, Fault, Outcome, RedeemAnswer};
 use verify_core::policy::{Max, PolicySet, Then};
 use verify_core::port::{DispatchRequest, LONGEST_CAP, RejectionKind, Remember};
 use verify_core::record::Record;
@@ -255,14 +255,20 @@ impl Watch {
         })
     }
 
+    fn was_recorded(&self, world: &World, approval: &Approval) -> Holds {
+        let recorded = self.proofs.contains(&proof_id(world.keys(), &approval.proof)?);
+        holds(recorded, || {
+            "i25: an approval was told that is not recorded".into()
+        })
+    }
+
     /// When a flow is over, with this outcome.
     pub(crate) fn ended(&mut self, course: &Course, world: &World, outcome: &Outcome) -> Holds {
         match &outcome.answer {
-            Ok(Answer::Check(CheckAnswer::Approved(approval))) => {
-                let recorded = self.proofs.contains(&proof_id(world.keys(), &approval.proof)?);
-                holds(recorded, || {
-                    "i25: an approval was told that is not recorded".into()
-                })
+            Ok(Answer::Check(CheckAnswer::Approved(approval))) => self.was_recorded(world, approval),
+            Ok(Answer::Check(CheckAnswer::Unclaimed(unclaimed))) => {
+                let claimed = unclaimed.clone().of(unclaimed.whose());
+                self.was_recorded(world, &claimed.map_err(|it| format!("i25: {it}"))?)
             }
             Ok(Answer::Check(CheckAnswer::WrongCode(_))) => course.counted(),
             Ok(Answer::Redeem(RedeemAnswer::Redeemed(_))) => {

@@ -89,7 +89,7 @@ impl Actor for SessionFarm {
             for _ in 0..self.guesses {
                 let code = guess(booth);
                 let request = match &session {
-                    Some(id) => CheckRequest::of(id.clone(), code),
+                    Some(id) => CheckRequest::of(id.clone(), code, self.victim.clone()),
                     None => CheckRequest::to(self.victim.clone(), code),
                 };
                 check(booth, request);
@@ -174,7 +174,7 @@ impl Actor for Horizontal {
         self.tried += 1;
         let victim = self.market.number(place);
         if let Some(id) = send(booth, &victim) {
-            check(booth, CheckRequest::of(id, "123456"));
+            check(booth, CheckRequest::of(id, "123456", victim.clone()));
         }
         let gap = booth.chance().gap(self.per_second);
         Some(booth.now() + gap)

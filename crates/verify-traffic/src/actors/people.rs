@@ -182,7 +182,7 @@ impl Visitor {
         let slip = !self.mistyped && booth.chance().happens(self.habits.typing_error);
         self.mistyped |= slip;
         let typed = if slip { off_by_one(&code) } else { code };
-        let mut request = CheckRequest::of(self.id.clone(), typed);
+        let mut request = CheckRequest::of(self.id.clone(), typed, self.to.clone());
         request.caller = self.caller();
         let reply = booth.check(request);
         if let Some(Answer::Check(CheckAnswer::Approved(approval))) = reply.answer() {

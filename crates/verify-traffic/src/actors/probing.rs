@@ -50,13 +50,14 @@ impl Actor for Enumerate {
         let market = if known { self.known } else { self.unknown };
         // No number twice, which would look different for reasons of its own.
         let to = market.number(self.tried.wrapping_mul(stride(market.size())));
-        let mut request = SendRequest::to(to).ip(booth.any_address());
+        let mut request = SendRequest::to(to.clone()).ip(booth.any_address());
         request.decoy = !known;
         let first = booth.send(request.clone());
         let mut looks = vec![look(&first)];
         if let Some(verification) = first.sent() {
             looks.push(look(&booth.send(request)));
-            let check = CheckRequest::of(verification.id.clone(), "000000").ip(booth.any_address());
+            let check =
+                CheckRequest::of(verification.id.clone(), "000000", to.clone()).ip(booth.any_address());
             for _ in 0..2 {
                 looks.push(look(&booth.check(check.clone())));
             }

@@ -255,7 +255,7 @@ impl Pump {
         self.refused_in_a_row = 0;
         if booth.chance().happens(self.completes) {
             let code = booth.received(&to)?;
-            let mut check = CheckRequest::of(verification.id.clone(), code);
+            let mut check = CheckRequest::of(verification.id.clone(), code, to.clone());
             check.caller = request.caller;
             booth.check(check);
         }

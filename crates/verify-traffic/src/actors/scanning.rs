@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use verify_core::command::CheckRequest;
+use verify_core::command::{CheckRequest, Expected};
 use verify_core::time::Timestamp;
 
 use crate::{Actor, Booth};
@@ -37,7 +37,7 @@ impl Actor for MailScanner {
             for _ in 0..self.times {
                 booth.status(id.clone());
                 if self.get_approves {
-                    booth.check(CheckRequest::of(id.clone(), code.clone()));
+                    booth.check(CheckRequest::of(id.clone(), code.clone(), Expected::Whoever));
                 }
             }
         }

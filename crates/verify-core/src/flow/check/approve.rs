@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::broken::Broken;
 use crate::event::{Event, EventKind};
 use crate::ids::{ApprovalId, Nonce};
-use crate::outcome::{Approval, CheckAnswer, Fault};
+use crate::outcome::{Approval, CheckAnswer, Fault, Unclaimed};
 use crate::policy::Disclosure;
 use crate::port::ProviderName;
 use crate::record::{ApprovalMark, CodeOf, Delivery, Status, Verification};
@@ -63,7 +63,9 @@ impl Approve {
         if scope.is_some() {
             // Siblings in the scope shared the code that is used up now.
             for sibling in &mut found.record.verifications {
-                if cloned_scope(sibling) == scope {
+                if cloned_scope(sibling) == scope
+                    && self.checking.who.is_delivered_to(sibling.identity.mailbox)
+                {
                     sibling.advance(Status::Canceled);
                 }
             }
@@ -133,9 +135,23 @@ impl Approve {
     }
 
     fn approved(self, found: &Found) -> Step {
-        let Checking { ctx, who, .. } = self.checking;
-        let verification = found.record.verification(self.nonce).ok_or(Fault::Defect);
-        match verification.and_then(|verification| approval(&ctx, &who, verification)) {
+        match found.record.verification(self.nonce) {
+            Some(verification) => self.checking.approved(verification),
+            None => self.checking.ctx.fault(Fault::Defect),
+        }
+    }
+}
+
+impl Checking {
+    /// The approval of a verification, to be claimed where the request did not say whose it is.
+    pub(super) fn approved(self, verification: &Verification) -> Step {
+        let Self { ctx, who, .. } = self;
+        match approval(&ctx, &who, verification) {
+            Ok(approval) if self.unclaimed => {
+                let country = ctx.policy.channels.default_country;
+                let unclaimed = Unclaimed::new(who.spelled_out(), country, approval);
+                ctx.done(CheckAnswer::Unclaimed(Box::new(unclaimed)))
+            }
             Ok(approval) => ctx.done(CheckAnswer::Approved(Box::new(approval))),
             Err(fault) => ctx.fault(fault),
         }
@@ -158,7 +174,7 @@ fn carried_by(verification: &Verification) -> Option<&Delivery> {
 }
 
 /// The approval of a verification, made from what its record says: the same whenever it is made again.
-pub(super) fn approval(ctx: &Context, who: &Who, verification: &Verification) -> Result<Approval, Fault> {
+fn approval(ctx: &Context, who: &Who, verification: &Verification) -> Result<Approval, Fault> {
     let Some((mark, last)) = verification.approval.as_ref().zip(carried_by(verification)) else {
         return Err(Fault::Defect);
     };
@@ -171,7 +187,7 @@ pub(super) fn approval(ctx: &Context, who: &Who, verification: &Verification) ->
     let seed = Seed::of_id(mark.id.as_bytes());
     let proof = ProofToken {
         id: mark.id,
-        destination: who.destination.newest(),
+        destination: who.delivered.newest(),
         subject: verification.identity.subject,
         purpose: verification.identity.purpose,
         binding: verification.identity.binding,
@@ -181,7 +197,7 @@ pub(super) fn approval(ctx: &Context, who: &Who, verification: &Verification) ->
         expires: mark.at + ctx.policy.proof_ttl,
     };
     let device = DeviceToken {
-        destination: who.destination.newest(),
+        destination: who.delivered.newest(),
         subject: verification.identity.subject,
         issued: mark.at,
     };
@@ -197,6 +213,7 @@ pub(super) fn approval(ctx: &Context, who: &Who, verification: &Verification) ->
         sid: verification.upstream().filter(|_| open).cloned(),
         proof,
         device_token,
+        subject: who.spelled.subject.clone(),
         purpose: verification.identity.purpose,
         channel: last.channel,
         assurance,

@@ -175,10 +175,9 @@ impl Close {
         });
         changeset.events = events.collect();
         changeset.alerts = board.alerts(ctx, who, &self.takebacks, found.clock);
-        let to = who.to.delivery();
         let conclude = exhausted
             .iter()
-            .find_map(|nonce| announce(ctx, &mut found, *nonce, to, now));
+            .find_map(|nonce| announce(ctx, &mut found, who, *nonce, now));
         if found.record != self.found.record {
             match places.record.becomes(&found.record) {
                 Ok(change) => changeset.records = change,

@@ -14,6 +14,7 @@ use crate::flow::board::{Closed, Kind};
 use crate::flow::candidate::own_code;
 use crate::flow::found::Found;
 use crate::flow::refusals::not_found;
+use crate::flow::sealed::spelling;
 use crate::flow::step::{CompareStep, Step};
 use crate::ids::Nonce;
 
@@ -54,11 +55,8 @@ impl Checking {
 
     /// Compared in constant time; a decoy and a test destination after its date are never right.
     fn is_right(&self, verification: &Verification, clock: Timestamp) -> bool {
-        let tests = &self.ctx.policy.tests;
-        let over = matches!(verification.code, CodeOf::Test)
-            && !tests
-                .iter()
-                .any(|test| test.to == self.who.to.canonical() && clock < test.until);
+        let test = self.who.test(&self.ctx);
+        let over = matches!(verification.code, CodeOf::Test) && test.is_none_or(|test| clock >= test.until);
         let code = own_code(&self.ctx, &self.who, verification);
         !over && code.is_some_and(|code| code.matches(&self.guess))
     }
@@ -114,7 +112,7 @@ impl Checking {
             provider: provider.clone(),
             service: ctx.service.clone(),
             scope: scope.clone(),
-            to: self.who.to.delivery().to_owned(),
+            to: spelling(ctx, &self.who, verification),
             upstream: verification.upstream().cloned(),
             code: self.guess.clone(),
             payment: self.who.spelled.payment.clone(),

@@ -2,14 +2,13 @@
 
 use crate::broken::Broken;
 use crate::event::EventKind;
-use crate::outcome::{CheckAnswer, Refusal, RefusalCode};
+use crate::outcome::{Refusal, RefusalCode};
 use crate::policy::Then;
 use crate::record::{RETENTION, Verification};
 use crate::store::{Charge, Claim, Mode, Seen, StoreAnswer, StoreFault};
 use crate::time::Timestamp;
 
 use super::Checking;
-use super::approve::approval;
 use crate::flow::FLOW_BUDGET;
 use crate::flow::board::{Kind, fixpoint};
 use crate::flow::found::Found;
@@ -134,10 +133,7 @@ impl Checking {
             mark.is_some_and(|mark| key.is(mark.by_key)) && self.who.may_meet(verification)
         };
         if let Some(verification) = found.record.verifications.iter().find(approved) {
-            return match approval(&self.ctx, &self.who, verification) {
-                Ok(approval) => self.ctx.done(CheckAnswer::Approved(Box::new(approval))),
-                Err(fault) => self.ctx.fault(fault),
-            };
+            return self.approved(verification);
         }
         let (code, text) = match now < Timestamp::from_millis(began) + FLOW_BUDGET {
             true => (

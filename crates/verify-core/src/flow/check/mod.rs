@@ -18,7 +18,7 @@ pub(super) use compare::Compare;
 pub(super) use count::Count;
 
 use crate::code::Code;
-use crate::command::CheckRequest;
+use crate::command::{CheckRequest, Expected, Target};
 use crate::event::{Event, EventKind};
 use crate::outcome::{CheckAnswer, Refusal, RefusalCode};
 use crate::port::{Capabilities, Maker};
@@ -38,6 +38,8 @@ pub(super) struct Checking {
     ctx: Context,
     who: Who,
     guess: Code,
+    /// The request does not wholly say whose code it is.
+    unclaimed: bool,
     key: Option<IdempotencyKey>,
     board: Board,
     places: Places,
@@ -65,6 +67,17 @@ pub(super) fn start(mut ctx: Context, request: &CheckRequest, now: Timestamp) ->
         ctx,
         who,
         guess,
+        unclaimed: match &request.target {
+            Target::To(_)
+            | Target::Verification {
+                of: Expected::Person(_),
+                ..
+            } => false,
+            Target::Verification {
+                of: Expected::Known(_) | Expected::Whoever,
+                ..
+            } => true,
+        },
     }
     .count(now)
 }
@@ -104,8 +117,9 @@ fn nobody_compares_before(ctx: &Context) -> Option<Timestamp> {
 
 fn idempotency(ctx: &Context, key: &str, who: &Who, guess: &Code) -> IdempotencyKey {
     let payment = who.spelled.payment.as_ref();
+    let to = who.to.as_delivered();
     let fields = [
-        Some(who.to.canonical()),
+        Some(&*to),
         Some(who.purpose().as_str()),
         who.spelled.subject.as_deref(),
         payment.map(|payment| &*payment.amount),

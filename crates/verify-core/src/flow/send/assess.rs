@@ -70,7 +70,7 @@ impl Sending {
             service: self.ctx.service.clone(),
             purpose: self.who.purpose(),
             destination: self.who.destination.newest(),
-            token,
+            token: token.into(),
             ip: self.who.caller.ip,
         });
         let not_after = self.ctx.not_after;
@@ -126,7 +126,7 @@ impl Sending {
         let rules = self.ctx.policy.risk_for(self.who.purpose());
         let token = StepUpToken {
             id: self.ctx.seed.bytes("step-up"),
-            destination: self.who.destination.newest(),
+            destination: self.who.delivered.newest(),
             subject: self.who.subject.as_ref().map(Prints::newest),
             purpose: self.who.purpose(),
         };

@@ -10,6 +10,7 @@ use crate::token::DeliveryToken;
 use super::settle::Came;
 use super::{Attempt, Sending};
 use crate::flow::candidate::{Candidate, own_code};
+use crate::flow::sealed::spelling;
 use crate::flow::step::{DispatchStep, Step};
 
 /// A provider is asked.
@@ -52,7 +53,7 @@ impl Sending {
                 .scope()
                 .map(|(_, scope)| scope.clone())
                 .unwrap_or_default(),
-            to: self.who.to.delivery().to_owned(),
+            to: spelling(ctx, &self.who, verification),
             channel: self.channel,
             purpose: self.who.purpose(),
             code,

@@ -152,6 +152,7 @@ impl Sending {
         }
         if let Some(concluding) = &found.record.concluding
             && at < concluding.until
+            && self.who.is_delivered_to(concluding.mailbox)
             && self.candidates.iter().any(
                 |candidate| matches!(&candidate.code, Carried::Managed { scope } if *scope == concluding.scope),
             )

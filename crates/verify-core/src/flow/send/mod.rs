@@ -52,7 +52,7 @@ pub(super) struct Sending {
     /// What the request or the policy wishes, where it is a language.
     locale: Option<String>,
     consent: bool,
-    human_token: Option<String>,
+    human_token: Option<Box<str>>,
     human_passed: bool,
     step_up_answered: bool,
     idempotency: Option<IdempotencyKey>,
@@ -137,7 +137,7 @@ impl Sending {
                 .or(usual)
                 .map(|locale| locale.replace('_', "-")),
             consent: request.consent,
-            human_token: request.human_check.clone(),
+            human_token: request.human_check.as_deref().map(Box::from),
             human_passed: false,
             board: Board::for_send(&ctx, &who, channel),
             places: Places::with_notes(&ctx.keys, &who.destination, noted),

@@ -131,9 +131,9 @@ struct Screened {
 
 fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Result<Screened, Refusal> {
     let policy = std::sync::Arc::clone(&ctx.policy);
-    if let Some(test) = policy.tests.iter().find(|test| test.to == who.to.canonical()) {
+    if let Some(until) = who.test(ctx).map(|test| test.until) {
         // After its date it is neither sent to nor approved.
-        if now >= test.until {
+        if now >= until {
             ctx.hit_by("test_destination", "its date is over", 0);
             return Err(blocked());
         }
@@ -220,8 +220,9 @@ fn idempotency(
     who: &Who,
     channel: Channel,
 ) -> IdempotencyKey {
+    let to = who.to.as_delivered();
     let fields = [
-        Some(who.to.canonical()),
+        Some(&*to),
         Some(channel.as_str()),
         Some(who.purpose().as_str()),
         who.spelled.subject.as_deref(),
