@@ -188,7 +188,7 @@ fn i48_all_is_charged_before_a_dispatch(mut world: World) -> Finding {
     let ip = std::net::Ipv4Addr::LOCALHOST.into();
     drop(world.begin(SendRequest::to(Person::at(TO).subject("ann")).ip(ip), "dispatch"));
     let charged = world.store.counters().len();
-    finding(charged == 7, &format!("i48: {charged} limits of 7 were charged"))
+    finding(charged == 8, &format!("i48: {charged} limits of 8 were charged"))
 }
 
 fn i51_one_message_for_a_charge(world: World) -> Finding {

@@ -246,7 +246,7 @@ fn risk_stops_before_a_dispatch_and_gives_the_gap_back() {
         (RiskLevel::High, RefusalCode::Blocked),
         (RiskLevel::Medium, RefusalCode::StepUpRequired),
     ] {
-        let mut world = world(Kinds::Own);
+        let mut world = World::new(policy("[risk]\nmedium = \"step_up\"\n"), Kinds::Own);
         world.risk = level;
         let refusal = refused(world.ask(send()));
         assert_eq!((refusal.code, world.dispatches), (code, 0));

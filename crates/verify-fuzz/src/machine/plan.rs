@@ -140,7 +140,10 @@ impl<'a> Arbitrary<'a> for Asked {
             4 => Ask::Cancel(number(bytes)?),
             5 => Ask::Status(number(bytes)?),
             6 => Ask::Redeem(number(bytes)?, who(bytes)?.0, key(bytes)?),
-            7 => Ask::Unlock(who(bytes)?.0, bytes.arbitrary()?),
+            7 => {
+                let (person, from) = who(bytes)?;
+                Ask::Unlock(person, from.token.is_some_and(|number| number % 2 == 1))
+            }
             _ => Ask::Erase(who(bytes)?.0),
         }))
     }

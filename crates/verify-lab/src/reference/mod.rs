@@ -196,7 +196,7 @@ impl Reference {
         })
     }
 
-    /// A device token stands for the subject and destination of its approval.
+    /// A device token stands for the subject and mailbox of its approval.
     fn knows(&self, who: &Who, token: usize) -> bool {
         let Some(approval) = self.approvals.get(token) else {
             return false;
@@ -206,7 +206,7 @@ impl Reference {
             .get(approval.verification)
             .map(|found| &found.who);
         self.wall() < approval.at + self.policy.device_ttl
-            && of.is_some_and(|of| of.same_destination(who) && of.subject == who.subject)
+            && of.is_some_and(|of| of.same_mailbox(who) && of.subject == who.subject)
     }
 
     /// What a caller sees of a verification; `who` is whose limits are told.

@@ -19,7 +19,7 @@ use crate::flow::context::Context;
 use crate::flow::found::{Found, Place};
 use crate::flow::idempotency::IdempotencyKey;
 use crate::flow::refusals::contention;
-use crate::flow::sealed::Sealed;
+use crate::flow::sealed::{Sealed, spelling};
 use crate::flow::step::{Step, StoreStep, StoreThen};
 use crate::flow::view::view;
 
@@ -146,7 +146,7 @@ impl Sending {
             by: delivery,
         });
         if go.verification.is_some() {
-            verification.sealed = self.sealed();
+            verification.sealed = self.sealed(spelling(&self.ctx, &self.who, verification));
             self.renew(verification, &candidate, keeps, clock);
         }
         let replaced = before
@@ -186,15 +186,15 @@ impl Sending {
             code,
             clock,
             clock + ttl,
-            self.sealed(),
+            self.sealed(self.who.to.delivery().to_owned()),
         )
     }
 
-    /// What a repair and a follow-up need to know, and nobody may read in the store: of the latest send.
-    fn sealed(&self) -> Vec<u8> {
-        Sealed::of(&self.who, self.locale.as_deref().unwrap_or_default())
-            .seal(&self.ctx)
-            .unwrap_or_default()
+    /// What a repair and a follow-up need to know, and nobody may read in the store: of the latest send, but for the
+    /// spelling, which is the one that the provider knows.
+    fn sealed(&self, to: String) -> Vec<u8> {
+        let latest = Sealed::of(&self.who, self.locale.as_deref().unwrap_or_default());
+        Sealed { to, ..latest }.seal(&self.ctx).unwrap_or_default()
     }
 
     /// A resend: the same code, or under `resend = "new"` and for decoys a new one with a life of its own.
