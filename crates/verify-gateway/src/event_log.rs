@@ -42,7 +42,8 @@ impl RefusalSink for EventLog {
         tracing::info!(
             target: "verify::event",
             event = "refused",
-            code = code.as_str(),
+            // Not `code`: fields of that name are redacted, whatever is in them.
+            refusal = code.as_str(),
             event_at = rfc3339(explanation.at),
             last_digits = explanation.last_digits.as_deref(),
             rules = names(explanation.rules.iter().map(|hit| &*hit.rule)),

@@ -40,6 +40,15 @@ fn demo_mode_says_so_and_stops_when_told() {
 }
 
 #[test]
+fn the_log_names_why_somebody_was_refused() {
+    let mut serving = Serving::start(&[]);
+    let refused = serving.post("/verify/send", "{\"to\":\"+1202555\"}");
+    assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
+    let line = serving.line_with("\"event\":\"refused\"");
+    assert!(line.contains("\"refusal\":\"invalid_destination\""), "{line}");
+}
+
+#[test]
 fn a_port_in_use_is_said() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
