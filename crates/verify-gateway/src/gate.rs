@@ -21,8 +21,11 @@ const MOST_REMEMBERED: usize = 16_384;
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 
 /// Counts what clients send that is not signed, and what is held of what they send.
-#[derive(Default)]
-pub struct Gate(Mutex<Seen>);
+pub struct Gate {
+    seen: Mutex<Seen>,
+    /// False where the flood shield is off: then nobody is shut out. What is held is bounded all the same.
+    shuts: bool,
+}
 
 #[derive(Default)]
 struct Seen {
@@ -47,16 +50,24 @@ impl Client {
 }
 
 impl Gate {
+    /// One that shuts out who sends too much unsigned, or that does not.
+    pub fn new(shuts: bool) -> Self {
+        Self {
+            seen: Mutex::default(),
+            shuts,
+        }
+    }
+
     /// A way in for one webhook of this client; none when too much of what it sent in this second was not signed.
     pub fn pass(&self, client: IpAddr) -> Option<Pass<'_>> {
         let client = address::network(client);
         let now = Instant::now();
-        let seen = self.0.lock();
+        let seen = self.seen.lock();
         let known = seen.clients.get(&client);
         let is_shut = |known: &Client| {
             known.unsigned >= MOST_UNSIGNED && known.since.is_some_and(|since| now - since < SECOND)
         };
-        (!known.is_some_and(is_shut)).then_some(Pass {
+        (!self.shuts || !known.is_some_and(is_shut)).then_some(Pass {
             gate: self,
             client,
             held: 0,
@@ -66,7 +77,7 @@ impl Gate {
     /// Whether a refused webhook may be warned of just now, and of how many nobody was warned since the last time.
     pub fn warns(&self) -> Option<u64> {
         let now = Instant::now();
-        let mut seen = self.0.lock();
+        let mut seen = self.seen.lock();
         if seen.warned.is_some_and(|warned| now - warned < BETWEEN_WARNINGS) {
             seen.not_warned += 1;
             return None;
@@ -86,7 +97,7 @@ pub struct Pass<'a> {
 impl Pass<'_> {
     /// Room for so many bytes more; false when there is none.
     pub fn hold(&mut self, bytes: usize) -> bool {
-        let mut seen = self.gate.0.lock();
+        let mut seen = self.gate.seen.lock();
         let of_client = seen.clients.get(&self.client).map_or(0, |client| client.held);
         if seen.held + bytes > MOST_HELD || of_client + bytes > MOST_HELD_OF_ONE {
             return false;
@@ -100,7 +111,7 @@ impl Pass<'_> {
     /// It was not signed.
     pub fn unsigned(&self) {
         let now = Instant::now();
-        let mut seen = self.gate.0.lock();
+        let mut seen = self.gate.seen.lock();
         if seen.clients.len() >= MOST_REMEMBERED {
             seen.clients.retain(|_, client| !client.is_quiet(now));
         }
@@ -118,7 +129,7 @@ impl Drop for Pass<'_> {
         if self.held == 0 {
             return;
         }
-        let mut seen = self.gate.0.lock();
+        let mut seen = self.gate.seen.lock();
         seen.held -= self.held;
         if let Some(client) = seen.clients.get_mut(&self.client) {
             client.held -= self.held;
@@ -138,9 +149,18 @@ mod tests {
         [192, 0, 2, last].into()
     }
 
+    #[test]
+    fn where_the_shield_is_off_nobody_is_shut_out_and_what_is_held_is_bounded() {
+        let gate = Gate::new(false);
+        for _ in 0..10 * MOST_UNSIGNED {
+            gate.pass(ip(1)).unwrap().unsigned();
+        }
+        assert!(!gate.pass(ip(1)).unwrap().hold(MOST_HELD_OF_ONE + 1));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_sends_unsigned_ones_is_shut_out_for_a_second_and_nobody_else_is() {
-        let gate = Gate::default();
+        let gate = Gate::new(true);
         for _ in 0..MOST_UNSIGNED {
             gate.pass(ip(1)).unwrap().unsigned();
         }
@@ -153,7 +173,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_held_has_an_end_for_one_and_for_all_and_is_given_back() {
-        let gate = Gate::default();
+        let gate = Gate::new(true);
         let mut full = gate.pass(ip(1)).unwrap();
         assert!(full.hold(MOST_HELD_OF_ONE));
         assert!(!gate.pass(ip(1)).unwrap().hold(1));
@@ -163,25 +183,25 @@ mod tests {
         drop(full);
         assert!(gate.pass(ip(1)).unwrap().hold(MOST_HELD_OF_ONE));
         drop(others);
-        let seen = gate.0.lock();
+        let seen = gate.seen.lock();
         assert_eq!((seen.held, seen.clients.len()), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_spray_of_clients_is_forgotten() {
-        let gate = Gate::default();
+        let gate = Gate::new(true);
         for client in 0..u32::try_from(MOST_REMEMBERED).unwrap() {
             let client = std::net::Ipv4Addr::from(client).into();
             gate.pass(client).unwrap().unsigned();
         }
         tokio::time::advance(SECOND).await;
         gate.pass(ip(1)).unwrap().unsigned();
-        assert_eq!(gate.0.lock().clients.len(), 1);
+        assert_eq!(gate.seen.lock().clients.len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_warning_comes_now_and_then_and_says_how_many_were_missed() {
-        let gate = Gate::default();
+        let gate = Gate::new(true);
         assert_eq!(gate.warns(), Some(0));
         for _ in 0..2_400 {
             assert_eq!(gate.warns(), None);

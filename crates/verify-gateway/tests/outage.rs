@@ -93,7 +93,7 @@ fn over(store: impl Store + 'static, keys: &Keys) -> Gateway {
     Gateway::over(App {
         engine,
         shield: None,
-        gate: Gate::default(),
+        gate: Gate::new(true),
         callers: Callers::default(),
         proxies: TrustedProxies::default(),
         explanations: Explanations::default(),

@@ -214,7 +214,7 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
         shield: settings
             .flood_shield
             .map(|most| Shield::per_second(most, &settings.callers)),
-        gate: Gate::default(),
+        gate: Gate::new(settings.flood_shield.is_some()),
         callers: settings.callers,
         proxies: settings.proxies,
         explanations: Explanations::default(),
