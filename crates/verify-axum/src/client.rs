@@ -23,10 +23,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientIp {
                 "the server hands on no peer address; serve with into_make_service_with_connect_info::<SocketAddr>()",
             ));
         };
-        let proxies = parts.extensions.get::<TrustedProxies>();
-        Ok(Self(match proxies {
-            Some(proxies) => proxies.client(peer.ip(), &parts.headers),
-            None => peer.ip().to_canonical(),
-        }))
+        let none = TrustedProxies::default();
+        let proxies = parts.extensions.get::<TrustedProxies>().unwrap_or(&none);
+        Ok(Self(proxies.client(peer.ip(), &parts.headers)))
     }
 }

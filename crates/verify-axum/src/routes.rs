@@ -1,8 +1,7 @@
 //! Ready routes: ask for a code, and hand it in.
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -107,12 +106,36 @@ struct CheckBody {
     code: String,
 }
 
+/// What both routes read of a request besides its body.
+struct Client {
+    parts: Parts,
+    caller: Caller,
+    key: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Client {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let ClientIp(ip) = ClientIp::from_request_parts(parts, state).await?;
+        let Ok(DeviceCookie(device_token)) = DeviceCookie::from_request_parts(parts, state).await;
+        let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, state).await?;
+        let caller = Caller {
+            ip: Some(ip),
+            device_token,
+            ..Caller::default()
+        };
+        Ok(Self {
+            parts: parts.clone(),
+            caller,
+            key,
+        })
+    }
+}
+
 async fn send<H: Host>(
     State(shared): State<Shared<H>>,
-    ClientIp(ip): ClientIp,
-    DeviceCookie(device_token): DeviceCookie,
-    IdempotencyKey(key): IdempotencyKey,
-    parts: Parts,
+    client: Client,
     JsonBody(body): JsonBody<SendBody>,
 ) -> Result<Response, Response> {
     let asked = Asked {
@@ -120,39 +143,29 @@ async fn send<H: Host>(
         country: body.country,
         purpose: body.purpose,
     };
-    let who = shared.host.who(&parts, asked).await?;
+    let who = shared.host.who(&client.parts, asked).await?;
     let request = SendRequest {
         target: Target::To(who.person),
         channel: body.channel,
         locale: body.locale,
-        caller: Caller {
-            ip: Some(ip),
-            device_token,
-            ..Caller::default()
-        },
+        caller: client.caller,
         consent: body.consent,
         human_check: body.human_check,
         decoy: who.decoy,
-        idempotency_key: key,
+        idempotency_key: client.key,
         ..SendRequest::to("")
     };
     let engine = &shared.engine;
     let sent = engine.send(request).await.or_problem(engine.now());
     let sent = sent.map_err(Problem::into_response)?;
-    let status = match sent.repeated {
-        true => StatusCode::OK,
-        false => StatusCode::CREATED,
-    };
+    let status = sent.status();
     let view = VerificationJson::of(sent.verification, engine.now());
     Ok((status, axum::Json(view)).into_response())
 }
 
 async fn check<H: Host>(
     State(shared): State<Shared<H>>,
-    ClientIp(ip): ClientIp,
-    DeviceCookie(device_token): DeviceCookie,
-    IdempotencyKey(key): IdempotencyKey,
-    parts: Parts,
+    client: Client,
     JsonBody(body): JsonBody<CheckBody>,
 ) -> Result<Response, Response> {
     let asked = Asked {
@@ -160,19 +173,19 @@ async fn check<H: Host>(
         country: body.country,
         purpose: body.purpose,
     };
-    let person = shared.host.who(&parts, asked).await?.person;
+    let person = shared.host.who(&client.parts, asked).await?.person;
     let request = CheckRequest {
-        caller: Caller {
-            ip: Some(ip),
-            device_token,
-            ..Caller::default()
-        },
-        idempotency_key: key,
+        caller: client.caller,
+        idempotency_key: client.key,
         ..CheckRequest::to(person.clone(), body.code)
     };
     let engine = &shared.engine;
     let approval = engine.check(request).await.or_problem(engine.now());
     let approval = approval.map_err(Problem::into_response)?;
     let cookie = DeviceCookie(Some(approval.device_token.clone()));
-    Ok((cookie, shared.host.approved(&parts, person, approval).await).into_response())
+    Ok((
+        cookie,
+        shared.host.approved(&client.parts, person, approval).await,
+    )
+        .into_response())
 }

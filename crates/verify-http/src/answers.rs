@@ -1,5 +1,6 @@
 //! Answers of the engine, cut in two: what went well, and the problem document of what did not.
 
+use http::StatusCode;
 use verify_core::outcome::{
     Approval, CancelAnswer, CheckAnswer, Outcome, RedeemAnswer, Redemption, SendAnswer, StatusAnswer,
     VerificationView,
@@ -40,6 +41,17 @@ pub struct Sent {
     pub verification: VerificationView,
     /// True when it was the same send again: nothing was sent, nothing charged.
     pub repeated: bool,
+}
+
+impl Sent {
+    /// 201, or 200 for a repeat.
+    pub const fn status(&self) -> StatusCode {
+        if self.repeated {
+            StatusCode::OK
+        } else {
+            StatusCode::CREATED
+        }
+    }
 }
 
 impl<A: OrProblem> OrProblem for Outcome<A> {

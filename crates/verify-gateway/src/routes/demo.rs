@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use verify_core::destination::Destination;
 use verify_core::vocabulary::ServiceId;
 use verify_demo::Message;
 
@@ -124,16 +123,15 @@ async fn inbox(
             "name the number or mailbox: /demo/inbox?to=…",
         )
     })?;
-    let policies = app.engine.policies();
-    let policy = policies.of(&ServiceId::default());
     // A plus sign that nobody encoded arrives as a blank.
     let to = if to.starts_with(' ') {
         format!("+{}", to.trim_start())
     } else {
         to
     };
-    let to = Destination::parse(&to, policy.channels.default_country, &policy.email)
-        .map_err(|error| Problem::new(ProblemCode::InvalidDestination, error.to_string()).at("to"))?;
+    let read = app.engine.destination(&ServiceId::default(), &to, None);
+    let to =
+        read.map_err(|error| Problem::new(ProblemCode::InvalidDestination, error.to_string()).at("to"))?;
     Ok(Json(
         demo.inbox(&to).into_iter().map(InboxMessage::from).collect(),
     ))

@@ -4,7 +4,6 @@ use axum::Json;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use verify_core::command::RedeemRequest;
-use verify_core::outcome::RedeemAnswer;
 use verify_core::vocabulary::{Country, Purpose};
 
 use super::answers::{Addressed, Bodied, Keyed, Shielded};
@@ -13,7 +12,7 @@ use super::who::Spelled;
 use crate::app::Desk;
 use verify_axum::{IdempotencyKey, JsonBody};
 use verify_http::views::{RedemptionJson, country, word};
-use verify_http::{Problem, ProblemBody, ProblemCode};
+use verify_http::{OrProblem, Problem, ProblemBody, ProblemCode};
 
 /// A proof and all that it must prove.
 #[derive(Deserialize, ToSchema)]
@@ -82,8 +81,6 @@ pub(super) async fn redeem(
         person: spelled.person(body.to)?,
         idempotency_key: key_of(&desk, key),
     };
-    match desk.run(request).await? {
-        RedeemAnswer::Redeemed(redemption) => Ok(Json(redemption.into())),
-        RedeemAnswer::Refused(refusal) => Err(desk.refused(refusal)),
-    }
+    let redemption = desk.run(request).await?.or_problem(desk.app().now())?;
+    Ok(Json(redemption.into()))
 }

@@ -2,12 +2,10 @@
 
 use std::net::IpAddr;
 
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use verify_core::command::{Caller, SendRequest};
-use verify_core::outcome::SendAnswer;
 use verify_core::vocabulary::{Channel, Country, Purpose};
 
 use super::answers::{Addressed, Bodied, Carried, Keyed, Limited, Repeatable};
@@ -16,7 +14,7 @@ use super::who::Spelled;
 use crate::app::Desk;
 use verify_axum::{IdempotencyKey, JsonBody};
 use verify_http::views::{VerificationJson, address, country, word};
-use verify_http::{Problem, ProblemBody};
+use verify_http::{OrProblem, Problem, ProblemBody};
 
 /// A send: to a destination, or again for the destination and identity of a verification.
 #[derive(Deserialize, ToSchema)]
@@ -100,12 +98,8 @@ pub(super) async fn send(
     desk.shield(body.ip)?;
     let client = desk.client(body.ip);
     let request = body.into_request(&desk, key, client)?;
-    let (status, verification) = match desk.run(request).await? {
-        SendAnswer::Sent(verification) => (StatusCode::CREATED, verification),
-        SendAnswer::Repeated(verification) => (StatusCode::OK, verification),
-        SendAnswer::Refused(refusal) => return Err(desk.refused(refusal)),
-    };
-    Ok((status, desk.verification(*verification)).into_response())
+    let sent = desk.run(request).await?.or_problem(desk.app().now())?;
+    Ok((sent.status(), desk.verification(sent.verification)).into_response())
 }
 
 impl SendBody {
