@@ -42,6 +42,8 @@ impl UnderWay {
             panic!("the first one is sent")
         };
         let id = sent.id;
+        // Where the answer comes first, the message follows it.
+        engine.drain().await;
         Self {
             engine,
             clock,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use verify_core::command::{CancelRequest, CheckRequest, Expected, Person, SendRequest};
 use verify_core::event::EventKind;
 use verify_core::flow::drive;
-use verify_core::outcome::{CheckAnswer, Outcome, RefusalCode};
+use verify_core::outcome::{Answer, CheckAnswer, Outcome, RefusalCode};
 use verify_core::port::{Compared, End};
 use verify_core::record::Status;
 use verify_lab::explore::{Kinds, World};
@@ -86,13 +86,16 @@ fn i133_what_is_over_at_the_provider_is_over_here_and_the_next_send_is_a_new_one
 }
 
 /// The end of another verification than the one that was asked about, and any end where nobody may tell a decoy from the
-/// real thing: nothing is written, and the failure stays.
+/// real thing, which is a wrong guess like any other: nothing ends, and the failure stays.
 #[test]
-fn i133_i40_an_end_that_names_another_or_that_nobody_may_notice_writes_nothing() {
+fn i133_i40_an_end_that_names_another_or_that_nobody_may_notice_ends_nothing() {
     let private = format!("{NO_FIRST_WAIT}[privacy]\ndisclosure = \"private\"\n");
-    for (file, upstream) in [(NO_FIRST_WAIT, "VE2"), (private.as_str(), FIRST)] {
+    for (file, upstream, word) in [
+        (NO_FIRST_WAIT, "VE2", "refused"),
+        (private.as_str(), FIRST, "wrong_code"),
+    ] {
         let (mut world, ids, outcome) = over(file, End::UsedUp, upstream);
-        assert_eq!(refused(outcome.answer.unwrap()).code, RefusalCode::NotFound);
+        assert_eq!(Answer::from(outcome.answer.unwrap()).as_str(), word);
         assert!(failures(&world) > 0, "{upstream}");
         for id in ids {
             assert_eq!(seen(&mut world, &id).status, Status::Pending, "{upstream}");

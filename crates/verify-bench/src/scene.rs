@@ -70,6 +70,7 @@ fn provider() -> Capabilities {
         can_inquire: false,
         can_conclude: false,
         reports: false,
+        most_checks: None,
     }
 }
 

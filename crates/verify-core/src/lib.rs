@@ -14,7 +14,9 @@
 //! 4. `resume` the step with the time *now* and the answer. It is consumed, and the next one comes back. Without an answer
 //!    it is [`lost`](flow::Step::lost) when it may have happened, [`not_begun`](flow::Step::not_begun) when it surely did
 //!    not: which answer is safe then is the step's business.
-//! 5. [`Done`](flow::Step::Done) holds the [`Outcome`](outcome::Outcome), and the outcome the request's own answer. Run its
+//! 5. [`Answer`](flow::Step::Answer) is the outcome of a flow that goes on after it: hand it over at once, and resume. What
+//!    [`Done`](flow::Step::Done) says then is for operators.
+//! 6. [`Done`](flow::Step::Done) holds the [`Outcome`](outcome::Outcome), and the outcome the request's own answer. Run its
 //!    `follow_up`, if there is one, after you have answered.
 //!
 //! [`flow::drive`] is this loop over an [`Outside`](flow::Outside) that answers at once.
@@ -102,6 +104,7 @@
 //! #     can_inquire: false,
 //! #     can_conclude: false,
 //! #     reports: false,
+//! #     most_checks: None,
 //! # };
 //! let policies = PolicySet::from_toml("version = 1\n[code]\nttl = \"5m\"\n")?.policies;
 //! let mut toy = Toy {

@@ -40,6 +40,7 @@ impl Provider for SimulatedProvider {
             can_inquire: true,
             can_conclude: false,
             reports: true,
+            most_checks: None,
         }
     }
 

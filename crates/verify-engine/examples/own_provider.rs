@@ -53,6 +53,7 @@ impl Provider for MailProvider {
             can_inquire: true,
             can_conclude: false,
             reports: false,
+            most_checks: None,
         }
     }
 

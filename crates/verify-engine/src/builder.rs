@@ -9,10 +9,10 @@ use parking_lot::RwLock;
 use verify_core::flow::{Machine, Routes};
 use verify_core::ids::HolderId;
 use verify_core::keys::Keys;
-use verify_core::policy::PolicySet;
+use verify_core::policy::{Disclosure, PolicySet};
 use verify_core::port::{
-    Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, NoEvents, NoHumanCheck, NoRefusals,
-    NoRisk, Provider, ProviderName, RefusalSink, RiskScorer,
+    Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, Maker, NoEvents, NoHumanCheck,
+    NoRefusals, NoRisk, Provider, ProviderName, RefusalSink, RiskScorer,
 };
 use verify_core::store::Store;
 use verify_core::vocabulary::{Channel, Country, Dimension};
@@ -293,6 +293,15 @@ pub(crate) fn check_policies(policies: &PolicySet, routes: &Routes) -> Result<()
     }
     for warning in warnings {
         tracing::warn!(target: telemetry::TARGET_START, warning, "the policy");
+    }
+    let managed = routes.providers.values().find(|it| it.maker == Maker::Managed);
+    let all = policies.services.values().chain([&policies.default]);
+    let mut private = all.filter(|policy| policy.privacy.disclosure == Disclosure::Private);
+    if let (Some(provider), true) = (managed, private.next().is_some()) {
+        let provider = &*provider.name;
+        let warning = "privacy.disclosure is private, and this provider compares its codes itself: that takes its time, and is a \
+            503 where it fails, which a decoy has not; own codes have neither";
+        tracing::warn!(target: telemetry::TARGET_START, provider, warning, "the policy");
     }
     for channel in policies
         .default

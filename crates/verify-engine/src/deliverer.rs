@@ -46,6 +46,7 @@ where
             can_inquire: false,
             can_conclude: false,
             reports: false,
+            most_checks: None,
         };
         Self {
             capabilities,

@@ -19,7 +19,12 @@ pub(crate) struct Flow {
     about: About,
     span: tracing::Span,
     began: Instant,
+    /// The latest time that it was given.
+    newest: Timestamp,
 }
+
+/// What is left of a flow that has answered.
+pub(crate) struct Rest(Flow);
 
 /// What a flow is about, for those who report on it.
 #[derive(Debug, Clone)]
@@ -78,6 +83,7 @@ impl Flow {
             about,
             span,
             began,
+            newest: at,
         }
     }
 
@@ -90,44 +96,65 @@ impl Flow {
         matches!(self.step, Step::Done(_))
     }
 
-    /// Takes it to its end, and tells whoever is to be told.
-    pub(crate) async fn finish(self, inner: &Inner) -> Outcome {
-        let Self {
-            step,
-            about,
-            span,
-            began,
-        } = self;
+    /// Takes it to its answer, and tells whoever is to be told. What is left of it after that, nobody waits for.
+    pub(crate) async fn answer(mut self, inner: &Inner) -> (Outcome, Option<Rest>) {
+        let span = self.span.clone();
         async {
-            let (outcome, steps) = drive(&inner.outside, step).await.unwrap_or_else(|Endless| {
-                tracing::error!(target: telemetry::TARGET_COMMAND, "a flow took more steps than there are");
-                (about.lost(), MOST_STEPS)
-            });
+            let steps = self
+                .drive(&inner.outside, |step| matches!(step, Step::Answer(_)))
+                .await;
+            let (outcome, rest) = match &self.step {
+                Step::Answer(answer) => (answer.outcome().clone(), true),
+                Step::Done(outcome) => (Outcome::clone(outcome), false),
+                _ => (self.about.lost(), false),
+            };
             let meters = &inner.outside.meters;
-            telemetry::command_ended(meters, about.command, &outcome, steps, began.elapsed());
+            telemetry::command_ended(meters, self.about.command, &outcome, steps, self.began.elapsed());
             if let Some(refusal) = outcome.refusal() {
                 inner.refusal_sink.refused(refusal.code, &outcome.explanation);
             }
-            outcome
+            (outcome, rest.then_some(Rest(self)))
         }
         .instrument(span)
         .await
     }
+
+    /// Takes steps until one is there that is looked for, or it is over; how many it took. One that would not end is a defect of
+    /// the machine.
+    async fn drive(&mut self, outside: &Outside, is_wanted: fn(&Step) -> bool) -> usize {
+        let mut clock = FlowClock::after(outside, self.newest);
+        for taken in 0..=MOST_STEPS {
+            if matches!(self.step, Step::Done(_)) || is_wanted(&self.step) {
+                self.newest = clock.newest;
+                return taken;
+            }
+            let step = std::mem::replace(&mut self.step, Step::Done(Box::new(self.about.lost())));
+            self.step = outside.take(step, &mut clock).await;
+        }
+        tracing::error!(target: telemetry::TARGET_COMMAND, "a flow took more steps than there are");
+        MOST_STEPS
+    }
 }
 
-/// A flow that would not end: a defect of the machine.
-#[derive(Debug)]
-struct Endless;
-
-async fn drive(outside: &Outside, mut step: Step) -> Result<(Outcome, usize), Endless> {
-    let mut clock = FlowClock::start(outside);
-    for taken in 0..=MOST_STEPS {
-        if let Step::Done(outcome) = step {
-            return Ok((*outcome, taken));
+impl Rest {
+    /// Takes it to its end. What it comes to was answered before: it is for operators.
+    pub(crate) async fn finish(self, inner: &Inner) {
+        let Self(mut flow) = self;
+        let span = flow.span.clone();
+        async {
+            let outside = &inner.outside;
+            let step = std::mem::replace(&mut flow.step, Step::Done(Box::new(flow.about.lost())));
+            flow.step = outside
+                .take(step, &mut FlowClock::after(outside, flow.newest))
+                .await;
+            flow.drive(outside, |_| false).await;
+            if let Step::Done(outcome) = &flow.step {
+                telemetry::rest_ended(outcome);
+            }
         }
-        step = outside.take(step, &mut clock).await;
+        .instrument(span)
+        .await;
     }
-    Err(Endless)
 }
 
 /// The time as a flow sees it. It does not run back while the flow is under way: a clock that jumps back would give it a
@@ -139,9 +166,9 @@ pub(crate) struct FlowClock<'a> {
 }
 
 impl<'a> FlowClock<'a> {
-    fn start(outside: &'a Outside) -> Self {
+    fn after(outside: &'a Outside, newest: Timestamp) -> Self {
         Self {
-            newest: outside.now(),
+            newest,
             outside,
             since: Instant::now(),
         }

@@ -25,7 +25,7 @@ use verify_core::vocabulary::{Country, ServiceId};
 
 use crate::build_error::BuildError;
 use crate::builder::EngineBuilder;
-use crate::driver::{About, Flow};
+use crate::driver::{About, Flow, Rest};
 use crate::first_poll::{FirstPoll, first_poll};
 use crate::outside::Outside;
 use crate::rate::FloodShield;
@@ -154,7 +154,7 @@ impl Engine {
     async fn run_command(&self, command: Command) -> Outcome {
         let flow = Flow::begin(&self.inner, command);
         if flow.is_over() {
-            return flow.finish(&self.inner).await;
+            return flow.answer(&self.inner).await.0;
         }
         let about = flow.about().clone();
         let Ok(runtime) = Handle::try_current() else {
@@ -163,13 +163,18 @@ impl Engine {
         };
         let under_way = UnderWay::enter(Arc::clone(&self.inner));
         let running = first_poll(Box::pin(async move {
-            let outcome = flow.finish(&under_way.0).await;
-            (outcome, under_way)
+            let (mut outcome, rest) = flow.answer(&under_way.0).await;
+            let follows = Follows {
+                rest,
+                send: outcome.follow_up.take(),
+                under_way,
+            };
+            (outcome, follows)
         }));
         let running = match running.await {
-            FirstPoll::Over((mut outcome, under_way)) => {
-                if let Some(follow_up) = outcome.follow_up.take() {
-                    runtime.spawn(follow(under_way, follow_up));
+            FirstPoll::Over((outcome, follows)) => {
+                if follows.is_something() {
+                    runtime.spawn(follows.run());
                 }
                 return outcome;
             }
@@ -178,13 +183,10 @@ impl Engine {
         };
         let (tell, told) = oneshot::channel();
         runtime.spawn(async move {
-            let (mut outcome, under_way) = running.await;
-            let follow_up = outcome.follow_up.take();
+            let (outcome, follows) = running.await;
             // Nobody may be listening any more, and that is fine.
             tell.send(outcome).ok();
-            if let Some(follow_up) = follow_up {
-                follow(under_way, follow_up).await;
-            }
+            follows.run().await;
         });
         // No answer: a port panicked, or the runtime shuts down. The flow may have got anywhere.
         told.await.unwrap_or_else(|_| about.lost())
@@ -239,14 +241,31 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Runs what follows a command, and what follows that.
-async fn follow(under_way: UnderWay, mut request: Box<SendRequest>) {
-    let inner = &under_way.0;
-    for _ in 0..MOST_FOLLOW_UPS {
-        let flow = Flow::begin(inner, Command::Send(*request));
-        match flow.finish(inner).await.follow_up {
-            Some(next) => request = next,
-            None => return,
+/// What follows an answer: the rest of its flow, and a send that goes on by itself.
+struct Follows {
+    rest: Option<Rest>,
+    send: Option<Box<SendRequest>>,
+    under_way: UnderWay,
+}
+
+impl Follows {
+    const fn is_something(&self) -> bool {
+        self.rest.is_some() || self.send.is_some()
+    }
+
+    /// Runs it, and what follows that.
+    async fn run(mut self) {
+        let inner = &self.under_way.0;
+        for sends_left in (0..=MOST_FOLLOW_UPS).rev() {
+            if let Some(rest) = self.rest.take() {
+                rest.finish(inner).await;
+            }
+            let Some(send) = self.send.take().filter(|_| sends_left > 0) else {
+                return;
+            };
+            let flow = Flow::begin(inner, Command::Send(*send));
+            let (outcome, rest) = flow.answer(inner).await;
+            (self.rest, self.send) = (rest, outcome.follow_up);
         }
     }
 }

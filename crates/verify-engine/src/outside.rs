@@ -122,6 +122,8 @@ impl Outside {
                     .await;
                 it.hear(clock.now(), heard)
             }
+            // Whoever drives answers, and takes what is left from there.
+            Step::Answer(it) => it.resume(clock.now(), ()),
             Step::Done(outcome) => Step::Done(outcome),
         }
     }

@@ -93,6 +93,18 @@ pub(crate) fn command_ended(
     }
 }
 
+/// Logs what came of a flow after its answer. Called inside its span.
+pub(crate) fn rest_ended(outcome: &Outcome) {
+    for said in &outcome.explanation.providers {
+        let (provider, came, words) = (&*said.provider, said.came, said.detail.message());
+        tracing::debug!(target: TARGET_PROVIDER, provider, came, words, "after the answer");
+    }
+    if let Err(fault) = &outcome.answer {
+        let store = outcome.explanation.store.as_ref().map(Detail::message);
+        tracing::warn!(target: TARGET_COMMAND, fault = fault.as_str(), store, "what followed an answer failed");
+    }
+}
+
 fn record_on_span(answer: &'static str, explanation: &Explanation) {
     let span = tracing::Span::current();
     tracing::record_all!(

@@ -14,9 +14,6 @@ use verify_core::time::Timestamp;
 const LIFE: Duration = Duration::from_secs(600);
 /// How often it is sent.
 const MOST_SENDS: u8 = 5;
-/// How often it is compared; afterwards it is as good as gone.
-const MOST_CHECKS: u8 = 5;
-
 /// A code that went out. Its `Debug` does not show the digits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SentCode {
@@ -51,6 +48,9 @@ struct ManagedCode {
 }
 
 impl ManagedCodes {
+    /// How often a code is compared; afterwards it is as good as gone.
+    pub const MOST_CHECKS: u8 = 5;
+
     /// The same, where a send after five checks makes a new code: what Twilio does then is not documented.
     #[must_use]
     pub fn renewing(self) -> Self {
@@ -63,8 +63,9 @@ impl ManagedCodes {
     /// The code that lives was sent five times: surely nothing is sent.
     pub fn send(&mut self, scope: &Arc<str>, to: &str, now: Timestamp) -> Result<SentCode, SendsUsedUp> {
         let key = (Arc::clone(scope), to.to_owned());
-        let lives =
-            |code: &&ManagedCode| now < code.made_at + LIFE && !(self.renews && code.checks >= MOST_CHECKS);
+        let lives = |code: &&ManagedCode| {
+            now < code.made_at + LIFE && !(self.renews && code.checks >= Self::MOST_CHECKS)
+        };
         let mut code = match self.live.get(&key).filter(lives) {
             Some(code) => code.clone(),
             None => self.make(now),
@@ -89,7 +90,7 @@ impl ManagedCodes {
             return Compared::Gone;
         };
         code.checks = code.checks.saturating_add(1);
-        if code.checks > MOST_CHECKS {
+        if code.checks > Self::MOST_CHECKS {
             return Compared::Ended {
                 upstream: code.upstream.clone(),
                 end: End::UsedUp,

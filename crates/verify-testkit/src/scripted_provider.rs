@@ -138,6 +138,7 @@ impl ScriptedProvider {
             can_inquire: true,
             can_conclude: maker == Maker::Managed,
             reports: true,
+            most_checks: (maker == Maker::Managed).then_some(ManagedCodes::MOST_CHECKS),
         };
         Self {
             capabilities,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use verify_core::command::{Command, Report, ReportRequest, TickRequest};
 use verify_core::event::Event;
-use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Resting, Routes, Start, drive};
+use verify_core::flow::{AssessAnswer, Machine, Outside, Question, Resting, Routes, Start, Step, drive};
 use verify_core::keys::{Keys, Print};
 use verify_core::outcome::{Answer, Outcome, SendAnswer};
 use verify_core::policy::PolicySet;
@@ -101,6 +101,8 @@ pub(crate) struct World {
     commands: u64,
     left_for: Vec<(String, Channel)>,
     node: Node,
+    /// The same when the command was answered, where it goes on after that.
+    told: Option<Node>,
     cleaned: Timestamp,
     swept: Timestamp,
     pub(crate) weather: Weather,
@@ -148,6 +150,7 @@ impl World {
             commands: 0,
             left_for: Vec::new(),
             node: Node::default(),
+            told: None,
             cleaned: Timestamp::ZERO,
             swept: Timestamp::ZERO,
             weather: Weather::default(),
@@ -209,7 +212,7 @@ impl World {
         let began = Node::at(now, self.weather.ahead(node));
         self.node = began;
         let mut outcome = self.take(command, death);
-        let ended = self.node;
+        let ended = self.told.take().unwrap_or(self.node);
         if let Some(follow_up) = outcome.as_mut().and_then(|outcome| outcome.follow_up.take()) {
             self.take(*follow_up, None);
         }
@@ -236,8 +239,14 @@ impl World {
         match death {
             None => Some(drive(first, self)),
             Some(steps) => {
-                let last = (0..steps).fold(first, |step, _| step.perform(self));
-                last.over().ok().map(|outcome| *outcome)
+                let mut told = None;
+                let last = (0..steps).fold(first, |step, _| {
+                    if let Step::Answer(answer) = &step {
+                        told = Some(answer.outcome().clone());
+                    }
+                    step.perform(self)
+                });
+                told.or_else(|| last.over().ok().map(|outcome| *outcome))
             }
         }
     }
@@ -300,12 +309,17 @@ impl World {
     fn alone(&mut self, command: impl Into<Command>, now: Timestamp) {
         self.node = Node::at(now, 0);
         self.take(command, None);
+        self.told = None;
     }
 }
 
 impl Outside for World {
     fn now(&self) -> Timestamp {
         self.node.clock
+    }
+
+    fn told(&mut self, _: &Outcome) {
+        self.told = Some(self.node);
     }
 
     fn apply(&mut self, changeset: &Changeset) -> StoreAnswer {
@@ -387,6 +401,7 @@ fn carrier(name: &str) -> Capabilities {
         can_conclude: false,
         // How often, and whether at all, is the weather's business.
         reports: true,
+        most_checks: None,
     }
 }
 

@@ -26,6 +26,9 @@ use crate::wire::{Attempt, Verification, VerificationCheck, usable_sid};
 /// The tag that carries the delivery's reference through Twilio's events.
 pub(crate) const REFERENCE_TAG: &str = "ref";
 
+/// After five wrong guesses Verify answers 60202 (<https://www.twilio.com/docs/api/errors/60202>).
+const MOST_CHECKS_OF_A_CODE: u8 = 5;
+
 /// By how much the search for a lost dispatch is wider than the dispatch, for clocks that differ and lists that lag.
 const SEARCH_MARGIN: Duration = Duration::from_secs(60);
 
@@ -81,6 +84,7 @@ impl Provider for TwilioVerify {
             can_inquire: true,
             can_conclude: true,
             reports: self.reports,
+            most_checks: Some(MOST_CHECKS_OF_A_CODE),
         }
     }
 

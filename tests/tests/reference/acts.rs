@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use verify_core::policy::{Counts, Limit, Max, Policy, Resend, Then, Wait};
+use verify_core::policy::{Counts, Disclosure, Limit, Max, Policy, Resend, Then, Wait};
 use verify_core::port::{RejectionKind, RiskLevel};
 use verify_core::vocabulary::{Channel, Dimension, Purpose};
 use verify_lab::reference::{Ask, CheckAsk, Fate, From, Guess, Mishap, Of, Outside, Person, SendAsk};
@@ -22,6 +22,8 @@ pub(super) struct Rules {
     money: Option<u64>,
     /// Messages to one country in an hour, of which some are kept for known callers.
     shared: Option<(u64, Then)>,
+    /// Nobody may find out who is known.
+    private: bool,
 }
 
 impl Rules {
@@ -34,6 +36,9 @@ impl Rules {
             limit.per = Duration::from_secs(*per);
             let gap = &*limit.name == "resend_gap";
             limit.then = if gap { Then::Refuse } else { *then };
+        }
+        if self.private {
+            policy.privacy.disclosure = Disclosure::Private;
         }
         policy.code.ttl = Duration::from_secs(self.ttl);
         policy.code.resend = if self.new_codes { Resend::New } else { Resend::Same };
@@ -98,9 +103,11 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
         prop_oneof![3 => Just(2_592_000u64), 1 => 400u64..2_000],
         prop_oneof![3 => Just(None), 1 => (1u64..6).prop_map(Some)],
         prop_oneof![2 => Just(None), 1 => (10u64..13, shared_then).prop_map(Some)],
+        prop::bool::weighted(0.3),
     )
         .prop_map(
-            |(limits, ttl, new_codes, waits, forget_after, money, shared)| Rules {
+            |(limits, ttl, new_codes, waits, forget_after, money, shared, private)| Rules {
+                private,
                 money,
                 shared,
                 limits,
@@ -156,7 +163,8 @@ pub(super) fn key() -> impl Strategy<Value = Option<String>> {
 
 pub(super) fn send() -> impl Strategy<Value = Ask> {
     let by = prop_oneof![2 => Just(None), 1 => Just(Some(Channel::Call))];
-    (of(), by, from(), key(), prop::bool::weighted(0.2)).prop_map(|(of, by, from, key, human)| {
+    let [human, decoy] = [0.2, 0.1].map(prop::bool::weighted);
+    (of(), by, from(), key(), human, decoy).prop_map(|(of, by, from, key, human, decoy)| {
         let mailbox = matches!(&of, Of::Person(person) if person.to.contains('@'));
         let by = by.filter(|_| !mailbox);
         Ask::Send(SendAsk {
@@ -164,6 +172,7 @@ pub(super) fn send() -> impl Strategy<Value = Ask> {
             from,
             key,
             human,
+            decoy,
             ..SendAsk::to(of)
         })
     })

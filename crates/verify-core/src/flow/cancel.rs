@@ -6,6 +6,9 @@
 //!                  ▲          │ conflict │
 //!                  └──────────┘          └── tell the provider ── take the announcement back ── done
 //! ```
+//!
+//! Under private disclosure the answer comes before the provider is told, and the announcement runs out by itself: how long a
+//! provider takes would tell that there is one.
 
 use crate::command::CancelRequest;
 use crate::event::EventKind;
@@ -16,12 +19,12 @@ use crate::store::{StoreAnswer, StoreFault};
 use crate::time::Timestamp;
 use crate::vocabulary::Standing;
 
-use super::conclude::{announce, announcer, conclude_request};
+use super::conclude::{announce, announcer, conclude_request, tell};
 use super::context::Context;
 use super::found::Found;
 use super::named::Named;
 use super::refusals::{contention, not_found};
-use super::step::{ConcludeStep, ConcludeThen, Step, StoreStep, StoreThen};
+use super::step::{ConcludeThen, Step, StoreStep, StoreThen};
 
 /// The look on its way to the store.
 #[derive(Debug, Clone)]
@@ -163,8 +166,10 @@ impl Write {
 fn written(named: Named, found: Found, conclude: Option<ConcludeRequest>, now: Timestamp) -> Step {
     match conclude.filter(|request| now < request.not_after) {
         Some(request) => {
-            let not_after = request.not_after;
-            ConcludeStep::step(request, not_after, ConcludeThen::Cancel(Tell { named, found }))
+            let ctx = named.ctx.clone();
+            let told = || Ok(answer(&named, &found.clone().later(now)));
+            let told = ctx.is_private().then(told);
+            tell(&ctx, told, request, ConcludeThen::Cancel(Tell { named, found }))
         }
         None => canceled(named, &found.later(now)),
     }
@@ -175,6 +180,7 @@ impl Tell {
         let Self { mut named, found } = self;
         let mut found = found.later(now);
         match answer {
+            Concluded::Done | Concluded::Gone if named.ctx.is_private() => return canceled(named, &found),
             Concluded::Done | Concluded::Gone => found.record.concluding = None,
             // It may still arrive: the announcement stays until it surely cannot.
             Concluded::Unknown(detail) => {
@@ -204,8 +210,14 @@ impl Clear {
 }
 
 fn canceled(named: Named, found: &Found) -> Step {
-    match named.view(found) {
-        Some(view) => named.ctx.done(CancelAnswer::Canceled(Box::new(view))),
-        None => named.ctx.refuse::<CancelAnswer>(not_found()),
-    }
+    let answer = answer(&named, found);
+    named.ctx.done(answer)
+}
+
+fn answer(named: &Named, found: &Found) -> CancelAnswer {
+    let view = named.view(found);
+    view.map_or_else(
+        || CancelAnswer::Refused(not_found()),
+        |view| CancelAnswer::Canceled(Box::new(view)),
+    )
 }

@@ -11,8 +11,6 @@ use crate::vocabulary::Channel;
 use super::context::Context;
 use super::who::Who;
 
-/// The name that stands in deliveries of decoys.
-const DECOY: &str = "decoy";
 /// The name that stands in deliveries to test destinations.
 const TEST: &str = "test";
 
@@ -31,17 +29,9 @@ pub(super) enum Carried {
     Own,
     Managed { scope: Arc<str> },
     Test,
-    Decoy,
 }
 
 impl Candidate {
-    pub(super) fn decoy() -> Self {
-        Self {
-            provider: DECOY.into(),
-            code: Carried::Decoy,
-        }
-    }
-
     pub(super) fn test() -> Self {
         Self {
             provider: TEST.into(),
@@ -49,19 +39,11 @@ impl Candidate {
         }
     }
 
-    /// True when nothing is asked of a provider.
-    pub(super) fn is_silent(&self) -> bool {
-        match self.code {
-            Carried::Test | Carried::Decoy => true,
-            Carried::Own | Carried::Managed { .. } => false,
-        }
-    }
-
     /// The scope of its codes; empty where they are not managed.
     pub(super) fn scope(&self) -> Arc<str> {
         match &self.code {
             Carried::Managed { scope } => Arc::clone(scope),
-            Carried::Own | Carried::Test | Carried::Decoy => Arc::default(),
+            Carried::Own | Carried::Test => Arc::default(),
         }
     }
 
@@ -78,7 +60,6 @@ impl Candidate {
                 scope: Arc::clone(scope),
             },
             Carried::Test => CodeOf::Test,
-            Carried::Decoy => CodeOf::Decoy,
         }
     }
 
@@ -86,8 +67,6 @@ impl Candidate {
     pub(super) fn can_carry(&self, code: &CodeOf) -> bool {
         match (&self.code, code) {
             (Carried::Own, CodeOf::Own { .. }) | (Carried::Test, CodeOf::Test) => true,
-            // A decoy carries nothing, so it fits anything.
-            (Carried::Decoy, _) => true,
             (
                 Carried::Managed { scope },
                 CodeOf::Managed {
@@ -154,6 +133,6 @@ pub(super) fn own_code(ctx: &Context, who: &Who, verification: &Verification) ->
             let test = who.test(ctx)?;
             Code::parse(&test.code, CodeLength::new(u8::try_from(test.code.len()).ok()?)?).ok()
         }
-        CodeOf::Managed { .. } | CodeOf::Decoy => None,
+        CodeOf::Managed { .. } => None,
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::ids::{AnnouncerId, Nonce};
+use crate::outcome::{Answer, Fault};
 use crate::port::ConcludeRequest;
 use crate::record::{Concluding, Record};
 use crate::time::Timestamp;
@@ -11,6 +12,7 @@ use crate::time::Timestamp;
 use super::context::Context;
 use super::found::Found;
 use super::sealed::{same_mailbox, spelling};
+use super::step::{AnswerThen, ConcludeStep, ConcludeThen, Step};
 use super::who::Who;
 
 /// How long a provider may take to hear of an end.
@@ -66,7 +68,22 @@ pub(super) fn announce(
     conclude_request(ctx, record, who, nonce)
 }
 
-/// What the provider is told, by what the record announces.
+/// The provider is told: after the answer, where there is one. How long it takes would show that it was asked at all.
+pub(super) fn tell<A: Into<Answer>>(
+    ctx: &Context,
+    told: Option<Result<A, Fault>>,
+    request: ConcludeRequest,
+    then: ConcludeThen,
+) -> Step {
+    let not_after = request.not_after;
+    match told {
+        Some(answer) => ctx.answer_first(answer, not_after, AnswerThen::Conclude(request, then)),
+        None => ConcludeStep::step(request, not_after, then),
+    }
+}
+
+/// What the provider is told, by what the record announces; nothing where it was asked nothing. Then, too, it is announced: by
+/// who has to wait nobody may tell a decoy.
 pub(super) fn conclude_request(
     ctx: &Context,
     record: &Record,
@@ -74,7 +91,7 @@ pub(super) fn conclude_request(
     nonce: Nonce,
 ) -> Option<ConcludeRequest> {
     let concluding = record.concluding.as_ref()?;
-    let verification = record.verification(nonce)?;
+    let verification = record.verification(nonce).filter(|it| !it.is_decoy())?;
     Some(ConcludeRequest {
         provider: concluding.provider.clone(),
         service: ctx.service.clone(),

@@ -7,7 +7,7 @@ use crate::broken::Broken;
 use crate::event::{Event, EventKind};
 use crate::keys::Keys;
 use crate::outcome::{Answer, Explanation, Fault, Outcome, ProviderSaid, Refusal, RuleHit};
-use crate::policy::Policy;
+use crate::policy::{Disclosure, Policy};
 use crate::port::{Detail, ProviderName};
 use crate::seed::Seed;
 use crate::store::{Changeset, Room, StoreFault};
@@ -15,7 +15,8 @@ use crate::time::{Timestamp, Until};
 use crate::vocabulary::{ServiceId, Standing};
 
 use super::scopes::Scopes;
-use super::{FLOW_BUDGET, Machine, Resting, Routes, Start, Step};
+use super::step::{AnswerStep, AnswerThen, Step};
+use super::{FLOW_BUDGET, Machine, Resting, Routes, Start};
 
 /// How often a flow tries again after a conflict or a lost answer of the store.
 const MOST_TRIES: u8 = 6;
@@ -75,6 +76,12 @@ impl Context {
     #[cfg(not(verify_broken))]
     pub(super) const fn is_broken(&self, _: Broken) -> bool {
         false
+    }
+
+    /// Whether nobody may find out who is known here: what anyone can see depends on requests, policy and time, and on nothing
+    /// that a provider said.
+    pub(super) fn is_private(&self) -> bool {
+        self.policy.privacy.disclosure == Disclosure::Private
     }
 
     /// A changeset of this service at `now`.
@@ -209,7 +216,22 @@ impl Context {
         self.fault(kind)
     }
 
-    fn end(mut self, answer: Result<Answer, Fault>) -> Step {
+    /// The answer, before what is left to do: nobody waits for that, and nobody can tell by it.
+    pub(super) fn answer_first(
+        &self,
+        answer: Result<impl Into<Answer>, Fault>,
+        not_after: Timestamp,
+        then: AnswerThen,
+    ) -> Step {
+        let outcome = self.clone().outcome(answer.map(Into::into));
+        AnswerStep::step(outcome, not_after, then)
+    }
+
+    fn end(self, answer: Result<Answer, Fault>) -> Step {
+        Step::Done(Box::new(self.outcome(answer)))
+    }
+
+    fn outcome(mut self, answer: Result<Answer, Fault>) -> Outcome {
         let refusal = answer.as_ref().ok().and_then(Answer::refusal);
         if let Some(refusal) = refusal.filter(|_| !self.named) {
             let value = match refusal.field {
@@ -218,10 +240,10 @@ impl Context {
             };
             self.hit_by(refusal.code.as_str(), value, 0);
         }
-        Step::Done(Box::new(Outcome {
+        Outcome {
             answer,
             explanation: self.explanation,
             follow_up: None,
-        }))
+        }
     }
 }

@@ -30,6 +30,8 @@ pub trait Outside {
     fn inquire(&mut self, request: &InquireRequest) -> Inquired;
     /// Is told an end.
     fn conclude(&mut self, request: &ConcludeRequest) -> Concluded;
+    /// Hears an answer that comes before the end of its flow. Nothing is asked of it.
+    fn told(&mut self, _outcome: &Outcome) {}
 }
 
 impl Step {
@@ -61,16 +63,23 @@ impl Step {
             Self::Compare(step) => asked!(step, outside.compare(step.request())),
             Self::Inquire(step) => asked!(step, outside.inquire(step.request())),
             Self::Conclude(step) => asked!(step, outside.conclude(step.request())),
+            Self::Answer(step) => {
+                outside.told(step.outcome());
+                step.resume(now, ())
+            }
             Self::Done(outcome) => Self::Done(outcome),
         }
     }
 }
 
-/// Takes a flow to its end. One that takes more than [`MOST_STEPS`] is a [`Fault::Defect`]; there is none.
+/// Takes a flow to its end; what was answered before is what it came to. One that takes more than [`MOST_STEPS`] is a [`Fault::Defect`]; there is none.
 pub fn drive(mut step: Step, outside: &mut impl Outside) -> Outcome {
+    let mut told = None;
     for _ in 0..=MOST_STEPS {
-        if let Step::Done(outcome) = step {
-            return *outcome;
+        match step {
+            Step::Done(outcome) => return told.unwrap_or(*outcome),
+            Step::Answer(ref answer) => told = Some(answer.outcome().clone()),
+            _ => {}
         }
         step = step.perform(outside);
     }

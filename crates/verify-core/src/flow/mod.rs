@@ -9,6 +9,7 @@
 //!     Step::Store(it)    => { let answer = store.apply(it.changeset());  it.resume(now, answer) }
 //!     Step::Assess(it)   => …,   Step::Dispatch(it) => …,   Step::Compare(it)  => …,
 //!     Step::Inquire(it)  => …,   Step::Conclude(it) => …,
+//!     Step::Answer(it)   => { tell(it.outcome());  it.resume(now, ()) }
 //!     Step::Done(outcome) => break outcome,
 //! } }
 //! ```
@@ -48,7 +49,8 @@ mod who;
 pub use drive::{Outside, drive};
 pub use safe::{Heard, NotBegun};
 pub use step::{
-    AssessAnswer, AssessStep, CompareStep, ConcludeStep, DispatchStep, InquireStep, Question, Step, StoreStep,
+    AnswerStep, AssessAnswer, AssessStep, CompareStep, ConcludeStep, DispatchStep, InquireStep, Question,
+    Step, StoreStep,
 };
 
 use std::collections::BTreeMap;

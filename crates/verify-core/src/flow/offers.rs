@@ -1,7 +1,7 @@
 //! Which channels are offered, and what is said when none is left.
 
 use crate::outcome::{Next, Refusal};
-use crate::policy::{AtEnd, Disclosure};
+use crate::policy::AtEnd;
 use crate::record::{CodeOf, Delivery, DeliveryStatus, Notes, Verification};
 use crate::time::{Timestamp, Until};
 use crate::vocabulary::Channel;
@@ -13,29 +13,19 @@ use super::view::last_minute;
 use super::who::Who;
 
 /// From when on the silence of a delivery lets another channel go before the gap is over. `None` where its provider
-/// reports nothing: silence means nothing there. Under private disclosure all providers of the route have to report,
-/// whoever carried it: a decoy is carried by nobody, and must be offered what the real thing is.
+/// reports nothing: silence means nothing there. Under private disclosure nobody hears of reports, so that all are silent.
 pub(super) fn silent_from(ctx: &Context, who: &Who, last: &Delivery) -> Option<Timestamp> {
-    let mut route = ctx.routes.of(last.channel, who.to.country());
-    let reports = match ctx.policy.privacy.disclosure {
-        Disclosure::Open => ctx
-            .routes
-            .providers
-            .get(&last.provider)
-            .is_some_and(|it| it.reports),
-        Disclosure::Private => route.all(|provider| provider.reports),
-    };
-    reports.then(|| last.at + ctx.policy.channels_for(who.purpose()).fallback_after)
+    let provider = ctx.routes.providers.get(&last.provider);
+    let reports = provider.is_some_and(|provider| provider.reports);
+    (reports || ctx.is_private()).then(|| last.at + ctx.policy.channels_for(who.purpose()).fallback_after)
 }
 
-/// How a delivery stands as far as anybody may notice. Under private disclosure what was reported of it shows nowhere, and so
-/// neither in what is offered nor in what is admitted: of a decoy nothing is reported.
+/// How a delivery stands as far as anybody may notice. Under private disclosure what a provider said or reported of it shows
+/// nowhere, and so neither in what is offered nor in what is admitted: of a decoy nobody says anything.
 pub(super) fn shown(ctx: &Context, delivery: &Delivery) -> DeliveryStatus {
-    match (ctx.policy.privacy.disclosure, delivery.status()) {
-        (Disclosure::Private, DeliveryStatus::Delivered | DeliveryStatus::Undelivered) => {
-            DeliveryStatus::Accepted
-        }
-        (Disclosure::Private | Disclosure::Open, status) => status,
+    match ctx.is_private() {
+        true => DeliveryStatus::Accepted,
+        false => delivery.status(),
     }
 }
 
@@ -68,9 +58,8 @@ pub(super) fn next(
     let Some(last) = verification.deliveries.last() else {
         return Vec::new();
     };
-    let open = ctx.policy.privacy.disclosure == Disclosure::Open;
-    // Somebody may hold a code that only its maker can carry. Of a decoy nobody does, which must not show.
-    let keeps = open && verification.code != CodeOf::Decoy && verification.may_have_sent();
+    // Somebody may hold a code that only its maker can carry.
+    let keeps = verification.may_have_sent();
     let test = verification.code == CodeOf::Test;
     let carries = |channel: Channel| {
         let fits = |candidate: &Candidate| candidate.can_carry(&verification.code);
@@ -173,7 +162,7 @@ pub(super) fn fallback(
         let here = who.to.fits(*channel);
         rules.enabled.contains(channel)
             && !tried(*channel)
-            && (!here || notes.on(*channel, now).is_none())
+            && (!here || ctx.is_private() || notes.on(*channel, now).is_none())
             && (!here || country.is_none_or(|allowed| allowed.contains(channel)))
             && (who.test(ctx).is_some() || !candidates(ctx, who, *channel).awake.is_empty())
     };

@@ -11,7 +11,7 @@ use crate::command::{Caller, Expected, Report, ReportRequest, SendRequest};
 use crate::event::{Event, EventKind};
 use crate::keys::PrintKind;
 use crate::outcome::{Fault, Outcome, ReportAnswer};
-use crate::policy::{Automatic, Disclosure};
+use crate::policy::Automatic;
 use crate::record::{DeliveryStatus, RETENTION, Verification};
 use crate::store::{Claim, ClaimKey, ClaimKind, RecordKey, RecordKind, StoreAnswer, StoreFault};
 use crate::time::{SKEW, Timestamp};
@@ -205,7 +205,6 @@ impl Reporting {
         let ctx = &self.ctx;
         let rules = ctx.policy.channels_for(verification.identity.purpose);
         // Of a decoy nothing is ever reported: nothing may go on by itself where somebody is to be hidden.
-        let private = ctx.policy.privacy.disclosure == Disclosure::Private;
         let wanted = match rules.automatic {
             Automatic::Never => false,
             Automatic::WithConsent => verification.consent,
@@ -215,7 +214,7 @@ impl Reporting {
             .deliveries
             .last()
             .is_some_and(|last| last.number == self.token.delivery);
-        if private || !wanted || !latest || !verification.is_pending(clock) {
+        if ctx.is_private() || !wanted || !latest || !verification.is_pending(clock) {
             return None;
         }
         let sealed = Sealed::open(ctx, &verification.sealed)?;

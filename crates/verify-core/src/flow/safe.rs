@@ -76,6 +76,13 @@ pub(super) trait Safe: Sized {
     }
 }
 
+/// Nothing can go wrong with an answer: whoever asked hears it or is gone.
+impl Safe for () {
+    fn lost() {}
+
+    fn not_begun(_: NotBegun) {}
+}
+
 fn dropped() -> Detail {
     Detail::new(None, "dropped at its deadline")
 }

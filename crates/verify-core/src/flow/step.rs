@@ -26,6 +26,8 @@ pub enum Step {
     Inquire(InquireStep),
     /// Tell a provider the end.
     Conclude(ConcludeStep),
+    /// Answer whoever asked; what is left comes after it.
+    Answer(AnswerStep),
     /// The flow is over.
     Done(Box<Outcome>),
 }
@@ -161,6 +163,9 @@ steps! {
     Inquire "inquire" InquireStep { request: InquireRequest } then tick::Inquire, takes Inquired;
     /// An end to tell.
     Conclude "conclude" ConcludeStep { request: ConcludeRequest } then ConcludeThen, takes Concluded;
+    /// An answer to give at once. What is left of the flow depends on others, whom the answer must not depend on; the outcome at
+    /// its end is for operators.
+    Answer "answer" AnswerStep { outcome: Outcome } then AnswerThen, takes ();
 }
 
 /// Where a flow goes on after the store answered: one variant a flow and stage.
@@ -224,6 +229,25 @@ impl AssessThen {
         match self {
             Self::Risk(stage) => stage.resume(now, answer),
             Self::Human(stage) => stage.resume(now, &answer),
+        }
+    }
+}
+
+/// What is left to do after the answer.
+#[derive(Debug, Clone)]
+pub(super) enum AnswerThen {
+    Send(send::Answered),
+    Conclude(ConcludeRequest, ConcludeThen),
+}
+
+impl AnswerThen {
+    fn resume(self, _told: Outcome, now: Timestamp, (): ()) -> Step {
+        match self {
+            Self::Send(stage) => stage.resume(now),
+            Self::Conclude(request, then) => {
+                let not_after = request.not_after;
+                ConcludeStep::step(request, not_after, then)
+            }
         }
     }
 }

@@ -107,12 +107,8 @@ impl Look {
                     continue;
                 }
                 delivery.inquiries += 1;
-                let able = self
-                    .ctx
-                    .routes
-                    .providers
-                    .get(&delivery.provider)
-                    .is_some_and(|provider| provider.can_inquire);
+                let provider = self.ctx.routes.providers.get(&delivery.provider);
+                let able = !delivery.decoy && provider.is_some_and(|provider| provider.can_inquire);
                 let open = Sealed::open(&self.ctx, sealed).and_then(|sealed| sealed.destination(&self.ctx));
                 let (Some(to), true) = (open, able) else {
                     // Nobody can be asked: it stays unknown, and is not looked at again.
@@ -192,6 +188,10 @@ impl Inquire {
                 Inquired::Sent { upstream } => (Some(DeliveryStatus::Accepted), upstream),
                 // The provider saw its code used. That is not an approval of ours: who gave it is not known here.
                 Inquired::Converted { upstream } => (Some(DeliveryStatus::Accepted), upstream),
+                Inquired::NotSent if look.ctx.is_private() => {
+                    delivery.decoy = true;
+                    (Some(DeliveryStatus::Accepted), None)
+                }
                 Inquired::NotSent => (Some(DeliveryStatus::Rejected), None),
                 Inquired::Unknown => (None, None),
             };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::outcome::VerificationView;
-use crate::policy::{Disclosure, Resend};
+use crate::policy::Resend;
 use crate::record::{CodeOf, Notes, RETENTION, Status, Verification};
 use crate::seed::Seed;
 use crate::time::{Timestamp, Until};
@@ -27,7 +27,7 @@ pub(super) fn view(
     notes: &Notes,
     now: Timestamp,
 ) -> VerificationView {
-    let open = ctx.policy.privacy.disclosure == Disclosure::Open;
+    let open = !ctx.is_private();
     let status = verification.status_at(now);
     let resend_at = fixpoint(now, |at| {
         let rules = board.personal_denial(&[Kind::Gap, Kind::Sends, Kind::Checks, Kind::Lockout], at);
@@ -55,7 +55,7 @@ pub(super) fn view(
         resend_at,
         sends_left: board.sends_left(now),
         checks_left: if status == Status::Pending {
-            board.checks_left(now)
+            checks_left(ctx, verification, board, now)
         } else {
             Some(0)
         },
@@ -70,11 +70,28 @@ pub(super) fn view(
         },
         code_length: match verification.code {
             CodeOf::Own { length, .. } => length,
-            CodeOf::Managed { .. } | CodeOf::Test | CodeOf::Decoy => {
-                ctx.policy.code_for(who.purpose()).length
-            }
+            CodeOf::Managed { .. } | CodeOf::Test => ctx.policy.code_for(who.purpose()).length,
         },
     }
+}
+
+/// Checks left before something closes it: the rules of the policy, or its maker's own cap where that decides.
+pub(super) fn checks_left(
+    ctx: &Context,
+    verification: &Verification,
+    board: &Board,
+    now: Timestamp,
+) -> Option<u32> {
+    let of_the_maker = guesses_left(ctx, verification);
+    [board.checks_left(now), of_the_maker].into_iter().flatten().min()
+}
+
+/// After how many more wrong guesses whoever made its code compares no more, where that ends it here: under private
+/// disclosure, where what they say of it may not.
+pub(super) fn guesses_left(ctx: &Context, verification: &Verification) -> Option<u32> {
+    let (provider, _) = verification.scope().filter(|_| ctx.is_private())?;
+    let most = ctx.routes.providers.get(provider)?.most_checks?;
+    Some(most.saturating_sub(verification.guesses).into())
 }
 
 /// The end of the code's life when `at` is in its last minute and a resend would carry the same code.
@@ -87,7 +104,7 @@ pub(super) fn last_minute(
     let same = match verification.code {
         CodeOf::Own { .. } => ctx.policy.code_for(purpose).resend == Resend::Same,
         CodeOf::Managed { .. } => true,
-        CodeOf::Test | CodeOf::Decoy => ctx.policy.code_for(purpose).resend == Resend::Same,
+        CodeOf::Test => ctx.policy.code_for(purpose).resend == Resend::Same,
     };
     let life = verification.expires.since(verification.issued);
     let late = verification.is_pending(at) && at + LAST_MINUTE.min(life / 2) > verification.expires;

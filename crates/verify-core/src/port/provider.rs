@@ -44,6 +44,9 @@ pub struct Capabilities {
     pub can_conclude: bool,
     /// It reports deliveries. Where it does not, silence means nothing.
     pub reports: bool,
+    /// The wrong guesses after which a managed provider compares a code no more. Under private disclosure so many end a
+    /// verification here, whoever's it is: that the provider says so must not show.
+    pub most_checks: Option<u8>,
 }
 
 /// The scope of a provider's codes by service and purpose.

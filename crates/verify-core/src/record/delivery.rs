@@ -34,6 +34,8 @@ pub struct Delivery {
     pub rejection: Option<RejectionKind>,
     /// How often it was asked about.
     pub inquiries: u8,
+    /// Nobody carries it: it is a decoy's, or surely was not sent where nobody may notice.
+    pub decoy: bool,
     status: DeliveryStatus,
 }
 
@@ -56,6 +58,7 @@ impl Delivery {
             upstream: None,
             rejection: None,
             inquiries: 0,
+            decoy: false,
             status: DeliveryStatus::Dispatching,
         }
     }

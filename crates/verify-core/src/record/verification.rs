@@ -51,8 +51,6 @@ pub enum CodeOf {
     },
     /// Fixed by the policy, for a test destination.
     Test,
-    /// There is none that could be right.
-    Decoy,
 }
 
 /// How an approval is recognised.
@@ -85,6 +83,8 @@ pub struct Verification {
     pub deliveries: Vec<Delivery>,
     /// The person agreed to automatic fallback.
     pub consent: bool,
+    /// Wrong guesses at it, where its maker's own cap on them decides.
+    pub guesses: u8,
     /// What a repair and a follow-up have to know: destination, subject, amount, payee, locale, and the address, network and
     /// device of the latest send; sealed.
     pub sealed: Vec<u8>,
@@ -110,6 +110,7 @@ impl Verification {
             approval: None,
             deliveries: Vec::new(),
             consent: false,
+            guesses: 0,
             sealed,
             status: Status::Pending,
         }
@@ -150,6 +151,12 @@ impl Verification {
             .any(|delivery| delivery.status().may_have_sent())
     }
 
+    /// True when nobody was asked to carry its code, so that nobody can have it: no guess is right.
+    pub fn is_decoy(&self) -> bool {
+        let carried = |delivery: &Delivery| !delivery.decoy && delivery.status().may_have_sent();
+        !self.deliveries.iter().any(carried)
+    }
+
     /// Adds a delivery under the next number; the oldest settled one makes room.
     pub fn add_delivery(&mut self, mut delivery: Delivery) {
         delivery.number = self
@@ -157,10 +164,10 @@ impl Verification {
             .last()
             .map_or(0, |last| last.number.wrapping_add(1));
         if self.deliveries.len() >= MOST_DELIVERIES {
-            let oldest = self
-                .deliveries
-                .iter()
-                .position(|delivery| delivery.due().is_none())
+            let oldest = |wanted: fn(&Delivery) -> bool| self.deliveries.iter().position(wanted);
+            // Those that nobody carried go first: the others show that somebody may have the code.
+            let oldest = oldest(|delivery| delivery.due().is_none() && delivery.decoy)
+                .or_else(|| oldest(|delivery| delivery.due().is_none()))
                 .unwrap_or(0);
             self.deliveries.remove(oldest);
         }
@@ -189,7 +196,7 @@ impl Verification {
     pub fn scope(&self) -> Option<(&ProviderName, &Arc<str>)> {
         match &self.code {
             CodeOf::Managed { provider, scope } => Some((provider, scope)),
-            CodeOf::Own { .. } | CodeOf::Test | CodeOf::Decoy => None,
+            CodeOf::Own { .. } | CodeOf::Test => None,
         }
     }
 

@@ -14,6 +14,7 @@ mod dropped_callers;
 mod examples;
 mod faults;
 mod mock_provider;
+mod private;
 mod shield;
 mod support;
 mod telemetry;

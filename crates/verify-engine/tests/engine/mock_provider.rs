@@ -17,6 +17,7 @@ async fn a_mocked_provider_sees_the_dispatch_that_it_expects() {
         can_inquire: false,
         can_conclude: false,
         reports: false,
+        most_checks: None,
     });
     provider
         .expect_dispatch()

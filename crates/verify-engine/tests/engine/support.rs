@@ -224,6 +224,7 @@ impl Provider for TestProvider {
             can_inquire: false,
             can_conclude: false,
             reports: true,
+            most_checks: None,
         }
     }
 

@@ -39,7 +39,7 @@ impl Way {
             Step::Dispatch(_) => &[LoseAnswer, LoseCall, Delay, Fail],
             Step::Compare(_) => &[LoseAnswer, LoseCall, Fail, RepeatFirst, RepeatSecond],
             Step::Conclude(_) => &[LoseAnswer, LoseCall, Delay, RepeatFirst, RepeatSecond],
-            Step::Done(_) => &[],
+            Step::Answer(_) | Step::Done(_) => &[],
         }
     }
 

@@ -102,7 +102,7 @@ impl Watched<'_> {
                 Some(Ok(()))
             }
             Step::Dispatch(_) | Step::Conclude(_) => None,
-            Step::Assess(_) | Step::Compare(_) | Step::Inquire(_) | Step::Done(_) => None,
+            Step::Assess(_) | Step::Compare(_) | Step::Inquire(_) | Step::Answer(_) | Step::Done(_) => None,
         }
     }
 
@@ -114,6 +114,7 @@ impl Watched<'_> {
     fn ended(&mut self, step: &Step) -> Holds {
         match step {
             Step::Done(outcome) => Rc::make_mut(self.watch).ended(self.course, self.world, outcome),
+            Step::Answer(answer) => Rc::make_mut(self.watch).ended(self.course, self.world, answer.outcome()),
             Step::Store(_)
             | Step::Assess(_)
             | Step::Dispatch(_)
@@ -158,7 +159,8 @@ impl Asked<'_, '_> {
         match step {
             Step::Dispatch(step) => self.asks_to_send(step.request()),
             Step::Compare(_) => self.asks_to_compare(),
-            Step::Store(_) | Step::Assess(_) | Step::Inquire(_) | Step::Conclude(_) | Step::Done(_) => {}
+            Step::Store(_) | Step::Assess(_) | Step::Inquire(_) => {}
+            Step::Conclude(_) | Step::Answer(_) | Step::Done(_) => {}
         }
     }
 

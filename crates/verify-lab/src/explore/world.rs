@@ -63,6 +63,7 @@ impl Kinds {
             can_inquire: true,
             can_conclude: *maker == Maker::Managed,
             reports: true,
+            most_checks: (*maker == Maker::Managed).then_some(ManagedCodes::MOST_CHECKS),
         })
     }
 }
@@ -115,6 +116,8 @@ pub struct World {
     condition: Condition,
     /// Store round trips of the command that runs.
     trips: u32,
+    /// Those before it was answered, where it goes on after that.
+    trips_told: Option<u32>,
     #[cfg(verify_broken)]
     broken: Option<verify_core::broken::Broken>,
 }
@@ -139,6 +142,7 @@ impl World {
             seeds: 0,
             condition: Condition::default(),
             trips: 0,
+            trips_told: None,
             #[cfg(verify_broken)]
             broken: None,
         }
@@ -231,11 +235,12 @@ impl World {
         self.machine.start(command, start)
     }
 
-    /// Runs a command to its end, without faults. The outcome and the store round trips it took.
+    /// Runs a command to its end, without faults. The outcome and the store round trips it took to be answered.
     pub fn run(&mut self, command: impl Into<Command>) -> (Outcome, u32) {
-        self.trips = 0;
+        (self.trips, self.trips_told) = (0, None);
         let step = self.start(command);
-        (drive(step, self), self.trips)
+        let outcome = drive(step, self);
+        (outcome, self.trips_told.unwrap_or(self.trips))
     }
 
     /// Does what a step asks, and resumes it.
@@ -321,6 +326,7 @@ impl World {
             seeds,
             condition,
             trips: _,
+            trips_told: _,
             #[cfg(verify_broken)]
                 broken: _,
         } = self;
@@ -364,6 +370,10 @@ impl Outside for World {
             Some(_) => Inquired::Sent { upstream: None },
             None => Inquired::NotSent,
         }
+    }
+
+    fn told(&mut self, _: &Outcome) {
+        self.trips_told = Some(self.trips);
     }
 
     fn conclude(&mut self, request: &ConcludeRequest) -> Concluded {

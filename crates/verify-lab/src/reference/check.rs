@@ -1,7 +1,7 @@
 //! How the reference answers a check.
 
 use verify_core::outcome::RefusalCode;
-use verify_core::policy::{Counts, Disclosure, Then};
+use verify_core::policy::{Counts, Then};
 use verify_core::port::{Compared, End, Maker};
 use verify_core::record::{DeliveryStatus, RETENTION, Status};
 use verify_core::time::{Timestamp, Until};
@@ -14,7 +14,8 @@ use super::{CheckAsk, FLOW, Guess, Mishap, Reference, Refused, Told};
 enum Verdict {
     /// Right, for this verification.
     Right(usize),
-    Wrong,
+    /// Wrong; at this managed verification, where its provider's own cap is counted here.
+    Wrong(Option<usize>),
     /// There is nothing to compare it with.
     NothingPending,
     /// The provider has nothing to compare it with.
@@ -73,11 +74,18 @@ impl Reference {
         }
         match self.compared(&mine, &guess) {
             Verdict::Right(number) => self.approve(&who, number, by),
-            Verdict::Wrong => {
+            Verdict::Wrong(at) => {
                 self.alert(passed);
-                let exhausted = self.close(&who, &mine);
+                let used_up = at.filter(|number| self.uses_up(*number));
+                let left = at.and_then(|number| self.verifications.get(number));
+                let left = left.and_then(|found| self.guesses_left(found));
+                let mut exhausted = self.close(&who, &mine);
+                exhausted.extend(used_up);
+                if at.is_some() {
+                    self.expire(&who);
+                }
                 self.conclude(&exhausted, true);
-                self.wrong(&who, mine.iter().any(|number| exhausted.contains(number)))
+                self.wrong(&who, mine.iter().any(|number| exhausted.contains(number)), left)
             }
             Verdict::NothingPending => {
                 let exhausted = self.close(&who, &[]);
@@ -227,7 +235,8 @@ impl Reference {
     }
 
     fn is_right(&self, number: usize, guess: &str) -> bool {
-        let found = self.verifications.get(number).filter(|found| !found.managed);
+        let found = self.verifications.get(number);
+        let found = found.filter(|found| !found.managed && !found.is_decoy());
         let mut tests = self.policy.tests.iter();
         found.is_some_and(|found| {
             let test = tests.find(|test| test.to == found.who.to.as_delivered());
@@ -243,14 +252,26 @@ impl Reference {
         if let Some(right) = mine.iter().find(|number| self.is_right(**number, guess)) {
             return Verdict::Right(*right);
         }
-        let managed = |number: &&usize| {
+        let managed = |decoy: bool| {
+            let mut mine = mine.iter().copied();
+            mine.find(|number| {
+                let found = self.verifications.get(*number);
+                found.is_some_and(|found| found.managed && found.is_decoy() == decoy)
+            })
+        };
+        let Some(number) = managed(false).or(managed(true)) else {
+            return Verdict::Wrong(None);
+        };
+        let managed_at = |number: &&usize| {
             self.verifications
                 .get(**number)
                 .is_some_and(|found| found.managed)
         };
-        let Some(number) = mine.iter().find(managed).copied() else {
-            return Verdict::Wrong;
-        };
+        let newest = mine.iter().find(managed_at).copied();
+        let counts = newest.filter(|_| self.is_private());
+        if managed(false).is_none() {
+            return Verdict::Wrong(counts);
+        }
         let to = self
             .verifications
             .get(number)
@@ -265,7 +286,9 @@ impl Reference {
             (Some(Mishap::AnswerLost), _) => Verdict::Perhaps,
             (Some(Mishap::StopsWhenAsked), _) => Verdict::NotHeard,
             (_, Compared::Match) => Verdict::Right(number),
-            (_, Compared::NoMatch) => Verdict::Wrong,
+            (_, Compared::NoMatch) => Verdict::Wrong(counts),
+            // That there is nothing to compare with must not show.
+            (_, Compared::Gone | Compared::Ended { .. }) if counts.is_some() => Verdict::Wrong(counts),
             (_, Compared::Ended { upstream, end }) if self.is_about(number, &upstream) => {
                 let status = match end {
                     End::UsedUp => Status::Exhausted,
@@ -280,13 +303,33 @@ impl Reference {
         }
     }
 
-    /// What a provider says is over was what it was asked about; under private disclosure nobody may notice.
+    /// One more wrong guess at it. True when the provider compares no more after that, which ends it here.
+    fn uses_up(&mut self, number: usize) -> bool {
+        let pending = self
+            .verifications
+            .get(number)
+            .is_some_and(|found| self.pending(found, self.now));
+        let Some(found) = self.verifications.get_mut(number).filter(|_| pending) else {
+            return false;
+        };
+        found.guesses += 1;
+        let used_up = self
+            .verifications
+            .get(number)
+            .is_some_and(|found| self.guesses_left(found) == Some(0));
+        if used_up {
+            self.end(number, Status::Exhausted);
+        }
+        used_up
+    }
+
+    /// What a provider says is over was what it was asked about.
     fn is_about(&self, number: usize, upstream: &str) -> bool {
         let asked = self.verifications.get(number).and_then(|found| {
             let mut known = found.deliveries.iter().rev();
             known.find_map(|each| each.upstream.as_deref())
         });
-        self.policy.privacy.disclosure == Disclosure::Open && asked.is_none_or(|asked| asked == upstream)
+        asked.is_none_or(|asked| asked == upstream)
     }
 
     /// Ends whatever at the destination got that code last. Nobody compared anything.
@@ -386,7 +429,7 @@ impl Reference {
             .collect()
     }
 
-    fn wrong(&self, who: &Who, exhausted: bool) -> Told {
+    fn wrong(&self, who: &Who, exhausted: bool, left: Option<u32>) -> Told {
         let rules = self.rules(who, &[Counts::Checks]);
         let wait: Until = self.search(|at| {
             let mut personal = rules
@@ -403,7 +446,8 @@ impl Reference {
         let checks_left = if exhausted {
             Some(0)
         } else {
-            self.checks_left(who, self.now)
+            let left = [self.checks_left(who, self.now), left];
+            left.into_iter().flatten().min()
         };
         Told::Wrong {
             status,

@@ -47,10 +47,15 @@ impl CoreSide {
     /// The outcome of a command to which this happens; `None` when it stops dead.
     fn run(&mut self, command: Command) -> Option<Outcome> {
         let mut step = self.world.start(command);
+        let mut told = None;
         for _ in 0..MOST_STEPS {
             let now = self.world.now;
             step = match (step, self.mishap) {
-                (Step::Done(outcome), _) => return Some(*outcome),
+                (Step::Done(outcome), _) => return Some(told.unwrap_or(*outcome)),
+                (Step::Answer(step), _) => {
+                    told = Some(step.outcome().clone());
+                    step.resume(now, ())
+                }
                 (Step::Store(step), Some(Mishap::StopsWhenCharged)) => {
                     let mut charges = step.changeset().charges.iter();
                     let charges = charges.any(|charge| charge.mode != Mode::Probe);
@@ -62,7 +67,7 @@ impl CoreSide {
                 }
                 (step @ (Step::Dispatch(_) | Step::Compare(_)), Some(Mishap::StopsWhenAsked)) => {
                     self.world.perform(step);
-                    return None;
+                    return told;
                 }
                 (step @ (Step::Dispatch(_) | Step::Compare(_)), Some(Mishap::AnswerLost)) => {
                     self.world.perform(step.clone());

@@ -1,7 +1,7 @@
 //! What becomes of a send once it is charged: the scorer and the provider are asked.
 
 use verify_core::outcome::RefusalCode;
-use verify_core::policy::{Disclosure, RiskAction};
+use verify_core::policy::RiskAction;
 use verify_core::port::{RejectionKind, Remember, RiskLevel};
 use verify_core::record::{DeliveryStatus, RETENTION};
 use verify_testkit::SendsUsedUp;
@@ -11,9 +11,9 @@ use super::send::Sending;
 use super::{Mishap, Reference, Refused, Told};
 
 impl Reference {
-    /// The scorer, then the provider.
-    pub(super) fn carried(&mut self, sending: &Sending, number: usize) -> Told {
-        let private = self.policy.privacy.disclosure == Disclosure::Private;
+    /// The scorer, then the provider. What is told, and whether what came of it was written down.
+    pub(super) fn carried(&mut self, sending: &Sending, number: usize) -> (Told, bool) {
+        let private = self.is_private();
         let risk = self.policy.risk_for(sending.who.purpose);
         let (action, rule) = match self.risk {
             RiskLevel::Low => (risk.low, "risk_low"),
@@ -34,31 +34,32 @@ impl Reference {
         if let Some(code) = stopped.filter(|_| asked) {
             if code != RefusalCode::Blocked || !private {
                 self.not_sent(number);
-                return Told::Refused(Refused::by(rule, code));
+                let mut refused = Refused::by(rule, code);
+                if sending.noted {
+                    refused.rules.insert(0, "note".to_owned());
+                }
+                return (Told::Refused(refused), true);
             }
             self.hide(number);
             silent = true;
         }
         if silent {
-            return self.settled(sending, number, DeliveryStatus::Accepted);
+            return (self.settled(sending, number, DeliveryStatus::Accepted), true);
         }
         if self.mishap == Some(Mishap::CallLost) {
-            return self.settled(sending, number, DeliveryStatus::Unknown);
+            return (self.settled(sending, number, DeliveryStatus::Unknown), true);
         }
-        if let Err(kind) = self.dispatch(number) {
-            return match self.mishap {
-                Some(Mishap::StopsWhenAsked) => Told::Nothing,
-                Some(Mishap::AnswerLost) => self.settled(sending, number, DeliveryStatus::Unknown),
-                Some(Mishap::StopsWhenCharged | Mishap::CallLost) | None => {
-                    self.rejected(sending, number, kind)
-                }
-            };
-        }
-        match self.mishap {
-            Some(Mishap::StopsWhenAsked) => Told::Nothing,
-            Some(Mishap::AnswerLost) => self.settled(sending, number, DeliveryStatus::Unknown),
-            Some(Mishap::StopsWhenCharged | Mishap::CallLost) | None => {
-                self.settled(sending, number, DeliveryStatus::Accepted)
+        // Where nobody may notice who is asked, the answer comes before.
+        let before = private.then(|| self.seen(number, &sending.who).map_or(Told::Fault, Told::Sent));
+        let came = self.dispatch(number);
+        match (self.mishap, came) {
+            (Some(Mishap::StopsWhenAsked), _) => (before.unwrap_or(Told::Nothing), false),
+            (Some(Mishap::AnswerLost), _) => (self.settled(sending, number, DeliveryStatus::Unknown), true),
+            (Some(Mishap::StopsWhenCharged | Mishap::CallLost) | None, Err(kind)) => {
+                (self.rejected(sending, number, kind), true)
+            }
+            (Some(Mishap::StopsWhenCharged | Mishap::CallLost) | None, Ok(())) => {
+                (self.settled(sending, number, DeliveryStatus::Accepted), true)
             }
         }
     }
@@ -77,12 +78,11 @@ impl Reference {
         self.seen(number, &sending.who).map_or(Told::Fault, Told::Sent)
     }
 
-    /// What nobody may hold becomes a code that is never right.
+    /// It goes on as if it had been sent.
     fn hide(&mut self, number: usize) {
-        if let Some(found) = self.verifications.get_mut(number)
-            && found.deliveries.iter().all(|each| each.message.is_none())
-        {
-            (found.code, found.managed) = (None, false);
+        let found = self.verifications.get_mut(number);
+        if let Some(last) = found.and_then(|found| found.deliveries.last_mut()) {
+            last.decoy = true;
         }
     }
 
@@ -165,14 +165,8 @@ impl Reference {
             kind,
             until,
         }));
-        let private = self.policy.privacy.disclosure == Disclosure::Private;
-        if private && kind == RejectionKind::OptedOut {
+        if self.is_private() {
             self.hide(number);
-            if let Some(Happened::Sent { money_back, .. }) =
-                self.events.last_mut().map(|event| &mut event.what)
-            {
-                *money_back = true;
-            }
             return self.settled(sending, number, DeliveryStatus::Accepted);
         }
         self.not_sent(number);

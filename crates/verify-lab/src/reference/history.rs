@@ -113,6 +113,8 @@ pub(super) struct Delivery {
     /// The provider's id of its code, where it was heard.
     pub(super) upstream: Option<String>,
     pub(super) inquiries: u8,
+    /// Nobody carried it, and nobody may notice.
+    pub(super) decoy: bool,
 }
 
 impl Delivery {
@@ -139,6 +141,8 @@ pub(super) struct Verification {
     pub(super) ended: Option<Status>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) consent: bool,
+    /// Wrong guesses that its provider counts, where nobody may notice that it does.
+    pub(super) guesses: u32,
     /// It had to make room, was erased, or nothing of it was ever sent; or it is forgotten.
     pub(super) gone: bool,
     /// Since when it is forgotten.
@@ -151,6 +155,12 @@ impl Verification {
         if self.ended.is_none() && at >= self.expires {
             self.ended = Some(Status::Expired);
         }
+    }
+
+    /// Nobody was asked to carry its code.
+    pub(super) fn is_decoy(&self) -> bool {
+        let carried = |each: &Delivery| !each.decoy && each.status != DeliveryStatus::Rejected;
+        !self.deliveries.iter().any(carried)
     }
 
     /// Somebody may hold its code.

@@ -71,7 +71,7 @@ pub struct Reference {
     /// What alerted, and when.
     alerts: Vec<(rules::Passed, Timestamp)>,
     /// Until when the provider may not have heard of an end, by destination.
-    concluding: Vec<(String, Timestamp)>,
+    concluding: Vec<(Destination, Timestamp)>,
     /// What callers have seen, in that order, and until when its id is good: the numbers of commands and answers.
     shown: Vec<(usize, Timestamp)>,
 }
@@ -213,7 +213,7 @@ impl Reference {
     fn seen(&self, number: usize, who: &Who) -> Option<Seen> {
         use verify_core::policy::{Counts, Then};
         let found = self.verifications.get(number).filter(|found| !found.gone)?;
-        let open = self.policy.privacy.disclosure == Disclosure::Open;
+        let open = !self.is_private();
         let pending = self.pending(found, self.now);
         let personal = |rule: &rules::Rule<'_>| rule.personal && rule.limit.then == Then::Refuse;
         let resend_at = self.search(|at| {
@@ -235,7 +235,8 @@ impl Reference {
             resend_at,
             sends_left: self.sends_left(who, self.now),
             checks_left: if pending {
-                self.checks_left(who, self.now)
+                let left = [self.checks_left(who, self.now), self.guesses_left(found)];
+                left.into_iter().flatten().min()
             } else {
                 Some(0)
             },
@@ -251,13 +252,19 @@ impl Reference {
         })
     }
 
-    /// What was reported is noticed by nobody under private disclosure.
-    fn shows_reports(&self) -> bool {
-        self.policy.privacy.disclosure == Disclosure::Open
+    /// What anybody can see depends on nothing that a provider said.
+    fn is_private(&self) -> bool {
+        self.policy.privacy.disclosure == Disclosure::Private
     }
 
     fn failed(&self, delivery: &Delivery) -> bool {
-        delivery.failed() && (self.shows_reports() || delivery.status != DeliveryStatus::Undelivered)
+        delivery.failed() && !self.is_private()
+    }
+
+    /// Wrong guesses that are left before the provider compares no more: under private disclosure they end it here.
+    fn guesses_left(&self, found: &Verification) -> Option<u32> {
+        let counts = found.managed && self.is_private();
+        counts.then(|| u32::from(ManagedCodes::MOST_CHECKS).saturating_sub(found.guesses))
     }
 
     /// Channels that are offered: once the last delivery failed, or was not reported in time. Every provider here reports.
@@ -266,7 +273,7 @@ impl Reference {
             return Vec::new();
         };
         let after = self.policy.channels_for(found.who.purpose).fallback_after;
-        let arrived = last.status == DeliveryStatus::Delivered && self.shows_reports();
+        let arrived = last.status == DeliveryStatus::Delivered && !self.is_private();
         let silent = !arrived && self.now >= last.at + after;
         if !silent && !self.failed(last) {
             return Vec::new();
@@ -289,8 +296,8 @@ impl Reference {
             .and_then(|country| self.policy.countries.channels.get(&country));
         let usable = |channel: &Channel| {
             let here = who.to.fits(*channel);
-            let reached = self.note(who, *channel, self.now).is_none()
-                && country.is_none_or(|allowed| allowed.contains(channel));
+            let noted = !self.is_private() && self.note(who, *channel, self.now).is_some();
+            let reached = !noted && country.is_none_or(|allowed| allowed.contains(channel));
             rules.enabled.contains(channel) && !tried(*channel) && (!here || reached)
         };
         rules.fallback.iter().copied().filter(usable).collect()
@@ -333,19 +340,27 @@ impl Reference {
             let shares = |other: &Verification| {
                 other.managed && self.pending(other, self.now) && other.who.same_mailbox(&who)
             };
-            if self.verifications.iter().any(shares) || self.concludes(&who.to, self.now) {
+            // A record tells of one at a time, of whichever of its mailboxes.
+            let mut told = self.concluding.iter();
+            let running = told.any(|(of, until)| of.canonical() == who.to.canonical() && self.now < *until);
+            if self.verifications.iter().any(shares) || running {
                 continue;
             }
-            self.provider.end(&Self::scope(), who.to.delivery(), self.wall());
-            if waits {
-                self.concluding
-                    .push((who.to.as_delivered().into_owned(), self.now + HEARS));
+            if !ended.is_decoy() {
+                self.provider.end(&Self::scope(), who.to.delivery(), self.wall());
+            }
+            // How soon the provider has heard must not show.
+            if waits || self.is_private() {
+                self.concluding.push((who.to, self.now + HEARS));
             }
         }
     }
 
     fn concludes(&self, to: &Destination, at: Timestamp) -> bool {
-        let mut here = self.concluding.iter().filter(|(of, _)| *of == to.as_delivered());
+        let mut here = self
+            .concluding
+            .iter()
+            .filter(|(of, _)| of.as_delivered() == to.as_delivered());
         here.any(|(_, until)| at < *until)
     }
 
@@ -475,6 +490,7 @@ impl Reference {
     /// of each destination, again and again at longer intervals.
     fn tick(&mut self) -> Told {
         let over = FLOW + SKEW;
+        let private = self.is_private();
         let mut asked: Vec<String> = Vec::new();
         let now = self.now;
         for found in self.verifications.iter_mut().filter(|found| !found.gone) {
@@ -485,7 +501,9 @@ impl Reference {
                 let later = Duration::from_secs(30) * ((1 << delivery.inquiries) - 1);
                 let due = delivery.inquiries < MOST_INQUIRIES && self.now >= delivery.at + over + later;
                 let to = found.who.to.canonical().to_owned();
-                if delivery.status == DeliveryStatus::Unknown && due && !asked.contains(&to) {
+                if delivery.status == DeliveryStatus::Unknown && due && delivery.decoy {
+                    delivery.inquiries = MOST_INQUIRIES;
+                } else if delivery.status == DeliveryStatus::Unknown && due && !asked.contains(&to) {
                     asked.push(to);
                     delivery.inquiries += 1;
                     // A provider that is asked later finds a message by whom it went to, how and when.
@@ -494,14 +512,15 @@ impl Reference {
                             message.to == found.who.to.delivery() && message.channel == delivery.channel;
                         same && message.at >= delivery.at
                     });
-                    delivery.status = match found {
+                    delivery.decoy |= private && !found;
+                    delivery.status = match found || private {
                         true => DeliveryStatus::Accepted,
                         false => DeliveryStatus::Rejected,
                     };
                 }
             }
             found.expire(now - SKEW);
-            found.gone |= found.ended.is_none() && now < found.expires && !found.may_have_sent();
+            found.gone |= found.ended.is_none() && !found.may_have_sent();
         }
         Told::Ticked
     }

@@ -1,7 +1,7 @@
 //! How the reference answers a send.
 
 use verify_core::outcome::RefusalCode;
-use verify_core::policy::{Automatic, CountryAction, Counts, Disclosure, Max, Resend, Then, limit_names};
+use verify_core::policy::{Automatic, CountryAction, Counts, Max, Resend, Then, limit_names};
 use verify_core::port::{Maker, RejectionKind};
 use verify_core::record::{DeliveryStatus, KEPT_FOR_KNOWN, MOST_VERIFICATIONS, RETENTION};
 use verify_core::time::{SKEW, Timestamp};
@@ -18,6 +18,8 @@ pub(super) struct Sending {
     pub(super) human: bool,
     consent: bool,
     pub(super) decoy: bool,
+    /// A provider has said something that keeps it from being asked, and nobody may notice.
+    pub(super) noted: bool,
     pub(super) test: bool,
     key: Option<(String, Body)>,
 }
@@ -75,12 +77,11 @@ impl Reference {
         let fits = |channel: &Channel| {
             rules.enabled.contains(channel) && found.who.to.fits(*channel) && !tried(*channel)
         };
-        let private = self.policy.privacy.disclosure == Disclosure::Private;
-        let Some(channel) = next.find(fits).filter(|_| wanted && !private) else {
+        let Some(channel) = next.find(fits).filter(|_| wanted && !self.is_private()) else {
             return;
         };
         let who = found.who.clone();
-        let (named, human, consent, decoy, test) = (Some(number), false, true, false, false);
+        let (named, human, consent, decoy, noted, test) = (Some(number), false, true, false, false, false);
         self.decide(Sending {
             who,
             named,
@@ -88,6 +89,7 @@ impl Reference {
             human,
             consent,
             decoy,
+            noted,
             test,
             key: None,
         });
@@ -103,9 +105,9 @@ impl Reference {
                 .seen(number, &sending.who)
                 .map_or(Told::Fault, Told::Repeated);
         }
-        let private = self.policy.privacy.disclosure == Disclosure::Private;
         let note = self.note(&sending.who, sending.channel, self.now);
-        sending.decoy |= private && note.is_some_and(|note| note.kind == RejectionKind::OptedOut);
+        sending.noted = self.is_private() && (note.is_some() || self.is_capped(&sending, self.now));
+        sending.decoy |= sending.noted;
         let stops = self.stops(&sending, self.now);
         if !sending.is_stopped_by(&stops) {
             return self.charged(&sending, pending);
@@ -132,7 +134,7 @@ impl Reference {
     /// Malformed, then country, number and channel rules.
     // long because the order of judgement in one place
     fn sending(&self, ask: &SendAsk) -> Result<Sending, Refused> {
-        if ask.decoy && self.policy.privacy.disclosure == Disclosure::Open {
+        if ask.decoy && !self.is_private() {
             return Err(Refused::because(RefusalCode::InvalidRequest));
         }
         let (who, named) = self.who(&ask.of, &ask.from)?;
@@ -156,7 +158,6 @@ impl Reference {
                 ..unavailable()
             });
         }
-        let private = self.policy.privacy.disclosure == Disclosure::Private;
         let mut tests = self.policy.tests.iter();
         let test = tests.find(|test| test.to == who.to.as_delivered());
         let country = who.to.country();
@@ -176,10 +177,10 @@ impl Reference {
             None if disposable => Some("disposable"),
             None => (action == CountryAction::Block).then_some("country"),
         };
-        if let Some(rule) = against.filter(|_| test.is_some() || !private) {
+        if let Some(rule) = against.filter(|_| test.is_some() || !self.is_private()) {
             return Err(Refused::by(rule, RefusalCode::Blocked));
         }
-        if test.is_none() && against.is_none() {
+        if test.is_none() {
             if limited.is_some_and(|channels| !channels.contains(&channel)) {
                 let rules = vec!["country_channels".to_owned()];
                 return Err(Refused {
@@ -198,6 +199,7 @@ impl Reference {
             human: ask.human,
             consent: ask.consent,
             decoy: against.is_some() || ask.decoy,
+            noted: false,
             test: test.is_some(),
             key: ask.key.clone().map(|key| (key, body)),
             who,
@@ -241,6 +243,8 @@ impl Reference {
         }
         let last = found.deliveries.last()?;
         let running = last.status == DeliveryStatus::Dispatching && self.now < last.at + FLOW;
+        // Where nobody may notice who is asked, the answer came before.
+        let running = running && !self.is_private();
         if self.pending(found, self.now) && running {
             return Some(Told::Refused(Refused::because(RefusalCode::InProgress)));
         }
@@ -277,7 +281,7 @@ impl Reference {
     pub(super) fn stops(&self, sending: &Sending, at: Timestamp) -> Vec<Stop> {
         let who = &sending.who;
         let mut stops = Vec::new();
-        if let Some(note) = self.note(who, sending.channel, at).filter(|_| !sending.decoy) {
+        if let Some(note) = self.note(who, sending.channel, at).filter(|_| !self.is_private()) {
             stops.push(Stop::by(note.kind.as_str(), RefusalCode::ChannelUnavailable));
         }
         for lockout in Self::lockouts(who).filter(|lockout| self.locks(*lockout, who, at)) {
@@ -295,13 +299,11 @@ impl Reference {
         if pending.is_some_and(|found| self.last_minute(found, at)) {
             stops.push(Stop::by("last_minute", RefusalCode::Cooldown));
         }
-        let managed = self.maker == Maker::Managed && !sending.decoy && !sending.test;
+        let managed = self.maker == Maker::Managed && !sending.test;
         if managed && self.concludes(&who.to, at) {
             stops.push(Stop::by("concluding", RefusalCode::Cooldown));
         }
-        let asked = !sending.decoy && !sending.test;
-        let capped = |(of, until): &(String, Timestamp)| of == who.to.canonical() && at < *until;
-        if asked && self.caps.iter().any(capped) {
+        if self.is_capped(sending, at) && !self.is_private() {
             let rule = RejectionKind::DestinationQuota.as_str();
             stops.push(Stop::by(rule, RefusalCode::RateLimited));
         }
@@ -309,6 +311,13 @@ impl Reference {
             stops.push(Stop::by("pending_verifications", RefusalCode::RateLimited));
         }
         stops
+    }
+
+    /// The provider has said that it sends nothing there.
+    fn is_capped(&self, sending: &Sending, at: Timestamp) -> bool {
+        let to = sending.who.to.canonical();
+        let capped = |(of, until): &(String, Timestamp)| of == to && at < *until;
+        !sending.test && self.caps.iter().any(capped)
     }
 
     /// Limits on sends and money, and those that would refuse a check of the code.
@@ -398,6 +407,7 @@ impl Reference {
                 message: None,
                 upstream: None,
                 inquiries: 0,
+                decoy: sending.decoy,
             });
         }
         let price = self.policy.prices.of(sending.who.to.country(), channel);
@@ -420,8 +430,8 @@ impl Reference {
         if self.mishap == Some(Mishap::StopsWhenCharged) {
             return Told::Nothing;
         }
-        let told = self.carried(sending, number);
-        if told != Told::Nothing {
+        let (told, settled) = self.carried(sending, number);
+        if settled {
             self.alert(passed);
         }
         told
@@ -467,13 +477,9 @@ impl Reference {
         let test = tests
             .find(|test| test.to == who.to.as_delivered())
             .map(|test| test.code.clone());
-        let managed = self.maker == Maker::Managed && !sending.decoy && test.is_none();
-        let own = self.maker == Maker::Own && !sending.decoy && test.is_none();
-        let code = if own {
-            Some(self.new_code())
-        } else {
-            test.filter(|_| !sending.decoy)
-        };
+        let managed = self.maker == Maker::Managed && test.is_none();
+        let own = self.maker == Maker::Own && test.is_none();
+        let code = if own { Some(self.new_code()) } else { test };
         self.verifications.push(Verification {
             who: who.clone(),
             issued: self.now,
@@ -484,6 +490,7 @@ impl Reference {
             ended: None,
             deliveries: Vec::new(),
             consent: false,
+            guesses: 0,
             gone: false,
             forgotten: None,
         });

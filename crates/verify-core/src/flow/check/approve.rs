@@ -6,7 +6,6 @@ use crate::broken::Broken;
 use crate::event::{Event, EventKind};
 use crate::ids::{ApprovalId, Nonce};
 use crate::outcome::{Approval, CheckAnswer, Fault, Unclaimed};
-use crate::policy::Disclosure;
 use crate::port::ProviderName;
 use crate::record::{ApprovalMark, CodeOf, Delivery, Status, Verification};
 use crate::seed::Seed;
@@ -208,9 +207,8 @@ fn approval(ctx: &Context, who: &Who, verification: &Verification) -> Result<App
     let (Ok(proof), Ok(device_token)) = (proof, device) else {
         return Err(Fault::Defect);
     };
-    let open = ctx.policy.privacy.disclosure == Disclosure::Open;
     Ok(Approval {
-        sid: verification.upstream().filter(|_| open).cloned(),
+        sid: verification.upstream().filter(|_| !ctx.is_private()).cloned(),
         proof,
         device_token,
         subject: who.spelled.subject.clone(),

@@ -14,10 +14,11 @@ use crate::vocabulary::Standing;
 
 use super::Checking;
 use crate::flow::board::Closed;
-use crate::flow::conclude::announce;
+use crate::flow::conclude::{announce, tell};
 use crate::flow::context::Context;
 use crate::flow::found::Found;
-use crate::flow::step::{ConcludeStep, ConcludeThen, Step, StoreStep, StoreThen};
+use crate::flow::step::{ConcludeThen, Step, StoreStep, StoreThen};
+use crate::flow::view::guesses_left;
 
 /// A closing on its way to the store. Its answer stands already: closing is derived from the lockout as well, so a
 /// store that does not take it changes nothing.
@@ -31,6 +32,8 @@ pub(in crate::flow) struct Close {
     takebacks: Vec<Takeback>,
     /// What the provider said is over.
     over: Option<Box<Over>>,
+    /// What the wrong guess was at, where its maker's cap on guesses ends it.
+    guessed: Option<Nonce>,
     conclude: Option<ConcludeRequest>,
 }
 
@@ -131,6 +134,7 @@ impl Close {
             answer,
             takebacks: Vec::new(),
             over: None,
+            guessed: None,
             conclude: None,
         }
     }
@@ -142,6 +146,11 @@ impl Close {
 
     pub(super) fn ending(mut self, over: Over) -> Self {
         self.over = Some(Box::new(over));
+        self
+    }
+
+    pub(super) const fn guessing_at(mut self, guessed: Option<Nonce>) -> Self {
+        self.guessed = guessed;
         self
     }
 
@@ -158,7 +167,11 @@ impl Close {
             .over
             .as_ref()
             .map(|over| (over.status().1, over.write_down(ctx, &mut found)));
-        let exhausted = found.write_down_ends(|verification| self.closed.of_met(who, verification));
+        let used_up = self
+            .guessed
+            .filter(|nonce| guess_uses_up(ctx, &mut found, *nonce));
+        let mut exhausted = found.write_down_ends(|verification| self.closed.of_met(who, verification));
+        exhausted.extend(used_up);
         // Closing ends what is pending, so it has the room of known callers.
         let mut changeset = ctx.changeset(now, Standing::Known);
         changeset.takebacks.clone_from(&self.takebacks);
@@ -214,14 +227,29 @@ impl Close {
             conclude,
             ..
         } = self;
-        match conclude {
-            Some(request) => {
-                let not_after = request.not_after;
-                ConcludeStep::step(request, not_after, ConcludeThen::Close(Tell { checking, answer }))
-            }
-            None => checking.ctx.answer(answer),
-        }
+        let Some(request) = conclude else {
+            return checking.ctx.answer(answer);
+        };
+        let ctx = checking.ctx.clone();
+        let told = ctx.is_private().then(|| answer.clone());
+        tell(
+            &ctx,
+            told,
+            request,
+            ConcludeThen::Close(Tell { checking, answer }),
+        )
     }
+}
+
+/// One more wrong guess at it. True when whoever made the code compares no more after that, so that it is over.
+fn guess_uses_up(ctx: &Context, found: &mut Found, nonce: Nonce) -> bool {
+    let clock = found.clock;
+    let verification = found.record.verification_mut(nonce);
+    let Some(verification) = verification.filter(|it| it.is_pending(clock)) else {
+        return false;
+    };
+    verification.guesses = verification.guesses.saturating_add(1);
+    guesses_left(ctx, verification) == Some(0) && verification.advance(Status::Exhausted)
 }
 
 impl Tell {

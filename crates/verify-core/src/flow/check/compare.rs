@@ -2,7 +2,6 @@
 
 use crate::broken::Broken;
 use crate::outcome::{CheckAnswer, Fault, WrongCode};
-use crate::policy::Disclosure;
 use crate::port::{CompareRequest, Compared};
 use crate::record::{CodeOf, Status, Verification};
 use crate::time::Timestamp;
@@ -16,6 +15,7 @@ use crate::flow::found::Found;
 use crate::flow::refusals::not_found;
 use crate::flow::sealed::spelling;
 use crate::flow::step::{CompareStep, Step};
+use crate::flow::view::guesses_left;
 use crate::ids::Nonce;
 
 /// A guess that a managed provider compares.
@@ -24,6 +24,8 @@ pub(in crate::flow) struct Compare {
     checking: Checking,
     found: Found,
     nonce: Nonce,
+    /// The newest of those that the guess was at: whether its code was ever sent must not show in what is counted.
+    newest: Nonce,
 }
 
 impl Checking {
@@ -43,13 +45,15 @@ impl Checking {
             (Some(_), Some(_)) => self.ctx.explanation.verification,
         };
         let right = mine().find(|verification| self.is_right(verification, clock));
-        let managed = mine().find(|verification| verification.scope().is_some());
-        let (right, managed) = (right.map(|it| it.nonce), managed.map(|it| it.nonce));
+        let managed = || mine().filter(|it| it.scope().is_some());
+        let newest = managed().next().map(|it| it.nonce);
+        let asked = managed().find(|it| !it.is_decoy()).map(|it| it.nonce).or(newest);
+        let right = right.map(|it| it.nonce);
         self.ctx.explanation.verification = only;
-        match (right, managed) {
+        match (right, asked.zip(newest)) {
             (Some(nonce), _) => Approve::new(self, found, nonce).write(now),
-            (None, Some(nonce)) => self.compare(found, nonce, now),
-            (None, None) => self.wrong(found, now),
+            (None, Some((nonce, newest))) => self.compare(found, nonce, newest, now),
+            (None, None) => self.wrong(found, None, now),
         }
     }
 
@@ -58,7 +62,7 @@ impl Checking {
         let test = self.who.test(&self.ctx);
         let over = matches!(verification.code, CodeOf::Test) && test.is_none_or(|test| clock >= test.until);
         let code = own_code(&self.ctx, &self.who, verification);
-        !over && code.is_some_and(|code| code.matches(&self.guess))
+        code.is_some_and(|code| code.matches(&self.guess)) && !over && !verification.is_decoy()
     }
 
     fn nothing_pending(self, found: Found, closed: Closed, now: Timestamp) -> Step {
@@ -94,7 +98,7 @@ impl Checking {
         }
     }
 
-    fn compare(self, found: Found, nonce: Nonce, now: Timestamp) -> Step {
+    fn compare(self, found: Found, nonce: Nonce, newest: Nonce, now: Timestamp) -> Step {
         let verification = found.record.verification(nonce);
         let scoped = verification.and_then(|it| Some((it, it.scope()?)));
         let Some((verification, (provider, scope))) = scoped else {
@@ -107,6 +111,9 @@ impl Checking {
         let rests = ctx.resting.compares.get(provider).copied();
         if ctx.is_late(now) || rests.is_some() {
             return self.not_asked(found, Ok(CheckAnswer::Refused(unavailable(rests))), now);
+        }
+        if verification.is_decoy() {
+            return self.no_match(found, newest, now);
         }
         let request = CompareRequest {
             provider: provider.clone(),
@@ -123,6 +130,7 @@ impl Checking {
             checking: self,
             found,
             nonce,
+            newest,
         };
         CompareStep::step(request, not_after, then)
     }
@@ -149,19 +157,34 @@ impl Checking {
         .write(now)
     }
 
-    fn wrong(self, found: Found, now: Timestamp) -> Step {
+    /// Not the code of a managed provider, or of a decoy of it. Where nobody may tell the two apart its own cap on guesses is
+    /// counted here.
+    fn no_match(self, found: Found, nonce: Nonce, now: Timestamp) -> Step {
+        let verification = found.record.verification(nonce);
+        let guessed = verification.filter(|it| guesses_left(&self.ctx, it).is_some());
+        let guessed = guessed.map(|it| it.nonce);
+        self.wrong(found, guessed, now)
+    }
+
+    fn wrong(self, found: Found, guessed: Option<Nonce>, now: Timestamp) -> Step {
         let found = found.later(now);
         let clock = found.clock;
         let closes = self.board.closes_before(clock);
+        let guessed_at = guessed.and_then(|nonce| found.record.verification(nonce));
+        let left_there = guessed_at.and_then(|it| guesses_left(&self.ctx, it));
+        let left_there = left_there.map(|left| left.saturating_sub(1));
         let ends = |verification: &Verification| {
             self.who.may_meet(verification)
                 && verification.is_pending(clock)
                 && verification.issued < closes.of_own()
         };
-        let exhausted = found.record.verifications.iter().any(ends);
+        let exhausted = left_there == Some(0) || found.record.verifications.iter().any(ends);
         let (status, checks_left) = match exhausted {
             true => (Status::Exhausted, Some(0)),
-            false => (Status::Pending, self.board.checks_left(clock)),
+            false => {
+                let left = [left_there, self.board.checks_left(clock)];
+                (Status::Pending, left.into_iter().flatten().min())
+            }
         };
         let answer = CheckAnswer::WrongCode(WrongCode {
             status,
@@ -169,8 +192,10 @@ impl Checking {
             retry_at: self.board.personal_wait(&[Kind::Checks, Kind::Lockout], clock),
         });
         let alerts = self.board.is_alerting(clock);
-        if exhausted || alerts || self.ctx.is_broken(Broken::CountAfterCompare) {
-            return Close::new(self, found, closes, Ok(answer)).write(now);
+        if guessed.is_some() || exhausted || alerts || self.ctx.is_broken(Broken::CountAfterCompare) {
+            return Close::new(self, found, closes, Ok(answer))
+                .guessing_at(guessed)
+                .write(now);
         }
         self.ctx.done(answer)
     }
@@ -182,19 +207,22 @@ impl Compare {
             mut checking,
             found,
             nonce,
+            newest,
         } = self;
         let refused = Ok(CheckAnswer::Refused(unavailable(None)));
         match answer {
             Compared::Match => Approve::new(checking, found.later(now), nonce).write(now),
-            Compared::NoMatch => checking.wrong(found, now),
+            Compared::NoMatch => checking.no_match(found, newest, now),
+            // That a provider has nothing to compare with, or no more, must not show: of a decoy none says so.
+            Compared::Gone | Compared::Ended { .. } if checking.ctx.is_private() => {
+                checking.no_match(found, newest, now)
+            }
             // The provider has nothing to compare with. That writes nothing: another flow's match may be on its way.
             Compared::Gone => checking.over(found, CheckAnswer::Refused(not_found()), now),
             Compared::Ended { upstream, end } => {
-                let open = checking.ctx.policy.privacy.disclosure == Disclosure::Open;
                 let asked_about_it = asked.upstream.as_ref().is_none_or(|asked| *asked == upstream);
-                match open && asked_about_it {
+                match asked_about_it {
                     true => checking.ended(Over::new(&asked, upstream, end, &found), found, now),
-                    // A decoy has no provider that ends it, and none may be told from the real thing by a new verification.
                     false => checking.over(found, CheckAnswer::Refused(not_found()), now),
                 }
             }

@@ -4,7 +4,7 @@
 use crate::detail::Detail;
 use crate::outcome::{Refusal, RefusalCode};
 use crate::policy::file::Word;
-use crate::policy::{Disclosure, RiskAction, RiskRules, Unenrolled};
+use crate::policy::{RiskAction, RiskRules, Unenrolled};
 use crate::port::{
     AssessRequest, Assessment, Blame, HumanRequest, Rejection, RejectionKind, RiskLevel, Unavailable,
 };
@@ -96,7 +96,6 @@ impl Sending {
     }
 
     fn act_on_risk(self, attempt: Attempt, action: RiskAction, now: Timestamp) -> Step {
-        let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
         match action {
             // Weighed already: it is what can be done.
             RiskAction::Proceed | RiskAction::Auto => self.dispatch(attempt, now),
@@ -107,19 +106,15 @@ impl Sending {
                 let refusal = self.step_up();
                 self.settle(attempt, Came::Stopped(refusal), now)
             }
-            RiskAction::Refuse if private => self.pretend(attempt, now),
+            RiskAction::Refuse if self.ctx.is_private() => self.pretend(attempt, now),
             RiskAction::Refuse => self.settle(attempt, Came::Stopped(blocked()), now),
         }
     }
 
     /// As if it had been sent.
-    fn pretend(self, attempt: Attempt, now: Timestamp) -> Step {
-        let candidate = Candidate::decoy();
-        self.settle(
-            Attempt { candidate, ..attempt },
-            Came::Accepted { upstream: None },
-            now,
-        )
+    fn pretend(mut self, attempt: Attempt, now: Timestamp) -> Step {
+        self.decoy = true;
+        self.dispatch(attempt, now)
     }
 
     fn step_up(&self) -> Refusal {
@@ -178,7 +173,7 @@ impl Weigh {
                     ),
                 };
                 // Scorers are asked about decoys too, and what is noted stops only what is real: so nothing is noted.
-                if sending.ctx.policy.privacy.disclosure == Disclosure::Private {
+                if sending.ctx.is_private() {
                     let ctx = &mut sending.ctx;
                     ctx.said(&"risk".into(), kind.as_str(), rejection.detail);
                     return sending.pretend(attempt, now);

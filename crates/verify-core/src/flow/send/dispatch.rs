@@ -1,7 +1,6 @@
 //! The dispatch: a provider is asked to send, once, what an applied changeset recorded.
 
 use crate::detail::Detail;
-use crate::policy::Disclosure;
 use crate::port::{DispatchRequest, Dispatched, Rejection, RejectionKind};
 use crate::record::{CodeOf, RETENTION};
 use crate::time::Timestamp;
@@ -11,7 +10,7 @@ use super::settle::Came;
 use super::{Attempt, Sending};
 use crate::flow::candidate::{Candidate, own_code};
 use crate::flow::sealed::spelling;
-use crate::flow::step::{DispatchStep, Step};
+use crate::flow::step::{AnswerThen, DispatchStep, Step};
 
 /// A provider is asked.
 #[derive(Debug, Clone)]
@@ -20,9 +19,39 @@ pub(in crate::flow) struct Dispatch {
     attempt: Attempt,
 }
 
+/// Who asked is answered; the provider is still to be asked.
+#[derive(Debug, Clone)]
+pub(in crate::flow) struct Answered {
+    sending: Sending,
+    attempt: Attempt,
+}
+
+impl Answered {
+    pub(in crate::flow) fn resume(self, now: Timestamp) -> Step {
+        let Self { sending, attempt } = self;
+        sending.ask_to_carry(attempt, now)
+    }
+}
+
 impl Sending {
+    /// The provider's turn; under private disclosure the answer first.
     pub(super) fn dispatch(self, attempt: Attempt, now: Timestamp) -> Step {
-        if attempt.candidate.is_silent() {
+        match self.ctx.is_private() {
+            true => {
+                let (ctx, found) = (self.ctx.clone(), attempt.found.clone().later(now));
+                let answer = self.answer(&attempt, &found);
+                let then = Answered {
+                    sending: self,
+                    attempt,
+                };
+                ctx.answer_first(Ok(answer), ctx.not_after, AnswerThen::Send(then))
+            }
+            false => self.ask_to_carry(attempt, now),
+        }
+    }
+
+    pub(super) fn ask_to_carry(self, attempt: Attempt, now: Timestamp) -> Step {
+        if self.decoy || attempt.candidate == Candidate::test() {
             return self.settle(attempt, Came::Accepted { upstream: None }, now);
         }
         let Some((verification, delivery)) = attempt.receipt() else {
@@ -82,11 +111,6 @@ impl Sending {
     ) -> Step {
         self.ctx
             .said(&by.into(), rejection.kind.as_str(), rejection.detail.clone());
-        let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
-        if private && rejection.kind == RejectionKind::OptedOut {
-            let candidate = Candidate::decoy();
-            return self.settle(Attempt { candidate, ..attempt }, Came::Hidden(rejection), now);
-        }
         self.settle(attempt, Came::Rejected(rejection), now)
     }
 }

@@ -14,7 +14,7 @@ use super::judge::{Go, Verdict};
 use super::settle::Came;
 use super::{Attempt, Replaced, Sending};
 use crate::flow::board::{Kind, lockout_keys};
-use crate::flow::candidate::{Candidate, Carried, candidates};
+use crate::flow::candidate::Candidate;
 use crate::flow::context::Context;
 use crate::flow::found::{Found, Place};
 use crate::flow::idempotency::IdempotencyKey;
@@ -71,7 +71,11 @@ impl Sending {
         }
         changeset.records = change;
         let notes = self.places.notes.iter().map(|notes| &notes.place);
-        changeset.records.extend(notes.flat_map(Place::stays));
+        // Where nobody may notice what was noted, it may not cost a second trip: it is looked at, and stands against nothing.
+        match self.ctx.is_private() {
+            true => changeset.reads.extend(notes.flat_map(Place::keys)),
+            false => changeset.records.extend(notes.flat_map(Place::stays)),
+        }
         let expires_at = verification.expires + RETENTION + SKEW;
         let key = self.idempotency.as_ref();
         changeset.claims = key.map_or(Vec::new(), |key| {
@@ -117,7 +121,7 @@ impl Sending {
         let kept = go
             .verification
             .and_then(|nonce| found.record.verification(nonce))
-            .filter(|verification| self.must_keep_code(verification));
+            .filter(|verification| verification.may_have_sent());
         let fits = |candidate: &&Candidate| kept.is_none_or(|kept| candidate.can_carry(&kept.code));
         let mut rest: Vec<Candidate> = self.candidates.iter().filter(fits).cloned().collect();
         if rest.is_empty() {
@@ -138,7 +142,7 @@ impl Sending {
             }
         };
         let verification = record.verification_mut(nonce)?;
-        let keeps = self.must_keep_code(verification);
+        let keeps = verification.may_have_sent();
         let before = (keeps && go.verification.is_some()).then(|| Replaced {
             code: verification.code.clone(),
             issued: verification.issued,
@@ -153,13 +157,15 @@ impl Sending {
             .filter(|before| before.code != verification.code)
             .map(Box::new);
         verification.consent |= self.consent;
-        verification.add_delivery(Delivery::dispatching(
+        let mut intended = Delivery::dispatching(
             delivery,
             self.channel,
             candidate.provider.clone(),
             clock,
             self.ctx.not_after,
-        ));
+        );
+        intended.decoy = self.decoy;
+        verification.add_delivery(intended);
         Some(Attempt {
             found,
             nonce,
@@ -197,7 +203,7 @@ impl Sending {
         Sealed { to, ..latest }.seal(&self.ctx).unwrap_or_default()
     }
 
-    /// A resend: the same code, or under `resend = "new"` and for decoys a new one with a life of its own.
+    /// A resend: the same code, or under `resend = "new"` a new one with a life of its own.
     pub(super) fn renew(
         &self,
         verification: &mut Verification,
@@ -206,8 +212,6 @@ impl Sending {
         clock: Timestamp,
     ) {
         let rules = self.ctx.policy.code_for(self.who.purpose());
-        // Nobody may tell a decoy by a life that a resend extends.
-        let lives_on = verification.code == CodeOf::Decoy && self.keeps_life();
         if self.ctx.is_broken(Broken::ExtendExpiryOnResend) {
             verification.expires = clock + rules.ttl;
         }
@@ -217,22 +221,12 @@ impl Sending {
                 *key = self.ctx.keys.code.newest();
             }
             CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test if keeps => return,
-            CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test | CodeOf::Decoy => {
+            CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test => {
                 verification.code = candidate.fresh_code(&self.ctx, &self.who);
             }
         }
-        if !lives_on {
-            verification.issued = clock;
-            verification.expires = clock + rules.ttl;
-        }
-    }
-
-    /// True when a resend by this channel would leave the life of a real code as it is.
-    fn keeps_life(&self) -> bool {
-        let same = self.ctx.policy.code_for(self.who.purpose()).resend == Resend::Same;
-        let real = candidates(&self.ctx, &self.who, self.channel).awake;
-        let managed = |candidate: &Candidate| matches!(candidate.code, Carried::Managed { .. });
-        same || real.first().is_some_and(managed)
+        verification.issued = clock;
+        verification.expires = clock + rules.ttl;
     }
 }
 
@@ -247,8 +241,10 @@ impl Intent {
         match answer {
             StoreAnswer::Applied(mut seen) => {
                 sending.board.take(std::mem::take(&mut seen.counters));
-                sending.places.record.take(&seen);
-                self.sending.assess(self.attempt, now)
+                match sending.places.take(&seen, now) {
+                    Ok(()) => self.sending.recorded(self.attempt, now),
+                    Err(fault) => self.sending.ctx.failed(fault),
+                }
             }
             StoreAnswer::Refused(seen) => self.refused(seen, now),
             StoreAnswer::NotApplied(fault) => self.sending.ctx.failed(fault),
@@ -288,14 +284,14 @@ impl Intent {
                 ..attempt
             };
             return match goes_on {
-                true => sending.assess(attempt, now),
+                true => sending.recorded(attempt, now),
                 false => sending.settle(attempt, Came::Unknown, now),
             };
         }
         if let Some(key) = &mut sending.idempotency
             && let Some(claim) = key.found(&seen)
         {
-            match claimed(claim, key, &found, now) {
+            match claimed(&sending.ctx, claim, key, &found, now) {
                 Claimed::Answer(nonce) => return sending.repeated(nonce, found),
                 Claimed::Refuse(refusal) => return sending.refuse(refusal),
                 // Its send reached nobody and its flow is gone. The claim stays, so the next one stands for the key.
@@ -316,15 +312,27 @@ impl Intent {
 }
 
 impl Sending {
+    /// The intent is there. What a provider has said before keeps it from being asked; where nobody may notice, nobody else is
+    /// asked either.
+    fn recorded(mut self, mut attempt: Attempt, now: Timestamp) -> Step {
+        let found = &mut attempt.found;
+        for place in &self.places.notes {
+            found.notes.take_all(&place.noted, found.clock);
+        }
+        let (notes, candidate) = (&found.notes, &attempt.candidate);
+        let capped = notes.capped_until(&candidate.provider, &candidate.scope(), found.clock);
+        if self.ctx.is_private() && (capped.is_some() || notes.on(self.channel, found.clock).is_some()) {
+            self.ctx.note("note", self.channel.as_str(), 0);
+            self.decoy = true;
+        }
+        self.assess(attempt, now)
+    }
+
     /// Goes on as what was found is judged.
     fn judged(mut self, found: Found, now: Timestamp) -> Step {
         match self.judge(&found) {
             Verdict::Repeat(nonce) => self.repeated(nonce, found),
             Verdict::Refuse(refusal) => self.refuse(refusal),
-            Verdict::Decoy => {
-                self.candidates = vec![Candidate::decoy()];
-                self.judged(found, now)
-            }
             Verdict::AskHuman => self.ask_for_a_human(None, now),
             Verdict::Go(go) => match self.ctx.try_again() && !self.ctx.is_late(now) {
                 true => self.intend(found, &go, now),
@@ -353,7 +361,7 @@ enum Claimed {
     Free,
 }
 
-fn claimed(claim: &Claim, key: &IdempotencyKey, found: &Found, now: Timestamp) -> Claimed {
+fn claimed(ctx: &Context, claim: &Claim, key: &IdempotencyKey, found: &Found, now: Timestamp) -> Claimed {
     let nonce: Option<[u8; 16]> = match key.own(claim) {
         Ok(own) => own.try_into().ok(),
         Err(refusal) => return Claimed::Refuse(refusal),
@@ -363,7 +371,9 @@ fn claimed(claim: &Claim, key: &IdempotencyKey, found: &Found, now: Timestamp) -
         return Claimed::Free;
     };
     let runs = |last: &Delivery| last.status() == DeliveryStatus::Dispatching && now < last.not_after;
-    if verification.status() == Status::Pending && verification.deliveries.last().is_some_and(runs) {
+    // Under private disclosure the first one was answered before anybody was asked.
+    let unanswered = !ctx.is_private() && verification.deliveries.last().is_some_and(runs);
+    if verification.status() == Status::Pending && unanswered {
         let text = "the first request with this idempotency key still runs; try again shortly";
         return Claimed::Refuse(Refusal::new(RefusalCode::InProgress, text));
     }

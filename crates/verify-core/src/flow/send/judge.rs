@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::ids::Nonce;
 use crate::outcome::{Refusal, RefusalCode};
-use crate::policy::{Disclosure, Then};
+use crate::policy::Then;
 use crate::port::RejectionKind;
 use crate::record::{KEPT_FOR_KNOWN, MOST_VERIFICATIONS, Record, Verification};
 use crate::store::Mode;
@@ -31,8 +31,6 @@ pub(super) struct Go {
 pub(super) enum Verdict {
     Repeat(Nonce),
     Refuse(Refusal),
-    /// Under private disclosure: go on, and send nothing.
-    Decoy,
     AskHuman,
     Go(Go),
 }
@@ -73,15 +71,6 @@ impl Sending {
             .map(|verification| verification.nonce)
         {
             return Verdict::Repeat(nonce);
-        }
-        let private = self.ctx.policy.privacy.disclosure == Disclosure::Private;
-        let opted_out = found
-            .notes
-            .on(self.channel, clock)
-            .is_some_and(|note| note.kind == RejectionKind::OptedOut);
-        if private && opted_out && !self.is_decoy() {
-            self.ctx.note("note", self.channel.as_str(), 0);
-            return Verdict::Decoy;
         }
         let stops = self.stops(found, clock);
         if stops.is_empty() {
@@ -139,7 +128,9 @@ impl Sending {
         };
         let verification = self.matching(&found.record, at);
         let mut stops = Vec::new();
-        if let Some(note) = found.notes.on(self.channel, at).filter(|_| !self.is_decoy()) {
+        // Under private disclosure what a provider said stops nothing that anyone can see.
+        let told = !self.ctx.is_private();
+        if let Some(note) = found.notes.on(self.channel, at).filter(|_| told) {
             let until = note.until.map_or(Until::Never, Until::At);
             stops.push(plain(RefusalCode::ChannelUnavailable, note.kind.as_str(), until));
         }
@@ -163,7 +154,7 @@ impl Sending {
                 Until::At(concluding.until),
             ));
         }
-        if let Some(until) = self.capped_until(verification, found, at) {
+        if let Some(until) = self.capped_until(verification, found, at).filter(|_| told) {
             let rule = RejectionKind::DestinationQuota.as_str();
             stops.push(plain(RefusalCode::RateLimited, rule, Until::At(until)));
         }
@@ -183,7 +174,7 @@ impl Sending {
         found: &Found,
         at: Timestamp,
     ) -> Option<Timestamp> {
-        let kept = verification.filter(|verification| self.must_keep_code(verification));
+        let kept = verification.filter(|verification| verification.may_have_sent());
         let fits = |candidate: &&Candidate| kept.is_none_or(|kept| candidate.can_carry(&kept.code));
         let first = self.candidates.iter().find(fits)?;
         found.notes.capped_until(&first.provider, &first.scope(), at)

@@ -9,6 +9,9 @@
 //!             judge ── a repeat, a refusal
 //! ```
 //!
+//! Under private disclosure the answer is given before the dispatch, so that nothing in it, not even when it comes, depends on what
+//! a provider says. A decoy goes the same way, and nobody is asked.
+//!
 //! A resend and a change of channel are the same flow: when a record is there, the first changeset is refused with
 //! it, [`judge`] reads what it says, and the flow goes on as a repeat, a resend of the same code, or a new one.
 
@@ -20,7 +23,7 @@ mod request;
 mod settle;
 
 pub(super) use assess::{AskHuman, Weigh};
-pub(super) use dispatch::Dispatch;
+pub(super) use dispatch::{Answered, Dispatch};
 pub(super) use intent::Intent;
 pub(super) use settle::Settle;
 
@@ -60,6 +63,8 @@ pub(super) struct Sending {
     places: Places,
     /// Providers in order.
     candidates: Vec<Candidate>,
+    /// None of them is asked, and nobody may notice.
+    decoy: bool,
 }
 
 /// The delivery that this flow recorded, in the record as it was written.
@@ -120,6 +125,7 @@ impl Sending {
             who,
             channel,
             candidates,
+            decoy,
             idempotency,
             step_up_answered,
             human_wanted: _,
@@ -147,6 +153,7 @@ impl Sending {
             step_up_answered,
             idempotency,
             candidates,
+            decoy,
         }
     }
 
@@ -167,21 +174,10 @@ impl Sending {
         }
     }
 
-    /// A code that somebody may hold stays; a decoy's never does.
-    fn must_keep_code(&self, verification: &Verification) -> bool {
-        verification.code != CodeOf::Decoy && verification.may_have_sent()
-    }
-
     /// True when the message could go by this channel from what is left.
     fn carries(&self, verification: &Verification) -> bool {
         let can_carry = |candidate: &Candidate| candidate.can_carry(&verification.code);
-        !self.must_keep_code(verification) || self.candidates.iter().any(can_carry)
-    }
-
-    fn is_decoy(&self) -> bool {
-        self.candidates
-            .iter()
-            .all(|candidate| *candidate == Candidate::decoy())
+        !verification.may_have_sent() || self.candidates.iter().any(can_carry)
     }
 
     /// Adds to a refusal the channels that may be tried instead of this one.

@@ -3,8 +3,8 @@
 
 use crate::command::SendRequest;
 use crate::outcome::{Refusal, RefusalCode};
+use crate::policy::CountryAction;
 use crate::policy::file::Word;
-use crate::policy::{CountryAction, Disclosure};
 use crate::record::Notes;
 use crate::store::ClaimKind;
 use crate::time::{Timestamp, Until};
@@ -23,6 +23,7 @@ pub(super) struct Parts {
     pub(super) who: Who,
     pub(super) channel: Channel,
     pub(super) candidates: Vec<Candidate>,
+    pub(super) decoy: bool,
     pub(super) idempotency: Option<IdempotencyKey>,
     pub(super) step_up_answered: bool,
     pub(super) human_wanted: bool,
@@ -35,18 +36,10 @@ impl Parts {
         let who = Who::of(ctx, &request.target, &request.caller, now)?;
         let channel = channel_of(ctx, request, &who)?;
         let screened = screen(ctx, &who, channel, now)?;
-        let candidates = if screened.decoy {
-            vec![Candidate::decoy()]
-        } else if request.decoy {
-            // An outage must not tell who exists.
-            if !screened.test {
-                routed(ctx, &who, channel)?;
-            }
-            vec![Candidate::decoy()]
-        } else if screened.test {
-            vec![Candidate::test()]
-        } else {
-            routed(ctx, &who, channel)?
+        // A decoy is refused where the real thing is: an outage must not tell who exists.
+        let candidates = match screened.test {
+            true => vec![Candidate::test()],
+            false => routed(ctx, &who, channel)?,
         };
         let idempotency = request
             .idempotency_key
@@ -60,6 +53,7 @@ impl Parts {
             who,
             channel,
             candidates,
+            decoy: screened.decoy || request.decoy,
             idempotency,
             step_up_answered,
             human_wanted: screened.human,
@@ -81,7 +75,7 @@ fn check_request(ctx: &Context, request: &SendRequest) -> Result<(), Refusal> {
             human_check: Some(token),
             ..
         } if token.len() > 4096 => unfit("human_check", "must have at most 4096 characters"),
-        SendRequest { decoy: true, .. } if ctx.policy.privacy.disclosure == Disclosure::Open => unfit(
+        SendRequest { decoy: true, .. } if !ctx.is_private() => unfit(
             "decoy",
             "a decoy needs a policy with privacy.disclosure = \"private\"; nothing was sent",
         ),
@@ -156,16 +150,13 @@ fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Res
     } else {
         ("country", judged.as_str())
     };
-    if premium || disposable || action == CountryAction::Block {
-        if policy.privacy.disclosure == Disclosure::Private {
-            ctx.note(rule, value, 0);
-            return Ok(Screened {
-                decoy: true,
-                ..Screened::default()
-            });
-        }
+    let decoy = premium || disposable || action == CountryAction::Block;
+    if decoy && !ctx.is_private() {
         ctx.hit_by(rule, value, 0);
         return Err(blocked());
+    }
+    if decoy {
+        ctx.note(rule, value, 0);
     }
     let limited = country.and_then(|country| policy.countries.channels.get(&country));
     if limited.is_some_and(|channels| !channels.contains(&channel)) {
@@ -184,7 +175,8 @@ fn screen(ctx: &mut Context, who: &Who, channel: Channel, now: Timestamp) -> Res
     }
     Ok(Screened {
         human: action == CountryAction::HumanCheck,
-        ..Screened::default()
+        decoy,
+        test: false,
     })
 }
 

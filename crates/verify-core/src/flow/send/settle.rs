@@ -8,7 +8,7 @@ use crate::event::EventKind;
 use crate::ids::DeliveryId;
 use crate::outcome::{Fault, Refusal, RefusalCode, SendAnswer};
 use crate::port::{Helps, LONGEST_CAP, Rejection, RejectionKind, Remember};
-use crate::record::{Cap, CodeOf, Delivery, DeliveryStatus, Note, Notes, Status, Unwritable};
+use crate::record::{Cap, Delivery, DeliveryStatus, Note, Notes, Status, Unwritable};
 use crate::store::{Changeset, RecordChange, Seen, StoreAnswer, Takeback};
 use crate::time::{Timestamp, Until};
 use crate::vocabulary::Standing;
@@ -32,8 +32,6 @@ pub(super) enum Came {
     },
     Rejected(Rejection),
     Unknown,
-    /// Rejected, and under private disclosure not to be told: it goes on as a decoy.
-    Hidden(Rejection),
     /// Stopped before the provider was asked.
     Stopped(Refusal),
 }
@@ -55,6 +53,23 @@ pub(in crate::flow) struct Settle {
 impl Sending {
     pub(super) fn settle(self, attempt: Attempt, came: Came, now: Timestamp) -> Step {
         Settle::new(self, attempt, came, now).write(now)
+    }
+
+    /// What a send that went out is answered, or may have.
+    pub(super) fn answer(&self, attempt: &Attempt, found: &Found) -> SendAnswer {
+        let Found { record, notes, clock } = found;
+        let written = record.verification(attempt.nonce);
+        match written.or(attempt.verification()) {
+            Some(verification) => {
+                let view = view(&self.ctx, &self.who, verification, &self.board, notes, *clock);
+                SendAnswer::Sent(Box::new(view))
+            }
+            // Erased, or found unsent by a repair, while the provider was asked.
+            None => {
+                let text = "it could not be delivered; send again";
+                SendAnswer::Refused(Refusal::new(RefusalCode::ProviderUnavailable, text))
+            }
+        }
     }
 }
 
@@ -98,24 +113,22 @@ impl Settle {
 
     /// The delivery, and the verification with it, as they become. False when there is nothing left to write.
     fn advance(&mut self, now: Timestamp) -> bool {
-        let decoyed = self.attempt.candidate == Candidate::decoy();
+        let goes_on = match &self.came {
+            Came::Rejected(rejection) => rejection.kind.helps() == Helps::AnotherProvider,
+            Came::Unknown => self.sending.ctx.is_broken(Broken::ResendAfterUnknown),
+            Came::Accepted { .. } | Came::Stopped(_) => false,
+        };
+        let next = self.next_candidate(now).filter(|_| goes_on);
+        // The last word on it, and nobody may notice: it stays as if it had been sent.
+        let hidden = self.sending.ctx.is_private() && next.is_none();
+        let decoy = self.sending.decoy;
         let Some(verification) = self.found.record.verification_mut(self.attempt.nonce) else {
             return false;
         };
-        let decoy = &self.attempt.candidate.provider;
-        let only_decoys = verification
-            .deliveries
-            .iter()
-            .all(|delivery| delivery.id == self.attempt.delivery || delivery.provider == *decoy);
-        if decoyed && only_decoys && verification.code != CodeOf::Test {
-            verification.code = CodeOf::Decoy;
-        }
         let Some(delivery) = verification.delivery_mut(&self.attempt.delivery) else {
             return false;
         };
-        if decoyed {
-            delivery.provider = self.attempt.candidate.provider.clone();
-        }
+        delivery.decoy |= decoy;
         let to = match &self.came {
             Came::Accepted { upstream } => {
                 if delivery.upstream.is_none() {
@@ -126,22 +139,19 @@ impl Settle {
             Came::Unknown => DeliveryStatus::Unknown,
             Came::Rejected(rejection) => {
                 delivery.rejection = Some(rejection.kind);
-                DeliveryStatus::Rejected
+                delivery.decoy |= hidden;
+                match hidden {
+                    true => DeliveryStatus::Accepted,
+                    false => DeliveryStatus::Rejected,
+                }
             }
             Came::Stopped(_) => DeliveryStatus::Rejected,
-            Came::Hidden(_) => DeliveryStatus::Accepted,
         };
         let advanced = delivery.advance(to);
-        let goes_on = match &self.came {
-            Came::Rejected(rejection) => rejection.kind.helps() == Helps::AnotherProvider,
-            Came::Unknown => self.sending.ctx.is_broken(Broken::ResendAfterUnknown),
-            Came::Accepted { .. } | Came::Stopped(_) | Came::Hidden(_) => false,
-        };
-        if advanced && goes_on {
-            self.name_next(now);
-        }
-        if advanced && self.next.is_none() {
-            self.put_back();
+        match next.filter(|_| advanced) {
+            Some(next) => self.name_next(next, now),
+            None if advanced => self.put_back(),
+            None => {}
         }
         advanced
     }
@@ -164,24 +174,37 @@ impl Settle {
         verification.expires = replaced.expires;
     }
 
+    /// Who may carry it when this one surely did not, first choice first.
+    fn next_candidate(&self, now: Timestamp) -> Option<Vec<Candidate>> {
+        let Sending { ctx, decoy, .. } = &self.sending;
+        let verification = self.found.record.verification(self.attempt.nonce)?;
+        if *decoy || ctx.is_late(now) || verification.status() != Status::Pending {
+            return None;
+        }
+        let mut others = verification
+            .deliveries
+            .iter()
+            .filter(|delivery| delivery.id != self.attempt.delivery);
+        // A code of another maker has another life, which would show.
+        let keeps = ctx.is_private() || others.any(|delivery| delivery.status().may_have_sent());
+        let fits = |candidate: &&Candidate| !keeps || candidate.can_carry(&verification.code);
+        let rest: Vec<Candidate> = self.attempt.rest.iter().filter(fits).cloned().collect();
+        (!rest.is_empty()).then_some(rest)
+    }
+
     /// The next provider, named in the record before it is called.
-    fn name_next(&mut self, now: Timestamp) {
+    fn name_next(&mut self, mut rest: Vec<Candidate>, now: Timestamp) {
         let sending = &self.sending;
         let Some(verification) = self.found.record.verification_mut(self.attempt.nonce) else {
             return;
         };
-        if sending.ctx.is_late(now) || verification.status() != Status::Pending {
-            return;
-        }
-        let keeps = sending.must_keep_code(verification);
-        let fits = |candidate: &&Candidate| !keeps || candidate.can_carry(&verification.code);
-        let mut rest: Vec<Candidate> = self.attempt.rest.iter().filter(fits).cloned().collect();
-        if rest.is_empty() {
-            return;
-        }
         let candidate = rest.remove(0);
-        let clock = now.max(verification.issued);
-        if !keeps && !candidate.can_carry(&verification.code) {
+        // Where a provider's word must not show, neither may the time that it took.
+        let last = verification.deliveries.last().map(|last| last.at);
+        let clock = last
+            .filter(|_| sending.ctx.is_private())
+            .unwrap_or_else(|| now.max(verification.issued));
+        if !candidate.can_carry(&verification.code) {
             sending.renew(verification, &candidate, false, clock);
         }
         let id = DeliveryId::from_bytes(sending.ctx.seed.bytes(&format!("failover {}", rest.len())));
@@ -213,7 +236,7 @@ impl Settle {
         }
         let mut event = sending.event(attempt, self.event_kind(), now);
         let rejection = match &self.came {
-            Came::Rejected(rejection) | Came::Hidden(rejection) => Some(rejection),
+            Came::Rejected(rejection) => Some(rejection),
             Came::Accepted { .. } | Came::Unknown | Came::Stopped(_) => None,
         };
         event.code = rejection.and_then(|rejection| rejection.detail.code);
@@ -227,7 +250,9 @@ impl Settle {
         if self.next.is_some() {
             return Ok(changeset);
         }
-        if rejection.is_some() || matches!(self.came, Came::Stopped(_)) {
+        // Where nobody may notice a rejection, nothing that it was charged goes back.
+        let told = rejection.is_some() && !sending.ctx.is_private();
+        if told || matches!(self.came, Came::Stopped(_)) {
             changeset.takebacks = self.takebacks(nothing_sent);
             if nothing_sent {
                 let keys = sending.idempotency.iter();
@@ -243,7 +268,7 @@ impl Settle {
     fn event_kind(&self) -> EventKind {
         match self.came {
             Came::Accepted { .. } => EventKind::SendAccepted,
-            Came::Rejected(_) | Came::Hidden(_) => EventKind::SendRejected,
+            Came::Rejected(_) => EventKind::SendRejected,
             Came::Unknown => EventKind::SendUnknown,
             Came::Stopped(_) => EventKind::RiskStopped,
         }
@@ -295,7 +320,7 @@ impl Settle {
     fn cap(&self) -> Option<Cap> {
         let rejection = match &self.came {
             Came::Rejected(rejection) => (rejection.kind.remember() == Remember::Cap).then_some(rejection)?,
-            Came::Accepted { .. } | Came::Unknown | Came::Hidden(_) | Came::Stopped(_) => return None,
+            Came::Accepted { .. } | Came::Unknown | Came::Stopped(_) => return None,
         };
         let Sending { ctx, who, .. } = &self.sending;
         let ttl = || ctx.policy.code_for(who.purpose()).ttl;
@@ -325,7 +350,7 @@ impl Settle {
                 match self.next.take() {
                     Some(next) => {
                         let found = self.found;
-                        self.sending.dispatch(Attempt { found, ..*next }, now)
+                        self.sending.ask_to_carry(Attempt { found, ..*next }, now)
                     }
                     None => self.finish(now),
                 }
@@ -354,7 +379,7 @@ impl Settle {
                 ..Attempt::clone(next)
             };
             return match next.receipt().is_some() {
-                true => self.sending.dispatch(next, now),
+                true => self.sending.ask_to_carry(next, now),
                 false => Self::new(self.sending, next, Came::Unknown, now).unwritten(now),
             };
         }
@@ -385,27 +410,13 @@ impl Settle {
         let found = found.later(now);
         match came {
             Came::Stopped(refusal) => sending.refuse(refusal),
-            Came::Rejected(rejection) => {
+            Came::Rejected(rejection) if !sending.ctx.is_private() => {
                 let refusal = refusal(&mut sending, &rejection, wait, &found, now);
                 sending.refuse(refusal)
             }
-            Came::Accepted { .. } | Came::Hidden(_) | Came::Unknown => {
-                let written = found.record.verification(attempt.nonce);
-                let Some(verification) = written.or(attempt.verification()) else {
-                    // Erased, or found unsent by a repair, while the provider was asked.
-                    let text = "it could not be delivered; send again";
-                    return sending.refuse(Refusal::new(RefusalCode::ProviderUnavailable, text));
-                };
-                let (notes, clock) = (&found.notes, found.clock);
-                let view = view(
-                    &sending.ctx,
-                    &sending.who,
-                    verification,
-                    &sending.board,
-                    notes,
-                    clock,
-                );
-                sending.ctx.done(SendAnswer::Sent(Box::new(view)))
+            Came::Accepted { .. } | Came::Rejected(_) | Came::Unknown => {
+                let answer = sending.answer(&attempt, &found);
+                sending.ctx.done(answer)
             }
         }
     }
