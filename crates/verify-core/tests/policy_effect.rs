@@ -70,6 +70,14 @@ fn i137_a_key_without_effect_is_named_at_start() {
             "[[network]]\ncidr = \"203.0.0.0/16\"\nlimits = { sends_per_ip = 50 }\n\
              [[network]]\ncidr = \"203.0.113.0/24\"\nlimits = { sends_per_ip = 500 }",
         ),
+        (
+            "network[0].cidr",
+            "[[network]]\ncidr = \"64:ff9b::/96\"\nlimits = { sends_per_ip = 50 }",
+        ),
+        (
+            "network[0].cidr",
+            "[[network]]\ncidr = \"::ffff:203.0.113.0/120\"\nlimits = { sends_per_ip = 50 }",
+        ),
         ("prices", "[prices]\ndefault = \"0.10 USD\""),
         (
             "email",
