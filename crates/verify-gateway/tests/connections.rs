@@ -14,6 +14,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use support::Gateway;
@@ -155,6 +156,39 @@ async fn i142_a_head_in_drops_ends_too() {
     dripping.await.unwrap();
 }
 
+/// However many there are, what each of them can have kept is short.
+#[tokio::test]
+async fn i142_a_head_that_is_too_long_is_not_kept() {
+    let address = serving(Gateway::demo(), limits()).await;
+    let endless = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}", "x".repeat(64 * 1024));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    // It may be refused before all of it is out.
+    client.write_all(endless.as_bytes()).await.ok();
+    let head = answer(&mut client).await.unwrap_or_default();
+    assert!(head.starts_with("http/1.1 431"), "{head}");
+}
+
+/// The longest body that is read of somebody unknown, a byte at a time: it costs no more than it is long.
+#[tokio::test]
+async fn i142_a_body_in_drops_costs_no_more_than_it_is_long() {
+    let vars = [
+        ("VERIFY_PUBLIC_URL", "https://verify.example.com"),
+        ("TWILIO_AUTH_TOKEN", "12345"),
+    ];
+    let address = serving(Gateway::live("http://127.0.0.1:9", &vars), limits()).await;
+    let mut text = "POST /webhooks/verify-events HTTP/1.1\r\nhost: x\r\nx-twilio-signature: eA==\r\n\
+                    transfer-encoding: chunked\r\n\r\n"
+        .to_owned();
+    text.push_str(&"1\r\nx\r\n".repeat(256 * 1024));
+    text.push_str("0\r\n\r\n");
+    let begun = Instant::now();
+    let mut client = saying(address, &text).await;
+    let head = answer(&mut client).await.unwrap_or_default();
+    assert!(head.starts_with("http/1.1 403"), "{head}");
+    let answered = begun.elapsed();
+    assert!(answered < Duration::from_secs(5), "{answered:?}");
+}
+
 #[tokio::test]
 async fn i142_where_there_is_no_room_who_waited_longest_goes_first() {
     let address = serving(
@@ -227,7 +261,8 @@ fn sized(length: usize) -> String {
 }
 
 /// An answer that comes before the body was read: the connection goes on, or the answer says that it does not; and the
-/// client, which may still be sending, gets the answer.
+/// client, which may still be sending, gets the answer. (Who is turned away that early is told 503; a 429 is about a body
+/// that was read.)
 #[tokio::test]
 async fn a_body_that_nobody_reads_costs_no_client_its_answer() {
     let post = |path: &str, headers: &str| format!("POST {path} HTTP/1.1\r\nhost: x\r\n{headers}");
@@ -238,7 +273,15 @@ async fn a_body_that_nobody_reads_costs_no_client_its_answer() {
         ("VERIFY_PUBLIC_URL", "https://verify.example.com"),
         ("TWILIO_AUTH_TOKEN", "12345"),
     ];
-    let address = serving(Gateway::live("http://127.0.0.1:9", &vars), limits()).await;
+    let gateway = Gateway::live("http://127.0.0.1:9", &vars);
+    let app = Arc::clone(&gateway.app);
+    let address = serving(gateway, limits()).await;
+    // From here on, and for a second, webhooks of this client are not looked at.
+    let shut_out = || {
+        while let Some(pass) = app.gate.pass(address.ip()) {
+            pass.unsigned();
+        }
+    };
     let early = [
         ("401", post("/verify/send", json)),
         ("404", post("/nowhere", &known)),
@@ -250,6 +293,7 @@ async fn a_body_that_nobody_reads_costs_no_client_its_answer() {
         ),
         ("403", post("/operator/unlock", &known)),
         ("403", post("/webhooks/sms-status", json)),
+        ("503", post("/webhooks/voice-status", json)),
     ];
     for (status, head) in &early {
         for body in [
@@ -266,6 +310,9 @@ async fn a_body_that_nobody_reads_costs_no_client_its_answer() {
             );
             let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
             let text = format!("{head}{body}");
+            if *status == "503" {
+                shut_out();
+            }
             let writing = tokio::spawn(async move {
                 let all = write.write_all(text.as_bytes()).await.is_ok();
                 (write, all)
