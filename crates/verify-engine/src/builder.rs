@@ -15,6 +15,7 @@ use verify_core::port::{
     NoRisk, Provider, ProviderName, RefusalSink, RiskScorer,
 };
 use verify_core::store::Store;
+use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Country, Dimension};
 
 use crate::build_error::BuildError;
@@ -213,7 +214,8 @@ impl EngineBuilder {
             .collect::<Vec<_>>();
         let routes = routes(&capabilities, &self.routes)?;
         let policies = self.policies.unwrap_or_default();
-        check_policies(&policies, &routes)?;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        check_policies(&policies, &routes, clock.now())?;
         let expects_client_ip = client_ip(self.client_ip, &policies)?;
         let shield = self
             .flood_shield
@@ -234,7 +236,7 @@ impl EngineBuilder {
             })
             .collect();
         let outside = Outside {
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            clock,
             store,
             store_timeout,
             carriers,
@@ -283,9 +285,14 @@ fn holder(entropy: &dyn Entropy) -> HolderId {
     HolderId::from_bytes(name)
 }
 
-/// Checks policies by themselves and against the routes; logs what is worth a warning.
-pub(crate) fn check_policies(policies: &PolicySet, routes: &Routes) -> Result<(), BuildError> {
-    let warnings = policies.check()?;
+/// Checks policies by themselves, against the routes and by the day; logs what is worth a warning.
+pub(crate) fn check_policies(
+    policies: &PolicySet,
+    routes: &Routes,
+    now: Timestamp,
+) -> Result<(), BuildError> {
+    let mut warnings = policies.check()?;
+    warnings.extend(policies.notes_at(now));
     for (place, channel) in default_channels(policies) {
         if !is_carried(routes, channel) {
             return Err(BuildError::NoProviderForDefault { place, channel });

@@ -196,7 +196,7 @@ impl Engine {
     /// [`BuildError`] when they do not fit this engine; nothing changed then.
     pub fn reload(&self, policies: PolicySet) -> Result<(), BuildError> {
         let routes = Arc::clone(self.inner.machine.read().routes());
-        crate::builder::check_policies(&policies, &routes)?;
+        crate::builder::check_policies(&policies, &routes, self.now())?;
         *self.inner.machine.write() = Machine::new(Arc::new(policies), routes);
         Ok(())
     }

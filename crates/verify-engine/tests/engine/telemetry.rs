@@ -12,6 +12,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use verify_core::command::{CheckRequest, Expected, Person, SendRequest};
 use verify_core::outcome::SendAnswer;
+use verify_core::policy::PolicySet;
 use verify_core::port::RejectionKind;
 use verify_core::store::StoreFault;
 use verify_engine::telemetry;
@@ -192,4 +193,28 @@ async fn i65_the_stores_own_words_are_logged_masked() {
         assert_eq!(lines.iter().filter(told).count(), 1, "{said}: {lines:#?}");
     }
     assert!(lines.iter().all(|line| !line.contains("555")), "{lines:#?}");
+}
+
+/// The gateway has this from its configuration; who embeds the engine has it from the build.
+#[test]
+fn i137_a_test_destination_whose_date_is_over_is_named_when_an_engine_is_built_or_reloaded() {
+    let lines = Lines::default();
+    let _logging = tracing::subscriber::set_default(lines.clone());
+    let rules = |until: &str| {
+        let text =
+            format!("[[tests.destination]]\nto = \"+12025550190\"\ncode = \"424242\"\nuntil = \"{until}\"");
+        PolicySet::from_toml(&text).unwrap().policies
+    };
+    let told = || {
+        let lines = lines.0.lock();
+        let of_it = |line: &&String| line.contains("tests.destination[0].until");
+        lines.iter().filter(of_it).count()
+    };
+    let parts = Parts::new(Gate::open());
+    let engine = parts.builder().policy(rules("2099-12-31")).build().unwrap();
+    assert_eq!(told(), 0);
+    drop(parts.builder().policy(rules("2001-01-01")).build().unwrap());
+    assert_eq!(told(), 1);
+    engine.reload(rules("2001-01-01")).unwrap();
+    assert_eq!(told(), 2);
 }
