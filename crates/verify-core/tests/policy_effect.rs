@@ -43,6 +43,10 @@ fn i137_a_key_without_effect_is_named_at_start() {
         ),
         ("channels.fallback_after", "[channels]\nfallback_after = \"10m\""),
         (
+            "channels.automatic",
+            "[privacy]\ndisclosure = \"private\"\n[channels]\nautomatic = \"always\"",
+        ),
+        (
             "channels.default_country",
             "[channels]\ndefault = \"email\"\nenabled = [\"email\"]\ndefault_country = \"US\"",
         ),

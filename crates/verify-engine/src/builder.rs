@@ -26,6 +26,7 @@ use crate::outside::Outside;
 use crate::rate::{FloodShield, Pacer};
 use crate::system::{FixedKeys, SystemClock, SystemEntropy};
 use crate::telemetry;
+use crate::without_effect::{self, Asked};
 
 /// A call of the store that takes longer is given up, unless told otherwise.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -215,7 +216,11 @@ impl EngineBuilder {
         let routes = routes(&capabilities, &self.routes)?;
         let policies = self.policies.unwrap_or_default();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        check_policies(&policies, &routes, clock.now())?;
+        let asked = Asked {
+            scorer: !self.scorers.is_empty(),
+            human_check: self.human_check.as_ref().is_some_and(|it| it.is_configured()),
+        };
+        check_policies(&policies, &routes, asked, clock.now())?;
         let expects_client_ip = client_ip(self.client_ip, &policies)?;
         let shield = self
             .flood_shield
@@ -254,6 +259,7 @@ impl EngineBuilder {
             holder: holder(&*entropy),
             machine: RwLock::new(Machine::new(Arc::new(policies), Arc::new(routes))),
             keys,
+            asked,
             entropy,
             event_sink: self.event_sink.unwrap_or_else(|| Arc::new(NoEvents)),
             refusal_sink: self.refusal_sink.unwrap_or_else(|| Arc::new(NoRefusals)),
@@ -285,13 +291,15 @@ fn holder(entropy: &dyn Entropy) -> HolderId {
     HolderId::from_bytes(name)
 }
 
-/// Checks policies by themselves, against the routes and by the day; logs what is worth a warning.
+/// Checks policies by themselves, against what is here and by the day; logs what is worth a warning.
 pub(crate) fn check_policies(
     policies: &PolicySet,
     routes: &Routes,
+    asked: Asked,
     now: Timestamp,
 ) -> Result<(), BuildError> {
     let mut warnings = policies.check()?;
+    warnings.extend(without_effect::notes(policies, routes, asked));
     warnings.extend(policies.notes_at(now));
     for (place, channel) in default_channels(policies) {
         if !is_carried(routes, channel) {

@@ -48,8 +48,9 @@ impl ForwardingHeader {
 }
 
 impl TrustedProxies {
-    /// Believes this header of these networks.
+    /// Believes this header of these networks; one that is mapped into IPv6 is the IPv4 network.
     pub fn new(networks: Vec<IpNet>, header: ForwardingHeader) -> Self {
+        let networks = networks.into_iter().map(unmapped).collect();
         Self { networks, header }
     }
 
@@ -89,6 +90,15 @@ impl TrustedProxies {
         }
         client
     }
+}
+
+fn unmapped(network: IpNet) -> IpNet {
+    let v4 = match network {
+        IpNet::V4(_) => None,
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)),
+    };
+    v4.and_then(|(v4, length)| IpNet::new(v4.into(), length).ok())
+        .unwrap_or(network)
 }
 
 /// True when some proxy, trusted or not, has handled the request: when it says so in any header that proxies add.
@@ -235,6 +245,20 @@ mod tests {
         ] {
             let found = client_by(ForwardingHeader::Forwarded, "fd00::1", &[("forwarded", tagged)]);
             assert_eq!(found, expected, "{tagged}");
+        }
+    }
+
+    #[test]
+    fn i63_a_network_that_is_mapped_into_ipv6_is_the_network() {
+        let mapped = vec!["::ffff:10.0.0.0/104".parse().unwrap()];
+        let proxies = TrustedProxies::new(mapped, ForwardingHeader::XForwardedFor);
+        for (peer, trusted) in [
+            ("10.0.0.1", true),
+            ("::ffff:10.1.2.3", true),
+            ("11.0.0.1", false),
+            ("::10.0.0.1", false),
+        ] {
+            assert_eq!(proxies.trusts(peer.parse().unwrap()), trusted, "{peer}");
         }
     }
 
