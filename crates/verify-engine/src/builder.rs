@@ -216,10 +216,7 @@ impl EngineBuilder {
         let routes = routes(&capabilities, &self.routes)?;
         let policies = self.policies.unwrap_or_default();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let asked = Asked {
-            scorer: !self.scorers.is_empty(),
-            human_check: self.human_check.as_ref().is_some_and(|it| it.is_configured()),
-        };
+        let asked = Asked::of(&self.scorers, self.human_check.as_deref());
         check_policies(&policies, &routes, asked, clock.now())?;
         let expects_client_ip = client_ip(self.client_ip, &policies)?;
         let shield = self

@@ -1,15 +1,26 @@
 //! What a policy says and this engine has nobody for: who scores, who tells people from programs, who reports, who makes
 //! codes. The policy alone cannot know it.
 
+use std::sync::Arc;
+
 use verify_core::flow::Routes;
 use verify_core::policy::{Automatic, CodeRules, CountryAction, Policy, PolicySet, RiskRules};
-use verify_core::port::Maker;
+use verify_core::port::{HumanCheck, Maker, RiskScorer};
 
 /// Who is there to be asked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
-    pub(crate) scorer: bool,
-    pub(crate) human_check: bool,
+    scorer: bool,
+    human_check: bool,
+}
+
+impl Asked {
+    pub(crate) fn of(scorers: &[Arc<dyn RiskScorer>], human_check: Option<&dyn HumanCheck>) -> Self {
+        Self {
+            scorer: !scorers.is_empty(),
+            human_check: human_check.is_some_and(HumanCheck::is_configured),
+        }
+    }
 }
 
 /// A line for each key that changes nothing here, or something else than it says.

@@ -244,8 +244,7 @@ fn named(text: &str, equipped: bool) -> Vec<String> {
             .human_check(ScriptedHumanCheck::default());
     }
     drop(builder.build().unwrap());
-    let lines = lines.0.lock().clone();
-    lines
+    lines.0.lock().clone()
 }
 
 #[test]
