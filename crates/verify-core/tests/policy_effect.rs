@@ -25,6 +25,10 @@ fn i137_a_key_without_effect_is_named_at_start() {
             "countries.US.channels",
             "[countries.US]\nchannels = [\"sms\", \"email\"]",
         ),
+        (
+            "countries.US.channels",
+            "[countries.US]\nchannels = [\"sms\", \"call\", \"whatsapp\"]",
+        ),
         ("lockout.waits", "[lockout]\nwaits = { 1 = \"15m\", 5 = \"60s\" }"),
         ("lockout.waits", "[lockout]\nwaits = { 1 = \"60s\", 5 = \"60s\" }"),
         (
