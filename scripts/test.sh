@@ -39,6 +39,8 @@ else
 fi
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 cargo run --quiet -p xtask -- packages
+# Each as somebody has it who takes nothing else: in the workspace the features of all others are on.
+for crate in verify-http verify-axum verify-2fa; do cargo check --quiet -p "$crate"; done
 broken cargo test --workspace --all-features --no-fail-fast
 if install valgrind "command -v valgrind"; then
   cargo run --quiet --profile counts -p verify-bench --bin counts || {

@@ -407,6 +407,40 @@ fn i143_one_subject_one_destination_and_one_address_has_a_share_each() {
     }
 }
 
+/// The limits that many share ask for a human where they do not refuse, as the default ones do: a share holds there too.
+#[test]
+fn i143_a_share_holds_of_limits_that_ask_for_a_human() {
+    let text = KEPT.replacen("\"refuse\"", "\"human_check\"", 1);
+    let mut world = World::new(policy(&text), Kinds::Own);
+    let hoard: Vec<SendRequest> = (0..4)
+        .map(|i| known(&mut world, &format!("a{i}@example.org"), "ann", "203.0.113.9"))
+        .collect();
+    let owner = known(&mut world, TO, "owner", "198.51.100.1");
+    let strangers = (1_000..1_200).map(|i| SendRequest::to(number(i)));
+    assert!(sends(&mut world, strangers) > 100);
+    assert_eq!(sends(&mut world, hoard.iter().cycle().take(40).cloned()), 2);
+    let more = hoard[0].clone();
+    assert_eq!(
+        refused(world.ask(more.clone())).code,
+        RefusalCode::HumanCheckRequired
+    );
+    sent(world.ask(owner));
+    sent(world.ask(SendRequest {
+        human_check: Some("human".into()),
+        ..more
+    }));
+}
+
+/// Many applications call a user by the mailbox: the two shares are two all the same.
+#[test]
+fn i143_who_is_called_like_their_mailbox_has_a_whole_share() {
+    let mut world = World::new(policy(KEPT), Kinds::Own);
+    let mailbox = "ann@example.org";
+    let known = known(&mut world, mailbox, mailbox, "203.0.113.9");
+    strangers_use_up_what_is_for_all(&mut world);
+    assert_eq!(sends(&mut world, std::iter::repeat_n(known, 5)), 2);
+}
+
 /// One network asks for numbers that nobody knows, and for others, from ever new addresses.
 #[tokio::test]
 async fn i57_one_network_fills_no_more_than_a_twentieth_of_the_strangers_room() {

@@ -17,6 +17,10 @@ const STEPS: &[&[&str]] = &[
         "warnings",
     ],
     &["doc", "--workspace", "--no-deps"],
+    // Each as somebody has it who takes nothing else: in the workspace the features of all others are on.
+    &["check", "-p", "verify-http"],
+    &["check", "-p", "verify-axum"],
+    &["check", "-p", "verify-2fa"],
     &["test", "--workspace", "--all-features"],
 ];
 

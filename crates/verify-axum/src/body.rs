@@ -68,12 +68,15 @@ async fn read_all(
     most: usize,
     mut hold: impl FnMut(usize) -> bool,
 ) -> Result<Bytes, Problem> {
-    let mut all = Bytes::new();
+    // Most bodies come in one part, which is not copied then. All others grow in place: who sends a byte at a time must not
+    // have all that came before copied for each.
+    let mut first = Bytes::new();
+    let mut grown = Vec::new();
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         let Ok(data) = frame.map_err(|_| not_whole())?.into_data() else {
             continue;
         };
-        if all.len() + data.len() > most {
+        if first.len() + grown.len() + data.len() > most {
             return Err(too_large(most));
         }
         if !hold(data.len()) {
@@ -82,14 +85,16 @@ async fn read_all(
                 "too much is being sent at once; send it again",
             ));
         }
-        // Most bodies come in one part, which is not copied then.
-        all = if all.is_empty() {
-            data
+        if first.is_empty() && grown.is_empty() {
+            first = data;
         } else {
-            [all, data].concat().into()
-        };
+            if grown.is_empty() {
+                grown = std::mem::take(&mut first).into();
+            }
+            grown.extend_from_slice(&data);
+        }
     }
-    Ok(all)
+    Ok(if grown.is_empty() { first } else { grown.into() })
 }
 
 fn too_large(most: usize) -> Problem {

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// The client behind an address: where IPv6 only carries an IPv4 address, that one. Else anybody who has one address there
 /// has a whole network of them here, or a translator's clients have one address together.
 ///
-/// Known are: mapped (`::ffff:a.b.c.d`, RFC 4291 2.5.5.2) and compatible (`::a.b.c.d`, 2.5.5.1) addresses; the well-known
+/// Known are: mapped (`::ffff:a.b.c.d`, RFC 4291 2.5.5.2), compatible (`::a.b.c.d`, 2.5.5.1) and translated
+/// (`::ffff:0:a.b.c.d`, RFC 2765) addresses; the well-known
 /// prefix of NAT64 (`64:ff9b::/96`, RFC 6052) and the one for local use (`64:ff9b:1::/48`, RFC 8215), in each of the
 /// lengths of RFC 6052 2.2 that fit in it; 6to4 (`2002::/16`, RFC 3056); Teredo (`2001::/32`, RFC 4380), where it is the
 /// address of the client's own network. What such an address says is the sender's word: it counts, and opens nothing.
@@ -42,7 +43,8 @@ fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     match v6.segments() {
         // Nobody's, and this machine's own.
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
-        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(low),
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => Some(low),
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(low),
         [0x64, 0xff9b, 1, ..] => Some(translated(v6.octets())),
         [0x2002, high, low, ..] => Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))),
         [0x2001, 0, ..] => Some(Ipv4Addr::from_bits(!low.to_bits())),
@@ -70,6 +72,7 @@ mod tests {
         for (form, written, means) in [
             ("RFC 4291 mapped", "::ffff:192.0.2.33", "192.0.2.33"),
             ("RFC 4291 compatible", "::192.0.2.33", "192.0.2.33"),
+            ("RFC 2765 translated", "::ffff:0:192.0.2.33", "192.0.2.33"),
             ("RFC 6052 well-known", "64:ff9b::192.0.2.33", "192.0.2.33"),
             ("RFC 8215 /48", "64:ff9b:1:c000:2:2100::", "192.0.2.33"),
             ("RFC 8215 /56", "64:ff9b:1:c0:0:221::", "192.0.2.33"),

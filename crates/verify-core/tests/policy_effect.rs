@@ -25,6 +25,10 @@ fn i137_a_key_without_effect_is_named_at_start() {
             "countries.US.channels",
             "[countries.US]\nchannels = [\"sms\", \"email\"]",
         ),
+        (
+            "countries.US.channels",
+            "[countries.US]\nchannels = [\"sms\", \"call\", \"whatsapp\"]",
+        ),
         ("lockout.waits", "[lockout]\nwaits = { 1 = \"15m\", 5 = \"60s\" }"),
         ("lockout.waits", "[lockout]\nwaits = { 1 = \"60s\", 5 = \"60s\" }"),
         (
@@ -42,6 +46,10 @@ fn i137_a_key_without_effect_is_named_at_start() {
             "[channels]\nfallback = []\nautomatic = \"always\"",
         ),
         ("channels.fallback_after", "[channels]\nfallback_after = \"10m\""),
+        (
+            "channels.automatic",
+            "[privacy]\ndisclosure = \"private\"\n[channels]\nautomatic = \"always\"",
+        ),
         (
             "channels.default_country",
             "[channels]\ndefault = \"email\"\nenabled = [\"email\"]\ndefault_country = \"US\"",
@@ -69,6 +77,14 @@ fn i137_a_key_without_effect_is_named_at_start() {
             "network[1].limits.sends_per_ip",
             "[[network]]\ncidr = \"203.0.0.0/16\"\nlimits = { sends_per_ip = 50 }\n\
              [[network]]\ncidr = \"203.0.113.0/24\"\nlimits = { sends_per_ip = 500 }",
+        ),
+        (
+            "network[0].cidr",
+            "[[network]]\ncidr = \"64:ff9b::/96\"\nlimits = { sends_per_ip = 50 }",
+        ),
+        (
+            "network[0].cidr",
+            "[[network]]\ncidr = \"::ffff:203.0.113.0/120\"\nlimits = { sends_per_ip = 50 }",
         ),
         ("prices", "[prices]\ndefault = \"0.10 USD\""),
         (

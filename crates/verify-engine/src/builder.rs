@@ -15,6 +15,7 @@ use verify_core::port::{
     NoRefusals, NoRisk, Provider, ProviderName, RefusalSink, RiskScorer,
 };
 use verify_core::store::Store;
+use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Country, Dimension};
 
 use crate::build_error::BuildError;
@@ -25,6 +26,7 @@ use crate::outside::Outside;
 use crate::rate::{FloodShield, Pacer};
 use crate::system::{FixedKeys, SystemClock, SystemEntropy};
 use crate::telemetry;
+use crate::without_effect::{self, Asked};
 
 /// A call of the store that takes longer is given up, unless told otherwise.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -213,7 +215,9 @@ impl EngineBuilder {
             .collect::<Vec<_>>();
         let routes = routes(&capabilities, &self.routes)?;
         let policies = self.policies.unwrap_or_default();
-        check_policies(&policies, &routes)?;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let asked = Asked::of(&self.scorers, self.human_check.as_deref());
+        check_policies(&policies, &routes, asked, clock.now())?;
         let expects_client_ip = client_ip(self.client_ip, &policies)?;
         let shield = self
             .flood_shield
@@ -234,7 +238,7 @@ impl EngineBuilder {
             })
             .collect();
         let outside = Outside {
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            clock,
             store,
             store_timeout,
             carriers,
@@ -252,6 +256,7 @@ impl EngineBuilder {
             holder: holder(&*entropy),
             machine: RwLock::new(Machine::new(Arc::new(policies), Arc::new(routes))),
             keys,
+            asked,
             entropy,
             event_sink: self.event_sink.unwrap_or_else(|| Arc::new(NoEvents)),
             refusal_sink: self.refusal_sink.unwrap_or_else(|| Arc::new(NoRefusals)),
@@ -283,9 +288,16 @@ fn holder(entropy: &dyn Entropy) -> HolderId {
     HolderId::from_bytes(name)
 }
 
-/// Checks policies by themselves and against the routes; logs what is worth a warning.
-pub(crate) fn check_policies(policies: &PolicySet, routes: &Routes) -> Result<(), BuildError> {
-    let warnings = policies.check()?;
+/// Checks policies by themselves, against what is here and by the day; logs what is worth a warning.
+pub(crate) fn check_policies(
+    policies: &PolicySet,
+    routes: &Routes,
+    asked: Asked,
+    now: Timestamp,
+) -> Result<(), BuildError> {
+    let mut warnings = policies.check()?;
+    warnings.extend(without_effect::notes(policies, routes, asked));
+    warnings.extend(policies.notes_at(now));
     for (place, channel) in default_channels(policies) {
         if !is_carried(routes, channel) {
             return Err(BuildError::NoProviderForDefault { place, channel });

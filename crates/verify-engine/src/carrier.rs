@@ -76,7 +76,8 @@ impl Carrier {
     }
 
     /// The breaker that a verb asks first. A person waits for a send and a check, and is better refused than kept waiting.
-    /// The others only tidy up: they have none.
+    /// The others only tidy up, and have none. An end that the provider does not hear of leaves the old code in force there,
+    /// for the next message to carry again; so it is told whatever came of others, and its caller waits six seconds at most.
     fn breaker(&self, verb: Verb) -> Option<&Mutex<Breaker>> {
         match verb {
             Verb::Dispatch => Some(&self.sends),

@@ -30,6 +30,7 @@ use crate::first_poll::{FirstPoll, first_poll};
 use crate::outside::Outside;
 use crate::rate::FloodShield;
 use crate::telemetry;
+use crate::without_effect::Asked;
 
 /// A command may lead to this many more: one for each channel that a fallback can go on to.
 const MOST_FOLLOW_UPS: usize = 4;
@@ -47,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) outside: Outside,
     pub(crate) machine: RwLock<Machine>,
     pub(crate) keys: Arc<dyn KeySource>,
+    /// Who is there for what a policy says.
+    pub(crate) asked: Asked,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) event_sink: Arc<dyn EventSink>,
     pub(crate) refusal_sink: Arc<dyn RefusalSink>,
@@ -198,7 +201,7 @@ impl Engine {
     /// [`BuildError`] when they do not fit this engine; nothing changed then.
     pub fn reload(&self, policies: PolicySet) -> Result<(), BuildError> {
         let routes = Arc::clone(self.inner.machine.read().routes());
-        crate::builder::check_policies(&policies, &routes)?;
+        crate::builder::check_policies(&policies, &routes, self.inner.asked, self.now())?;
         *self.inner.machine.write() = Machine::new(Arc::new(policies), routes);
         Ok(())
     }

@@ -40,6 +40,7 @@ mod rate;
 mod readiness;
 mod system;
 pub mod telemetry;
+mod without_effect;
 
 pub use background::{Background, Pumped, Swept};
 pub use build_error::BuildError;

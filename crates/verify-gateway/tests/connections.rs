@@ -14,11 +14,13 @@ mod support;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use support::Gateway;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use verify_gateway::app::App;
 use verify_gateway::serve::{Limits, serve_until};
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -155,6 +157,29 @@ async fn i142_a_head_in_drops_ends_too() {
     dripping.await.unwrap();
 }
 
+/// However many there are, what each of them can have kept is short.
+#[tokio::test]
+async fn i142_a_head_that_is_too_long_is_not_kept() {
+    let address = serving(Gateway::demo(), limits()).await;
+    let endless = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}", "x".repeat(64 * 1024));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    // It may be refused before all of it is out.
+    client.write_all(endless.as_bytes()).await.ok();
+    let head = answer(&mut client).await.unwrap_or_default();
+    assert!(head.starts_with("http/1.1 431"), "{head}");
+}
+
+#[tokio::test]
+async fn a_body_in_parts_is_one_body() {
+    let address = serving(Gateway::demo(), limits()).await;
+    let body = "{\"to\":\"+12025550143\"}";
+    let chunks: String = body.chars().map(|c| format!("1\r\n{c}\r\n")).collect();
+    let text = format!("{HEAD}transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+    let mut client = saying(address, &text).await;
+    let head = answer(&mut client).await.unwrap_or_default();
+    assert!(head.starts_with("http/1.1 201"), "{head}");
+}
+
 #[tokio::test]
 async fn i142_where_there_is_no_room_who_waited_longest_goes_first() {
     let address = serving(
@@ -226,8 +251,16 @@ fn sized(length: usize) -> String {
     format!("content-length: {length}\r\n\r\n{}", "x".repeat(length))
 }
 
+/// From here on, and for a second, webhooks of this client are not looked at.
+fn shut_out(app: &App, client: SocketAddr) {
+    while let Some(pass) = app.gate.pass(client.ip()) {
+        pass.unsigned();
+    }
+}
+
 /// An answer that comes before the body was read: the connection goes on, or the answer says that it does not; and the
-/// client, which may still be sending, gets the answer.
+/// client, which may still be sending, gets the answer. (Who is turned away that early is told 503; a 429 is about a body
+/// that was read.)
 #[tokio::test]
 async fn a_body_that_nobody_reads_costs_no_client_its_answer() {
     let post = |path: &str, headers: &str| format!("POST {path} HTTP/1.1\r\nhost: x\r\n{headers}");
@@ -238,7 +271,9 @@ async fn a_body_that_nobody_reads_costs_no_client_its_answer() {
         ("VERIFY_PUBLIC_URL", "https://verify.example.com"),
         ("TWILIO_AUTH_TOKEN", "12345"),
     ];
-    let address = serving(Gateway::live("http://127.0.0.1:9", &vars), limits()).await;
+    let gateway = Gateway::live("http://127.0.0.1:9", &vars);
+    let app = Arc::clone(&gateway.app);
+    let address = serving(gateway, limits()).await;
     let early = [
         ("401", post("/verify/send", json)),
         ("404", post("/nowhere", &known)),
@@ -250,6 +285,7 @@ async fn a_body_that_nobody_reads_costs_no_client_its_answer() {
         ),
         ("403", post("/operator/unlock", &known)),
         ("403", post("/webhooks/sms-status", json)),
+        ("503", post("/webhooks/voice-status", json)),
     ];
     for (status, head) in &early {
         for body in [
@@ -266,6 +302,9 @@ async fn a_body_that_nobody_reads_costs_no_client_its_answer() {
             );
             let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
             let text = format!("{head}{body}");
+            if *status == "503" {
+                shut_out(&app, address);
+            }
             let writing = tokio::spawn(async move {
                 let all = write.write_all(text.as_bytes()).await.is_ok();
                 (write, all)

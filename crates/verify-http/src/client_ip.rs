@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
 use verify_core::address;
 
@@ -48,8 +48,9 @@ impl ForwardingHeader {
 }
 
 impl TrustedProxies {
-    /// Believes this header of these networks.
+    /// Believes this header of these networks; one that is mapped into IPv6 is the IPv4 network.
     pub fn new(networks: Vec<IpNet>, header: ForwardingHeader) -> Self {
+        let networks = networks.into_iter().map(unmapped).collect();
         Self { networks, header }
     }
 
@@ -91,6 +92,15 @@ impl TrustedProxies {
     }
 }
 
+fn unmapped(network: IpNet) -> IpNet {
+    let v4 = match network {
+        IpNet::V4(_) => None,
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)),
+    };
+    v4.and_then(|(v4, length)| IpNet::new(v4.into(), length).ok())
+        .unwrap_or(network)
+}
+
 /// True when some proxy, trusted or not, has handled the request: when it says so in any header that proxies add.
 pub fn was_forwarded(headers: &HeaderMap) -> bool {
     headers
@@ -99,37 +109,60 @@ pub fn was_forwarded(headers: &HeaderMap) -> bool {
         .any(|name| name.starts_with("x-forwarded-") || ADDED_BY_PROXIES.contains(&name))
 }
 
-/// All values of a header, cut at commas. A proxy appends to what its client sent, whatever bytes that has: they spoil
-/// their own element, and no other.
-fn elements(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
-    headers
-        .get_all(name)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(|element| String::from_utf8_lossy(element).into_owned())
-        .collect()
+/// The values of a header. A proxy appends to what its client sent, whatever bytes that has: they spoil their own element,
+/// and no other.
+fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(name).iter().map(HeaderValue::as_bytes)
 }
 
 fn listed_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    elements(headers, X_FORWARDED_FOR)
-        .iter()
-        .map(|element| hop(element))
+    values(headers, X_FORWARDED_FOR)
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .map(|element| hop(&String::from_utf8_lossy(element)))
         .collect()
 }
 
 /// `Forwarded: for=192.0.2.60;proto=http, for="[2001:db8::1]:4711"` (RFC 7239).
 fn tagged_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    elements(headers, header::FORWARDED)
-        .iter()
-        .map(|element| {
-            element.split(';').find_map(|pair| {
-                let (name, value) = pair.split_once('=')?;
-                name.trim()
-                    .eq_ignore_ascii_case("for")
-                    .then(|| hop(value.trim().trim_matches('"')))?
-            })
-        })
+    values(headers, header::FORWARDED)
+        .flat_map(|value| cut(value, b','))
+        .map(tagged_hop)
         .collect()
+}
+
+/// The address of an element, which names one once.
+fn tagged_hop(element: &[u8]) -> Option<IpAddr> {
+    let mut named = cut(element, b';').into_iter().filter_map(|pair| {
+        let pair = String::from_utf8_lossy(pair);
+        let (name, value) = pair.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("for")
+            .then(|| hop(value.trim().trim_matches('"')))
+    });
+    let only = named.next().flatten();
+    only.filter(|_| named.next().is_none())
+}
+
+/// Cuts where this byte is not quoted: a proxy may quote what its client chose (`host="a, for=192.0.2.1"`). Quotes are
+/// paired from the right end, which the nearest proxy wrote: one that a client left open opens nothing there.
+fn cut(text: &[u8], at: u8) -> Vec<&[u8]> {
+    let is_escaped = |quote: usize| {
+        let before = text.get(..quote).unwrap_or_default().iter().rev();
+        before.take_while(|byte| **byte == b'\\').count() % 2 == 1
+    };
+    let (mut parts, mut left, mut is_quoted) = (Vec::new(), text, false);
+    for (index, byte) in text.iter().enumerate().rev() {
+        if *byte == b'"' && !(is_quoted && is_escaped(index)) {
+            is_quoted = !is_quoted;
+        } else if *byte == at && !is_quoted {
+            let (before, part) = left.split_at(index);
+            parts.push(part.get(1..).unwrap_or_default());
+            left = before;
+        }
+    }
+    parts.push(left);
+    parts.reverse();
+    parts
 }
 
 /// An address, alone or with a port.
@@ -213,6 +246,44 @@ mod tests {
             let found = client_by(ForwardingHeader::Forwarded, "fd00::1", &[("forwarded", tagged)]);
             assert_eq!(found, expected, "{tagged}");
         }
+    }
+
+    #[test]
+    fn i63_a_network_that_is_mapped_into_ipv6_is_the_network() {
+        let mapped = vec!["::ffff:10.0.0.0/104".parse().unwrap()];
+        let proxies = TrustedProxies::new(mapped, ForwardingHeader::XForwardedFor);
+        for (peer, trusted) in [
+            ("10.0.0.1", true),
+            ("::ffff:10.1.2.3", true),
+            ("11.0.0.1", false),
+            ("::10.0.0.1", false),
+        ] {
+            assert_eq!(proxies.trusts(peer.parse().unwrap()), trusted, "{peer}");
+        }
+    }
+
+    /// The host is the client's word, which a proxy quotes; and what a client sends before may have a quote left open.
+    #[test]
+    fn i63_what_a_client_has_quoted_is_no_hop() {
+        for tagged in [
+            "for=198.51.100.1;host=\"a, for=6.6.6.6\"",
+            "host=\"a;for=6.6.6.6\";for=198.51.100.1",
+            "for=198.51.100.1;host=\"a\\\", for=6.6.6.6\"",
+            "for=198.51.100.1;host=\"a\\\\\"",
+            "for=\"6.6.6.6, for=198.51.100.1",
+            "for=6.6.6.6;host=\"a, for=\"198.51.100.1\"",
+            "\", for=198.51.100.1;proto=https",
+            "\\, for=\"198.51.100.1\"",
+        ] {
+            let found = client_by(ForwardingHeader::Forwarded, "fd00::1", &[("forwarded", tagged)]);
+            assert_eq!(found, "198.51.100.1", "{tagged}");
+        }
+        // Which of two is the proxy's cannot be told.
+        let twice = [("forwarded", "for=198.51.100.1;host=a;for=6.6.6.6")];
+        assert_eq!(
+            client_by(ForwardingHeader::Forwarded, "fd00::1", &twice),
+            "fd00::1"
+        );
     }
 
     #[test]

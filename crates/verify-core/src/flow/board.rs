@@ -243,13 +243,13 @@ impl Board {
                     let price = ctx.policy.prices.of(who.to.country(), channel);
                     board.limit(&mut prints, limit, price, Mode::Charge);
                 }
-                Counts::Checks | Counts::Failures => board.limit(&mut prints, limit, 1, Mode::Probe),
+                Counts::Checks | Counts::Failures if limit.0.then == Then::Refuse => {
+                    board.limit(&mut prints, limit, 1, Mode::Probe);
+                }
+                Counts::Checks | Counts::Failures => {}
             }
         }
         board.lockouts(ctx, who, Mode::Probe);
-        board
-            .lines
-            .retain(|line| line.charge.mode != Mode::Probe || line.then == Then::Refuse);
         board
     }
 
@@ -551,12 +551,15 @@ impl<'a> Fingerprints<'a> {
                 ctx.keys.prints(kind, &ctx.service, who.value(*dimension).bytes())
             }
             (several, _) => {
-                // Each value with its length in front: no two keys share their bytes.
+                // Each dimension and its value, with their lengths in front: no two keys share their bytes. A subject may
+                // well be called like a destination.
                 let mut joined = Vec::new();
                 for dimension in several {
                     let value = who.value(*dimension);
-                    joined.extend_from_slice(&(value.bytes().len() as u64).to_be_bytes());
-                    joined.extend_from_slice(value.bytes());
+                    for part in [dimension.as_str().as_bytes(), value.bytes()] {
+                        joined.extend_from_slice(&(part.len() as u64).to_be_bytes());
+                        joined.extend_from_slice(part);
+                    }
                 }
                 ctx.keys.prints(PrintKind::Identity, &ctx.service, &joined)
             }

@@ -139,6 +139,13 @@ impl CountryRules {
             if self.listed.get(country).unwrap_or(&self.default) == &CountryAction::Block {
                 found.warning(&key, "changes nothing: the country is blocked");
             }
+            let mut of_phones = Channel::ALL.iter().filter(|channel| channel.reaches_phone());
+            if of_phones.all(|channel| channels.contains(channel)) {
+                found.warning(
+                    &key,
+                    "changes nothing: every channel that reaches a number is among them",
+                );
+            }
             if channels.contains(&Channel::Email) {
                 found.warning(&key, "email changes nothing: a mailbox has no country");
             }

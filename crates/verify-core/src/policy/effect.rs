@@ -104,7 +104,7 @@ impl Policy {
     }
 
     /// What a shared network may do, where the policy names one that holds the caller's address.
-    fn network_max(&self, limit: &Limit, ip: Option<IpAddr>) -> Option<Max> {
+    pub(super) fn network_max(&self, limit: &Limit, ip: Option<IpAddr>) -> Option<Max> {
         if self.networks.is_empty() {
             return None;
         }

@@ -241,6 +241,13 @@ impl Policy {
             .values()
             .map(|rules| &rules.channels)
             .chain([&self.channels]);
+        let private = self.privacy.disclosure == Disclosure::Private;
+        if private && self.channels.automatic == Automatic::Always {
+            found.warning(
+                "channels.automatic",
+                "changes nothing: under private disclosure nothing goes on by itself",
+            );
+        }
         let mailed = enabled.any(|channels| channels.enabled.contains(&Channel::Email));
         if !mailed && self.email != EmailRules::default() {
             found.warning("email", "changes nothing: email is not among channels.enabled");

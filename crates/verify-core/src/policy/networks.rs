@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::file::{Page, Read, Report, Section, join, key_text, quoted, wrong};
 use super::limits::{Counts, Limit, Max, check_max, max_text, read_max};
+use crate::address;
 use crate::vocabulary::Dimension;
 
 /// Addresses shared by many people.
@@ -73,6 +74,14 @@ pub(super) fn check(networks: &[Network], known: &[Limit], found: &mut Report) {
             found.fault(
                 format!("{path}.cidr"),
                 format!("found {cidr} twice; once would do"),
+            );
+        }
+        // Mapped, translated, tunneled: whoever has such an address counts as the IPv4 one.
+        let carried = |ip| address::client(ip) != ip;
+        if carried(cidr.network()) && carried(cidr.broadcast()) {
+            found.warning(
+                format!("{path}.cidr"),
+                "changes nothing: these addresses count as the IPv4 ones that they carry; name those",
             );
         }
         let path = format!("{path}.limits");

@@ -1,22 +1,27 @@
 //! What a policy gives up against another one, for whoever takes a file in place of one that is in force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::file::{Word, join};
 use super::limits::limit_path;
 use super::{
-    ChannelRules, CodeRules, CountryRules, Disclosure, EmailRules, Limit, Lockout, Max, Network, NumberRules,
-    Policy, PolicySet, PrivacyRules, PurposeRules, RiskAction, RiskRules, TestDestination, Then, Wait,
+    ChannelRules, CodeRules, CountryRules, Counts, Disclosure, EmailRules, Limit, Lockout, Max, NumberRules,
+    Policy, PolicySet, Prices, PrivacyRules, PurposeRules, RiskAction, RiskRules, TestDestination, Then,
+    Wait,
 };
-use crate::vocabulary::{Channel, Dimension, Purpose, ServiceId};
+use crate::vocabulary::{Channel, Purpose, ServiceId};
 
 impl PolicySet {
     /// What these policies no longer hold that `before` held: a path and what became of it, a line each; none when
     /// nothing became weaker. It reads no destination and no code into them.
     ///
-    /// Weaker is: a limit that is gone, looks at something else, refuses no more, or admits more than twice as much in
-    /// its time; a wait that is gone or less than half; a code with fewer digits, or that lives more than twice as long;
+    /// Weaker is: a limit that is gone, looks at something else, refuses no more, or admits more than twice as much: in its
+    /// time, or at once; a price by which a limit on spend admits more than twice as many messages; a wait that is gone or
+    /// less than half; a code with fewer digits, or that lives more than twice as long;
     /// a country, kind of number, disposable mailbox or channel that is no longer refused; a risk that is answered more
     /// mildly; a human check or private disclosure that is no longer asked for; a test destination that was added.
     /// What is as strict, or only different, is not named.
@@ -91,11 +96,10 @@ impl Found {
 
 impl Policy {
     fn weaker_than(&self, before: &Self, found: &mut Found) {
-        // Named one by one, so that a new noun cannot be forgotten here. Prices decide nothing by themselves; for how
-        // long tokens live is judged by nobody.
+        // Named one by one, so that a new noun cannot be forgotten here. For how long tokens live is judged by nobody.
         #[rustfmt::skip]
         let Self {
-            code, channels, limits, lockout, risk, countries, numbers, prices: _, networks, email, privacy,
+            code, channels, limits, lockout, risk, countries, numbers, prices, networks: _, email, privacy,
             proof_ttl: _, device_ttl: _, tests, purposes,
         } = self;
         code.weaker_than(&before.code, found);
@@ -104,7 +108,11 @@ impl Policy {
             let now = limits.iter().find(|other| other.name == limit.name);
             limit_weaker(now, limit, found);
         }
-        networks_weaker(self, before, networks, found);
+        networks_weaker(self, before, found);
+        let spends = |limit: &Limit| limit.counts == Counts::Spend && limit.max != Max::Unlimited;
+        if before.limits.iter().any(spends) {
+            prices.weaker_than(&before.prices, found);
+        }
         lockout.weaker_than(&before.lockout, found);
         risk.weaker_than(&before.risk, found);
         countries.weaker_than(&before.countries, found);
@@ -187,10 +195,7 @@ fn limit_weaker(now: Option<&Limit>, before: &Limit, found: &mut Found) {
     let in_time = |max: u64, per: Duration| format!("{max} in {}", super::file::print_span(per));
     match max {
         Max::Unlimited => found.note(path("max"), "unlimited"),
-        // The same time for both: at most so much in the longer one.
-        Max::Units(most)
-            if u128::from(*most) * before.per.as_millis() > 2 * u128::from(most_before) * per.as_millis() =>
-        {
+        Max::Units(most) if is_more((*most, *per), (most_before, before.per)) => {
             let (now, before) = (in_time(*most, *per), in_time(most_before, before.per));
             found.note(path("max"), format_args!("{now}, and it was {before}"));
         }
@@ -225,28 +230,77 @@ const fn strictness(then: Then) -> u8 {
     }
 }
 
-/// What a network may do, where that is more than twice what held for its addresses before.
-fn networks_weaker(now: &Policy, before: &Policy, networks: &[Network], found: &mut Found) {
-    for Network { cidr, limits } in networks {
-        for (name, max) in limits {
-            let is_it = |limit: &&Limit| limit.name == *name;
-            let was = before.networks.iter().find(|network| network.cidr == *cidr);
-            let was = was.and_then(|network| network.limits.get(name)).copied();
-            let was = was.or_else(|| before.limits.iter().find(is_it).map(|limit| limit.max));
-            let in_force = now
-                .limits
-                .iter()
-                .any(|limit| limit.name == *name && limit.by.contains(&Dimension::Ip));
-            let is_more = match (max, was) {
-                (_, None | Some(Max::Unlimited)) => false,
-                (Max::Unlimited, Some(Max::Units(_))) => true,
-                (Max::Units(most), Some(Max::Units(was))) => *most > 2 * was,
+/// True when more than twice as much is admitted: in the longer of the two times, or at once, which a longer time hides.
+const fn is_more((now, per): (u64, Duration), (was, per_before): (u64, Duration)) -> bool {
+    let in_time = now as u128 * per_before.as_millis() > 2 * was as u128 * per.as_millis();
+    in_time || (now > was.saturating_mul(2) && per.as_millis() >= per_before.as_millis())
+}
+
+/// What is admitted to the addresses that a network of either policy names, as far as it is not what all others are
+/// admitted, of which the limit itself tells.
+fn networks_weaker(now: &Policy, before: &Policy, found: &mut Found) {
+    let mut named = BTreeSet::new();
+    let networks = || now.networks.iter().chain(&before.networks);
+    for ip in networks().flat_map(|network| one_of_each(&network.cidr)) {
+        for was in &before.limits {
+            let Some(is) = now.limits.iter().find(|limit| limit.name == was.name) else {
+                continue;
             };
-            if in_force && is_more {
-                found.note(
-                    format_args!("network.{cidr}.{name}"),
-                    "more than twice as much as before",
-                );
+            let own = (now.network_max(is, Some(ip)), before.network_max(was, Some(ip)));
+            let most = (own.0.unwrap_or(is.max), own.1.unwrap_or(was.max));
+            let is_weaker = match most {
+                (_, Max::Unlimited) => false,
+                (Max::Unlimited, Max::Units(_)) => true,
+                (Max::Units(most), Max::Units(before)) => is_more((most, is.per), (before, was.per)),
+            };
+            let holds = networks().filter(|network| network.cidr.contains(&ip));
+            let narrowest = holds.map(|network| network.cidr).max_by_key(IpNet::prefix_len);
+            if let (true, (Some(_), _) | (_, Some(_)), Some(cidr)) = (is_weaker, own, narrowest)
+                && named.insert((cidr, was.name.clone()))
+            {
+                let path = format_args!("network.{cidr}.{}", was.name);
+                found.note(path, "more than twice as much as before");
+            }
+        }
+    }
+}
+
+/// Addresses at the edges of a network, and just outside: together those of all networks have one of each part into which
+/// networks cut one another.
+fn one_of_each(cidr: &IpNet) -> [IpAddr; 4] {
+    let beside = |ip: IpAddr, down: bool| match (ip, down) {
+        (IpAddr::V4(v4), true) => Ipv4Addr::from_bits(v4.to_bits().wrapping_sub(1)).into(),
+        (IpAddr::V4(v4), false) => Ipv4Addr::from_bits(v4.to_bits().wrapping_add(1)).into(),
+        (IpAddr::V6(v6), true) => Ipv6Addr::from_bits(v6.to_bits().wrapping_sub(1)).into(),
+        (IpAddr::V6(v6), false) => Ipv6Addr::from_bits(v6.to_bits().wrapping_add(1)).into(),
+    };
+    let (first, last) = (cidr.network(), cidr.broadcast());
+    [first, last, beside(first, true), beside(last, false)]
+}
+
+impl Prices {
+    fn weaker_than(&self, before: &Self, found: &mut Found) {
+        // In another currency every figure is another one.
+        #[rustfmt::skip]
+        let Self { currency: _, default, listed } = self;
+        let usual = (default.unwrap_or(0), before.default.unwrap_or(0));
+        let mut falls = |path: &str, (now, before): (u64, u64)| {
+            let what = "less than half, so that limits on spend admit more than twice as many messages";
+            found.note_if(now.saturating_mul(2) < before, path, what);
+        };
+        falls("prices.default", usual);
+        let countries = listed
+            .keys()
+            .chain(before.listed.keys())
+            .map(|(country, _)| *country);
+        for country in countries.collect::<BTreeSet<_>>() {
+            for channel in Channel::ALL.iter().filter(|channel| channel.reaches_phone()) {
+                let of = |prices: &Self| prices.of(Some(country), *channel);
+                let prices = (of(self), of(before));
+                // What the default gives up is named above, once.
+                if prices != usual {
+                    falls(&format!("prices.{country}.{channel}"), prices);
+                }
             }
         }
     }

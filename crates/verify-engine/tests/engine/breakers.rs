@@ -99,6 +99,23 @@ async fn i141_conclusions_and_checks_that_fail_keep_no_send_from_going_out() {
     }
 }
 
+/// However many ends a provider did not take, it hears of the next: who never hears of one goes on with the old code, which
+/// the next message would carry again.
+#[tokio::test]
+async fn i141_an_end_is_told_whatever_came_of_the_ones_before() {
+    for turn in [Turn::Unknown, Turn::Lost] {
+        let world = world();
+        world.provider.script(Verb::Conclude, vec![turn; 40]);
+        for n in 0..40 {
+            let SendAnswer::Sent(sent) = world.send(n).await else {
+                panic!("{turn:?}")
+            };
+            drop(world.engine.cancel(CancelRequest::of(&sent.id)).await);
+        }
+        assert_eq!(world.provider.count(Verb::Conclude), 40, "{turn:?}");
+    }
+}
+
 #[tokio::test]
 async fn i141_sends_that_fail_keep_no_check_from_being_compared() {
     let world = world();

@@ -16,7 +16,7 @@ const TO: &str = "+12025550123";
 
 fn private(parts: &Parts) -> Engine {
     let policies = policies(|policy| policy.privacy.disclosure = Disclosure::Private);
-    parts.builder().policies(policies).build().unwrap()
+    parts.builder().policy(policies).build().unwrap()
 }
 
 async fn sent(engine: &Engine, request: SendRequest) -> String {

@@ -57,6 +57,29 @@ async fn a_flood_of_one_client_is_refused_without_a_call_and_told_when_to_come_b
     assert!(again.is_none_or(|refusal| refusal.code != RefusalCode::Overloaded));
 }
 
+/// Somebody else's id costs no trip and no charge, so that the shield is what such guesses are counted by.
+#[tokio::test(start_paused = true)]
+async fn a_check_of_somebody_elses_id_counts_for_the_shield() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.builder().flood_shield(3).build().unwrap();
+    let theirs = SendRequest::to("+12025550101").ip(ip());
+    let SendAnswer::Sent(theirs) = engine.send(theirs).await.answer.unwrap() else {
+        panic!("sent")
+    };
+    let asked = parts.gate.count();
+    let mut codes = Vec::new();
+    for _ in 0..4 {
+        let mine = CheckRequest::of(&theirs.id, "111111", "+12025550102").ip(ip());
+        let CheckAnswer::Refused(refusal) = engine.check(mine).await.answer.unwrap() else {
+            panic!("refused")
+        };
+        codes.push(refusal.code);
+    }
+    let (not_found, overloaded) = (RefusalCode::NotFound, RefusalCode::Overloaded);
+    assert_eq!(codes, [not_found, not_found, overloaded, overloaded]);
+    assert_eq!(parts.gate.count(), asked, "nothing was asked or charged");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_host_that_asks_before_it_parses_hears_the_same_refusal() {
     let parts = Parts::new(Gate::open());

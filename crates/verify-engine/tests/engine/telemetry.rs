@@ -11,12 +11,15 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use verify_core::command::{CheckRequest, Expected, Person, SendRequest};
+use verify_core::keys::Keys;
 use verify_core::outcome::SendAnswer;
-use verify_core::port::RejectionKind;
+use verify_core::policy::PolicySet;
+use verify_core::port::{NoRisk, RejectionKind};
 use verify_core::store::StoreFault;
-use verify_engine::telemetry;
+use verify_engine::{Engine, telemetry};
+use verify_testkit::{ModelStore, ScriptedHumanCheck, ScriptedProvider};
 
-use crate::support::{Gate, Mood, Parts};
+use crate::support::{Gate, HeldClock, Mood, Parts};
 
 /// Remembers every name with its labels.
 #[derive(Default)]
@@ -192,4 +195,82 @@ async fn i65_the_stores_own_words_are_logged_masked() {
         assert_eq!(lines.iter().filter(told).count(), 1, "{said}: {lines:#?}");
     }
     assert!(lines.iter().all(|line| !line.contains("555")), "{lines:#?}");
+}
+
+/// The gateway has this from its configuration; who embeds the engine has it from the build.
+#[test]
+fn i137_a_test_destination_whose_date_is_over_is_named_when_an_engine_is_built_or_reloaded() {
+    let lines = Lines::default();
+    let _logging = tracing::subscriber::set_default(lines.clone());
+    let rules = |until: &str| {
+        let text =
+            format!("[[tests.destination]]\nto = \"+12025550190\"\ncode = \"424242\"\nuntil = \"{until}\"");
+        PolicySet::from_toml(&text).unwrap().policies
+    };
+    let told = || {
+        let lines = lines.0.lock();
+        let of_it = |line: &&String| line.contains("tests.destination[0].until");
+        lines.iter().filter(of_it).count()
+    };
+    let parts = Parts::new(Gate::open());
+    let engine = parts.builder().policy(rules("2099-12-31")).build().unwrap();
+    assert_eq!(told(), 0);
+    drop(parts.builder().policy(rules("2001-01-01")).build().unwrap());
+    assert_eq!(told(), 1);
+    engine.reload(rules("2001-01-01")).unwrap();
+    assert_eq!(told(), 2);
+}
+
+/// What is named at the build under a policy, with a scorer, a human check and reports, or without.
+fn named(text: &str, equipped: bool) -> Vec<String> {
+    let lines = Lines::default();
+    let _logging = tracing::subscriber::set_default(lines.clone());
+    let clock = HeldClock::new();
+    let provider = match equipped {
+        true => ScriptedProvider::own("all", clock.clone()),
+        false => ScriptedProvider::managed("all", "scope", clock.clone())
+            .with_capabilities(|it| it.reports = false),
+    };
+    let mut builder = Engine::builder()
+        .policy(PolicySet::from_toml(text).unwrap().policies)
+        .keys(Keys::generate(&[7; 32]))
+        .store(ModelStore::new())
+        .provider(provider)
+        .clock(clock)
+        .without_client_ip();
+    if equipped {
+        builder = builder
+            .risk_scorer(NoRisk)
+            .human_check(ScriptedHumanCheck::default());
+    }
+    drop(builder.build().unwrap());
+    lines.0.lock().clone()
+}
+
+#[test]
+fn i137_what_an_engine_has_nobody_for_is_named_when_it_is_built() {
+    for (key, text) in [
+        ("risk", "[risk]\nhigh = \"proceed\""),
+        ("risk", "[risk]\nthresholds = { high = 90 }"),
+        (
+            "purposes.recovery.risk",
+            "[purposes.recovery.risk]\nmedium = \"refuse\"",
+        ),
+        ("services.shop.risk", "[services.shop.risk]\nhigh = \"step_up\""),
+        ("channels.automatic", "[channels]\nautomatic = \"always\""),
+        ("code.resend", "[code]\nresend = \"new\""),
+        ("countries.human_check", "[countries]\nhuman_check = [\"FR\"]"),
+        ("countries.human_check", "[countries]\ndefault = \"human_check\""),
+    ] {
+        let of_key = |line: &&String| line.contains(&format!("\"{key}: "));
+        let found = named(text, false);
+        assert_eq!(found.iter().filter(of_key).count(), 1, "{text}: {found:?}");
+        let found = named(text, true);
+        assert_eq!(found.iter().filter(of_key).count(), 0, "{text}: {found:?}");
+    }
+    assert!(
+        named("", false)
+            .iter()
+            .all(|line| !line.contains("changes nothing"))
+    );
 }

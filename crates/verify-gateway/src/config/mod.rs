@@ -94,7 +94,10 @@ pub fn resolve(
     let file = read_file(args, environment, &mut faults);
     let values = Values::read(args, environment, &file, &mut faults);
     let mut notes = file.warnings.clone();
-    notes.extend(file.policies.notes_at(SystemClock.now()));
+    if goal == Goal::Check {
+        // Whoever serves hears it from the engine.
+        notes.extend(file.policies.notes_at(SystemClock.now()));
+    }
     let found = Provider::configured(&file.beside.backends, environment, goal, &mut notes, &mut faults);
     let keys = keys::read(
         file.beside.hmac_key_env.as_deref(),

@@ -20,6 +20,8 @@ use verify_http::{Problem, ProblemBody, ProblemCode};
 
 /// How long an answer about readiness is given again. Probes come every few seconds.
 const GLANCE_HOLDS: Duration = Duration::from_secs(2);
+/// How old it may be while somebody looks again, which takes five seconds where somebody does not answer.
+const GLANCE_HELPS: Duration = Duration::from_secs(10);
 
 /// How the process is.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -77,7 +79,7 @@ pub(super) async fn readyz(
     Extension(glance): Extension<Glance>,
     operator: Result<OperatorOrLocal, Problem>,
 ) -> Result<Response, Problem> {
-    let mut ready = glance.at(&app.engine).await?;
+    let mut ready = glance.at(|| look(app.engine.clone())).await?;
     if operator.is_err() {
         ready.store_detail = None;
     }
@@ -92,30 +94,59 @@ pub(super) async fn readyz(
 /// What readiness was a moment ago.
 ///
 /// Nobody needs a key to ask, and to answer costs a call of every provider: however many ask, they are asked once
-/// in a while.
+/// in a while. Who asks meanwhile does not wait for them: a provider that hangs would hold a connection for each.
 #[derive(Clone, Default)]
-pub(super) struct Glance(Arc<Mutex<Option<(Instant, Ready)>>>);
+pub(super) struct Glance(Arc<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    last: parking_lot::Mutex<Option<(Instant, Ready)>>,
+    looking: Arc<Mutex<()>>,
+}
 
 impl Glance {
-    async fn at(&self, engine: &Engine) -> Result<Ready, Problem> {
-        let mut seen = Arc::clone(&self.0).lock_owned().await;
-        if let Some((at, ready)) = &*seen
-            && at.elapsed() < GLANCE_HOLDS
-        {
-            return Ok(ready.clone());
+    async fn at<F>(&self, look: impl FnOnce() -> F) -> Result<Ready, Problem>
+    where
+        F: Future<Output = Ready> + Send + 'static,
+    {
+        if let Some(ready) = self.0.within(GLANCE_HOLDS) {
+            return Ok(ready);
         }
-        let engine = engine.clone();
+        let looking = match Arc::clone(&self.0.looking).try_lock_owned() {
+            Ok(looking) => looking,
+            Err(_) => {
+                if let Some(ready) = self.0.within(GLANCE_HELPS) {
+                    return Ok(ready);
+                }
+                let looking = Arc::clone(&self.0.looking).lock_owned().await;
+                if let Some(ready) = self.0.within(GLANCE_HOLDS) {
+                    return Ok(ready);
+                }
+                looking
+            }
+        };
+        let (seen, looked) = (Arc::clone(&self.0), look());
         // A task of its own: whoever asks and hangs up must not make the next one ask the providers again.
-        let looking = tokio::spawn(async move {
-            let ready = look(&engine).await;
-            *seen = Some((Instant::now(), ready.clone()));
+        let looked = tokio::spawn(async move {
+            let ready = looked.await;
+            *seen.last.lock() = Some((Instant::now(), ready.clone()));
+            drop(looking);
             ready
         });
-        looking.await.map_err(|_| Problem::internal())
+        looked.await.map_err(|_| Problem::internal())
     }
 }
 
-async fn look(engine: &Engine) -> Ready {
+impl Seen {
+    /// The last answer, when it is not older than that.
+    fn within(&self, age: Duration) -> Option<Ready> {
+        let last = self.last.lock();
+        let (at, ready) = last.as_ref()?;
+        (at.elapsed() < age).then(|| ready.clone())
+    }
+}
+
+async fn look(engine: Engine) -> Ready {
     let readiness = engine.readiness().await;
     let store = readiness.store.as_ref().err();
     if let Some(fault) = store {
@@ -171,4 +202,37 @@ pub(super) async fn metrics(_: OperatorOrLocal, State(app): State<Arc<App>>) -> 
         recorder.render(),
     )
         .into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    fn ready() -> Ready {
+        Ready {
+            ok: true,
+            store: "ok",
+            store_detail: None,
+            providers: Vec::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn i142_whoever_asks_while_a_provider_hangs_is_answered_by_what_was_seen_before() {
+        let glance = Glance::default();
+        assert!(glance.at(|| async { ready() }).await.is_ok());
+        advance(GLANCE_HOLDS).await;
+        let looking = glance.clone();
+        let hangs = tokio::spawn(async move { looking.at(std::future::pending).await });
+        tokio::task::yield_now().await;
+        let asked = || timeout(Duration::from_millis(1), glance.at(|| async { ready() }));
+        for _ in 0..100 {
+            assert!(asked().await.is_ok_and(|told| told.is_ok()));
+        }
+        advance(GLANCE_HELPS).await;
+        assert!(asked().await.is_err(), "what is old tells nothing");
+        hangs.abort();
+    }
 }

@@ -38,6 +38,8 @@ const ENDED: &str = "verify_http_connections_ended_total";
 
 /// However many descriptors there are: each connection costs some 20 KiB.
 const MOST_CONNECTIONS: usize = 8_192;
+/// The longest head of a request; of a body no more is read ahead. What a connection holds has an end with it.
+const MOST_HEAD: usize = 32 * 1024;
 /// Descriptors that are left for calls of providers, files and the listener, unless a quarter of all is more.
 const KEPT_DESCRIPTORS: usize = 64;
 /// When every connection is at work, this long until it is looked again which one could go.
@@ -152,6 +154,7 @@ async fn hold(
     let mut serving = pin!(
         http1::Builder::new()
             .header_read_timeout(None)
+            .max_buf_size(MOST_HEAD)
             .serve_connection(io, service)
     );
     let stopping = async {

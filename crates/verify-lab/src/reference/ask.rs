@@ -305,29 +305,25 @@ pub struct Refused {
     pub checks_left: Option<u32>,
     /// What else may be tried.
     pub fallback: Vec<Channel>,
-    /// Every rule that stood against it, in the order of judgement.
+    /// Every rule that stood against it, in the order of judgement; the code itself where no rule did.
     pub rules: Vec<String>,
 }
 
 impl Refused {
     /// By one rule.
     pub fn by(rule: &str, code: RefusalCode) -> Self {
-        let rules = vec![rule.to_owned()];
-        Self {
-            rules,
-            ..Self::because(code)
-        }
-    }
-
-    /// With a code alone.
-    pub fn because(code: RefusalCode) -> Self {
         Self {
             code,
             wait: None,
             checks_left: None,
             fallback: Vec::new(),
-            rules: Vec::new(),
+            rules: vec![rule.to_owned()],
         }
+    }
+
+    /// With a code alone.
+    pub fn because(code: RefusalCode) -> Self {
+        Self::by(code.as_str(), code)
     }
 }
 

@@ -7,7 +7,7 @@ use verify_core::command::{
 use verify_core::keys::Print;
 use verify_core::outcome::{
     Answer, Approval, CancelAnswer, CheckAnswer, EraseAnswer, Explanation, NotTheirs, Outcome, RedeemAnswer,
-    Refusal, ReportAnswer, SendAnswer, StatusAnswer, TickAnswer, UnlockAnswer, VerificationView,
+    Refusal, ReportAnswer, RuleHit, SendAnswer, StatusAnswer, TickAnswer, UnlockAnswer, VerificationView,
 };
 use verify_core::port::Detail;
 use verify_core::vocabulary::{ServiceId, Standing};
@@ -242,15 +242,10 @@ fn number_of<T>(all: &mut Vec<T>, new: T, same: impl Fn(&T, &T) -> bool) -> usiz
 }
 
 fn refused(refusal: &Refusal, said: &Explanation) -> Refused {
-    // Where no rule decides, the code stands for what did.
-    let stands_for = |value: &str| value.ends_with(&*refusal.detail);
-    let rules = said
-        .rules
-        .iter()
-        .filter(|hit| *hit.rule != *refusal.code.as_str() || !hit.value.as_deref().is_some_and(stands_for));
     // A risk that a human check lifted took part; what refuses stands behind it.
     let last = said.rules.last();
-    let rules = rules.filter(|hit| !hit.rule.starts_with("risk_") || Some(*hit) == last);
+    let took_part = |hit: &&RuleHit| hit.rule.starts_with("risk_") && Some(*hit) != last;
+    let rules = said.rules.iter().filter(|hit| !took_part(hit));
     let names = rules.map(|hit| hit.rule.to_string());
     Refused {
         code: refusal.code,

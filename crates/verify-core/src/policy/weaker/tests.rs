@@ -5,7 +5,7 @@ fn policies(text: &str) -> PolicySet {
 }
 
 /// Each row: what held, what would hold, and what is named of it; nothing the other way round.
-const WEAKER: [(&str, &str, &str); 34] = [
+const WEAKER: [(&str, &str, &str); 42] = [
     (
         "",
         "[[limit]]\nname = \"sends_per_ip\"\nmax = \"unlimited\"",
@@ -55,6 +55,50 @@ const WEAKER: [(&str, &str, &str); 34] = [
         "",
         "[[network]]\ncidr = \"203.0.113.0/24\"\nlimits = { sends_per_ip = 11 }",
         "network.203.0.113.0/24.sends_per_ip: more than twice as much as before",
+    ),
+    // As much in a week, and a thousand times as much at once.
+    (
+        "",
+        "[[limit]]\nname = \"sends_per_ip\"\nmax = 5040\nper = \"7d\"",
+        "limit.sends_per_ip.max: 5040 in 7d, and it was 5 in 10m",
+    ),
+    (
+        "",
+        "[[network]]\ncidr = \"203.0.113.0/24\"\nlimits = { sends_per_network = \"unlimited\" }",
+        "network.203.0.113.0/24.sends_per_network: more than twice as much as before",
+    ),
+    // A network that was held shorter than the others is named no more, or only a part of it.
+    (
+        "[[network]]\ncidr = \"203.0.113.0/24\"\nlimits = { sends_per_ip = 1 }",
+        "",
+        "network.203.0.113.0/24.sends_per_ip: more than twice as much as before",
+    ),
+    (
+        "[[network]]\ncidr = \"2001:db8::/32\"\nlimits = { sends_per_ip = 1 }",
+        "[[network]]\ncidr = \"2001:db8:0::/33\"\nlimits = { sends_per_ip = 1 }",
+        "network.2001:db8::/32.sends_per_ip: more than twice as much as before",
+    ),
+    // The first that holds an address decides.
+    (
+        "[[network]]\ncidr = \"10.0.0.0/8\"\nlimits = { sends_per_ip = 1 }",
+        "[[network]]\ncidr = \"10.1.0.0/16\"\nlimits = { sends_per_ip = 5 }\n\
+         [[network]]\ncidr = \"10.0.0.0/8\"\nlimits = { sends_per_ip = 1 }",
+        "network.10.1.0.0/16.sends_per_ip: more than twice as much as before",
+    ),
+    (
+        "[prices]\ndefault = \"0.1 EUR\"\n[[limit]]\nname = \"money\"\ncounts = \"spend\"\nby = [\"service\"]\nmax = \"10 EUR\"\nper = \"24h\"",
+        "[prices]\ndefault = \"0.04 EUR\"\n[[limit]]\nname = \"money\"\ncounts = \"spend\"\nby = [\"service\"]\nmax = \"10 EUR\"\nper = \"24h\"",
+        "prices.default: less than half",
+    ),
+    (
+        "[prices]\ndefault = \"0.1 EUR\"\nDE.call = \"0.9 EUR\"\n[[limit]]\nname = \"money\"\ncounts = \"spend\"\nby = [\"service\"]\nmax = \"10 EUR\"\nper = \"24h\"",
+        "[prices]\ndefault = \"0.1 EUR\"\n[[limit]]\nname = \"money\"\ncounts = \"spend\"\nby = [\"service\"]\nmax = \"10 EUR\"\nper = \"24h\"",
+        "prices.DE.call: less than half",
+    ),
+    (
+        "[prices]\ndefault = \"0.1 EUR\"\n[[limit]]\nname = \"money\"\ncounts = \"spend\"\nby = [\"service\"]\nmax = \"10 EUR\"\nper = \"24h\"",
+        "[prices]\ndefault = \"0.1 EUR\"\nDE = \"0.01 EUR\"\n[[limit]]\nname = \"money\"\ncounts = \"spend\"\nby = [\"service\"]\nmax = \"10 EUR\"\nper = \"24h\"",
+        "prices.DE.sms: less than half",
     ),
     (
         "",
@@ -214,6 +258,15 @@ fn what_is_as_strict_is_not_named() {
             "[lockout]\nwaits = { 1 = \"31s\", 5 = \"15m\", 10 = \"60m\", 100 = \"never\" }",
         ),
         ("", "[countries]\nmonitor = [\"FR\"]"),
+        // Half of what everybody may is no less than before; and what limits nothing may cost anything.
+        (
+            "[[network]]\ncidr = \"203.0.113.0/24\"\nlimits = { sends_per_ip = 4 }",
+            "",
+        ),
+        (
+            "[prices]\ndefault = \"0.1 EUR\"",
+            "[prices]\ndefault = \"0.01 EUR\"",
+        ),
         ("", "[channels]\nfallback_after = \"60s\"\ndefault = \"call\""),
         (
             "[[limit]]\nname = \"sends_per_ip\"\nmax = \"unlimited\"",

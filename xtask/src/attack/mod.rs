@@ -1,6 +1,8 @@
 //! `cargo xtask attack <row>`: a gateway of its own on this machine, somebody who attacks it for five seconds, and honest
 //! clients beside them. Prints what the honest ones met, and fails when more than one in a hundred was refused or health
-//! took longer than a second.
+//! took longer than a second. One row is measured for what it costs, and its honest client may be refused: `reserve`.
+
+mod reserve;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +17,7 @@ use crate::tree;
 const LASTS: Duration = Duration::from_secs(5);
 /// Between two requests of an honest client.
 const PAUSE: Duration = Duration::from_millis(10);
-const ROWS: [&str; 4] = ["sockets", "backend", "log", "webhooks"];
+const ROWS: [&str; 5] = ["sockets", "backend", "log", "webhooks", "reserve"];
 
 /// Runs the rows that are named, or all.
 ///
@@ -38,7 +40,11 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> io::Result<Vec<Str
             "sockets" => sockets(&program)?,
             "backend" => backend(&program)?,
             "log" => log(&program)?,
-            _ => webhooks(&program)?,
+            "webhooks" => webhooks(&program)?,
+            _ => {
+                faults.extend(reserve::measured(&program)?);
+                continue;
+            }
         };
         let Met {
             asked,
@@ -115,11 +121,23 @@ impl Gateway {
             ])
             .stderr(stderr)
             .spawn()?;
-        let gateway = Self {
-            child,
-            address: free,
-            key: of("key:").to_owned(),
-        };
+        Self::serving(child, free, of("key:").to_owned())
+    }
+
+    /// In demo mode, where a simulated phone network has all codes, and nobody is shielded from.
+    fn demo(program: &PathBuf) -> io::Result<Self> {
+        let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let child = Command::new(program)
+            .env_clear()
+            .envs([("VERIFY_LISTEN", free.as_str()), ("VERIFY_FLOOD_SHIELD", "off")])
+            .stderr(Stdio::null())
+            .spawn()?;
+        Self::serving(child, free, String::new())
+    }
+
+    /// Once it takes a connection.
+    fn serving(child: Child, address: String, key: String) -> io::Result<Self> {
+        let gateway = Self { child, address, key };
         let begun = Instant::now();
         while TcpStream::connect(&gateway.address).is_err() {
             if begun.elapsed() > Duration::from_secs(10) {
