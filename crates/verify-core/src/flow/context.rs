@@ -142,11 +142,8 @@ impl Context {
     /// Notes a rule that took part and refuses nothing.
     pub(super) fn note(&mut self, rule: impl Into<Arc<str>>, value: impl Into<Arc<str>>, figure: u64) {
         self.explanation.rules.push(RuleHit {
-            rule: rule.into(),
             value: Some(value.into()),
-            figure,
-            allowed: None,
-            until: None,
+            ..RuleHit::new(rule, figure)
         });
     }
 
@@ -218,10 +215,6 @@ impl Context {
             };
             self.hit_by(refusal.code.as_str(), value, 0);
         }
-        Step::Done(Box::new(Outcome {
-            answer,
-            explanation: self.explanation,
-            follow_up: None,
-        }))
+        Step::Done(Box::new(Outcome::new(answer, self.explanation)))
     }
 }
