@@ -146,10 +146,17 @@ fn a_check_by_destination_says_which_verification_it_was_a_guess_at() {
         at("ann@example.com").pays("10 EUR", "shop"),
         at("ann@example.com").pays("11 EUR", "shop"),
     ];
-    let text = "[[limit]]\nname = \"resend_gap\"\nmax = \"unlimited\"\n[[limit]]\nname = \"sends_per_destination\"\n\
-                max = \"unlimited\"\n[lockout]\nwaits = { 50 = \"15m\" }\n";
+    let limits = [
+        "resend_gap",
+        "sends_per_destination",
+        "sends_per_destination_day",
+        "sends_per_subject",
+        "checks_per_identity",
+    ];
+    let off = limits.map(|name| format!("[[limit]]\nname = \"{name}\"\nmax = \"unlimited\"\n"));
+    let text = format!("{}[lockout]\nwaits = {{ 50 = \"15m\" }}\n", off.concat());
     for kinds in BOTH {
-        let mut world = World::new(policy(text), kinds);
+        let mut world = World::new(policy(&text), kinds);
         for person in &people {
             sent(world.ask(SendRequest::to(person.clone()).by(Channel::Email)));
         }

@@ -46,7 +46,10 @@ async fn service() -> (Double, Engine, Router) {
         .without_client_ip()
         .build()
         .unwrap();
-    let router = twilio::router(engine.clone(), Webhooks::new([secret()], BASE).unwrap());
+    let router = twilio::router(
+        engine.clone(),
+        Webhooks::new([secret()], format!("{BASE}/")).unwrap(),
+    );
     (double, engine, router)
 }
 

@@ -76,17 +76,17 @@ pub struct Webhooks {
 
 impl Webhooks {
     /// Webhooks that are signed with these auth tokens (the account's primary one, and the next while it is rotated) and sent to
-    /// this base of a URL: scheme, host and what a proxy takes away from the path, without a slash at the end.
+    /// this base of a URL: scheme, host, and what a proxy takes away from the path.
     ///
     /// # Errors
     /// [`NoToken`] when there is none, or an empty one.
     pub fn new(
         tokens: impl IntoIterator<Item = SecretString>,
-        public_url: impl Into<String>,
+        public_url: impl AsRef<str>,
     ) -> Result<Self, NoToken> {
         Ok(Self {
             validator: Validator::new(tokens)?,
-            public_url: public_url.into(),
+            public_url: public_url.as_ref().trim_end_matches('/').to_owned(),
         })
     }
 
