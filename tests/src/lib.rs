@@ -7,7 +7,7 @@ pub mod promises;
 
 use std::time::Duration;
 
-use verify_core::command::{Caller, CheckRequest, Command, SendRequest, StatusRequest, TickRequest};
+use verify_core::command::{CheckRequest, Command, SendRequest, StatusRequest, TickRequest};
 use verify_core::event::EventKind;
 use verify_core::flow::{Step, drive};
 use verify_core::limit::Counter;
@@ -18,7 +18,6 @@ use verify_core::policy::PolicySet;
 use verify_core::port::{Compared, Inquired};
 use verify_core::record::{DeliveryStatus, Record, Verification};
 use verify_core::store::{RecordKey, RecordKind};
-use verify_core::vocabulary::ServiceId;
 use verify_lab::explore::{Kinds, World};
 
 /// A number that anybody may have.
@@ -90,14 +89,6 @@ pub fn send() -> SendRequest {
 /// A check of [`TO`].
 pub fn check(code: &str) -> CheckRequest {
     CheckRequest::to(TO, code)
-}
-
-/// Who shows the device token of an approval.
-pub fn from_device(token: impl Into<String>) -> Caller {
-    Caller {
-        device_token: Some(token.into()),
-        ..Caller::default()
-    }
 }
 
 /// A wrong guess of which the provider says this.
@@ -247,8 +238,7 @@ pub fn tick(world: &World) -> TickRequest {
     let Some((record, _)) = record(world) else {
         panic!("there is no record")
     };
-    let service = ServiceId::default();
-    TickRequest { service, record }
+    TickRequest::of(record)
 }
 
 /// A send whose flow dies before its message leaves, and ticks that hear so. Nothing is left of it.

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use verify_core::command::SendRequest;
 use verify_core::flow::{AssessAnswer, Step, drive};
 use verify_core::outcome::{Outcome, RefusalCode, SendAnswer};
 use verify_core::port::{Assessment, Blame, RejectionKind, RiskLevel, Unavailable};
@@ -161,7 +160,7 @@ fn course(kind: RejectionKind, decoy: bool) -> Vec<(String, u32)> {
     );
     let mut course = Vec::new();
     for _ in 0..6 {
-        let request = SendRequest { decoy, ..send() };
+        let request = send().decoy(decoy);
         let mut step = world.start(request);
         let mut trips = 0;
         let outcome = loop {

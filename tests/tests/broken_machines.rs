@@ -20,8 +20,8 @@ use verify_tests::promises::{
     i03_a_send_does_not_lower_failures, i06_counted_before_compared, i10_a_send_writes_no_run,
 };
 use verify_tests::{
-    Asks, NO_FIRST_WAIT, TO, approved, check, code, events, failures, from_device, judged, policy, send,
-    sent, verifications, world,
+    Asks, NO_FIRST_WAIT, TO, approved, check, code, events, failures, judged, policy, send, sent,
+    verifications, world,
 };
 
 /// The check passes on the whole machine and finds the promise of its name on the broken one.
@@ -163,10 +163,7 @@ fn i31_three_sends_from_wherever(mut world: World) -> Finding {
 }
 
 fn known(token: String) -> SendRequest {
-    SendRequest {
-        caller: from_device(token),
-        ..send()
-    }
+    send().device_token(token)
 }
 
 fn i36_strangers_do_not_keep_a_known_caller_out(mut world: World) -> Finding {

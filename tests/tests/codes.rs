@@ -14,8 +14,7 @@ use verify_core::record::{MOST_VERIFICATIONS, Status};
 use verify_core::vocabulary::{Channel, Purpose, ServiceId};
 use verify_lab::explore::{Kinds, World};
 use verify_tests::{
-    Asks, BOTH, TO, approved, check, code, failures, from_device, policy, refused, send, sent, verifications,
-    world,
+    Asks, BOTH, TO, approved, check, code, failures, policy, refused, send, sent, verifications, world,
 };
 
 #[test]
@@ -199,19 +198,13 @@ fn i54_a_proof_is_redeemed_once_and_only_for_what_it_proves() {
         of(ann(TO).pays("10 EUR", "Eve")),
         of(ann("+12025550124").pays("10 EUR", "Bob")),
         of(payer.purpose(Purpose::SignIn)),
-        RedeemRequest {
-            service: ServiceId::new("other").unwrap(),
-            ..right.clone()
-        },
+        right.clone().service(ServiceId::new("other").unwrap()),
     ] {
         let (outcome, trips) = world.ask_counted(wrong);
         assert_eq!((refused(outcome).code, trips), (RefusalCode::NotFound, 0));
     }
     assert_eq!(world.store, before, "a mismatch consumes nothing");
-    let keyed = RedeemRequest {
-        idempotency_key: Some("k".into()),
-        ..right.clone()
-    };
+    let keyed = right.clone().key("k");
     let (first, trips) = world.ask_counted(keyed.clone());
     assert!(matches!(first, RedeemAnswer::Redeemed(_)) && trips == 1);
     assert_eq!(world.ask(keyed), first, "the same key, the same answer");
@@ -344,10 +337,7 @@ fn a_record_is_bounded_and_keeps_room_for_known_callers() {
         world.run(SendRequest::to(Person::at(TO).subject(format!("s{stranger}"))));
     }
     assert!(verifications(&world).len() <= MOST_VERIFICATIONS - 2);
-    sent(world.ask(SendRequest {
-        caller: from_device(device),
-        ..SendRequest::to(Person::at(TO).subject("owner"))
-    }));
+    sent(world.ask(SendRequest::to(Person::at(TO).subject("owner")).device_token(device)));
 }
 
 #[test]

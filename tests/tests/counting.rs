@@ -12,8 +12,8 @@ use verify_core::store::{Lifetime, RecordKind, StoreAnswer, StoreFault};
 use verify_core::vocabulary::{Channel, Purpose};
 use verify_lab::explore::{Kinds, World};
 use verify_tests::{
-    Asks, BOTH, NO_FIRST_WAIT, TO, approved, check, code, failures, from_device, judged, policy, refused,
-    send, sent, world, wrong,
+    Asks, BOTH, NO_FIRST_WAIT, TO, approved, check, code, failures, judged, policy, refused, send, sent,
+    world, wrong,
 };
 
 #[test]
@@ -160,10 +160,7 @@ fn i11_everything_transient_expires_and_nothing_before_its_effect() {
         let mut world = world(kinds);
         sent(world.ask(send()));
         world.run(check("000000"));
-        let keyed = SendRequest {
-            idempotency_key: Some("k".into()),
-            ..SendRequest::to("+12025550124")
-        };
+        let keyed = SendRequest::to("+12025550124").key("k");
         sent(world.ask(keyed));
         let longest = world.now + Duration::from_secs(31 * 86_400);
         for kept in world.store.counters().values() {
@@ -310,10 +307,7 @@ fn i06_what_a_stranger_guesses_while_a_known_callers_code_is_pending_stays_count
     world.advance(Duration::from_secs(601));
     sent(world.ask(send()));
     let bad = wrong(&code(&world));
-    let known = SendRequest {
-        caller: from_device(device),
-        ..send()
-    };
+    let known = send().device_token(device);
     sent(world.ask(known));
     world.run(check(&bad));
     world.advance(Duration::from_secs(300));

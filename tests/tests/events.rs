@@ -12,8 +12,9 @@ use verify_core::ids::EventId;
 use verify_core::keys::Print;
 use verify_core::outcome::Outcome;
 use verify_core::store::Changeset;
-use verify_lab::explore::World;
-use verify_tests::{Asks, BOTH, TO, check, code, policy, send, sent, verifications, world, wrong};
+use verify_core::vocabulary::{Channel, Purpose};
+use verify_lab::explore::{Kinds, World};
+use verify_tests::{Asks, BOTH, TO, approved, check, code, policy, send, sent, verifications, world, wrong};
 
 fn ids<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<EventId> {
     events.into_iter().map(|event| event.id).collect()
@@ -130,6 +131,72 @@ fn every_event_of_a_persons_commands_says_whose_it_is() {
         assert_eq!((ann.len(), bob.len()), (1, 1), "the same in each of them");
         assert!(!ann.contains(&None) && !bob.contains(&None) && ann != bob);
     }
+}
+
+/// Guesses at one number or mailbox by whoever shares its record: each event names what it was compared with, and nothing else.
+#[test]
+fn a_check_by_destination_says_which_verification_it_was_a_guess_at() {
+    let at = |to: &str| Person::at(to);
+    // As many as a record holds of strangers.
+    let people = [
+        at("ann@example.com"),
+        at("ann+shop@example.com"),
+        at("ann@example.com").subject("ann"),
+        at("ann@example.com").purpose(Purpose::Recovery),
+        at("ann@example.com").pays("10 EUR", "shop"),
+        at("ann@example.com").pays("11 EUR", "shop"),
+    ];
+    let limits = [
+        "resend_gap",
+        "sends_per_destination",
+        "sends_per_destination_day",
+        "sends_per_subject",
+        "checks_per_identity",
+    ];
+    let off = limits.map(|name| format!("[[limit]]\nname = \"{name}\"\nmax = \"unlimited\"\n"));
+    let text = format!("{}[lockout]\nwaits = {{ 50 = \"15m\" }}\n", off.concat());
+    for kinds in BOTH {
+        let mut world = World::new(policy(&text), kinds);
+        for person in &people {
+            sent(world.ask(SendRequest::to(person.clone()).by(Channel::Email)));
+        }
+        for person in &people {
+            world.run(CheckRequest::to(person.clone(), "000000"));
+        }
+        let events: Vec<_> = world.store.events().values().cloned().collect();
+        let of = |kind| events.iter().filter(move |event| event.kind == kind);
+        let (intended, taken) = (of(EventKind::SendIntended), of(EventKind::CheckTaken));
+        let named: Vec<_> = intended.clone().map(|sent| sent.verification.unwrap()).collect();
+        assert_eq!(BTreeSet::from_iter(&named).len(), people.len());
+        let guessed: Vec<Vec<_>> = taken
+            .map(|guess| {
+                let sent = intended.clone().filter(|sent| guess.is_guess_at(sent));
+                sent.map(|sent| sent.verification.unwrap()).collect()
+            })
+            .collect();
+        let each: Vec<_> = named.into_iter().map(|one| vec![one]).collect();
+        assert_eq!(guessed, each, "{kinds:?}");
+    }
+}
+
+#[test]
+fn a_strangers_guess_is_at_no_known_callers_code() {
+    let mut world = world(Kinds::Own);
+    sent(world.ask(send()));
+    let device = approved(world.ask(check(&code(&world)))).device_token;
+    world.advance(Duration::from_secs(61));
+    sent(world.ask(send().device_token(&device)));
+    let theirs = world.store.events().len();
+    world.run(check("000000"));
+    world.run(check("000000").device_token(device));
+    let events: Vec<_> = world.store.events().values().cloned().collect();
+    let intended = |event: &&Event| event.kind == EventKind::SendIntended;
+    let known = events.iter().rfind(intended).unwrap();
+    let guesses = events[theirs..]
+        .iter()
+        .filter(|event| event.kind == EventKind::CheckTaken);
+    let at_theirs: Vec<_> = guesses.map(|guess| guess.is_guess_at(known)).collect();
+    assert_eq!(at_theirs, [false, true]);
 }
 
 /// What was guessed at is named where the check named it, and by what it comes to in any case.

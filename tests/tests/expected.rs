@@ -135,10 +135,7 @@ fn what_is_known_of_the_person_is_compared_before_anything_is_charged() {
 #[test]
 fn a_lost_answer_is_told_again_to_whoever_it_was_for() {
     let (mut world, id, right) = verified(verify_lab::explore::Kinds::Own);
-    let keyed = |of: Expected| CheckRequest {
-        idempotency_key: Some("key".into()),
-        ..CheckRequest::of(&id, &right, of)
-    };
+    let keyed = |of: Expected| CheckRequest::of(&id, &right, of).key("key");
     let first = approved(world.ask(keyed(mallory().into())));
     assert_eq!(approved(world.ask(keyed(mallory().into()))).proof, first.proof);
     let again = unclaimed(world.ask(keyed(Expected::Whoever)));

@@ -14,10 +14,7 @@ use verify_tests::{Asks, BOTH, TO, approved, code, died_unsent, policy, record, 
 fn i29_one_idempotency_key_one_send() {
     for kinds in BOTH {
         let mut world = world(kinds);
-        let keyed = |to: &str| SendRequest {
-            idempotency_key: Some("k1".into()),
-            ..SendRequest::to(to)
-        };
+        let keyed = |to: &str| SendRequest::to(to).key("k1");
         let id = sent(world.ask(keyed(TO))).id;
         for _ in 0..3 {
             world.advance(Duration::from_secs(100));
@@ -41,10 +38,7 @@ fn i29_one_idempotency_key_one_send() {
 fn i29_a_send_that_reached_nobody_frees_its_key() {
     let mut world = world(Kinds::Own);
     world.rejecting.insert("own".into(), RejectionKind::Down);
-    let keyed = SendRequest {
-        idempotency_key: Some("k1".into()),
-        ..send()
-    };
+    let keyed = send().key("k1");
     assert_eq!(
         refused(world.ask(keyed.clone())).code,
         RefusalCode::ProviderUnavailable
@@ -58,10 +52,7 @@ fn i29_a_send_that_reached_nobody_frees_its_key() {
 fn i29_a_right_check_whose_answer_was_lost_gives_the_same_proof_again() {
     let mut world = world(Kinds::Own);
     let id = sent(world.ask(send())).id;
-    let keyed = |key: &str, code: &str| CheckRequest {
-        idempotency_key: Some(key.into()),
-        ..CheckRequest::of(&id, code, TO)
-    };
+    let keyed = |key: &str, code: &str| CheckRequest::of(&id, code, TO).key(key);
     let right = code(&world);
     let first = approved(world.ask(keyed("k", &right)));
     let second = approved(world.ask(keyed("k", &right)));
@@ -79,10 +70,7 @@ fn i29_a_right_check_whose_answer_was_lost_gives_the_same_proof_again() {
 #[test]
 fn i29_a_key_that_was_taken_over_is_as_good_as_new() {
     let mut world = World::new(policy("version = 1"), Kinds::Own);
-    let keyed = SendRequest {
-        idempotency_key: Some("k".into()),
-        ..send()
-    };
+    let keyed = send().key("k");
     died_unsent(&mut world, keyed.clone());
     let id = sent(world.ask(keyed.clone())).id;
     world.advance(Duration::from_secs(31));
@@ -97,19 +85,13 @@ fn i29_a_key_that_was_taken_over_is_as_good_as_new() {
 #[test]
 fn i29_an_idempotency_key_outlives_a_rotation_of_keys() {
     let mut world = world(Kinds::Own);
-    let keyed = || SendRequest {
-        idempotency_key: Some("k".into()),
-        ..send()
-    };
+    let keyed = || send().key("k");
     let id = sent(world.ask(keyed())).id;
     world.use_keys(Keys::generate(&[7; 32]).rotated(&[9; 32]));
     world.advance(Duration::from_secs(31));
     assert!(matches!(world.ask(keyed()), SendAnswer::Repeated(_)));
     assert_eq!(world.dispatches, 1);
-    let check = CheckRequest {
-        idempotency_key: Some("c".into()),
-        ..CheckRequest::of(id, code(&world), TO)
-    };
+    let check = CheckRequest::of(id, code(&world), TO).key("c");
     let first = approved(world.ask(check.clone()));
     world.use_keys(Keys::generate(&[7; 32]).rotated(&[9; 32]).rotated(&[11; 32]));
     let again = approved(world.ask(check));
@@ -121,10 +103,7 @@ fn i29_an_idempotency_key_outlives_a_rotation_of_keys() {
 fn i29_a_check_of_another_subject_or_amount_is_another_request() {
     let mut world = world(Kinds::Own);
     sent(world.ask(SendRequest::to(Person::at(TO).subject("ann"))));
-    let check = |subject: &str, code: &str| CheckRequest {
-        idempotency_key: Some("k".into()),
-        ..CheckRequest::to(Person::at(TO).subject(subject), code)
-    };
+    let check = |subject: &str, code: &str| CheckRequest::to(Person::at(TO).subject(subject), code).key("k");
     let right = code(&world);
     approved(world.ask(check("ann", &right)));
     let other = refused(world.ask(check("eve", &right)));
@@ -137,10 +116,7 @@ fn i29_a_key_whose_marker_is_over_approves_no_wrong_guess() {
     for back in [0, 3_600, 80_000] {
         let mut world = world(Kinds::Own);
         sent(world.ask(send()));
-        let keyed = |code: &str| CheckRequest {
-            idempotency_key: Some("k".into()),
-            ..CheckRequest::to(TO, code)
-        };
+        let keyed = |code: &str| CheckRequest::to(TO, code).key("k");
         let right = code(&world);
         world.now = world.now - Duration::from_secs(back);
         approved(world.ask(keyed(&right)));

@@ -21,10 +21,7 @@ fn handed(text: &str, kinds: Kinds, request: SendRequest) -> String {
 
 #[test]
 fn i132_a_default_is_a_language_or_left_to_the_country() {
-    let said = SendRequest {
-        locale: Some("pt_BR".into()),
-        ..send()
-    };
+    let said = send().locale("pt_BR");
     let auto = "";
     let none = "[channels]\ndefault_locale = \"none\"";
     let english = "[channels]\ndefault_locale = \"en\"";

@@ -16,9 +16,7 @@ use verify_engine::Engine;
 use verify_lab::explore::{Kinds, World};
 use verify_memstore::MemStore;
 use verify_testkit::{ManualClock, ScriptedProvider, SeededEntropy};
-use verify_tests::{
-    Asks, TO, approved, check, code, events, from_device, judged, policy, refused, send, sent, world,
-};
+use verify_tests::{Asks, TO, approved, check, code, events, judged, policy, refused, send, sent, world};
 
 fn number(index: u32) -> String {
     format!("+1202555{index:04}")
@@ -65,10 +63,7 @@ fn a_tenth_of_shared_limits_is_kept_for_known_callers() {
         sends(&mut world, (200..240).map(|i| SendRequest::to(number(i)))),
         17
     );
-    sent(world.ask(SendRequest {
-        caller: from_device(device),
-        ..send()
-    }));
+    sent(world.ask(send().device_token(device)));
 }
 
 #[test]
@@ -108,15 +103,9 @@ fn a_human_lifts_the_limits_that_ask_for_one_and_is_counted() {
     let again = SendRequest::to(number(730));
     let asked = refused(world.ask(again.clone()));
     assert_eq!(asked.code, RefusalCode::HumanCheckRequired);
-    let robot = SendRequest {
-        human_check: Some("robot".into()),
-        ..again.clone()
-    };
+    let robot = again.clone().human_check("robot");
     assert_eq!(refused(world.ask(robot)).code, RefusalCode::HumanCheckRequired);
-    let human = SendRequest {
-        human_check: Some("human".into()),
-        ..again
-    };
+    let human = again.human_check("human");
     sent(world.ask(human));
 }
 
@@ -204,10 +193,7 @@ fn countries_are_blocked_watched_or_asked_for_a_human() {
     let british = SendRequest::to("+447400123456");
     let asked = refused(world.ask(british.clone()));
     assert_eq!(asked.code, RefusalCode::HumanCheckRequired);
-    sent(world.ask(SendRequest {
-        human_check: Some("human".into()),
-        ..british
-    }));
+    sent(world.ask(british.human_check("human")));
     let dutch = refused(world.ask(SendRequest::to("+31612345678")));
     assert_eq!(
         (dutch.code, dutch.fallback.as_slice()),
@@ -263,13 +249,7 @@ fn bad_input_is_refused_clearly_and_changes_nothing() {
         (SendRequest::to("+0"), RefusalCode::InvalidDestination),
         (SendRequest::to("ann@"), RefusalCode::InvalidDestination),
         (send().by(Channel::Email), RefusalCode::InvalidRequest),
-        (
-            SendRequest {
-                decoy: true,
-                ..send()
-            },
-            RefusalCode::InvalidRequest,
-        ),
+        (send().decoy(true), RefusalCode::InvalidRequest),
         (
             SendRequest::to("ann@example.com").by(Channel::Sms),
             RefusalCode::InvalidRequest,
@@ -470,10 +450,9 @@ async fn i57_one_network_fills_no_more_than_a_twentieth_of_the_strangers_room() 
             .build()
             .unwrap();
         let ask = async |i: u32, from: String| {
-            let request = SendRequest {
-                decoy: i.is_multiple_of(2),
-                ..SendRequest::to(format!("+1202{:07}", 2_000_000 + i * 3)).ip(ip(&from))
-            };
+            let request = SendRequest::to(format!("+1202{:07}", 2_000_000 + i * 3))
+                .ip(ip(&from))
+                .decoy(i.is_multiple_of(2));
             match engine.send(request).await.answer {
                 Ok(SendAnswer::Refused(refusal)) => Err(refusal.code),
                 other => other.map(|_| ()).map_err(|fault| panic!("{fault}")),

@@ -16,7 +16,7 @@ use verify_core::record::Status;
 use verify_core::token::StepUpToken;
 use verify_core::vocabulary::{Purpose, ServiceId, Standing};
 use verify_lab::explore::{Kinds, World};
-use verify_tests::{Asks, BOTH, approved, from_device, policy, refused, seen, sent, verifications};
+use verify_tests::{Asks, BOTH, approved, policy, refused, seen, sent, verifications};
 
 const OWNER: &str = "support.desk@corp.example";
 /// How it is spelled, and whether what is delivered to it is delivered to [`OWNER`].
@@ -86,10 +86,7 @@ const PLACES: [(&str, Place); 17] = [
     }),
     ("an idempotent send is the same body", |kinds, other| {
         let mut world = world(kinds);
-        let keyed = |to: &str| SendRequest {
-            idempotency_key: Some("key".into()),
-            ..SendRequest::to(to)
-        };
+        let keyed = |to: &str| SendRequest::to(to).key("key");
         sent(world.ask(keyed(OWNER)));
         match world.ask(keyed(other)) {
             SendAnswer::Repeated(_) => true,
@@ -101,10 +98,7 @@ const PLACES: [(&str, Place); 17] = [
     }),
     ("an idempotent check is the same body", |kinds, other| {
         let (mut world, _, right) = pending(kinds);
-        let keyed = |to: &str| CheckRequest {
-            idempotency_key: Some("key".into()),
-            ..CheckRequest::to(to, &right)
-        };
+        let keyed = |to: &str| CheckRequest::to(to, &right).key("key");
         let proof = approved(world.ask(keyed(OWNER))).proof;
         match world.ask(keyed(other)) {
             CheckAnswer::Approved(again) => again.proof == proof,
@@ -137,10 +131,7 @@ const PLACES: [(&str, Place); 17] = [
         let (mut world, _, right) = pending(kinds);
         let token = approved(world.ask(CheckRequest::to(OWNER, right))).device_token;
         world.advance(Duration::from_secs(60));
-        sent(world.ask(SendRequest {
-            caller: from_device(token),
-            ..SendRequest::to(other)
-        }));
+        sent(world.ask(SendRequest::to(other).device_token(token)));
         verifications(&world).last().unwrap().identity.standing == Standing::Known
     }),
     ("a step-up reference", |kinds, other| {

@@ -13,17 +13,12 @@ use verify_core::store::RecordKind;
 use verify_core::time::Until;
 use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Kinds, World};
-use verify_tests::{
-    Asks, TO, approved, check, code, died_unsent, events, from_device, policy, refused, send, sent,
-};
+use verify_tests::{Asks, TO, approved, check, code, died_unsent, events, policy, refused, send, sent};
 
 #[test]
 fn i50_a_freed_key_does_not_pass_by_what_providers_said() {
     let mut world = World::new(policy("version = 1"), Kinds::Own);
-    let keyed = SendRequest {
-        idempotency_key: Some("k".into()),
-        ..send()
-    };
+    let keyed = send().key("k");
     died_unsent(&mut world, keyed.clone());
     world.rejecting.insert("own".into(), RejectionKind::OptedOut);
     assert_eq!(refused(world.ask(send())).code, RefusalCode::ChannelUnavailable);
@@ -132,10 +127,7 @@ fn after_a_conflict_no_channel_is_offered_that_the_prefix_cannot_get() {
         };
         let step = asked.resume(world.now, Dispatched::Rejected(rejection));
         if conflict {
-            sent(world.ask(SendRequest {
-                caller: from_device(device),
-                ..send()
-            }));
+            sent(world.ask(send().device_token(device)));
         }
         refused(drive(step, &mut world).answer.unwrap()).fallback
     };

@@ -9,7 +9,7 @@ use verify_core::keys::Keys;
 use verify_core::outcome::{Next, RefusalCode, SendAnswer, StatusAnswer};
 use verify_core::port::{Clock, Detail};
 use verify_core::time::Timestamp;
-use verify_core::vocabulary::{Channel, ServiceId};
+use verify_core::vocabulary::Channel;
 use verify_engine::Engine;
 use verify_memstore::MemStore;
 use verify_testkit::{ManualClock, ScriptedProvider, SeededEntropy};
@@ -77,12 +77,7 @@ impl UnderWay {
     }
 
     async fn report(&self, report: Report) {
-        let request = ReportRequest {
-            service: ServiceId::default(),
-            reference: self.provider.sent()[0].reference.clone(),
-            dedupe: "once".into(),
-            report,
-        };
+        let request = ReportRequest::of(&self.provider.sent()[0].reference, report, "once");
         assert!(self.engine.report(request).await.answer.unwrap().changed);
     }
 }

@@ -27,10 +27,7 @@ fn i37_a_human_check_after_a_look_keeps_what_is_pending() {
         let mut world = World::new(policy(text), kinds);
         let id = sent(world.ask(of("ann"))).id;
         world.advance(Duration::from_secs(31));
-        let another = SendRequest {
-            human_check: Some("human".into()),
-            ..of("bob")
-        };
+        let another = of("bob").human_check("human");
         sent(world.ask(another));
         assert_eq!(seen(&mut world, &id).status, Status::Pending);
     }

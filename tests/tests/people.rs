@@ -13,11 +13,10 @@ use verify_core::outcome::{
 };
 use verify_core::port::{Detail, RiskLevel};
 use verify_core::record::Status;
-use verify_core::vocabulary::{Channel, ServiceId};
+use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Kinds, World};
 use verify_tests::{
-    Asks, BOTH, TO, approved, check, code, failures, from_device, policy, refused, seen, send, sent, world,
-    wrong,
+    Asks, BOTH, TO, approved, check, code, failures, policy, refused, seen, send, sent, world, wrong,
 };
 
 const PRIVATE: &str = "version = 1\n[privacy]\ndisclosure = \"private\"\n";
@@ -35,19 +34,13 @@ fn i36_strangers_do_not_keep_a_known_caller_out() {
             world.advance(Duration::from_secs(61));
         }
         world.run(check("000000"));
-        let mine = SendRequest {
-            caller: from_device(&device),
-            ..send()
-        };
+        let mine = send().device_token(&device);
         let id = sent(world.ask(mine)).id;
         let right = code(&world);
         for _ in 0..20 {
             world.run(check("000000"));
         }
-        let guess = CheckRequest {
-            caller: from_device(&device),
-            ..CheckRequest::of(id, right, Expected::Whoever)
-        };
+        let guess = CheckRequest::of(id, right, Expected::Whoever).device_token(&device);
         approved(world.ask(guess));
     }
 }
@@ -57,10 +50,7 @@ fn a_view_counts_what_its_own_standing_has_left() {
     let mut world = world(Kinds::Own);
     sent(world.ask(send()));
     let device = approved(world.ask(check(&code(&world)))).device_token;
-    let known = SendRequest {
-        caller: from_device(device),
-        ..send()
-    };
+    let known = send().device_token(device);
     let id = sent(world.ask(known)).id;
     world.advance(Duration::from_secs(31));
     sent(world.ask(send()));
@@ -232,13 +222,7 @@ fn i40_a_decoy_looks_like_any_other_and_is_never_approved() {
     };
     let (real, dispatched) = run(SendRequest::to(TO), RiskLevel::Low);
     assert_eq!(dispatched, 2);
-    let (unknown, dispatched) = run(
-        SendRequest {
-            decoy: true,
-            ..send()
-        },
-        RiskLevel::Low,
-    );
+    let (unknown, dispatched) = run(send().decoy(true), RiskLevel::Low);
     assert_eq!((&unknown, dispatched), (&real, 0));
     let (risky, dispatched) = run(SendRequest::to(TO), RiskLevel::High);
     assert_eq!((&risky, dispatched), (&real, 0));
@@ -257,10 +241,7 @@ fn i40_no_guess_of_a_million_approves_a_decoy() {
     let unlimited = "[[limit]]\nname = \"checks_per_identity\"\nmax = \"unlimited\"\n";
     let text = format!("{private}{unlimited}[code]\nlength = 4\nallow_short = true\nttl = \"10m\"\n");
     let mut world = World::new(policy(&text), Kinds::Own);
-    sent(world.ask(SendRequest {
-        decoy: true,
-        ..send()
-    }));
+    sent(world.ask(send().decoy(true)));
     for guess in 0..10_000 {
         let answer = world.ask(check(&format!("{guess:04}")));
         assert!(matches!(answer, CheckAnswer::WrongCode(_)), "{guess}: {answer:?}");
@@ -272,7 +253,7 @@ fn i40_a_resent_decoy_expires_as_a_resent_code_does() {
     for kinds in BOTH {
         let life = |decoy: bool| {
             let mut world = World::new(policy(PRIVATE), kinds);
-            let request = SendRequest { decoy, ..send() };
+            let request = send().decoy(decoy);
             let first = sent(world.ask(request.clone()));
             world.advance(Duration::from_secs(31));
             let second = sent(world.ask(request));
@@ -288,16 +269,11 @@ fn i40_what_is_reported_of_the_real_thing_shows_nowhere() {
     for kinds in BOTH {
         let course = |report: Option<Report>, decoy: bool| {
             let mut world = World::new(policy(PRIVATE), kinds);
-            let request = SendRequest { decoy, ..send() };
+            let request = send().decoy(decoy);
             let id = sent(world.ask(request.clone())).id;
             if let Some(report) = report {
-                let report = ReportRequest {
-                    service: ServiceId::default(),
-                    reference: world.sent[0].reference.clone(),
-                    report,
-                    dedupe: "1".into(),
-                };
-                world.run(report);
+                let reference = world.sent[0].reference.clone();
+                world.run(ReportRequest::of(reference, report, "1"));
             }
             let mut course = Vec::new();
             for _ in 0..8 {
@@ -328,7 +304,7 @@ fn i40_risk_answers_for_a_decoy_as_for_anyone() {
         let answer = |decoy: bool| {
             let mut world = World::new(policy(PRIVATE), Kinds::Own);
             world.risk = risk;
-            let request = SendRequest { decoy, ..send() };
+            let request = send().decoy(decoy);
             match world.ask(request) {
                 SendAnswer::Refused(refusal) => refusal.code.as_str().to_owned(),
                 SendAnswer::Sent(_) => "sent".to_owned(),

@@ -13,21 +13,12 @@ use verify_core::port::{Detail, RejectionKind, RiskLevel};
 use verify_core::record::{DeliveryStatus, Status};
 use verify_core::store::{Seen, StoreAnswer};
 use verify_core::time::Until;
-use verify_core::vocabulary::{Channel, ServiceId};
+use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Kinds, World};
 use verify_tests::{Asks, BOTH, TO, approved, check, code, policy, refused, seen, send, sent, world, wrong};
 
 fn by(channel: Channel) -> SendRequest {
     send().by(channel)
-}
-
-fn report(reference: &str, report: Report, dedupe: &str) -> ReportRequest {
-    ReportRequest {
-        service: ServiceId::default(),
-        reference: reference.into(),
-        report,
-        dedupe: dedupe.into(),
-    }
 }
 
 #[test]
@@ -80,18 +71,18 @@ fn i35_reports_move_a_delivery_forward_and_approve_nothing() {
     let mut world = world(Kinds::Own);
     let id = sent(world.ask(send())).id;
     let reference = world.sent[0].reference.clone();
-    let delivered = || report(&reference, Report::Delivered, "m1/delivered");
+    let delivered = || ReportRequest::of(&reference, Report::Delivered, "m1/delivered");
     assert_eq!(world.ask(delivered()), ReportAnswer { changed: true });
     let before = world.store.clone();
     for late in [
         delivered(),
-        report(&reference, Report::Underway, "m1/sent"),
-        report(
+        ReportRequest::of(&reference, Report::Underway, "m1/sent"),
+        ReportRequest::of(
             &reference,
             Report::Undelivered(Detail::new(Some(30_003), "")),
             "m1/undelivered",
         ),
-        report("forged", Report::Delivered, "m2"),
+        ReportRequest::of("forged", Report::Delivered, "m2"),
     ] {
         assert_eq!(world.ask(late), ReportAnswer { changed: false });
     }
@@ -120,9 +111,9 @@ fn i35_deliveries_never_go_back() {
 fn a_reported_failure_goes_on_by_itself_only_with_consent() {
     for (consent, expected) in [(true, true), (false, false)] {
         let mut world = world(Kinds::Own);
-        sent(world.ask(SendRequest { consent, ..send() }));
+        sent(world.ask(send().consent(consent)));
         let reference = world.sent[0].reference.clone();
-        let failed = report(
+        let failed = ReportRequest::of(
             &reference,
             Report::Undelivered(Detail::new(Some(30_003), "")),
             "m1",
@@ -145,7 +136,11 @@ fn messages_with_follow_ups(world: &mut World, request: impl Fn(u32) -> SendRequ
         let references: Vec<String> = sent.map(|sent| sent.reference.clone()).collect();
         for reference in references {
             let failed = Report::Undelivered(Detail::default());
-            if let Some(next) = world.run(report(&reference, failed, "once")).0.follow_up {
+            if let Some(next) = world
+                .run(ReportRequest::of(&reference, failed, "once"))
+                .0
+                .follow_up
+            {
                 world.run(*next);
             }
         }
@@ -157,15 +152,11 @@ fn messages_with_follow_ups(world: &mut World, request: impl Fn(u32) -> SendRequ
 #[test]
 fn i144_a_follow_up_is_charged_to_every_limit_of_the_send_that_it_follows() {
     let person = |i: u32| Person::at(format!("+1202555{:04}", 100 + i)).subject("ann");
-    let request = |i: u32| SendRequest {
-        consent: true,
-        caller: Caller {
-            ip: Some("2001:db8:1:2::1".parse().unwrap()),
-            asn: Some(64_500),
-            device: Some("phone".into()),
-            device_token: None,
-        },
-        ..SendRequest::to(person(i))
+    let request = |i: u32| {
+        let from = Caller::default().ip("2001:db8:1:2::1".parse().unwrap());
+        SendRequest::to(person(i))
+            .consent(true)
+            .caller(from.asn(64_500).device("phone"))
     };
     let off = "[[limit]]\nname = \"sends_per_ip\"\nmax = \"unlimited\"\n[[limit]]\nname = \"sends_per_subject\"\nmax = \"unlimited\"\n";
     for by in ["ip", "asn", "device", "subject", "prefix", "country", "service"] {
@@ -190,13 +181,8 @@ fn i144_a_follow_up_is_charged_to_every_limit_of_the_send_that_it_follows() {
 #[test]
 fn i144_what_a_follow_up_needs_to_know_is_sealed_and_goes_with_the_record() {
     let mut world = world(Kinds::Own);
-    let mut request = SendRequest {
-        consent: true,
-        ..send()
-    };
-    request.caller.device = Some("a-device-of-somebody".into());
-    request.caller.ip = Some("203.0.113.77".parse().unwrap());
-    sent(world.ask(request));
+    let request = send().consent(true).device("a-device-of-somebody");
+    sent(world.ask(request.ip("203.0.113.77".parse().unwrap())));
     for row in world.store.records().values() {
         let held = |bytes: &[u8]| row.bytes.windows(bytes.len()).any(|window| window == bytes);
         assert!(!held(b"a-device-of-somebody") && !held(&[203, 0, 113, 77]));

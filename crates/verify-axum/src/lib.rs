@@ -6,6 +6,7 @@
 //!   refuse with problem documents too.
 //! - [`routes`] are ready routes over an engine; what is the application's own (who somebody is, what a right code
 //!   opens) comes in as a [`Host`].
+//! - [`webhook`] is a route for what a provider reports.
 //!
 //! ```
 //! use axum::{Extension, Json, Router, extract::State, routing::post};
@@ -47,6 +48,7 @@ mod client;
 mod device;
 mod idempotency;
 mod routes;
+mod webhook;
 
 pub use body::JsonBody;
 pub use client::ClientIp;
@@ -56,3 +58,4 @@ pub use routes::{Asked, Host, Who, routes};
 pub use verify_http::{
     ForwardingHeader, OrProblem, PROBLEM_JSON, Problem, ProblemBody, ProblemCode, Sent, TrustedProxies, views,
 };
+pub use webhook::{Called, report_all, webhook};

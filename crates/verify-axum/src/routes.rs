@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde::Deserialize;
-use verify_core::command::{Caller, CheckRequest, Person, SendRequest, Target};
+use verify_core::command::{Caller, CheckRequest, Person, SendRequest};
 use verify_core::outcome::Approval;
 use verify_core::vocabulary::{Channel, Country, Purpose};
 use verify_engine::Engine;
@@ -120,11 +120,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
         let ClientIp(ip) = ClientIp::from_request_parts(parts, state).await?;
         let Ok(DeviceCookie(device_token)) = DeviceCookie::from_request_parts(parts, state).await;
         let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, state).await?;
-        let caller = Caller {
-            ip: Some(ip),
-            device_token,
-            ..Caller::default()
-        };
+        let mut caller = Caller::default().ip(ip);
+        caller.device_token = device_token;
         Ok(Self {
             parts: parts.clone(),
             caller,
@@ -144,17 +141,14 @@ async fn send<H: Host>(
         purpose: body.purpose,
     };
     let who = shared.host.who(&client.parts, asked).await?;
-    let request = SendRequest {
-        target: Target::To(who.person),
-        channel: body.channel,
-        locale: body.locale,
-        caller: client.caller,
-        consent: body.consent,
-        human_check: body.human_check,
-        decoy: who.decoy,
-        idempotency_key: client.key,
-        ..SendRequest::to("")
-    };
+    let mut request = SendRequest::to(who.person)
+        .caller(client.caller)
+        .consent(body.consent)
+        .decoy(who.decoy);
+    request.channel = body.channel;
+    request.locale = body.locale;
+    request.human_check = body.human_check;
+    request.idempotency_key = client.key;
     let engine = &shared.engine;
     let sent = engine.send(request).await.or_problem(engine.now());
     let sent = sent.map_err(Problem::into_response)?;
@@ -174,11 +168,8 @@ async fn check<H: Host>(
         purpose: body.purpose,
     };
     let person = shared.host.who(&client.parts, asked).await?.person;
-    let request = CheckRequest {
-        caller: client.caller,
-        idempotency_key: client.key,
-        ..CheckRequest::to(person.clone(), body.code)
-    };
+    let mut request = CheckRequest::to(person.clone(), body.code).caller(client.caller);
+    request.idempotency_key = client.key;
     let engine = &shared.engine;
     let approval = engine.check(request).await.or_problem(engine.now());
     let approval = approval.map_err(Problem::into_response)?;

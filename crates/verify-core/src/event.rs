@@ -11,10 +11,11 @@ use crate::ids::EventId;
 use crate::keys::Print;
 use crate::seed::Seed;
 use crate::time::Timestamp;
-use crate::vocabulary::{Channel, Purpose, ServiceId};
+use crate::vocabulary::{Channel, Purpose, ServiceId, Standing, spoken};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Event {
     /// Its own id: the same each time that the event is handed over, and when the change that it is stored with is asked
     /// for again. Whoever has seen it before has seen the event.
@@ -33,6 +34,12 @@ pub struct Event {
     pub verification: Option<Print>,
     /// Why somebody was verified.
     pub purpose: Option<Purpose>,
+    /// Whether the verification was sent, or the guess was made, as a known caller.
+    pub standing: Option<Standing>,
+    /// The fingerprint of the mailbox as delivered: several spellings have one `destination`. `None` for a number.
+    pub mailbox: Option<Print>,
+    /// The fingerprint of amount and payee.
+    pub payment: Option<Print>,
     /// The channel of the delivery it is about.
     pub channel: Option<Channel>,
     /// The provider of that delivery.
@@ -55,11 +62,44 @@ impl Event {
             subject: None,
             verification: None,
             purpose: None,
+            standing: None,
+            mailbox: None,
+            payment: None,
             channel: None,
             provider: None,
             rules: Vec::new(),
             code: None,
         }
+    }
+
+    /// True when this is a guess that was compared with the verification of that `send.intended`, where it was pending: the
+    /// guess named it, or all that the send named, and a stranger's guess is at no known caller's code.
+    ///
+    /// Fingerprints are those of one key: across a rotation the same person has others.
+    pub fn is_guess_at(&self, sent: &Self) -> bool {
+        let of = |event: &Self| {
+            let Self {
+                destination,
+                mailbox,
+                subject,
+                purpose,
+                payment,
+                ..
+            } = event;
+            (
+                event.service.clone(),
+                *destination,
+                *mailbox,
+                *subject,
+                *purpose,
+                *payment,
+            )
+        };
+        self.kind == EventKind::CheckTaken
+            && sent.kind == EventKind::SendIntended
+            && of(self) == of(sent)
+            && sent.standing <= self.standing
+            && (self.verification.is_none() || self.verification == sent.verification)
     }
 }
 
@@ -76,6 +116,7 @@ macro_rules! event_kinds {
             /// The stable number, part of the format in which events are kept.
             pub const fn tag(self) -> u8 { match self { $(Self::$variant => $tag),+ } }
         }
+        spoken!(EventKind, "kind of event", $($name),+);
     };
 }
 
@@ -98,8 +139,8 @@ event_kinds! {
     DeliveryFailed = 8 "delivery.failed",
     /// A lost answer was settled.
     DeliveryReconciled = 9 "delivery.reconciled",
-    /// A guess was taken. It counts as a failure unless an approval follows. It is stored before the record is read, so it names
-    /// its verification where the check did; what it comes to does so always.
+    /// A guess was taken. It counts as a failure unless an approval follows. It is stored with the count, before anybody knows
+    /// what is pending: a check by id names its verification, any other whoever it guessed at ([`Event::is_guess_at`]).
     CheckTaken = 10 "check.taken",
     /// A verification was approved.
     Approved = 11 "verification.approved",
@@ -134,15 +175,12 @@ impl Serialize for EventKind {
 
 impl<'de> Deserialize<'de> for EventKind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let known = if deserializer.is_human_readable() {
+        if deserializer.is_human_readable() {
             let name = String::deserialize(deserializer)?;
-            Self::ALL.iter().find(|kind| kind.as_str() == name)
-        } else {
-            let tag = u8::deserialize(deserializer)?;
-            Self::ALL.iter().find(|kind| kind.tag() == tag)
-        };
-        known
-            .copied()
-            .ok_or_else(|| serde::de::Error::custom("no kind of event that is known here"))
+            return name.parse().map_err(serde::de::Error::custom);
+        }
+        let tag = u8::deserialize(deserializer)?;
+        let known = Self::ALL.iter().copied().find(|kind| kind.tag() == tag);
+        known.ok_or_else(|| serde::de::Error::custom("no kind of event that is known here"))
     }
 }

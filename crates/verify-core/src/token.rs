@@ -16,7 +16,7 @@ use crate::keys::{Keys, Print};
 use crate::seal::Use;
 use crate::seed::Seed;
 use crate::time::Timestamp;
-use crate::vocabulary::{Channel, Payment, Purpose, ServiceId};
+use crate::vocabulary::{Channel, Payment, Purpose, ServiceId, words};
 
 /// The longest token there is, in characters. A longer text is refused before any work is done on it.
 pub const MAX_TOKEN: usize = 2048;
@@ -268,19 +268,19 @@ impl Token for DeliveryToken {
     const KIND: TokenKind = TokenKind::Delivery;
 }
 
-/// What an approval is worth, in the terms of NIST SP 800-63B-4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Assurance {
-    /// A test destination with a fixed code: nobody was verified.
-    Test,
-    /// Somebody reads the mailbox. Confirms an address or serves recovery (4.2.1.2), but is no out-of-band
-    /// authentication (3.1.3.1).
-    MailboxOnly,
-    /// Somebody holds the phone number: out-of-band over the telephone network, a restricted authenticator
-    /// (3.1.3.3 and 3.2.9), to which an alternative has to be offered. A WhatsApp account is only as good as the
-    /// number that it was opened with, so it counts the same.
-    PhoneRestricted,
+words! {
+    /// What an approval is worth, in the terms of NIST SP 800-63B-4.
+    Assurance, "assurance" {
+        /// A test destination with a fixed code: nobody was verified.
+        Test = "test",
+        /// Somebody reads the mailbox. Confirms an address or serves recovery (4.2.1.2), but is no out-of-band
+        /// authentication (3.1.3.1).
+        MailboxOnly = "mailbox_only",
+        /// Somebody holds the phone number: out-of-band over the telephone network, a restricted authenticator
+        /// (3.1.3.3 and 3.2.9), to which an alternative has to be offered. A WhatsApp account is only as good as the
+        /// number that it was opened with, so it counts the same.
+        PhoneRestricted = "phone_restricted",
+    }
 }
 
 impl Assurance {
@@ -293,27 +293,12 @@ impl Assurance {
         }
     }
 
-    /// The word as it stands in answers and events.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Test => "test",
-            Self::MailboxOnly => "mailbox_only",
-            Self::PhoneRestricted => "phone_restricted",
-        }
-    }
-
     /// True when nobody was verified.
     pub const fn is_test(self) -> bool {
         match self {
             Self::Test => true,
             Self::MailboxOnly | Self::PhoneRestricted => false,
         }
-    }
-}
-
-impl fmt::Display for Assurance {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

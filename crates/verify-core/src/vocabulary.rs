@@ -2,6 +2,22 @@
 //!
 //! Each is an enum without a catch-all, or a checked string, so that adding a channel or a purpose makes the
 //! compiler name every place that has to decide about it.
+//!
+//! A word is written, parsed and kept in JSON as itself:
+//!
+//! ```
+//! use verify_core::outcome::RefusalCode;
+//! use verify_core::record::Status;
+//! use verify_core::vocabulary::{Channel, Country, ServiceId};
+//!
+//! assert_eq!("whatsapp".parse::<Channel>()?.to_string(), "whatsapp");
+//! assert_eq!("sns".parse::<Channel>().unwrap_err().to_string(), "unknown channel; expected one of sms call whatsapp email");
+//! assert_eq!("rate_limited".parse::<RefusalCode>()?.http_status(), 429);
+//! assert_eq!("pending".parse::<Status>()?, Status::Pending);
+//! assert_eq!("de".parse::<Country>()?.to_string(), "DE");
+//! assert_eq!("shop".parse::<ServiceId>()?.as_str(), "shop");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,39 +35,56 @@ pub struct UnknownWord {
     pub expected: &'static str,
 }
 
+/// `Display` and `FromStr` of an enum whose every value has a stable word.
+macro_rules! spoken {
+    ($name:ident, $what:literal, $($word:literal),+) => {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::vocabulary::UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == word).ok_or(Self::Err {
+                    what: $what,
+                    expected: concat!($(" ", $word),+).trim_ascii_start(),
+                })
+            }
+        }
+    };
+}
+
+/// An enum of stable words.
 macro_rules! words {
-    ($(#[$meta:meta])* $name:ident, $what:literal, $expected:literal { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+        )]
         pub enum $name { $($(#[$vmeta])* #[serde(rename = $word)] $variant),+ }
 
         impl $name {
             /// Every word, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The word as it stands in policies, requests, events and metrics.
+            /// The word as it stands in policies, requests, answers, events and metrics.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.as_str()) }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownWord;
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
-                Self::ALL.iter().copied().find(|known| known.as_str() == word)
-                    .ok_or(UnknownWord { what: $what, expected: $expected })
-            }
-        }
+        $crate::vocabulary::spoken!($name, $what, $($word),+);
     };
 }
 
+pub(crate) use {spoken, words};
+
 words! {
     /// How a challenge travels.
-    Channel, "channel", "sms call whatsapp email" {
+    Channel, "channel" {
         /// A text message.
         Sms = "sms",
         /// A voice call that reads the code out.
@@ -75,7 +108,7 @@ impl Channel {
 
 words! {
     /// Why somebody is verified. A code made for one purpose approves no other.
-    Purpose, "purpose", "sign_in sign_up change_destination recovery transaction" {
+    Purpose, "purpose" {
         /// Signing in to an account.
         SignIn = "sign_in",
         /// Opening an account; there may be no subject yet.
@@ -91,7 +124,7 @@ words! {
 
 words! {
     /// Whether the caller showed a device token from an earlier approval of this subject and destination.
-    Standing, "standing", "stranger known" {
+    Standing, "standing" {
         /// No device token, or one that does not fit.
         Stranger = "stranger",
         /// A device token that fits.
@@ -101,7 +134,7 @@ words! {
 
 words! {
     /// What a limit can be counted by.
-    Dimension, "dimension", "ip network destination subject device country prefix asn service" {
+    Dimension, "dimension" {
         /// The client's address; an IPv6 address counts as its /64.
         Ip = "ip",
         /// The network of the client's address: of an IPv4 address its /24, of an IPv6 address its /48.
@@ -188,6 +221,14 @@ impl fmt::Display for ServiceId {
     }
 }
 
+impl FromStr for ServiceId {
+    type Err = InvalidServiceId;
+    /// As [`ServiceId::new`].
+    fn from_str(id: &str) -> Result<Self, InvalidServiceId> {
+        Self::new(id)
+    }
+}
+
 impl TryFrom<String> for ServiceId {
     type Error = InvalidServiceId;
     fn try_from(id: String) -> Result<Self, InvalidServiceId> {
@@ -229,13 +270,21 @@ impl fmt::Display for Country {
     }
 }
 
-impl TryFrom<String> for Country {
-    type Error = UnknownWord;
-    fn try_from(code: String) -> Result<Self, UnknownWord> {
-        Self::new(&code).ok_or(UnknownWord {
+impl FromStr for Country {
+    type Err = UnknownWord;
+    /// As [`Country::new`].
+    fn from_str(code: &str) -> Result<Self, UnknownWord> {
+        Self::new(code).ok_or(UnknownWord {
             what: "country",
             expected: "two letters (ISO 3166-1)",
         })
+    }
+}
+
+impl TryFrom<String> for Country {
+    type Error = UnknownWord;
+    fn try_from(code: String) -> Result<Self, UnknownWord> {
+        code.parse()
     }
 }
 

@@ -249,20 +249,14 @@ fn kept_form() {
     let bytes = kept::claim(&claim);
     assert_eq!(kept::read_claim(claim.key, &bytes), Ok(claim.clone()));
     writeln!(page, "claim {}: {}", hex(&claim.key.to_bytes()), hex(&bytes)).unwrap();
-    let event = Event {
-        destination: Some(Print::from_bytes([6; 16])),
-        subject: Some(Print::from_bytes([7; 16])),
-        purpose: Some(Purpose::SignIn),
-        rules: vec!["resend_gap".into()],
-        code: Some(30_003),
-        ..Event::new(
-            &Seed::from_bytes([8; 48]),
-            1,
-            at,
-            ServiceId::default(),
-            EventKind::DeliveryFailed,
-        )
-    };
+    let seed = Seed::from_bytes([8; 48]);
+    let mut event = Event::new(&seed, 1, at, ServiceId::default(), EventKind::DeliveryFailed);
+    event.destination = Some(Print::from_bytes([6; 16]));
+    event.subject = Some(Print::from_bytes([7; 16]));
+    event.purpose = Some(Purpose::SignIn);
+    event.standing = Some(Standing::Known);
+    event.rules = vec!["resend_gap".into()];
+    event.code = Some(30_003);
     let bytes = kept::event(&event);
     assert_eq!(kept::read_event(&bytes), Ok(event.clone()));
     assert_ne!(event.id, EventId::default());

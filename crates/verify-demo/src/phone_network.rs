@@ -297,12 +297,8 @@ impl State {
         if self.reports.len() >= MOST_DELIVERIES {
             self.reports.pop_first();
         }
-        let report = ReportRequest {
-            service: request.service.clone(),
-            reference: request.reference.clone(),
-            report,
-            dedupe: upstream.to_owned(),
-        };
+        let report = ReportRequest::of(&request.reference, report, upstream);
+        let report = report.service(request.service.clone());
         self.reports.insert((due, self.count), report);
     }
 }

@@ -20,9 +20,7 @@ use serde::Deserialize;
 use serde_json::json;
 use verify_core::command::{Caller, CheckRequest, Expected, Person, RedeemRequest, SendRequest};
 use verify_core::keys::Keys;
-use verify_core::outcome::{
-    Approval, CheckAnswer, Fault, RedeemAnswer, Refusal, RefusalCode, SendAnswer, wait_secs,
-};
+use verify_core::outcome::{Approval, CheckAnswer, Fault, RedeemAnswer, Refusal, SendAnswer, wait_secs};
 use verify_core::port::{DispatchRequest, Dispatched, Provider};
 use verify_core::vocabulary::{Channel, Purpose};
 use verify_engine::{Deliverer, Engine, EngineBuilder};
@@ -109,10 +107,8 @@ async fn sign_up(
     headers: HeaderMap,
     Json(body): Json<Guess>,
 ) -> Response {
-    let check = CheckRequest {
-        caller: caller(peer, &headers),
-        ..CheckRequest::of(body.verification_id, body.code, Expected::Whoever)
-    };
+    let check =
+        CheckRequest::of(body.verification_id, body.code, Expected::Whoever).caller(caller(peer, &headers));
     let unclaimed = match app.engine.check(check).await.answer {
         Ok(CheckAnswer::Unclaimed(unclaimed)) => unclaimed,
         other => return app.not_approved(other),
@@ -151,11 +147,8 @@ async fn sign_in(
     let Some(person) = app.person(&body.account) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let check = CheckRequest {
-        caller: caller(peer, &headers),
-        idempotency_key: idempotency_key(&headers),
-        ..CheckRequest::of(body.verification_id, body.code, person)
-    };
+    let mut check = CheckRequest::of(body.verification_id, body.code, person).caller(caller(peer, &headers));
+    check.idempotency_key = idempotency_key(&headers);
     match app.engine.check(check).await.answer {
         Ok(CheckAnswer::Approved(approval)) => app.session(body.account, &approval),
         other => app.not_approved(other),
@@ -192,11 +185,9 @@ async fn transfer(
     let Some((account, payer)) = app.payer(&headers, &body.transfer) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
-    let check = CheckRequest {
-        caller: caller(peer, &headers),
-        idempotency_key: idempotency_key(&headers),
-        ..CheckRequest::of(body.verification_id, body.code, payer.clone())
-    };
+    let check = CheckRequest::of(body.verification_id, body.code, payer.clone());
+    let mut check = check.caller(caller(peer, &headers));
+    check.idempotency_key = idempotency_key(&headers);
     let approval = match app.engine.check(check).await.answer {
         Ok(CheckAnswer::Approved(approval)) => approval,
         other => return app.not_approved(other),
@@ -240,10 +231,7 @@ impl App {
     }
 
     async fn send(&self, person: Person, caller: Caller) -> Response {
-        let request = SendRequest {
-            caller,
-            ..SendRequest::to(person)
-        };
+        let request = SendRequest::to(person).caller(caller);
         match self.engine.send(request).await.answer {
             Ok(SendAnswer::Sent(verification) | SendAnswer::Repeated(verification)) => {
                 Json(json!({ "verification_id": verification.id, "to": verification.to })).into_response()
@@ -282,11 +270,9 @@ impl App {
 
 /// Where a request comes from. Behind a proxy, what it says of its peer.
 fn caller(peer: SocketAddr, headers: &HeaderMap) -> Caller {
-    Caller {
-        ip: Some(peer.ip()),
-        device_token: cookie(headers, "device"),
-        ..Caller::default()
-    }
+    let mut caller = Caller::default().ip(peer.ip());
+    caller.device_token = cookie(headers, "device");
+    caller
 }
 
 /// The client's name for this attempt: sent again after a lost answer, it gets the same approval.
@@ -304,26 +290,11 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 fn refused(engine: &Engine, refusal: &Refusal) -> Response {
-    let status = match refusal.code {
-        RefusalCode::RateLimited | RefusalCode::Cooldown | RefusalCode::Locked => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
-        RefusalCode::NotFound => StatusCode::NOT_FOUND,
-        RefusalCode::ProviderUnavailable | RefusalCode::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-        RefusalCode::Blocked | RefusalCode::StepUpRequired | RefusalCode::HumanCheckRequired => {
-            StatusCode::FORBIDDEN
-        }
-        RefusalCode::Conflict | RefusalCode::InProgress => StatusCode::CONFLICT,
-        RefusalCode::InvalidRequest
-        | RefusalCode::InvalidDestination
-        | RefusalCode::InvalidCode
-        | RefusalCode::ChannelUnavailable
-        | RefusalCode::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
-    };
+    let status = StatusCode::from_u16(refusal.code.http_status()).unwrap_or(StatusCode::FORBIDDEN);
     let retry_after = refusal.retry_at.and_then(|until| wait_secs(until, engine.now()));
     (
         status,
-        Json(json!({ "code": refusal.code.as_str(), "retry_after": retry_after })),
+        Json(json!({ "code": refusal.code, "retry_after": retry_after })),
     )
         .into_response()
 }

@@ -265,10 +265,7 @@ impl Engine {
                 unsettled.extend(running.join_next().await.and_then(Result::ok).flatten());
             }
             let engine = self.clone();
-            let tick = TickRequest {
-                service: service.clone(),
-                record,
-            };
+            let tick = TickRequest::of(record).service(service.clone());
             running.spawn(async move {
                 let settled = engine.run(tick).await.answer == Ok(TickAnswer { changed: true });
                 (!settled).then_some(record)

@@ -50,17 +50,11 @@ impl About {
 
     /// An outcome that no flow came to.
     pub(crate) fn outcome<A>(&self, answer: Result<A, Fault>) -> Outcome<A> {
-        let explanation = Explanation {
-            service: Some(self.service.clone()),
-            command: self.command,
-            at: self.at,
-            ..Explanation::default()
-        };
-        Outcome {
-            answer,
-            explanation,
-            follow_up: None,
-        }
+        let mut explanation = Explanation::default();
+        explanation.service = Some(self.service.clone());
+        explanation.command = self.command;
+        explanation.at = self.at;
+        Outcome::new(answer, explanation)
     }
 }
 

@@ -131,13 +131,8 @@ impl Engine {
         let shield = self.inner.shield.as_ref().zip(ip);
         if let Some(refusal) = shield.and_then(|(shield, ip)| shield.refusal(ip, now)) {
             let mut outcome = About::of(command, now).outcome(Ok(refusal.into()));
-            outcome.explanation.rules.push(RuleHit {
-                rule: telemetry::FLOOD_SHIELD_RULE.into(),
-                value: None,
-                figure: 0,
-                allowed: None,
-                until: None,
-            });
+            let hit = RuleHit::new(telemetry::FLOOD_SHIELD_RULE, 0);
+            outcome.explanation.rules.push(hit);
             return Some(Box::new(outcome));
         }
         if self.inner.expects_client_ip && ip.is_none() {

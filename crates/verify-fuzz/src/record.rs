@@ -150,19 +150,12 @@ fn met_in_the_store(kinds: Kinds, kind: RecordKind, bytes: &[u8]) {
     let commands: [Command; 6] = [
         StatusRequest::of(&verification_id).into(),
         CheckRequest::of(&verification_id, sent.code, Expected::Whoever).into(),
-        Command::Report(ReportRequest {
-            service: ServiceId::default(),
-            reference: sent.reference,
-            report: Report::Delivered,
-            dedupe: "once".to_owned(),
-        }),
-        Command::Tick(TickRequest {
-            service: ServiceId::default(),
-            record: RecordKey {
-                kind: RecordKind::Verifications,
-                ..key
-            },
-        }),
+        ReportRequest::of(sent.reference, Report::Delivered, "once").into(),
+        TickRequest::of(RecordKey {
+            kind: RecordKind::Verifications,
+            ..key
+        })
+        .into(),
         SendRequest::to(TO).into(),
         CancelRequest::of(verification_id).into(),
     ];

@@ -98,13 +98,7 @@ fn moves_nothing(token: &str) {
         let refused = outcome.refusal().map(|refusal| refusal.code);
         assert_eq!((refused, trips), (Some(RefusalCode::NotFound), 0), "i55: {name}");
     }
-    let report = ReportRequest {
-        service: ServiceId::default(),
-        reference: token.to_owned(),
-        report: Report::Delivered,
-        dedupe: "once".to_owned(),
-    };
-    let (outcome, trips) = world.run(report);
+    let (outcome, trips) = world.run(ReportRequest::of(token, Report::Delivered, "once"));
     let nothing = Ok(ReportAnswer { changed: false });
     assert_eq!((outcome.of::<ReportAnswer>().answer, trips), (nothing, 0), "i35");
 }

@@ -198,18 +198,14 @@ mod tests {
     use verify_core::outcome::RuleHit;
 
     fn explanation(command: &'static str, verification: u8) -> Explanation {
-        Explanation {
-            command,
-            verification: Some(Print::from_bytes([verification; 16])),
-            rules: vec![RuleHit {
-                rule: "resend_gap".into(),
-                value: None,
-                figure: 1,
-                allowed: Some(1),
-                until: Some(Until::Never),
-            }],
-            ..Explanation::default()
-        }
+        let mut explanation = Explanation::default();
+        explanation.command = command;
+        explanation.verification = Some(Print::from_bytes([verification; 16]));
+        let mut hit = RuleHit::new("resend_gap", 1);
+        hit.allowed = Some(1);
+        hit.until = Some(Until::Never);
+        explanation.rules.push(hit);
+        explanation
     }
 
     fn commands(found: &[ExplanationJson]) -> Vec<&str> {

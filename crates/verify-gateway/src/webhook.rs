@@ -1,52 +1,25 @@
 //! Webhooks of Twilio: whether they are genuine, and what they report.
 
-use axum::http::{HeaderMap, HeaderName, header};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use verify_axum::Called;
 use verify_core::command::ReportRequest;
 use verify_core::keys::Keys;
 use verify_core::secret::SecretString;
 use verify_core::time::Timestamp;
 use verify_core::token::DeliveryToken;
 use verify_core::vocabulary::ServiceId;
-use verify_twilio::events::message_events;
-use verify_twilio::signature::{Body, Mismatch, Validator, Variant};
-use verify_twilio::webhook::{Inbound, Unreadable, call_status, message_status};
+use verify_twilio::signature::{Body, Validator};
+use verify_twilio::webhook::{self, Kind, Refused, form};
 
 use crate::cli::WebhookCheck;
 use crate::environment::Environment;
 use crate::tools::Said;
 
-/// The header that holds the signature.
-pub const SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
-const IDEMPOTENCY_TOKEN: HeaderName = HeaderName::from_static("i-twilio-idempotency-token");
-
-/// Which webhook was called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Event Streams: a list of events.
-    VerifyEvents,
-    /// The status callback of a message.
-    SmsStatus,
-    /// The status callback of a call.
-    VoiceStatus,
-}
-
-/// Why a webhook changes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// It is not known to come from Twilio.
-    #[error("{reason}; tried: {tried}", reason = .0.reason, tried = spellings(&.0.tried))]
-    NotSigned(Mismatch),
-    /// It is genuine, and not what this route expects.
-    #[error(transparent)]
-    Unreadable(Unreadable),
-}
-
-/// Checks and reads webhooks.
+/// Checks and reads webhooks, and finds the service that each report is of.
 pub struct Webhooks {
-    validator: Validator,
-    public_url: String,
+    twilio: webhook::Webhooks,
     keys: Arc<Keys>,
     services: Vec<ServiceId>,
 }
@@ -60,55 +33,31 @@ impl Webhooks {
         services: &BTreeSet<ServiceId>,
     ) -> Option<Self> {
         Some(Self {
-            validator: Validator::new(tokens).ok()?,
-            public_url: public_url?,
+            twilio: webhook::Webhooks::new(tokens, public_url?).ok()?,
             keys: Arc::new(keys.clone()),
             services: services.iter().cloned().collect(),
         })
     }
 
-    /// What a webhook reports. The URL is the configured base with this path and query; no header is believed.
+    /// What a webhook reports.
     ///
     /// # Errors
     /// [`Refused`] when it is not genuine or not readable.
-    pub fn read(
-        &self,
-        kind: Kind,
-        path_and_query: &str,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Vec<Inbound>, Refused> {
-        let url = format!("{}{path_and_query}", self.public_url);
-        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let form = form(text(header::CONTENT_TYPE).unwrap_or_default(), body);
-        let signed = form.as_deref().map_or(Body::Raw(body), Body::Form);
-        self.validator
-            .validate(&url, text(SIGNATURE).unwrap_or_default(), signed)
-            .map_err(Refused::NotSigned)?;
-        let form = form.unwrap_or_default();
-        let token = text(IDEMPOTENCY_TOKEN);
-        match kind {
-            Kind::VerifyEvents => message_events(body),
-            Kind::SmsStatus => message_status(&url, &form, token),
-            Kind::VoiceStatus => call_status(&url, &form, token),
-        }
-        .map_err(Refused::Unreadable)
+    pub fn read(&self, kind: Kind, called: &Called) -> Result<Vec<ReportRequest>, Refused> {
+        let header = |name| called.header(name);
+        self.twilio
+            .read(kind, called.path_and_query(), header, called.body())
     }
 
-    /// The command for a report; `None` when its reference opens for no service here.
-    pub fn command(&self, inbound: Inbound, now: Timestamp) -> Option<ReportRequest> {
+    /// A report in the service in which its reference opens; `None` when there is no such service here.
+    pub fn placed(&self, report: ReportRequest, now: Timestamp) -> Option<ReportRequest> {
         let opens = |service: &&ServiceId| {
             self.keys
-                .open_token::<DeliveryToken>(service, now, &inbound.reference)
+                .open_token::<DeliveryToken>(service, now, &report.reference)
                 .is_ok()
         };
         let service = self.services.iter().find(opens)?.clone();
-        Some(ReportRequest {
-            service,
-            reference: inbound.reference,
-            report: inbound.report,
-            dedupe: inbound.dedupe,
-        })
+        Some(report.service(service))
     }
 }
 
@@ -140,29 +89,6 @@ pub fn check_by_hand(check: &WebhookCheck, environment: &Environment<'_>) -> Sai
     let signed = form.as_deref().map_or(Body::Raw(&body), Body::Form);
     match validator.validate(&check.url, &check.signature, signed) {
         Ok(variant) => Said::well(format!("the signature fits: {variant}")),
-        Err(mismatch) => Said::no(format!(
-            "the signature does not fit: {}\ntried: {}",
-            mismatch.reason,
-            spellings(&mismatch.tried)
-        )),
+        Err(mismatch) => Said::no(mismatch.to_string()),
     }
-}
-
-/// The fields of a form; `None` for any other body.
-fn form(content_type: &str, body: &[u8]) -> Option<Vec<(String, String)>> {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        .then(|| form_urlencoded::parse(body).into_owned().collect())
-}
-
-fn spellings(tried: &[Variant]) -> String {
-    if tried.is_empty() {
-        return "nothing".to_owned();
-    }
-    tried
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -230,6 +230,14 @@ impl Problem {
         )
     }
 
+    /// A webhook that is not known to come from the provider. What was compared is for the log, and not for the sender.
+    pub fn not_signed() -> Self {
+        Self::new(
+            ProblemCode::Forbidden,
+            "the signature is missing or does not fit; the log says what was tried",
+        )
+    }
+
     /// About this field of the body.
     #[must_use]
     pub fn at(mut self, field: &str) -> Self {
@@ -415,11 +423,8 @@ mod tests {
 
     #[test]
     fn waiting_that_does_not_help_has_no_retry_after() {
-        let wrong = WrongCode {
-            status: Status::Exhausted,
-            checks_left: Some(0),
-            retry_at: Until::Never,
-        };
+        let mut wrong = WrongCode::new(Status::Exhausted, Until::Never);
+        wrong.checks_left = Some(0);
         let problem = Problem::wrong_code(&wrong, Timestamp::ZERO);
         assert_eq!(problem.body().retry_after, None);
         assert_eq!(problem.body().verification_status, Some("exhausted"));

@@ -254,7 +254,6 @@ pub fn address<'de, D: Deserializer<'de>>(json: D) -> Result<Option<IpAddr>, D::
 mod tests {
     use super::*;
     use verify_core::outcome::Next;
-    use verify_core::record::Status;
     use verify_core::vocabulary::{Channel, Purpose};
 
     #[test]
@@ -268,26 +267,14 @@ mod tests {
 
     #[test]
     fn countdowns_never_promise_too_much() {
-        let verification = VerificationView {
-            id: "v".into(),
-            sid: None,
-            status: Status::Pending,
-            channel: Channel::Sms,
-            to: "+1••••••10".into(),
-            purpose: Purpose::SignIn,
-            deliveries: vec![],
-            expires_at: Timestamp::from_millis(10_999),
-            resend_at: Until::At(Timestamp::from_millis(5_001)),
-            sends_left: Some(2),
-            checks_left: Some(5),
-            fallback: vec![Channel::Call],
-            next: vec![Next {
-                channel: Channel::Email,
-                from: Timestamp::from_millis(2_001),
-                needs_destination: true,
-            }],
-            code_length: 6,
-        };
+        let ends = Timestamp::from_millis(10_999);
+        let mut verification =
+            VerificationView::pending("v", Channel::Sms, "+1••••••10", Purpose::SignIn, ends);
+        verification.resend_at = Until::At(Timestamp::from_millis(5_001));
+        verification.fallback = vec![Channel::Call];
+        let mut next = Next::new(Channel::Email, Timestamp::from_millis(2_001));
+        next.needs_destination = true;
+        verification.next = vec![next];
         let view = VerificationJson::of(verification, Timestamp::ZERO);
         assert_eq!((view.expires_in, view.resend_in), (10, Some(6)));
         let json = serde_json::to_value(&view).unwrap();

@@ -69,17 +69,15 @@ fn one_of_each(number: u64, at: Timestamp) -> Changeset {
         value: format!("claim-{number}-").into_bytes(),
         expires_at: ends,
     });
-    let event = Event::new(
+    let mut event = Event::new(
         &Seed::from_bytes([1; Seed::BYTES]),
         0,
         at,
         ServiceId::default(),
         EventKind::SendIntended,
     );
-    changeset.events.push(Event {
-        rules: vec![format!("rule-{number}-").into()],
-        ..event
-    });
+    event.rules = vec![format!("rule-{number}-").into()];
+    changeset.events.push(event);
     changeset
 }
 

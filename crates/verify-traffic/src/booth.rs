@@ -7,7 +7,6 @@ use std::time::Duration;
 use verify_core::command::{CheckRequest, Command, Report, ReportRequest, SendRequest, StatusRequest};
 use verify_core::outcome::{Answer, Fault, Refusal, RefusalCode, SendAnswer, VerificationView};
 use verify_core::time::{Timestamp, Until};
-use verify_core::vocabulary::ServiceId;
 
 use crate::ledger::{Asked, Ledger};
 use crate::world::{HUMAN, Wanted, World};
@@ -148,13 +147,7 @@ impl Booth<'_> {
         report: Report,
         dedupe: impl Into<String>,
     ) -> Reply {
-        let request = ReportRequest {
-            service: ServiceId::default(),
-            reference: reference.into(),
-            report,
-            dedupe: dedupe.into(),
-        };
-        self.run(Asked::Report, request)
+        self.run(Asked::Report, ReportRequest::of(reference, report, dedupe))
     }
 
     /// The code of the latest message to a destination that the actor holds, in canonical form. An actor asks for its

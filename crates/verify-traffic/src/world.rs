@@ -278,13 +278,8 @@ impl World {
     /// Tells the core of deliveries that are known by now. Each copy comes as a report of its own.
     fn carry_reports(&mut self, now: Timestamp) {
         while let Some((_, reference, copy)) = self.reports.pop_front_if(|(at, ..)| *at <= now) {
-            let request = ReportRequest {
-                service: self.service.clone(),
-                reference,
-                report: Report::Delivered,
-                dedupe: copy.to_string(),
-            };
-            self.alone(request, now);
+            let report = ReportRequest::of(reference, Report::Delivered, copy.to_string());
+            self.alone(report.service(self.service.clone()), now);
         }
     }
 
@@ -292,8 +287,7 @@ impl World {
         if now.since(self.swept) >= SWEEP {
             self.swept = now;
             for record in self.store.due(&self.service, now, MOST_SWEPT) {
-                let service = self.service.clone();
-                self.alone(TickRequest { service, record }, now);
+                self.alone(TickRequest::of(record).service(self.service.clone()), now);
             }
         }
         if now.since(self.cleaned) >= HOUSEKEEPING {

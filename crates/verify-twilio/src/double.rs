@@ -1,4 +1,4 @@
-//! A scripted HTTP server that stands in for Twilio in tests.
+//! A scripted HTTP server that stands in for Twilio in tests, and the signature of what Twilio calls back with.
 //!
 //! It listens on a free port of this machine, records every request as it came, and gives the scripted answers in
 //! order. It knows nothing about Twilio: what it says is what the test wrote. A request beyond the script is answered
@@ -9,6 +9,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -57,6 +62,29 @@ enum Act {
 struct State {
     script: VecDeque<Act>,
     recorded: Vec<Recorded>,
+}
+
+/// The signature of a webhook as Twilio makes it, with this auth token: over the whole URL, and over a form's fields. For the
+/// header [`SIGNATURE`](crate::webhook::SIGNATURE).
+pub fn signature(token: &str, url: &str, form: &[(&str, &str)]) -> String {
+    let mut fields = form.to_vec();
+    fields.sort_unstable();
+    let fields = fields.iter().flat_map(|(name, value)| [*name, *value]);
+    let signed: String = std::iter::once(url).chain(fields).collect();
+    let mac = Hmac::<Sha1>::new_from_slice(token.as_bytes()).map(|mac| mac.chain_update(signed));
+    mac.map_or_else(
+        |_| String::new(),
+        |mac| STANDARD.encode(mac.finalize().into_bytes()),
+    )
+}
+
+/// The path, or URL, under which Twilio calls with a body that is no form: it names the body's hash.
+pub fn with_hash_of(body: &[u8], path: &str) -> String {
+    let hash: String = Sha256::digest(body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{path}?bodySHA256={hash}")
 }
 
 impl Answer {

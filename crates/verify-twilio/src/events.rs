@@ -8,9 +8,10 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use verify_core::command::ReportRequest;
 
 use crate::provider::REFERENCE_TAG;
-use crate::webhook::{Inbound, Unreadable, message_report};
+use crate::webhook::{Unreadable, message_report};
 
 const MESSAGE_EVENTS: &str = "com.twilio.accountsecurity.verify.message.";
 
@@ -19,7 +20,7 @@ const MESSAGE_EVENTS: &str = "com.twilio.accountsecurity.verify.message.";
 ///
 /// # Errors
 /// [`Unreadable::NotEvents`] when the body is not a list.
-pub fn message_events(body: &[u8]) -> Result<Vec<Inbound>, Unreadable> {
+pub fn message_events(body: &[u8]) -> Result<Vec<ReportRequest>, Unreadable> {
     let events: Vec<Value> = serde_json::from_slice(body).map_err(|_| Unreadable::NotEvents)?;
     Ok(events
         .into_iter()
@@ -42,7 +43,7 @@ struct Message {
     tags: Option<Value>,
 }
 
-fn inbound(event: Event) -> Option<Inbound> {
+fn inbound(event: Event) -> Option<ReportRequest> {
     let of_type = event.r#type.strip_prefix(MESSAGE_EVENTS)?;
     let Message {
         attempt_sid,
@@ -57,11 +58,7 @@ fn inbound(event: Event) -> Option<Inbound> {
         (None, None) => return None,
     };
     let report = message_report(&status, error_code.as_ref().and_then(code));
-    Some(Inbound {
-        reference: reference(tags?)?,
-        report,
-        dedupe,
-    })
+    Some(ReportRequest::of(reference(tags?)?, report, dedupe))
 }
 
 /// Numbers come as numbers or as texts.
@@ -103,7 +100,7 @@ mod tests {
         })
     }
 
-    fn read(events: Value) -> Vec<Inbound> {
+    fn read(events: Value) -> Vec<ReportRequest> {
         message_events(events.to_string().as_bytes()).unwrap()
     }
 
@@ -124,11 +121,7 @@ mod tests {
             ),
             ("NEWER", Report::Underway),
         ] {
-            let expected = Inbound {
-                reference: "r1".into(),
-                report,
-                dedupe: "event:EZ1".into(),
-            };
+            let expected = ReportRequest::of("r1", report, "event:EZ1");
             assert_eq!(read(json!([sent("EZ1", status)])), [expected], "{status}");
         }
     }

@@ -5,7 +5,7 @@
 //! - [`TwilioVerify`] is the [`Provider`](verify_core::port::Provider) on top of it: Twilio makes, sends and
 //!   compares the codes, the policy engine decides whether it is asked at all.
 //! - [`TwilioSettings`] is what a policy file says of Twilio.
-//! - [`signature`] says whether a request came from Twilio, [`webhook`] what a genuine one reports.
+//! - [`webhook`] reads what Twilio calls back with, once [`signature`] says that it came from there.
 //! - [`error_table`] is the one place that knows Twilio's error codes.
 //!
 //! This crate makes no decisions of policy and keeps no state. It logs nothing: failures travel as values, with

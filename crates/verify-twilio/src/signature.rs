@@ -50,7 +50,7 @@ pub enum Body<'a> {
 
 /// The request is not known to come from Twilio: change nothing because of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not signed by twilio: {reason}")]
+#[error("not signed by twilio: {reason}; tried: {}", spellings(.tried))]
 pub struct Mismatch {
     /// Which spellings of the URL were tried, the given one first.
     pub tried: Vec<Variant>,
@@ -154,6 +154,14 @@ fn fits(key: &Hmac<Sha1>, url: &str, fields: &str, signature: &[u8]) -> bool {
     mac.update(url.as_bytes());
     mac.update(fields.as_bytes());
     mac.verify_slice(signature).is_ok()
+}
+
+fn spellings(tried: &[Variant]) -> String {
+    let tried: Vec<_> = tried.iter().map(ToString::to_string).collect();
+    match tried.is_empty() {
+        true => "nothing".to_owned(),
+        false => tried.join(", "),
+    }
 }
 
 impl fmt::Debug for Validator {

@@ -20,10 +20,20 @@
 #![doc = include_str!("../examples/service/main.rs")]
 //! ```
 //!
+//! `twilio.rs`: Twilio in place of the terminal, and the route of its webhooks.
+//!
+//! ```text
+#![doc = include_str!("../examples/service/twilio.rs")]
+//! ```
+//!
 //! # Its tests
 //!
 //! ```text
 #![doc = include_str!("../tests/tutorial.rs")]
+//! ```
+//!
+//! ```text
+#![doc = include_str!("../tests/twilio.rs")]
 //! ```
 
 #[cfg(feature = "axum")]

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use verify_core::command::CheckRequest;
 use verify_core::event::EventKind;
 use verify_core::outcome::{Answer, CheckAnswer, Outcome};
 use verify_core::vocabulary::Channel;
@@ -69,10 +68,7 @@ pub(super) fn one_right(kinds: Kinds) -> Scenario {
 pub(super) fn one_key(kinds: Kinds) -> Scenario {
     let (mut world, _, code) = sent_once(kinds);
     world.use_policies(policy(NO_FIRST_WAIT));
-    let again = CheckRequest {
-        idempotency_key: Some("once".into()),
-        ..check(&code)
-    };
+    let again = check(&code).key("once");
     Scenario {
         always: false,
         ..Scenario::new(world, [again.clone().into(), again.into()])

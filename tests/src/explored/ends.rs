@@ -160,10 +160,7 @@ pub(super) fn redeem_redeem(kinds: Kinds) -> Scenario {
 /// The same request twice: both may be told, and it is redeemed once.
 pub(super) fn redeem_one_key(kinds: Kinds) -> Scenario {
     let (world, proof) = proved(kinds);
-    let redeem = RedeemRequest {
-        idempotency_key: Some("once".into()),
-        ..RedeemRequest::of(proof, TO)
-    };
+    let redeem = RedeemRequest::of(proof, TO).key("once");
     Scenario::new(world, [redeem.clone().into(), redeem.into()]).holds(|world, outcomes| {
         let recorded = events(world, EventKind::ProofRedeemed);
         finding(recorded <= 1, "i54: redeemed twice")?;

@@ -25,10 +25,7 @@ pub(super) fn send_send(kinds: Kinds) -> Scenario {
 /// The same request twice: one message, however late the second comes.
 pub(super) fn one_key(kinds: Kinds) -> Scenario {
     let world = World::new(PolicySet::default(), kinds);
-    let keyed = SendRequest {
-        idempotency_key: Some("once".into()),
-        ..send()
-    };
+    let keyed = send().key("once");
     Scenario::new(world, [keyed.clone().into(), keyed.into()])
         .holds(|world, _| finding(world.sent.len() <= 1, "i29: two messages for one key"))
 }

@@ -124,11 +124,7 @@ async fn asked(engine: &Engine, command: Command) -> Outcome {
 }
 
 fn any(outcome: Outcome<impl Into<Answer>>) -> Outcome {
-    Outcome {
-        answer: outcome.answer.map(Into::into),
-        explanation: outcome.explanation,
-        follow_up: outcome.follow_up,
-    }
+    outcome.map(Into::into)
 }
 
 /// A provider in a mood, and how worried the scorer is.

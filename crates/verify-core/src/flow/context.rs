@@ -149,11 +149,8 @@ impl Context {
     /// Notes a rule that took part and refuses nothing.
     pub(super) fn note(&mut self, rule: impl Into<Arc<str>>, value: impl Into<Arc<str>>, figure: u64) {
         self.explanation.rules.push(RuleHit {
-            rule: rule.into(),
             value: Some(value.into()),
-            figure,
-            allowed: None,
-            until: None,
+            ..RuleHit::new(rule, figure)
         });
     }
 
@@ -240,10 +237,6 @@ impl Context {
             };
             self.hit_by(refusal.code.as_str(), value, 0);
         }
-        Outcome {
-            answer,
-            explanation: self.explanation,
-            follow_up: None,
-        }
+        Outcome::new(answer, self.explanation)
     }
 }

@@ -83,9 +83,5 @@ pub fn drive(mut step: Step, outside: &mut impl Outside) -> Outcome {
         }
         step = step.perform(outside);
     }
-    Outcome {
-        answer: Err(Fault::Defect),
-        explanation: Explanation::default(),
-        follow_up: None,
-    }
+    Outcome::new(Err(Fault::Defect), Explanation::default())
 }

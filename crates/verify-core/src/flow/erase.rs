@@ -46,6 +46,7 @@ pub(super) fn start(mut ctx: Context, request: &EraseRequest, now: Timestamp) ->
             places: Places::with_notes(&ctx.keys, &who.destination, [&who.destination]),
             event: Event {
                 purpose: None,
+                standing: None,
                 ..who.event(&ctx, EventKind::Erased, 0, now)
             },
             ctx,

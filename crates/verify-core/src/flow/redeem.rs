@@ -66,6 +66,7 @@ pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -
     changeset.events = vec![Event {
         subject: token.subject,
         purpose: Some(token.purpose),
+        payment: token.binding,
         channel: Some(token.channel),
         ..ctx.event(EventKind::ProofRedeemed, 0, now)
     }];

@@ -166,6 +166,9 @@ fn about(ctx: &Context, verification: &Verification, kind: EventKind, nth: u8, n
         subject: verification.identity.subject,
         verification: Some(verification.nonce.print()),
         purpose: Some(verification.identity.purpose),
+        standing: Some(verification.identity.standing),
+        mailbox: verification.identity.mailbox,
+        payment: verification.identity.binding,
         ..ctx.event(kind, nth, now)
     }
 }

@@ -184,6 +184,7 @@ impl Look {
         }
         let event = |kind, nth| Event {
             purpose: None,
+            standing: None,
             ..match people.first() {
                 Some(seat) => seat.who.event(ctx, kind, nth, now),
                 None => ctx.event(kind, nth, now),

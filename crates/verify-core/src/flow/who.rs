@@ -245,10 +245,14 @@ impl Who {
 
     /// An event about them.
     pub(super) fn event(&self, ctx: &Context, kind: EventKind, nth: u8, now: Timestamp) -> Event {
+        let identity = self.identity();
         Event {
             destination: Some(self.destination.newest()),
-            subject: self.subject.as_ref().map(Prints::newest),
-            purpose: Some(self.purpose()),
+            subject: identity.subject,
+            purpose: Some(identity.purpose),
+            standing: Some(identity.standing),
+            mailbox: identity.mailbox,
+            payment: identity.binding,
             ..ctx.event(kind, nth, now)
         }
     }

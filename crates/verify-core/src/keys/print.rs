@@ -2,12 +2,9 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Keys;
-use crate::ids::{ApprovalId, Nonce};
+use crate::ids::{ApprovalId, Nonce, written_in_hex};
 use crate::mac::{MacKey, first};
 use crate::vocabulary::{Dimension, Payment, ServiceId};
 
@@ -196,40 +193,7 @@ impl fmt::Debug for Print {
     }
 }
 
-impl FromStr for Print {
-    type Err = InvalidPrint;
-
-    fn from_str(text: &str) -> Result<Self, InvalidPrint> {
-        let fits = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if !fits {
-            return Err(InvalidPrint);
-        }
-        let number = u128::from_str_radix(text, 16).map_err(|_| InvalidPrint)?;
-        Ok(Self(number.to_be_bytes()))
-    }
-}
-
-impl Serialize for Print {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Print {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            String::deserialize(deserializer)?
-                .parse()
-                .map_err(serde::de::Error::custom)
-        } else {
-            <[u8; 16]>::deserialize(deserializer).map(Self)
-        }
-    }
-}
+written_in_hex!(Print, InvalidPrint);
 
 #[cfg(test)]
 mod tests {

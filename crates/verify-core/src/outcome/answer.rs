@@ -96,6 +96,7 @@ pub enum UnlockAnswer {
 
 /// A rule that still refuses somebody after an unlock. For operators: it has a rule's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Stands {
     /// A limit's name, `lockout_destination` or `lockout_subject`.
     pub rule: Arc<str>,

@@ -3,6 +3,10 @@
 //! An [`Outcome`] holds the command's own answer ([`SendAnswer`], [`CheckAnswer`], …), which is what a caller may see: it
 //! has no place for a rule's name, a provider's name or a provider's code. [`Explanation`] is for operators and says what
 //! decided. A refusal is an answer; a [`Fault`] is an error.
+//!
+//! More fields may come to what an answer holds, so a pattern on one ends with `..`. What a command can come to, why it is
+//! refused and where a verification stands are enums without a catch-all on purpose: one more of them is something that a
+//! host has to decide about, and its compiler says where.
 
 mod answer;
 mod refusal;
@@ -27,6 +31,7 @@ use crate::vocabulary::{Channel, Purpose, ServiceId};
 
 /// What a command came to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Outcome<A = Answer> {
     /// For the caller.
     ///
@@ -37,6 +42,26 @@ pub struct Outcome<A = Answer> {
     pub explanation: Explanation,
     /// What the engine does next by itself: a fallback that was consented to.
     pub follow_up: Option<Box<SendRequest>>,
+}
+
+impl<A> Outcome<A> {
+    /// What somebody who drives no flow says: a shield, a test.
+    pub const fn new(answer: Result<A, Fault>, explanation: Explanation) -> Self {
+        Self {
+            answer,
+            explanation,
+            follow_up: None,
+        }
+    }
+
+    /// The same with the answer as something else.
+    pub fn map<B>(self, map: impl FnOnce(A) -> B) -> Outcome<B> {
+        Outcome {
+            answer: self.answer.map(map),
+            explanation: self.explanation,
+            follow_up: self.follow_up,
+        }
+    }
 }
 
 impl Outcome {
@@ -68,6 +93,7 @@ impl Outcome {
 
 /// A verification as its caller may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct VerificationView {
     /// The sealed id: enough, with a code, to check.
     pub id: String,
@@ -99,8 +125,47 @@ pub struct VerificationView {
     pub code_length: u8,
 }
 
+impl VerificationView {
+    /// A pending verification that nothing is told of besides, to test what a host makes of one.
+    pub fn pending(
+        id: impl Into<String>,
+        channel: Channel,
+        to: impl Into<String>,
+        purpose: Purpose,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            sid: None,
+            status: Status::Pending,
+            channel,
+            to: to.into(),
+            purpose,
+            deliveries: Vec::new(),
+            expires_at,
+            resend_at: Until::At(Timestamp::ZERO),
+            sends_left: None,
+            checks_left: None,
+            fallback: Vec::new(),
+            next: Vec::new(),
+            code_length: 6,
+        }
+    }
+
+    /// How long its code still lives at `now`.
+    pub fn expires_in(&self, now: Timestamp) -> Duration {
+        self.expires_at.since(now)
+    }
+
+    /// How long the same caller waits at `now` until they may send again; `None` when waiting does not help.
+    pub fn resend_in(&self, now: Timestamp) -> Option<Duration> {
+        self.resend_at.wait_from(now)
+    }
+}
+
 /// Another channel, and from when on a send by it is admitted as far as this person's own rules say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Next {
     /// By which channel.
     pub channel: Channel,
@@ -111,8 +176,25 @@ pub struct Next {
     pub needs_destination: bool,
 }
 
+impl Next {
+    /// This channel, from an instant on, to the same destination.
+    pub const fn new(channel: Channel, from: Timestamp) -> Self {
+        Self {
+            channel,
+            from,
+            needs_destination: false,
+        }
+    }
+
+    /// How long that is from `now`; zero for at once.
+    pub const fn wait(&self, now: Timestamp) -> Duration {
+        self.from.since(now)
+    }
+}
+
 /// The code was right.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Approval {
     /// The provider's id where there is one.
     pub sid: Option<String>,
@@ -143,6 +225,7 @@ impl std::fmt::Debug for Approval {
 
 /// The code was wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct WrongCode {
     /// `Pending`, or `Exhausted` when this failure closed it.
     pub status: Status,
@@ -152,8 +235,25 @@ pub struct WrongCode {
     pub retry_at: Until,
 }
 
+impl WrongCode {
+    /// A wrong code after which nothing ends the checks but time.
+    pub const fn new(status: Status, retry_at: Until) -> Self {
+        Self {
+            status,
+            checks_left: None,
+            retry_at,
+        }
+    }
+
+    /// How long the next check waits at `now`; `None` when waiting does not help.
+    pub fn retry_in(&self, now: Timestamp) -> Option<Duration> {
+        self.retry_at.wait_from(now)
+    }
+}
+
 /// What a spent proof proves.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Redemption {
     /// Why it was asked for.
     pub purpose: Purpose,
@@ -169,6 +269,7 @@ pub struct Redemption {
 
 /// What decided, for operators. It has fingerprints, rule names and figures, and no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize)]
+#[non_exhaustive]
 pub struct Explanation {
     /// The service.
     pub service: Option<ServiceId>,
@@ -193,6 +294,7 @@ pub struct Explanation {
 
 /// A rule that took part.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
 pub struct RuleHit {
     /// Its name: a limit's, `lockout_destination`, `country`, `risk_high`, `repeat`, …; where no rule decides but the request
     /// or what is there, the refusal's own code.
@@ -208,8 +310,22 @@ pub struct RuleHit {
     pub until: Option<Until>,
 }
 
+impl RuleHit {
+    /// A rule of this name that saw this much.
+    pub fn new(rule: impl Into<Arc<str>>, figure: u64) -> Self {
+        Self {
+            rule: rule.into(),
+            value: None,
+            figure,
+            allowed: None,
+            until: None,
+        }
+    }
+}
+
 /// What a provider said.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
 pub struct ProviderSaid {
     /// Which one.
     pub provider: Arc<str>,
@@ -219,7 +335,7 @@ pub struct ProviderSaid {
     pub detail: Detail,
 }
 
-/// A wait from an instant, for countdowns; `None` for never.
+/// A wait from an instant in whole seconds, rounded up, for countdowns and `Retry-After`; `None` for never.
 pub fn wait_secs(until: Until, now: Timestamp) -> Option<u64> {
     until
         .wait_from(now)

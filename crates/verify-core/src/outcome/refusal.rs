@@ -1,15 +1,15 @@
 //! No: why a caller is refused, and why the system could not do it.
 
 use std::borrow::Cow;
-
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 use crate::store::StoreFault;
-use crate::time::Until;
-use crate::vocabulary::Channel;
+use crate::time::{Timestamp, Until};
+use crate::vocabulary::{Channel, words};
 
 /// A refusal as its caller may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Refusal {
     /// The stable code.
     pub code: RefusalCode,
@@ -63,57 +63,77 @@ impl Refusal {
         self.retry_at = Some(until);
         self
     }
+
+    /// How long the same request waits at `now`, the engine's time; `None` when waiting does not help or is not what it
+    /// takes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use verify_core::outcome::{Refusal, RefusalCode};
+    /// use verify_core::time::{Timestamp, Until};
+    ///
+    /// let now = Timestamp::from_millis(10_000);
+    /// let soon = Refusal::new(RefusalCode::Cooldown, "wait").until(Until::At(now + Duration::from_secs(30)));
+    /// assert_eq!(soon.retry_in(now), Some(Duration::from_secs(30)));
+    /// let never = Refusal::new(RefusalCode::Locked, "ask support").until(Until::Never);
+    /// assert_eq!(never.retry_in(now), None);
+    /// ```
+    pub fn retry_in(&self, now: Timestamp) -> Option<Duration> {
+        self.retry_at?.wait_from(now)
+    }
 }
 
-macro_rules! refusal_codes {
-    ($($(#[$meta:meta])* $variant:ident = $name:literal, $status:literal;)+) => {
-        /// Why not. Codes are stable.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum RefusalCode { $($(#[$meta])* #[serde(rename = $name)] $variant),+ }
-        impl RefusalCode {
-            /// Every code.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-            /// The stable code.
-            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $name),+ } }
-            /// The HTTP status that it travels with, for whichever framework (RFC 9110; 429: RFC 6585).
-            pub const fn http_status(self) -> u16 { match self { $(Self::$variant => $status),+ } }
+words! {
+    /// Why not. Codes are stable.
+    RefusalCode, "refusal" {
+        /// A field is missing, unknown or does not fit another.
+        InvalidRequest = "invalid_request",
+        /// Not a number or mailbox that can be used.
+        InvalidDestination = "invalid_destination",
+        /// Not a code at all; nothing was counted.
+        InvalidCode = "invalid_code",
+        /// Blocked by country, kind of number, suppression or risk.
+        Blocked = "blocked",
+        /// A stronger factor is asked for.
+        StepUpRequired = "step_up_required",
+        /// A human check is asked for.
+        HumanCheckRequired = "human_check_required",
+        /// Expired, used, canceled, exhausted, foreign or never there: all alike.
+        NotFound = "not_found",
+        /// This destination cannot be reached by this channel.
+        ChannelUnavailable = "channel_unavailable",
+        /// Too much contention, or a key that was used for a check that is over.
+        Conflict = "conflict",
+        /// The other request with this idempotency key still runs.
+        InProgress = "in_progress",
+        /// The idempotency key was used with another body.
+        IdempotencyMismatch = "idempotency_mismatch",
+        /// A limit.
+        RateLimited = "rate_limited",
+        /// The resend gap, a code's last minute, or a short wait after a failure.
+        Cooldown = "cooldown",
+        /// A wait of five minutes or more after failures.
+        Locked = "locked",
+        /// No provider took it.
+        ProviderUnavailable = "provider_unavailable",
+        /// Too many requests of one client at once: the flood shield, before anything is read or counted.
+        Overloaded = "overloaded",
+    }
+}
+
+impl RefusalCode {
+    /// The HTTP status that it travels with, for whichever framework (RFC 9110; 429: RFC 6585).
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::InvalidRequest | Self::InvalidDestination | Self::InvalidCode => 400,
+            Self::Blocked | Self::StepUpRequired | Self::HumanCheckRequired => 403,
+            Self::NotFound => 404,
+            Self::Conflict | Self::InProgress => 409,
+            Self::ChannelUnavailable | Self::IdempotencyMismatch => 422,
+            Self::RateLimited | Self::Cooldown | Self::Locked => 429,
+            Self::ProviderUnavailable | Self::Overloaded => 503,
         }
-    };
-}
-
-refusal_codes! {
-    /// A field is missing, unknown or does not fit another.
-    InvalidRequest = "invalid_request", 400;
-    /// Not a number or mailbox that can be used.
-    InvalidDestination = "invalid_destination", 400;
-    /// Not a code at all; nothing was counted.
-    InvalidCode = "invalid_code", 400;
-    /// Blocked by country, kind of number, suppression or risk.
-    Blocked = "blocked", 403;
-    /// A stronger factor is asked for.
-    StepUpRequired = "step_up_required", 403;
-    /// A human check is asked for.
-    HumanCheckRequired = "human_check_required", 403;
-    /// Expired, used, canceled, exhausted, foreign or never there: all alike.
-    NotFound = "not_found", 404;
-    /// This destination cannot be reached by this channel.
-    ChannelUnavailable = "channel_unavailable", 422;
-    /// Too much contention, or a key that was used for a check that is over.
-    Conflict = "conflict", 409;
-    /// The other request with this idempotency key still runs.
-    InProgress = "in_progress", 409;
-    /// The idempotency key was used with another body.
-    IdempotencyMismatch = "idempotency_mismatch", 422;
-    /// A limit.
-    RateLimited = "rate_limited", 429;
-    /// The resend gap, a code's last minute, or a short wait after a failure.
-    Cooldown = "cooldown", 429;
-    /// A wait of five minutes or more after failures.
-    Locked = "locked", 429;
-    /// No provider took it.
-    ProviderUnavailable = "provider_unavailable", 503;
-    /// Too many requests of one client at once: the flood shield, before anything is read or counted.
-    Overloaded = "overloaded", 503;
+    }
 }
 
 /// It could not be done: a fault of the system, never of the caller. Nothing was allowed because of it.

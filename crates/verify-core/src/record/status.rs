@@ -1,32 +1,24 @@
 //! The two transition tables. Statuses are written through them and nowhere else.
 
-use serde::{Deserialize, Serialize};
+use crate::vocabulary::words;
 
-/// Where a verification stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Status {
-    /// From the moment the intent to send is recorded.
-    Pending,
-    /// Its code was given.
-    Approved,
-    /// Its code died.
-    Expired,
-    /// Somebody ended it.
-    Canceled,
-    /// Failures closed it.
-    Exhausted,
+words! {
+    /// Where a verification stands.
+    Status, "status" {
+        /// From the moment the intent to send is recorded.
+        Pending = "pending",
+        /// Its code was given.
+        Approved = "approved",
+        /// Its code died.
+        Expired = "expired",
+        /// Somebody ended it.
+        Canceled = "canceled",
+        /// Failures closed it.
+        Exhausted = "exhausted",
+    }
 }
 
 impl Status {
-    /// Every status.
-    pub const ALL: &'static [Self] = &[
-        Self::Pending,
-        Self::Approved,
-        Self::Expired,
-        Self::Canceled,
-        Self::Exhausted,
-    ];
-
     /// The transition table: from pending to each end, and from no end anywhere.
     pub const TRANSITIONS: &'static [(Self, Self)] = &[
         (Self::Pending, Self::Approved),
@@ -34,47 +26,27 @@ impl Status {
         (Self::Pending, Self::Canceled),
         (Self::Pending, Self::Exhausted),
     ];
+}
 
-    /// The stable word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Expired => "expired",
-            Self::Canceled => "canceled",
-            Self::Exhausted => "exhausted",
-        }
+words! {
+    /// What became of a delivery.
+    DeliveryStatus, "status of a delivery" {
+        /// Recorded, and perhaps handed to the provider.
+        Dispatching = "dispatching",
+        /// The provider took it.
+        Accepted = "accepted",
+        /// Surely not sent.
+        Rejected = "rejected",
+        /// Perhaps sent.
+        Unknown = "unknown",
+        /// It arrived.
+        Delivered = "delivered",
+        /// It did not, and will not.
+        Undelivered = "undelivered",
     }
 }
 
-/// What became of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum DeliveryStatus {
-    /// Recorded, and perhaps handed to the provider.
-    Dispatching,
-    /// The provider took it.
-    Accepted,
-    /// Surely not sent.
-    Rejected,
-    /// Perhaps sent.
-    Unknown,
-    /// It arrived.
-    Delivered,
-    /// It did not, and will not.
-    Undelivered,
-}
-
 impl DeliveryStatus {
-    /// Every status.
-    pub const ALL: &'static [Self] = &[
-        Self::Dispatching,
-        Self::Accepted,
-        Self::Rejected,
-        Self::Unknown,
-        Self::Delivered,
-        Self::Undelivered,
-    ];
-
     /// The transition table. It never goes back.
     pub const TRANSITIONS: &'static [(Self, Self)] = &[
         (Self::Dispatching, Self::Accepted),
@@ -87,18 +59,6 @@ impl DeliveryStatus {
         (Self::Unknown, Self::Delivered),
         (Self::Unknown, Self::Undelivered),
     ];
-
-    /// The stable word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dispatching => "dispatching",
-            Self::Accepted => "accepted",
-            Self::Rejected => "rejected",
-            Self::Unknown => "unknown",
-            Self::Delivered => "delivered",
-            Self::Undelivered => "undelivered",
-        }
-    }
 
     /// True when a person may have got something.
     pub const fn may_have_sent(self) -> bool {

@@ -11,7 +11,7 @@ use verify_core::event::Event;
 use verify_core::outcome::{ReportAnswer, SendAnswer};
 use verify_core::port::{Detail, EventSink};
 use verify_core::store::StoreFault;
-use verify_core::vocabulary::{Channel, ServiceId};
+use verify_core::vocabulary::Channel;
 use verify_engine::{Pumped, Swept};
 
 use crate::support::{Gate, Mood, Parts, taken};
@@ -143,20 +143,13 @@ async fn the_background_sweeps_pumps_and_hands_over_the_rest_when_it_is_shut_dow
 async fn a_fallback_that_was_agreed_to_follows_a_reported_failure_by_itself() {
     let parts = Parts::new(Gate::open());
     let engine = parts.engine();
-    let request = SendRequest {
-        consent: true,
-        ..SendRequest::to(TO)
-    };
+    let request = SendRequest::to(TO).consent(true);
     assert!(matches!(
         engine.send(request).await.answer.unwrap(),
         SendAnswer::Sent(_)
     ));
-    let report = ReportRequest {
-        service: ServiceId::default(),
-        reference: parts.provider.last_reference(),
-        report: Report::Undelivered(Detail::new(Some(30_003), "unreachable")),
-        dedupe: "report-1".into(),
-    };
+    let failed = Report::Undelivered(Detail::new(Some(30_003), "unreachable"));
+    let report = ReportRequest::of(parts.provider.last_reference(), failed, "report-1");
     let said = engine.report(report.clone()).await.answer.unwrap();
     assert_eq!(said, ReportAnswer { changed: true });
     engine.drain().await;

@@ -151,7 +151,7 @@ async fn the_web_application_signs_in_with_the_account_s_own_code_and_once() {
     let (status, body) = ada.posts("/sign-up/code", json!({ "to": "no number" })).await;
     assert_eq!(
         (status, &body["code"]),
-        (StatusCode::UNPROCESSABLE_ENTITY, &json!("invalid_destination"))
+        (StatusCode::BAD_REQUEST, &json!("invalid_destination"))
     );
 }
 

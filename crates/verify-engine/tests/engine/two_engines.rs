@@ -120,10 +120,7 @@ impl Shared {
 }
 
 async fn send(engine: &Engine, service: &str, n: usize) {
-    let request = SendRequest {
-        service: ServiceId::new(service).unwrap(),
-        ..SendRequest::to(Person::at(number(n)))
-    };
+    let request = SendRequest::to(Person::at(number(n))).service(ServiceId::new(service).unwrap());
     engine.send(request).await.answer.unwrap();
 }
 

@@ -309,20 +309,15 @@ impl Run {
             1 => Report::Delivered,
             _ => Report::Undelivered(Detail::new(Some(30_003), "unreachable")),
         };
-        let request = ReportRequest {
-            service: ServiceId::default(),
-            reference: self.world.sent[index].reference.clone(),
-            report,
-            dedupe: format!("{}", again % 2),
-        };
+        let reference = self.world.sent[index].reference.clone();
+        let request = ReportRequest::of(reference, report, format!("{}", again % 2));
         self.open(request.into()).map(drop)
     }
 
     fn sweep(&mut self) -> Holds {
         let service = ServiceId::default();
         for record in self.world.store.due(&service, self.world.now, 8) {
-            let service = service.clone();
-            if self.open(TickRequest { service, record }.into())? {
+            if self.open(TickRequest::of(record).into())? {
                 self.finish(self.flows.len() - 1)?;
             }
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use axum::Json;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use verify_core::command::{Caller, CheckRequest};
+use verify_core::command::CheckRequest;
 use verify_core::outcome::CheckAnswer;
 use verify_core::vocabulary::{Country, Purpose};
 
@@ -85,17 +85,11 @@ pub(super) async fn check(
         amount: body.amount,
         payee: body.payee,
     };
-    let request = CheckRequest {
-        service: desk.service(),
-        target: spelled.checked(body.to, body.verification_id)?,
-        code: body.code,
-        caller: Caller {
-            ip: client,
-            device_token: body.device_token,
-            ..Caller::default()
-        },
-        idempotency_key: key_of(&desk, key),
-    };
+    let target = spelled.checked(body.to, body.verification_id)?;
+    let mut request = CheckRequest::new(target, body.code).service(desk.service());
+    request.caller.ip = client;
+    request.caller.device_token = body.device_token;
+    request.idempotency_key = key_of(&desk, key);
     match desk.run(request).await? {
         CheckAnswer::Approved(approval) => Ok(Json(ApprovalJson::from(*approval))),
         // This host acts for nobody: its answer says whose code it was, and the caller compares.

@@ -125,13 +125,11 @@ pub(super) async fn unlock(
     OperatorDesk(desk): OperatorDesk,
     JsonBody(body): JsonBody<UnlockBody>,
 ) -> Result<Json<Unlocked>, Problem> {
-    let request = UnlockRequest {
-        service: desk.service(),
-        to: body.to,
-        country: body.country,
-        subject: body.user_id,
-        check_limits: body.check_limits,
-    };
+    let mut request = UnlockRequest::at(body.to)
+        .service(desk.service())
+        .check_limits(body.check_limits);
+    request.country = body.country;
+    request.subject = body.user_id;
     match desk.run(request).await? {
         UnlockAnswer::Unlocked { stands } => Ok(Json(Unlocked {
             ok: true,
@@ -160,11 +158,8 @@ pub(super) async fn erase(
     OperatorDesk(desk): OperatorDesk,
     JsonBody(body): JsonBody<EraseBody>,
 ) -> Result<Json<Done>, Problem> {
-    let request = EraseRequest {
-        service: desk.service(),
-        to: body.to,
-        country: body.country,
-    };
+    let mut request = EraseRequest::at(body.to).service(desk.service());
+    request.country = body.country;
     match desk.run(request).await? {
         EraseAnswer::Erased { verifications } => Ok(Done::with(Some(verifications))),
         EraseAnswer::Refused(refusal) => Err(desk.refused(refusal)),

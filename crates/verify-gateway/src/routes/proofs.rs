@@ -75,12 +75,8 @@ pub(super) async fn redeem(
         amount: body.amount,
         payee: body.payee,
     };
-    let request = RedeemRequest {
-        service: desk.service(),
-        proof: body.proof,
-        person: spelled.person(body.to)?,
-        idempotency_key: key_of(&desk, key),
-    };
+    let mut request = RedeemRequest::of(body.proof, spelled.person(body.to)?).service(desk.service());
+    request.idempotency_key = key_of(&desk, key);
     let redemption = desk.run(request).await?.or_problem(desk.app().now())?;
     Ok(Json(redemption.into()))
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use verify_core::command::{Caller, SendRequest};
+use verify_core::command::SendRequest;
 use verify_core::vocabulary::{Channel, Country, Purpose};
 
 use super::answers::{Addressed, Bodied, Carried, Keyed, Limited, Repeatable};
@@ -116,22 +116,19 @@ impl SendBody {
             amount: self.amount,
             payee: self.payee,
         };
-        Ok(SendRequest {
-            service: desk.service(),
-            target: spelled.target(self.to, self.verification_id)?,
-            channel: self.channel,
-            locale: self.locale,
-            caller: Caller {
-                ip: client,
-                asn: self.asn,
-                device: self.device,
-                device_token: self.device_token,
-            },
-            consent: self.consent,
-            human_check: self.human_check,
-            proof: self.proof,
-            decoy: self.decoy,
-            idempotency_key: key_of(desk, key),
-        })
+        let mut request = SendRequest::new(spelled.target(self.to, self.verification_id)?)
+            .service(desk.service())
+            .consent(self.consent)
+            .decoy(self.decoy);
+        request.channel = self.channel;
+        request.locale = self.locale;
+        request.caller.ip = client;
+        request.caller.asn = self.asn;
+        request.caller.device = self.device;
+        request.caller.device_token = self.device_token;
+        request.human_check = self.human_check;
+        request.proof = self.proof;
+        request.idempotency_key = key_of(desk, key);
+        Ok(request)
     }
 }

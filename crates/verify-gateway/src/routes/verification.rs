@@ -24,10 +24,7 @@ use verify_http::{OrProblem, Problem};
 )]
 pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<VerificationJson>, Problem> {
     desk.shield(None)?;
-    let request = StatusRequest {
-        service: desk.service(),
-        verification_id: id,
-    };
+    let request = StatusRequest::of(id).service(desk.service());
     let found = desk.run(request).await?.or_problem(desk.app().now())?;
     Ok(desk.verification(found))
 }
@@ -48,10 +45,7 @@ pub(super) async fn read(desk: Desk, PathId(id): PathId) -> Result<Json<Verifica
 )]
 pub(super) async fn cancel(desk: Desk, PathId(id): PathId) -> Result<Json<VerificationJson>, Problem> {
     desk.shield(None)?;
-    let request = CancelRequest {
-        service: desk.service(),
-        verification_id: id,
-    };
+    let request = CancelRequest::of(id).service(desk.service());
     let canceled = desk.run(request).await?.or_problem(desk.app().now())?;
     Ok(desk.verification(canceled))
 }

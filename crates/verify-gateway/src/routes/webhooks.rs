@@ -2,27 +2,21 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{OriginalUri, Request, State};
-use axum::http::uri::PathAndQuery;
+use axum::extract::{Request, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 use verify_core::outcome::{Refusal, RefusalCode};
 use verify_core::time::Until;
-use verify_twilio::webhook::Inbound;
+use verify_twilio::webhook::{Kind, Refused, SIGNATURE};
 
 use super::answers::Signed;
 use crate::app::App;
 use crate::gate;
 use crate::observe::{RequestId, SHIELDED};
-use crate::webhook::{Kind, Refused, SIGNATURE, Webhooks};
-use verify_axum::body::{MAX_WEBHOOK, read};
+use verify_axum::{Called, report_all};
 use verify_http::{Problem, ProblemCode};
-
-/// Twilio hangs up after 5 s, and wants its answer before.
-const PATIENCE: Duration = Duration::from_millis(3_500);
 
 /// It was taken.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -105,31 +99,24 @@ async fn take(kind: Kind, app: Arc<App>, request: Request) -> Result<Json<Taken>
     let Some(webhooks) = &app.webhooks else {
         pass.unsigned();
         warn_of(&app, &"no auth token or no public url is configured");
-        return Err(not_signed());
+        return Err(Problem::not_signed());
     };
     // What has no signature at all is not worth reading.
     if !parts.headers.contains_key(SIGNATURE) {
         pass.unsigned();
         warn_of(&app, &"it has no signature");
-        return Err(not_signed());
+        return Err(Problem::not_signed());
     }
     let id: RequestId = parts.extensions.get().cloned().unwrap_or_default();
-    let headers = parts.headers.clone();
-    let original = parts.extensions.get::<OriginalUri>();
-    let uri = original.map_or_else(|| parts.uri.clone(), |OriginalUri(uri)| uri.clone());
-    let body = read(Request::from_parts(parts, body), MAX_WEBHOOK, |bytes| {
-        pass.hold(bytes)
-    })
-    .await?;
-    let path_and_query = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let reports = match webhooks.read(kind, path_and_query, &headers, &body) {
+    let called = Called::of(Request::from_parts(parts, body), |bytes| pass.hold(bytes)).await?;
+    let reports = match webhooks.read(kind, &called) {
         Ok(reports) => reports,
         Err(refused) => {
             warn_of(&app, &refused);
             return Err(match refused {
                 Refused::NotSigned(_) => {
                     pass.unsigned();
-                    not_signed()
+                    Problem::not_signed()
                 }
                 Refused::Unreadable(unreadable) => {
                     Problem::new(ProblemCode::InvalidRequest, unreadable.to_string())
@@ -137,11 +124,15 @@ async fn take(kind: Kind, app: Arc<App>, request: Request) -> Result<Json<Taken>
             });
         }
     };
-    // What is dropped here goes on in the engine; sent again, it changes nothing any more.
-    match tokio::time::timeout(PATIENCE, report_all(&app, webhooks, &id, reports)).await {
-        Ok(taken) => taken.map(|()| Json(Taken { ok: true })),
-        Err(_) => Err(again()),
-    }
+    let placed = reports.into_iter().filter_map(|report| {
+        let placed = webhooks.placed(report, app.now());
+        if placed.is_none() {
+            tracing::debug!("a report was left alone: its reference is expired or not ours");
+        }
+        placed
+    });
+    report_all(placed, |report| app.run(&id, report)).await?;
+    Ok(Json(Taken { ok: true }))
 }
 
 /// Anybody can cause it, so it is said now and then.
@@ -149,36 +140,4 @@ fn warn_of(app: &App, why: &dyn std::fmt::Display) {
     if let Some(not_warned) = app.gate.warns() {
         tracing::warn!(%why, not_warned, "a webhook was refused");
     }
-}
-
-async fn report_all(
-    app: &App,
-    webhooks: &Webhooks,
-    id: &RequestId,
-    reports: Vec<Inbound>,
-) -> Result<(), Problem> {
-    let mut failed = false;
-    for inbound in reports {
-        let Some(report) = webhooks.command(inbound, app.now()) else {
-            tracing::debug!("a report was left alone: its reference is expired or not ours");
-            continue;
-        };
-        failed |= app.run(id, report).await.is_err();
-    }
-    // Those that were taken change nothing when they come again.
-    if failed { Err(again()) } else { Ok(()) }
-}
-
-fn not_signed() -> Problem {
-    Problem::new(
-        ProblemCode::Forbidden,
-        "the signature is missing or does not fit; the log says what was tried",
-    )
-}
-
-fn again() -> Problem {
-    Problem::new(
-        ProblemCode::StoreUnavailable,
-        "it could not be recorded; send it again",
-    )
 }

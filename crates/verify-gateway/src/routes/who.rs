@@ -33,12 +33,12 @@ impl Spelled {
             ("country", self.country.is_some() && to.is_none()),
         ];
         none_of(&sealed)?;
-        let of = Expected::Known(Known {
-            to,
-            country: self.country,
-            subject: self.user_id,
-            purpose: self.purpose,
-        });
+        let mut known = Known::default();
+        known.to = to;
+        known.country = self.country;
+        known.subject = self.user_id;
+        known.purpose = self.purpose;
+        let of = Expected::Known(known);
         Ok(Target::Verification { id, of })
     }
 
@@ -78,13 +78,11 @@ impl Spelled {
     /// # Errors
     /// `invalid_request`, which points at what is missing.
     pub(super) fn person(self, to: String) -> Result<Person, Problem> {
-        Ok(Person {
-            to,
-            country: self.country,
-            subject: self.user_id,
-            purpose: self.purpose.unwrap_or(Purpose::SignIn),
-            payment: payment(self.amount, self.payee)?,
-        })
+        let mut person = Person::at(to).purpose(self.purpose.unwrap_or(Purpose::SignIn));
+        person.country = self.country;
+        person.subject = self.user_id;
+        person.payment = payment(self.amount, self.payee)?;
+        Ok(person)
     }
 
     /// A verification seals who it is for and why; a body that says it again could only contradict.

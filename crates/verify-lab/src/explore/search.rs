@@ -8,7 +8,6 @@ use std::time::Duration;
 use verify_core::command::{Command, Report, ReportRequest};
 use verify_core::flow::Step;
 use verify_core::outcome::Outcome;
-use verify_core::vocabulary::ServiceId;
 
 use super::{Transitions, Watched, Way, World};
 use crate::digest::digest;
@@ -61,12 +60,7 @@ impl Opening {
                 dedupe,
             } => {
                 let reference = world.sent.get(*message)?.reference.clone();
-                Some(Command::Report(ReportRequest {
-                    service: ServiceId::default(),
-                    reference,
-                    report: report.clone(),
-                    dedupe: dedupe.clone(),
-                }))
+                Some(ReportRequest::of(reference, report.clone(), dedupe).into())
             }
         }
     }

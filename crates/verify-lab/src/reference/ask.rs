@@ -40,13 +40,10 @@ impl Person {
     /// The same for a command. An amount goes with a payee, or not at all.
     pub(super) fn meant(&self) -> command::Person {
         let payment = self.amount.clone().zip(self.payee.clone());
-        command::Person {
-            to: self.to.clone(),
-            country: None,
-            subject: self.subject.clone(),
-            purpose: self.purpose,
-            payment: payment.map(|(amount, payee)| Payment { amount, payee }),
-        }
+        let mut person = command::Person::at(&self.to).purpose(self.purpose);
+        person.subject.clone_from(&self.subject);
+        person.payment = payment.map(|(amount, payee)| Payment { amount, payee });
+        person
     }
 }
 

@@ -39,7 +39,7 @@ impl CoreSide {
             .filter(|(_, key)| key.kind == RecordKind::Verifications)
             .map(|(service, key)| (service.clone(), *key));
         for (service, record) in records.collect::<Vec<_>>() {
-            self.world.run(TickRequest { service, record });
+            self.world.run(TickRequest::of(record).service(service));
         }
         Told::Ticked
     }

@@ -10,7 +10,7 @@ use verify_core::outcome::{
     Refusal, ReportAnswer, RuleHit, SendAnswer, StatusAnswer, TickAnswer, UnlockAnswer, VerificationView,
 };
 use verify_core::port::Detail;
-use verify_core::vocabulary::{ServiceId, Standing};
+use verify_core::vocabulary::Standing;
 
 use super::{Ask, CheckAsk, Fate, From, Guess, Of, Refused, Seen, SendAsk, Told};
 use crate::explore::Delivered;
@@ -52,31 +52,28 @@ impl Tokens {
             Ask::Check(ask) => self.check(ask, sent).into(),
             Ask::Cancel(number) => CancelRequest::of(self.id(*number)).into(),
             Ask::Status(number) => StatusRequest::of(self.id(*number)).into(),
-            Ask::Report(message, fate) => Command::Report(ReportRequest {
-                service: ServiceId::default(),
-                reference: sent
-                    .get(*message)
-                    .map_or_else(unknown, |sent| sent.reference.clone()),
-                report: match fate {
+            Ask::Report(message, fate) => {
+                let sent = sent.get(*message);
+                let reference = sent.map_or_else(unknown, |sent| sent.reference.clone());
+                let report = match fate {
                     Fate::Underway => Report::Underway,
                     Fate::Delivered => Report::Delivered,
                     Fate::Undelivered => Report::Undelivered(Detail::default()),
-                },
-                dedupe: format!("{fate:?}"),
-            }),
+                };
+                ReportRequest::of(reference, report, format!("{fate:?}")).into()
+            }
             Ask::Redeem(approval, person, key) => {
                 let proof = self.approvals.get(*approval);
                 let proof = proof.map_or_else(unknown, |(proof, _)| proof.clone());
-                Command::Redeem(RedeemRequest {
-                    idempotency_key: key.clone(),
-                    ..RedeemRequest::of(proof, person.meant())
-                })
+                let mut redeem = RedeemRequest::of(proof, person.meant());
+                redeem.idempotency_key.clone_from(key);
+                redeem.into()
             }
-            Ask::Unlock(person, check_limits) => Command::Unlock(UnlockRequest {
-                subject: person.subject.clone(),
-                check_limits: *check_limits,
-                ..UnlockRequest::at(&person.to)
-            }),
+            Ask::Unlock(person, check_limits) => {
+                let mut unlock = UnlockRequest::at(&person.to).check_limits(*check_limits);
+                unlock.subject.clone_from(&person.subject);
+                unlock.into()
+            }
             Ask::Erase(person) => EraseRequest::at(&person.to).into(),
             Ask::Tick => return None,
         })
@@ -99,12 +96,11 @@ impl Tokens {
                 |(proof, token): &(String, String)| if from.proof { proof.clone() } else { token.clone() };
             self.approvals.get(number).map_or_else(unknown, shown)
         };
-        Caller {
-            ip: from.ip,
-            asn: None,
-            device: from.device.clone(),
-            device_token: from.token.map(token),
-        }
+        let mut caller = Caller::default();
+        caller.ip = from.ip;
+        caller.device.clone_from(&from.device);
+        caller.device_token = from.token.map(token);
+        caller
     }
 
     fn target(&self, of: &Of) -> Target {
@@ -122,15 +118,14 @@ impl Tokens {
     }
 
     fn send(&self, ask: &SendAsk) -> SendRequest {
-        SendRequest {
-            channel: ask.by,
-            caller: self.caller(&ask.from),
-            consent: ask.consent,
-            human_check: ask.human.then(|| "human".to_owned()),
-            decoy: ask.decoy,
-            idempotency_key: ask.key.clone(),
-            ..SendRequest::new(self.target(&ask.of))
-        }
+        let mut send = SendRequest::new(self.target(&ask.of))
+            .caller(self.caller(&ask.from))
+            .consent(ask.consent)
+            .decoy(ask.decoy);
+        send.channel = ask.by;
+        send.human_check = ask.human.then(|| "human".to_owned());
+        send.idempotency_key.clone_from(&ask.key);
+        send
     }
 
     fn check(&self, ask: &CheckAsk, sent: &[Sent]) -> CheckRequest {
@@ -141,11 +136,9 @@ impl Tokens {
             Guess::Wrong => wrong(sent),
             Guess::Text(text) => text.clone(),
         };
-        CheckRequest {
-            caller: self.caller(&ask.from),
-            idempotency_key: ask.key.clone(),
-            ..CheckRequest::new(self.target(&ask.of), code)
-        }
+        let mut check = CheckRequest::new(self.target(&ask.of), code).caller(self.caller(&ask.from));
+        check.idempotency_key.clone_from(&ask.key);
+        check
     }
 
     /// What an outcome says, in numbers.

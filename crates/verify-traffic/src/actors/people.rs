@@ -251,11 +251,9 @@ impl Visitor {
     }
 
     fn caller(&self) -> Caller {
-        Caller {
-            ip: Some(self.ip),
-            device_token: self.device_token.clone(),
-            ..Caller::default()
-        }
+        let mut caller = Caller::default().ip(self.ip);
+        caller.device_token.clone_from(&self.device_token);
+        caller
     }
 }
 

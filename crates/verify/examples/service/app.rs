@@ -174,9 +174,8 @@ async fn unlock(
         ));
     }
     let number = app.canonical(&body.to, None)?;
-    let mut request = UnlockRequest::at(&number);
+    let mut request = UnlockRequest::at(&number).check_limits(true);
     request.subject = app.accounts.of_number(&number);
-    request.check_limits = true;
     match app.engine.unlock(request).await.answer? {
         UnlockAnswer::Unlocked { stands } => {
             let stands: Vec<_> = stands.iter().map(|one| one.rule.to_string()).collect();

@@ -133,16 +133,10 @@ pub(super) fn under(number: u8) -> WrittenUnder {
 }
 
 pub(super) fn event(kind: EventKind, code: u32) -> Event {
-    Event {
-        code: Some(code),
-        ..Event::new(
-            &Seed::from_bytes([1; Seed::BYTES]),
-            0,
-            at(0),
-            ServiceId::default(),
-            kind,
-        )
-    }
+    let seed = Seed::from_bytes([1; Seed::BYTES]);
+    let mut event = Event::new(&seed, 0, at(0), ServiceId::default(), kind);
+    event.code = Some(code);
+    event
 }
 
 /// What makes changesets readable.

@@ -1,7 +1,30 @@
 //! Commands: what a host asks of the machine. Texts come in raw; the machine parses them, so that every host refuses
 //! alike.
 //!
-//! Each command has a request, and a request names its answer ([`Request`](crate::outcome::Request)).
+//! Each command has a request, and a request names its answer ([`Request`](crate::outcome::Request)). A request is made by
+//! its constructor, which asks for what it cannot be without, and its setters:
+//!
+//! ```
+//! use verify_core::command::{CheckRequest, Person, RedeemRequest, SendRequest, UnlockRequest};
+//! use verify_core::vocabulary::{Channel, Purpose, ServiceId};
+//!
+//! # fn requests(code: &str, proof: &str, cookie: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let payer = Person::at("+12025550123").subject("ada").pays("25.00 USD", "Corner Shop");
+//! let send = SendRequest::to(payer.clone()).by(Channel::Call).locale("de").ip("203.0.113.7".parse()?).key("attempt-1");
+//! let check = CheckRequest::to(payer.clone(), code).device_token(cookie).key("attempt-2");
+//! let redeem = RedeemRequest::of(proof, payer).key("transfer-7");
+//!
+//! let moved = Person::at("+12025550199").subject("ada").purpose(Purpose::ChangeDestination);
+//! let redeem = RedeemRequest::of(proof, moved).service(ServiceId::new("shop")?);
+//! let unlock = UnlockRequest::at("+12025550123").subject("ada").check_limits(true);
+//! # let _ = (send, check, redeem, unlock);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Fields may be read and assigned, and more of them may come; so nobody outside writes a request as a struct.
+
+mod setters;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -61,6 +84,7 @@ commands! {
 
 /// Who calls, as far as the host knows.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct Caller {
     /// The client's address, from a trusted hop. Without one, limits by ip are skipped. An IPv4 address that IPv6 only
     /// carries counts as itself ([`address::client`](crate::address::client)).
@@ -75,6 +99,7 @@ pub struct Caller {
 
 /// Who is verified, and for what: the whole of what a code is made for.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Person {
     /// A number or a mailbox as somebody typed it.
     pub to: String,
@@ -98,31 +123,6 @@ impl Person {
             purpose: Purpose::SignIn,
             payment: None,
         }
-    }
-
-    /// This user.
-    #[must_use]
-    pub fn subject(mut self, subject: impl Into<String>) -> Self {
-        self.subject = Some(subject.into());
-        self
-    }
-
-    /// For this purpose.
-    #[must_use]
-    pub fn purpose(mut self, purpose: Purpose) -> Self {
-        self.purpose = purpose;
-        self
-    }
-
-    /// Who pays this amount to this payee: a transaction.
-    #[must_use]
-    pub fn pays(mut self, amount: impl Into<String>, payee: impl Into<String>) -> Self {
-        self.purpose = Purpose::Transaction;
-        self.payment = Some(Payment {
-            amount: amount.into(),
-            payee: payee.into(),
-        });
-        self
     }
 }
 
@@ -173,6 +173,7 @@ pub enum Expected {
 
 /// What a caller knows of whom a verification is of. What is absent is not compared.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct Known {
     /// A number or a mailbox as somebody typed it.
     pub to: Option<String>,
@@ -193,6 +194,7 @@ impl<P: Into<Person>> From<P> for Expected {
 
 /// A send.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SendRequest {
     /// The service.
     pub service: ServiceId,
@@ -246,24 +248,11 @@ impl SendRequest {
             idempotency_key: None,
         }
     }
-
-    /// By this channel.
-    #[must_use]
-    pub fn by(mut self, channel: Channel) -> Self {
-        self.channel = Some(channel);
-        self
-    }
-
-    /// From this address.
-    #[must_use]
-    pub fn ip(mut self, ip: IpAddr) -> Self {
-        self.caller.ip = Some(ip);
-        self
-    }
 }
 
 /// A check.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct CheckRequest {
     /// The service.
     pub service: ServiceId,
@@ -318,17 +307,11 @@ impl CheckRequest {
             idempotency_key: None,
         }
     }
-
-    /// From this address.
-    #[must_use]
-    pub fn ip(mut self, ip: IpAddr) -> Self {
-        self.caller.ip = Some(ip);
-        self
-    }
 }
 
 /// A cancel.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct CancelRequest {
     /// The service.
     pub service: ServiceId,
@@ -338,6 +321,7 @@ pub struct CancelRequest {
 
 /// A status.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct StatusRequest {
     /// The service.
     pub service: ServiceId,
@@ -347,6 +331,7 @@ pub struct StatusRequest {
 
 /// What a provider reports of a delivery.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ReportRequest {
     /// The service.
     pub service: ServiceId,
@@ -356,6 +341,18 @@ pub struct ReportRequest {
     pub report: Report,
     /// What tells this report from any other: a second one with the same text changes nothing.
     pub dedupe: String,
+}
+
+impl ReportRequest {
+    /// A report of the delivery with this reference, in the default service.
+    pub fn of(reference: impl Into<String>, report: Report, dedupe: impl Into<String>) -> Self {
+        Self {
+            service: ServiceId::default(),
+            reference: reference.into(),
+            report,
+            dedupe: dedupe.into(),
+        }
+    }
 }
 
 /// What became of a delivery.
@@ -371,6 +368,7 @@ pub enum Report {
 
 /// A record that is due.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct TickRequest {
     /// The service.
     pub service: ServiceId,
@@ -378,8 +376,19 @@ pub struct TickRequest {
     pub record: RecordKey,
 }
 
+impl TickRequest {
+    /// A tick of this record, in the default service.
+    pub fn of(record: RecordKey) -> Self {
+        Self {
+            service: ServiceId::default(),
+            record,
+        }
+    }
+}
+
 /// A proof to spend.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct RedeemRequest {
     /// The service.
     pub service: ServiceId,
@@ -405,6 +414,7 @@ impl RedeemRequest {
 
 /// Whose lockout is ended. Any spelling of a mailbox means all that share its limits.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct UnlockRequest {
     /// The service.
     pub service: ServiceId,
@@ -420,6 +430,7 @@ pub struct UnlockRequest {
 
 /// Whose records are erased. Any spelling of a mailbox means all that share its limits: tagged ones too.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct EraseRequest {
     /// The service.
     pub service: ServiceId,

@@ -1,41 +1,17 @@
 //! What Twilio's status callbacks of messages and calls report.
 //!
-//! Check the signature first ([`crate::signature`]). A report says what became of a delivery and never that a code was
-//! right. The delivery is found by the reference that its callback URL carries in the query parameter `ref`; a
-//! callback without one is not ours and reports nothing.
-
-use std::fmt;
+//! Check the signature first ([`crate::signature`]). The delivery is found by the reference that its callback URL carries in
+//! the query parameter `ref`; a callback without one is not ours and reports nothing.
 
 use reqwest::Url;
-use verify_core::command::Report;
+use verify_core::command::{Report, ReportRequest};
 use verify_core::port::Detail;
 
+use super::Unreadable;
 use crate::error_table;
 
 /// The query parameter of callback URLs that holds the reference.
 pub const REFERENCE_PARAMETER: &str = "ref";
-
-/// One report, ready to become a command of the engine.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Inbound {
-    /// The sealed reference that the dispatch carried.
-    pub reference: String,
-    /// What became of the delivery.
-    pub report: Report,
-    /// The same for a repetition of this report, another one for any other report.
-    pub dedupe: String,
-}
-
-/// A genuine request that is not what its route expects.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// A field that such a callback always has is missing.
-    #[error("the callback has no {0}; check which callback is configured for this url")]
-    Missing(&'static str),
-    /// Not a JSON list of events.
-    #[error("the body is not a json list of events; check the sink's configuration")]
-    NotEvents,
-}
 
 /// Reads the status callback of a message.
 ///
@@ -47,7 +23,7 @@ pub fn message_status(
     url: &str,
     form: &[(String, String)],
     token: Option<&str>,
-) -> Result<Vec<Inbound>, Unreadable> {
+) -> Result<Vec<ReportRequest>, Unreadable> {
     let sid = field(form, "MessageSid")
         .or_else(|| field(form, "SmsSid"))
         .ok_or(Unreadable::Missing("MessageSid"))?;
@@ -66,7 +42,7 @@ pub fn call_status(
     url: &str,
     form: &[(String, String)],
     token: Option<&str>,
-) -> Result<Vec<Inbound>, Unreadable> {
+) -> Result<Vec<ReportRequest>, Unreadable> {
     let sid = field(form, "CallSid").ok_or(Unreadable::Missing("CallSid"))?;
     let status = field(form, "CallStatus").ok_or(Unreadable::Missing("CallStatus"))?;
     let code = field(form, "ErrorCode").and_then(|code| code.parse().ok());
@@ -95,18 +71,14 @@ fn undelivered(status: &str, code: Option<u32>) -> Report {
     Report::Undelivered(Detail::new(code, meaning))
 }
 
-fn inbound(url: &str, sid: &str, status: &str, token: Option<&str>, report: Report) -> Vec<Inbound> {
+fn inbound(url: &str, sid: &str, status: &str, token: Option<&str>, report: Report) -> Vec<ReportRequest> {
     let dedupe = match token {
         // Longer than any that Twilio sends: it would only fill the store.
         Some(token) if (1..=128).contains(&token.len()) => format!("token:{token}"),
         Some(_) | None => format!("{sid}:{}", status.to_ascii_lowercase()),
     };
     reference(url)
-        .map(|reference| Inbound {
-            reference,
-            report,
-            dedupe,
-        })
+        .map(|reference| ReportRequest::of(reference, report, dedupe))
         .into_iter()
         .collect()
 }
@@ -126,14 +98,6 @@ fn field<'a>(form: &'a [(String, String)], name: &str) -> Option<&'a str> {
         .map(|(_, value)| value.as_str())
 }
 
-impl fmt::Debug for Inbound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbound")
-            .field("report", &self.report)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,7 +111,7 @@ mod tests {
             .collect()
     }
 
-    fn message(status: &str, code: &str) -> Inbound {
+    fn message(status: &str, code: &str) -> ReportRequest {
         let fields = form(&[
             ("MessageSid", "SM1"),
             ("MessageStatus", status),
