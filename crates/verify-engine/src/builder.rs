@@ -247,10 +247,11 @@ impl EngineBuilder {
             meters: Meters::default(),
         };
         let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
+        let machine = Machine::new(Arc::new(policies), Arc::new(routes)).restarted(outside.now());
         let inner = Inner {
             outside,
             holder: holder(&*entropy),
-            machine: RwLock::new(Machine::new(Arc::new(policies), Arc::new(routes))),
+            machine: RwLock::new(machine),
             keys,
             entropy,
             event_sink: self.event_sink.unwrap_or_else(|| Arc::new(NoEvents)),

@@ -68,12 +68,7 @@ pub(super) fn view(
             Status::Pending => next(ctx, who, verification, board, notes, now),
             Status::Approved | Status::Expired | Status::Canceled | Status::Exhausted => Vec::new(),
         },
-        code_length: match verification.code {
-            CodeOf::Own { length, .. } => length,
-            CodeOf::Managed { .. } | CodeOf::Test | CodeOf::Decoy => {
-                ctx.policy.code_for(who.purpose()).length
-            }
-        },
+        code_length: verification.length,
     }
 }
 
@@ -103,6 +98,7 @@ pub(super) fn verification_id(
 ) -> String {
     let token = VerificationToken {
         nonce: verification.nonce,
+        length: verification.length,
         to: to.to_owned(),
         subject: spelled.subject.clone(),
         purpose: spelled.purpose,

@@ -69,6 +69,8 @@ pub(super) struct Who {
     pub(super) caller: Caller,
     /// The verification that the caller named.
     pub(super) nonce: Option<Nonce>,
+    /// How many digits its code has.
+    pub(super) length: Option<u8>,
 }
 
 impl Who {
@@ -122,6 +124,7 @@ impl Who {
         ctx.explanation.verification = Some(token.nonce.print());
         Ok(Self {
             nonce: Some(token.nonce),
+            length: Some(token.length),
             ..Self::new(ctx, to, spelled, caller, now)?
         })
     }
@@ -164,6 +167,7 @@ impl Who {
                 ..caller.clone()
             },
             nonce: None,
+            length: None,
         })
     }
 

@@ -115,8 +115,6 @@ pub struct World {
     condition: Condition,
     /// Store round trips of the command that runs.
     trips: u32,
-    #[cfg(verify_broken)]
-    broken: Option<verify_core::broken::Broken>,
 }
 
 impl World {
@@ -139,8 +137,6 @@ impl World {
             seeds: 0,
             condition: Condition::default(),
             trips: 0,
-            #[cfg(verify_broken)]
-            broken: None,
         }
     }
 
@@ -149,7 +145,6 @@ impl World {
     #[must_use]
     pub fn broken(mut self, how: verify_core::broken::Broken) -> Self {
         self.machine = self.machine.broken(how);
-        self.broken = Some(how);
         self
     }
 
@@ -190,13 +185,14 @@ impl World {
         self.machine.policies()
     }
 
+    /// The process that runs flows dies and starts again.
+    pub fn restart(&mut self) {
+        self.machine = self.machine.clone().restarted(self.now);
+    }
+
     /// Uses these policies from now on.
     pub fn use_policies(&mut self, policies: PolicySet) {
-        self.machine = Machine::new(Arc::new(policies), Arc::clone(self.machine.routes()));
-        #[cfg(verify_broken)]
-        if let Some(how) = self.broken {
-            self.machine = self.machine.clone().broken(how);
-        }
+        self.machine = self.machine.clone().under(Arc::new(policies), self.now);
     }
 
     /// Opens a flow.
@@ -321,8 +317,6 @@ impl World {
             seeds,
             condition,
             trips: _,
-            #[cfg(verify_broken)]
-                broken: _,
         } = self;
         let said = (risk, rejecting, resting, managed, matched, seeds, condition);
         digest(&(store, now, sent, dispatches, compared, said))

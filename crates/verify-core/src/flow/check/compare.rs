@@ -42,11 +42,13 @@ impl Checking {
             (Some(only), None) => Some(only.nonce.print()),
             (Some(_), Some(_)) => self.ctx.explanation.verification,
         };
+        let fits = mine().any(|verification| self.fits(verification));
         let right = mine().find(|verification| self.is_right(verification, clock));
         let managed = mine().find(|verification| verification.scope().is_some());
         let (right, managed) = (right.map(|it| it.nonce), managed.map(|it| it.nonce));
         self.ctx.explanation.verification = only;
         match (right, managed) {
+            _ if !fits => self.fits_nothing(found, now),
             (Some(nonce), _) => Approve::new(self, found, nonce).write(now),
             (None, Some(nonce)) => self.compare(found, nonce, now),
             (None, None) => self.wrong(found, now),

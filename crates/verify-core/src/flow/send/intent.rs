@@ -178,14 +178,14 @@ impl Sending {
     }
 
     fn new_verification(&self, nonce: Nonce, candidate: &Candidate, clock: Timestamp) -> Verification {
-        let ttl = self.ctx.policy.code_for(self.who.purpose()).ttl;
-        let code = candidate.fresh_code(&self.ctx, &self.who);
+        let rules = self.ctx.policy.code_for(self.who.purpose());
         Verification::pending(
             nonce,
             self.who.identity(),
-            code,
+            candidate.fresh_code(&self.ctx),
+            rules.length,
             clock,
-            clock + ttl,
+            clock + rules.ttl,
             self.sealed(self.who.to.delivery().to_owned()),
         )
     }
@@ -212,13 +212,13 @@ impl Sending {
             verification.expires = clock + rules.ttl;
         }
         match &mut verification.code {
-            CodeOf::Own { key, generation, .. } if keeps && rules.resend == Resend::New => {
+            CodeOf::Own { key, generation } if keeps && rules.resend == Resend::New => {
                 *generation = generation.wrapping_add(1);
                 *key = self.ctx.keys.code.newest();
             }
             CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test if keeps => return,
             CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test | CodeOf::Decoy => {
-                verification.code = candidate.fresh_code(&self.ctx, &self.who);
+                verification.code = candidate.fresh_code(&self.ctx);
             }
         }
         if !lives_on {
