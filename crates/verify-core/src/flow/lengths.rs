@@ -2,10 +2,11 @@
 //! a verification that is named, the id says it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::policy::{Policy, PolicySet};
-use crate::time::Timestamp;
+use crate::time::{SKEW, Timestamp};
+
+use super::FLOW_BUDGET;
 
 /// Until when a code may live that was issued under policies which are not in force any more.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +22,7 @@ impl EarlierLengths {
     /// of the policies which are found.
     pub(super) fn unknown(policies: &PolicySet, now: Timestamp) -> Self {
         Self {
-            any: now + longest_life(policies),
+            any: last_end(policies, now),
             of: BTreeMap::new(),
         }
     }
@@ -29,7 +30,7 @@ impl EarlierLengths {
     /// These and those of policies that were in force until `now`.
     pub(super) fn and(mut self, policies: &PolicySet, now: Timestamp) -> Self {
         self.of.retain(|_, until| now < *until);
-        let until = now + longest_life(policies);
+        let until = last_end(policies, now);
         for code in policies.all().flat_map(Policy::codes) {
             let known = self.of.entry(code.length).or_default();
             *known = until.max(*known);
@@ -43,7 +44,8 @@ impl EarlierLengths {
     }
 }
 
-fn longest_life(policies: &PolicySet) -> Duration {
-    let lives = policies.all().map(Policy::longest_code);
-    lives.max().unwrap_or_default()
+/// When the last code dies that is issued under these policies, once no flow begins by them any more.
+fn last_end(policies: &PolicySet, now: Timestamp) -> Timestamp {
+    let longest = policies.all().map(Policy::longest_code).max();
+    now + FLOW_BUDGET + SKEW + longest.unwrap_or_default()
 }

@@ -72,17 +72,19 @@ pub(super) fn view(
     }
 }
 
-/// The end of the code's life when `at` is in its last minute and a resend would carry the same code.
+/// The end of the code's life when `at` is in its last minute and a resend would not lengthen it.
 pub(super) fn last_minute(
     ctx: &Context,
     purpose: Purpose,
     verification: &Verification,
     at: Timestamp,
 ) -> Option<Timestamp> {
+    let rules = ctx.policy.code_for(purpose);
     let same = match verification.code {
-        CodeOf::Own { .. } => ctx.policy.code_for(purpose).resend == Resend::Same,
         CodeOf::Managed { .. } => true,
-        CodeOf::Test | CodeOf::Decoy => ctx.policy.code_for(purpose).resend == Resend::Same,
+        CodeOf::Own { .. } | CodeOf::Test | CodeOf::Decoy => {
+            rules.resend == Resend::Same || verification.length != rules.length
+        }
     };
     let life = verification.expires.since(verification.issued);
     let late = verification.is_pending(at) && at + LAST_MINUTE.min(life / 2) > verification.expires;

@@ -206,8 +206,10 @@ impl Sending {
         clock: Timestamp,
     ) {
         let rules = self.ctx.policy.code_for(self.who.purpose());
-        // Nobody may tell a decoy by a life that a resend extends.
-        let lives_on = verification.code == CodeOf::Decoy && self.keeps_life();
+        // Nobody may tell a decoy by a life that a resend extends. And what is not as long as the policy says ends in its time:
+        // later no check by destination takes that length.
+        let lives_on =
+            verification.length != rules.length || (verification.code == CodeOf::Decoy && self.keeps_life());
         if self.ctx.is_broken(Broken::ExtendExpiryOnResend) {
             verification.expires = clock + rules.ttl;
         }
