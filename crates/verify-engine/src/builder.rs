@@ -292,6 +292,14 @@ pub(crate) fn check_policies(policies: &PolicySet, routes: &Routes) -> Result<()
             return Err(BuildError::NoProviderForDefault { place, channel });
         }
     }
+    for provider in routes.providers.values() {
+        if let Some(service) = provider.scopes.left_out(policies.services.keys()) {
+            return Err(BuildError::ServiceWithoutScope {
+                service: service.clone(),
+                provider: provider.name.clone(),
+            });
+        }
+    }
     for warning in warnings {
         tracing::warn!(target: telemetry::TARGET_START, warning, "the policy");
     }

@@ -177,7 +177,7 @@ impl VerifyServices {
     }
 
     /// Where codes are valid. All services must be named that there are: the Verify Service of a purpose holds for those
-    /// that have none of their own, and a service that is not named gets the default alone, shared with whoever is on it.
+    /// that have none of their own. An engine takes no policy for a service that is not named here.
     ///
     /// # Errors
     /// [`ConfigError::SharedVerifyService`] where several services are on one Verify Service, whatever the purposes, and
