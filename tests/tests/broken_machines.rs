@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use verify_core::broken::Broken;
-use verify_core::command::{Person, SendRequest};
+use verify_core::command::{CheckRequest, Person, SendRequest};
 use verify_core::event::EventKind;
 use verify_core::flow::{Step, drive};
 use verify_core::keys::Print;
@@ -54,6 +54,7 @@ notices! {
     i06_count_after_compare_is_noticed: CountAfterCompare by i06_counted_before_compared on Managed,
     i07_reset_on_unknown_is_noticed: ResetOnUnknown by i07_every_verdict_leaves_the_failure on Managed,
     i10_reset_failures_on_resend_is_noticed: ResetFailuresOnResend by i10_a_send_writes_no_run on Own,
+    i130_share_between_mailboxes_is_noticed: ShareBetweenMailboxes by i130_a_code_proves_its_own_mailbox on Own,
     i133_end_what_is_newer_is_noticed: EndWhatIsNewer by i133_what_was_sent_since_lives on Managed,
     i22_extend_expiry_on_resend_is_noticed: ExtendExpiryOnResend by i22_a_resend_extends_no_life on Own,
     i24_ignore_expected_version_is_noticed: IgnoreExpectedVersion by i24_ends_are_final on Own,
@@ -95,6 +96,17 @@ fn i07_every_verdict_leaves_the_failure(mut world: World) -> Finding {
         finding(failures(&world) == 1, &format!("i07: {verdict:?} gave it back"))?;
     }
     Ok(())
+}
+
+fn i130_a_code_proves_its_own_mailbox(mut world: World) -> Finding {
+    let (mine, theirs) = ("ann@corp.example", "ann+t1@corp.example");
+    sent(world.ask(SendRequest::to(mine)));
+    let right = world.code_for(mine).map(|code| code.expose().to_owned());
+    let answer = world.ask(CheckRequest::to(theirs, right.unwrap_or_default()));
+    finding(
+        matches!(answer, CheckAnswer::Refused(_)),
+        "i130: a code proved another mailbox",
+    )
 }
 
 /// The provider said that the code is over, and before it is written down another one is sent.
@@ -212,7 +224,7 @@ fn i55_a_proof_is_no_device_token(mut world: World) -> Finding {
 fn searches_find_broken_machines() {
     use Broken::{
         ApproveWithoutCompareAndSwap, ChargeAfterDispatch, CountAfterCompare, IgnoreExpectedVersion,
-        ResetFailuresOnResend, SkipOneLimit,
+        ResetFailuresOnResend, ShareBetweenMailboxes, SkipOneLimit,
     };
     for (how, name, kinds, promise) in [
         (
@@ -226,6 +238,12 @@ fn searches_find_broken_machines() {
         (IgnoreExpectedVersion, "check/resend", Kinds::Own, "i24"),
         (ResetFailuresOnResend, "check/resend, wrong", Kinds::Own, "i03"),
         (SkipOneLimit, "send/send", Kinds::Managed, "i48"),
+        (
+            ShareBetweenMailboxes,
+            "check/check, two mailboxes",
+            Kinds::Own,
+            "i130",
+        ),
     ] {
         let named = SCENARIOS.iter().find(|named| named.name == name);
         let mut scenario = (named.unwrap().make)(kinds);

@@ -123,6 +123,13 @@ fn i133_what_is_over_at_the_provider_overtakes_nothing() {
 }
 
 #[test]
+fn i130_two_mailboxes_of_one_record() {
+    for name in ["check/check, two mailboxes", "cancel/send, two mailboxes"] {
+        ran(name);
+    }
+}
+
+#[test]
 fn i54_two_redeems_one_redemption() {
     for name in ["redeem/redeem", "redeem/redeem, one key"] {
         ran(name);

@@ -37,6 +37,8 @@ pub enum Broken {
     AcceptTokenOfAnotherKind,
     /// Strangers and known callers count against the same limits.
     ShareBetweenStandings,
+    /// Mailboxes that share limits are one to a verification.
+    ShareBetweenMailboxes,
     /// What a provider says is over ends what was sent after it was asked.
     EndWhatIsNewer,
 }
@@ -56,6 +58,7 @@ impl Broken {
         Self::SkipOneLimit,
         Self::AcceptTokenOfAnotherKind,
         Self::ShareBetweenStandings,
+        Self::ShareBetweenMailboxes,
         Self::EndWhatIsNewer,
     ];
 
@@ -73,6 +76,7 @@ impl Broken {
             Self::SkipOneLimit => "skip_one_limit",
             Self::AcceptTokenOfAnotherKind => "accept_token_of_another_kind",
             Self::ShareBetweenStandings => "share_between_standings",
+            Self::ShareBetweenMailboxes => "share_between_mailboxes",
             Self::EndWhatIsNewer => "end_what_is_newer",
         }
     }
@@ -91,6 +95,7 @@ impl Broken {
             Self::SkipOneLimit => &[48, 31],
             Self::AcceptTokenOfAnotherKind => &[55],
             Self::ShareBetweenStandings => &[36],
+            Self::ShareBetweenMailboxes => &[130],
             Self::EndWhatIsNewer => &[133],
         }
     }

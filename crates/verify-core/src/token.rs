@@ -172,6 +172,8 @@ fn context(kind: TokenKind, service: &ServiceId) -> Vec<u8> {
 pub struct VerificationToken {
     /// The verification's own random bytes.
     pub nonce: Nonce,
+    /// How many digits its code has: a check by this id judges a guess by it before anything else.
+    pub length: u8,
     /// The number, or the mailbox as the send spelled it.
     pub to: String,
     /// The user whom the application named, if any.

@@ -103,7 +103,6 @@ fn sample() -> Record {
     let own = CodeOf::Own {
         key: Keys::generate(&[1; 32]).code.newest(),
         generation: 1,
-        length: 6,
     };
     let managed = CodeOf::Managed {
         provider: "twilio".into(),
@@ -113,6 +112,7 @@ fn sample() -> Record {
         Nonce::from_bytes([4; 16]),
         identity.clone(),
         own,
+        6,
         at,
         at + Duration::from_secs(600),
         vec![9, 9],
@@ -137,6 +137,7 @@ fn sample() -> Record {
         Nonce::from_bytes([8; 16]),
         identity,
         managed,
+        8,
         at,
         at + Duration::from_secs(600),
         Vec::new(),

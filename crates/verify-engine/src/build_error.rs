@@ -1,7 +1,8 @@
 //! What an engine cannot be built from.
 
 use verify_core::policy::PolicyErrors;
-use verify_core::vocabulary::Channel;
+use verify_core::port::ProviderName;
+use verify_core::vocabulary::{Channel, ServiceId};
 
 /// What an engine cannot be built from, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +38,17 @@ pub enum BuildError {
         place: String,
         /// The channel.
         channel: Channel,
+    },
+    /// Codes of one service would be right at another.
+    #[error(
+        "the policy names the service {service}, which shares the default scope of {provider} unasked: name it in the \
+         provider's `Scopes`, and build the engine anew"
+    )]
+    ServiceWithoutScope {
+        /// The service.
+        service: ServiceId,
+        /// The provider.
+        provider: ProviderName,
     },
     /// Names are in records; they must be short, plain and stable.
     #[error("a provider is named {name:?}: a name has 1 to 32 characters of a-z 0-9 _ -")]

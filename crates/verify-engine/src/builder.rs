@@ -251,10 +251,11 @@ impl EngineBuilder {
             meters: Meters::default(),
         };
         let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
+        let machine = Machine::new(Arc::new(policies), Arc::new(routes)).restarted(outside.now());
         let inner = Inner {
             outside,
             holder: holder(&*entropy),
-            machine: RwLock::new(Machine::new(Arc::new(policies), Arc::new(routes))),
+            machine: RwLock::new(machine),
             keys,
             asked,
             entropy,
@@ -301,6 +302,14 @@ pub(crate) fn check_policies(
     for (place, channel) in default_channels(policies) {
         if !is_carried(routes, channel) {
             return Err(BuildError::NoProviderForDefault { place, channel });
+        }
+    }
+    for provider in routes.providers.values() {
+        if let Some(service) = provider.scopes.left_out(policies.services.keys()) {
+            return Err(BuildError::ServiceWithoutScope {
+                service: service.clone(),
+                provider: provider.name.clone(),
+            });
         }
     }
     for warning in warnings {

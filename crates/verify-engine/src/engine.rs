@@ -190,14 +190,17 @@ impl Engine {
         told.await.unwrap_or_else(|_| about.lost())
     }
 
-    /// Takes other policies from now on. Flows under way end by the ones they began with.
+    /// Takes other policies from now on. Flows under way end by the ones they began with, and codes that are pending stay as
+    /// long, and live as long, as when they were issued.
     ///
     /// # Errors
     /// [`BuildError`] when they do not fit this engine; nothing changed then.
     pub fn reload(&self, policies: PolicySet) -> Result<(), BuildError> {
         let routes = Arc::clone(self.inner.machine.read().routes());
-        crate::builder::check_policies(&policies, &routes, self.inner.asked, self.now())?;
-        *self.inner.machine.write() = Machine::new(Arc::new(policies), routes);
+        let now = self.now();
+        crate::builder::check_policies(&policies, &routes, self.inner.asked, now)?;
+        let mut machine = self.inner.machine.write();
+        *machine = machine.clone().under(Arc::new(policies), now);
         Ok(())
     }
 

@@ -45,6 +45,7 @@ fn keys() -> Keys {
 fn contents(data: &[u8]) -> VerificationToken {
     VerificationToken {
         nonce: Nonce::from_bytes([9; 16]),
+        length: 6,
         to: "+12025550123".to_owned(),
         subject: Some(text(data).into_owned()),
         purpose: Purpose::SignIn,

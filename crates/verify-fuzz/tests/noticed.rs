@@ -1,7 +1,8 @@
 //! Whether the target of the machine would notice: its corpus, on machines that lack a rule.
 //!
-//! Two of them it cannot notice, because it holds nothing about who is known: the token of another kind, and limits that
-//! strangers share with known callers.
+//! Four of them it cannot notice, because it holds nothing about who is known, which mailboxes are one, and what a provider
+//! says is over: the token of another kind, limits that strangers share with known callers, mailboxes that are taken for one,
+//! and what is ended though it is newer.
 #![cfg(verify_broken)]
 #![allow(missing_docs, reason = "tests")]
 

@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use program::{Serving, TempFile, err, out, run};
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -127,6 +128,46 @@ fn a_reload_takes_a_good_file_and_leaves_a_bad_one() {
     serving.signal("-HUP");
     serving.line_with("in force");
     assert_eq!(length(&serving, "+12025550152").as_deref(), Some("8"));
+}
+
+#[test]
+fn i15_a_reload_of_the_length_leaves_what_is_pending() {
+    let file = TempFile::new("length.toml", "[code]\nlength = 6\n");
+    let mut serving = Serving::start(&["--config", file.path()]);
+    let body = |answer: &str| -> Value {
+        let body = answer.split("\r\n\r\n").nth(1).unwrap();
+        serde_json::from_str(body).unwrap()
+    };
+    let pending = ["+12025550150", "+12025550151"].map(|to| {
+        let sent = body(&serving.post("/verify/send", &json!({ "to": to }).to_string()));
+        (to, sent["verification_id"].as_str().unwrap().to_owned())
+    });
+    serving.post("/demo/clock", "{\"advance_seconds\":1}");
+    file.write("[code]\nlength = 8\n");
+    serving.signal("-HUP");
+    serving.line_with("in force");
+    for ((to, id), by_id) in pending.into_iter().zip([true, false]) {
+        let inbox = body(&serving.get(&format!("/demo/inbox?to={}", to.replace('+', "%2B"))));
+        let code = inbox[0]["code"].as_str().unwrap();
+        assert_eq!(code.len(), 6);
+        let of = if by_id {
+            json!({ "verification_id": id })
+        } else {
+            json!({ "to": to })
+        };
+        let check = |code: &str| {
+            let mut asked = of.clone();
+            asked["code"] = json!(code);
+            serving.post("/verify/check", &asked.to_string())
+        };
+        for _ in 0..10 {
+            let longer = check("00000000");
+            assert!(longer.starts_with("HTTP/1.1 400"), "{longer}");
+            assert_eq!(body(&longer)["code"], "invalid_code");
+        }
+        let right = check(code);
+        assert!(right.starts_with("HTTP/1.1 200"), "{right}");
+    }
 }
 
 /// Standard errors that nobody reads: full like a disk, with the reader gone, and a pipe that is full.

@@ -10,6 +10,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{Answer, Gateway};
+use verify_core::policy::PolicySet;
 use verify_twilio::double::{Answer as Twilio, Double};
 
 const SHOP: [(&str, &str); 1] = [("authorization", "Bearer shop-key")];
@@ -43,6 +44,19 @@ fn number(n: usize) -> String {
 async fn cancel(gateway: &Gateway, id: &str) -> Answer {
     let path = format!("/verify/{id}/cancel");
     gateway.post_with(&path, &SHOP, json!({})).await
+}
+
+#[tokio::test]
+async fn i23_no_reload_brings_a_service_onto_the_verify_service_of_others() {
+    let gateway = Gateway::live("http://127.0.0.1:9", &[]);
+    let reload = |service: &str| {
+        let policies = PolicySet::from_toml(&format!("[services.{service}.code]\nlength = 8\n"));
+        gateway.app.engine.reload(policies.unwrap().policies)
+    };
+    let refused = reload("late").unwrap_err().to_string();
+    assert!(refused.contains("the service late"), "{refused}");
+    assert!(gateway.app.engine.policies().services.is_empty());
+    reload("other").unwrap();
 }
 
 /// A key that may not cancel, or an account over its rate: ten sends and ten cancels, and everybody else is served.

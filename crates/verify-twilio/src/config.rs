@@ -80,6 +80,15 @@ pub enum ConfigError {
         /// Which.
         what: &'static str,
     },
+    /// Several services are on one Verify Service, and nobody said that they may be.
+    #[error(
+        "several services share a Verify Service ({found}), so that a code which one of them sent is right at the others; \
+         give each a verify_service_sid of its own, or list those that may share in verify.shared"
+    )]
+    SharedVerifyService {
+        /// Which services, and the ends of the SIDs.
+        found: String,
+    },
     /// The HTTP client could not be built, which usually means that no certificate authorities were found.
     #[error(
         "the http client could not be built; check that the system's certificate authorities are installed"

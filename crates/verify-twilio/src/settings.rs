@@ -3,15 +3,15 @@
 //! Secrets are never in the file: it names the environment variables that hold them. The keys are in the reference of
 //! policy files, under *What is not policy*.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use verify_core::policy::file::{Read, Section, Word, env_name, unshown_text, word, wrong};
+use verify_core::policy::file::{Read, Section, Word, env_name, list, unshown_text, word, wrong};
 use verify_core::policy::{Place, PolicyFile};
 use verify_core::port::Scopes;
 use verify_core::vocabulary::{Purpose, ServiceId};
 
-use crate::config::is_label;
+use crate::config::{ConfigError, is_label};
 
 /// What a policy file says of Twilio. Everything is optional; the application has defaults of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,8 +59,8 @@ impl Word for AuthMode {
 }
 
 impl TwilioSettings {
-    /// Reads what is Twilio's in a policy file: `[twilio]`, `service_sid` in `[verify]`, `verify_service_sid` at services and
-    /// purposes, and `webhook_auth_token_env` in `[security]`.
+    /// Reads what is Twilio's in a policy file: `[twilio]`, `service_sid` and `shared` in `[verify]`, `verify_service_sid`
+    /// at services and purposes, and `webhook_auth_token_env` in `[security]`.
     ///
     /// What is wrong there comes out of [`PolicyFile::policies`], together with the faults of the policy. What was read is
     /// worth nothing before that.
@@ -80,10 +80,10 @@ impl TwilioSettings {
     /// let credentials = Credentials::AuthToken { token: SecretString::new(token) };
     /// let mut config = Config::new(twilio.account_sid.ok_or("no account")?, credentials);
     /// (config.region, config.edge) = (twilio.region, twilio.edge);
-    /// // Services that have callers and no policy of their own belong to the list too.
+    /// // All services that there are, those without a policy of their own too; here one uses the default service.
     /// let default = ServiceId::default();
     /// let services = loaded.policies.services.keys().chain([&default]);
-    /// let scopes = twilio.services.scopes(services);
+    /// let scopes = twilio.services.scopes(services)?;
     /// let provider = TwilioVerify::new("twilio", TwilioClient::new(&config)?, scopes);
     /// # let _ = provider;
     /// # Ok(())
@@ -134,6 +134,8 @@ pub struct VerifyServices {
     pub services: BTreeMap<ServiceId, String>,
     /// By service and purpose.
     pub service_purposes: BTreeMap<(ServiceId, Purpose), String>,
+    /// Services that may be on one Verify Service, though a code of one is right at the others then.
+    pub shared: BTreeSet<ServiceId>,
 }
 
 impl VerifyServices {
@@ -141,6 +143,12 @@ impl VerifyServices {
         let mut found = Self::default();
         file.section("verify", |verify| {
             found.default = read_sid(verify, "service_sid", "VA");
+            let shared = verify.optional("shared", list(service_id)).unwrap_or_default();
+            if let [alone] = shared.as_slice() {
+                let message = format!("changes nothing: found {alone} alone, and it takes two to share");
+                verify.warning("shared", message);
+            }
+            found.shared = shared.into_iter().collect();
         });
         file.services_and_purposes(|place, section| {
             let Some(sid) = read_sid(section, "verify_service_sid", "VA") else {
@@ -169,21 +177,55 @@ impl VerifyServices {
     }
 
     /// Where codes are valid. All services must be named that there are: the Verify Service of a purpose holds for those
-    /// that have none of their own, and a service that is not named gets the default alone.
-    pub fn scopes<'a>(&self, services: impl IntoIterator<Item = &'a ServiceId>) -> Scopes {
-        let pairs = services
-            .into_iter()
-            .flat_map(|service| Purpose::ALL.iter().map(move |purpose| (service, *purpose)));
-        Scopes {
-            default: self.default.as_deref().unwrap_or_default().into(),
-            named: pairs
-                .filter_map(|(service, purpose)| {
-                    let sid = self.of(service, purpose)?;
-                    Some(((service.clone(), Some(purpose)), sid.into()))
-                })
-                .collect(),
+    /// that have none of their own. An engine takes no policy for a service that is not named here.
+    ///
+    /// # Errors
+    /// [`ConfigError::SharedVerifyService`] where several services are on one Verify Service, whatever the purposes, and
+    /// [`shared`](Self::shared) does not name all of them.
+    pub fn scopes<'a>(
+        &self,
+        services: impl IntoIterator<Item = &'a ServiceId>,
+    ) -> Result<Scopes, ConfigError> {
+        let mut named = BTreeMap::new();
+        let mut on_each: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut unsaid = BTreeSet::new();
+        for service in services {
+            for purpose in Purpose::ALL {
+                let Some(sid) = self.of(service, *purpose) else {
+                    continue;
+                };
+                named.insert((service.clone(), Some(*purpose)), sid.into());
+                on_each.entry(sid).or_default().insert(service.as_str());
+                if !self.shared.contains(service) {
+                    unsaid.insert(sid);
+                }
+            }
         }
+        on_each.retain(|sid, services| services.len() > 1 && unsaid.contains(sid));
+        if on_each.is_empty() {
+            let default = self.default.as_deref().unwrap_or_default().into();
+            return Ok(Scopes { default, named });
+        }
+        let found = on_each.into_iter().map(|(sid, services)| {
+            let services: Vec<&str> = services.into_iter().collect();
+            format!("{} on {}", services.join(", "), masked(sid))
+        });
+        let found: Vec<String> = found.collect();
+        Err(ConfigError::SharedVerifyService {
+            found: found.join("; "),
+        })
     }
+}
+
+/// Enough of a SID to find it by.
+fn masked(sid: &str) -> String {
+    let from = sid.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+    format!("VA…{}", sid.get(from..).unwrap_or_default())
+}
+
+fn service_id(value: &Value) -> Read<ServiceId> {
+    let found = value.as_str().and_then(|text| ServiceId::new(text).ok());
+    found.ok_or_else(|| wrong(value, "a service id, 1 to 64 characters of a-z A-Z 0-9 . _ -,"))
 }
 
 /// Reads a SID. Another length than Twilio's is a warning; another kind is a fault. What stands there is not

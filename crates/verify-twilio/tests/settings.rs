@@ -88,6 +88,7 @@ fn i60_a_typing_error_never_passes() {
     for (text, key) in [
         ("[twilio]\naccount = \"x\"", "twilio.account"),
         ("[verify]\nservice = \"x\"", "verify.service"),
+        ("[verify]\nshared = [\"a b\"]", "verify.shared"),
         ("[security]\nwebhook_token = \"x\"", "security.webhook_token"),
         (
             "[services.acme]\nservice_sid = \"x\"",
@@ -158,6 +159,15 @@ fn a_region_without_its_edge_is_said() {
 }
 
 #[test]
+fn one_service_alone_shares_nothing_and_that_is_said() {
+    let (_, loaded) = in_toml("[verify]\nshared = [\"acme\"]").unwrap();
+    assert_eq!(
+        loaded.warnings,
+        ["verify.shared: changes nothing: found acme alone, and it takes two to share"]
+    );
+}
+
+#[test]
 fn services_and_purposes_have_verify_services_of_their_own() {
     let (twilio, loaded) = in_toml(
         r#"
@@ -186,7 +196,12 @@ fn services_and_purposes_have_verify_services_of_their_own() {
 
     // As scopes it is the same, for all services that are named.
     let services = loaded.policies.services.keys().chain([&own]);
-    let scopes = twilio.services.scopes(services);
+    let scopes = twilio.services.scopes(services).unwrap_err().to_string();
+    assert!(scopes.contains("(default, other on VA…0001)"), "{scopes}");
+    let mut shared = twilio.services.clone();
+    shared.shared = [own.clone(), other.clone()].into();
+    let services = loaded.policies.services.keys().chain([&own]);
+    let scopes = shared.scopes(services).unwrap();
     for service in [&own, &acme, &other] {
         for purpose in Purpose::ALL.iter().copied() {
             let scope = scopes.of(service, purpose);

@@ -3,6 +3,7 @@
 
 mod checks;
 mod ends;
+mod mailboxes;
 mod reports;
 mod sends;
 mod three;
@@ -98,6 +99,8 @@ scenarios! {
     "ended/resend" on &[Kinds::Managed] => ends::ended_resend,
     "ended/cancel" on &[Kinds::Managed] => ends::ended_cancel,
     "ended twice" on &[Kinds::Managed] => ends::ended_twice,
+    "check/check, two mailboxes" on &BOTH => mailboxes::check_check,
+    "cancel/send, two mailboxes" on &BOTH => mailboxes::cancel_send,
     "redeem/redeem" on &BOTH => ends::redeem_redeem,
     "redeem/redeem, one key" on &BOTH => ends::redeem_one_key,
     "unlock/check, right" on &BOTH => ends::unlock_right,

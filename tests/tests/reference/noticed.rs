@@ -53,6 +53,7 @@ noticed! {
     skip_one_limit_is_noticed: SkipOneLimit,
     accept_token_of_another_kind_is_noticed: AcceptTokenOfAnotherKind,
     share_between_standings_is_noticed: ShareBetweenStandings,
+    share_between_mailboxes_is_noticed: ShareBetweenMailboxes,
 }
 
 #[test]

@@ -48,12 +48,11 @@ impl Candidate {
     }
 
     /// A fresh code of this candidate's kind.
-    pub(super) fn fresh_code(&self, ctx: &Context, who: &Who) -> CodeOf {
+    pub(super) fn fresh_code(&self, ctx: &Context) -> CodeOf {
         match &self.code {
             Carried::Own => CodeOf::Own {
                 key: ctx.keys.code.newest(),
                 generation: 0,
-                length: ctx.policy.code_for(who.purpose()).length,
             },
             Carried::Managed { scope } => CodeOf::Managed {
                 provider: Arc::clone(&self.provider),
@@ -113,11 +112,7 @@ pub(super) fn candidates(ctx: &Context, who: &Who, channel: Channel) -> Candidat
 /// The own code of a verification; `None` when it has none, or its key has left the ring.
 pub(super) fn own_code(ctx: &Context, who: &Who, verification: &Verification) -> Option<Code> {
     match &verification.code {
-        CodeOf::Own {
-            key,
-            generation,
-            length,
-        } => {
+        CodeOf::Own { key, generation } => {
             let mut room = [0; LARGEST_IDENTITY];
             let identity = postcard::to_slice(&verification.identity, &mut room).ok()?;
             let input = CodeInput {
@@ -127,12 +122,10 @@ pub(super) fn own_code(ctx: &Context, who: &Who, verification: &Verification) ->
                 nonce: verification.nonce.as_bytes(),
                 generation: *generation,
             };
-            ctx.keys.derive_code(*key, &input, CodeLength::new(*length)?)
+            ctx.keys
+                .derive_code(*key, &input, CodeLength::new(verification.length)?)
         }
-        CodeOf::Test => {
-            let test = who.test(ctx)?;
-            Code::parse(&test.code, CodeLength::new(u8::try_from(test.code.len()).ok()?)?).ok()
-        }
+        CodeOf::Test => Code::read(&who.test(ctx)?.code),
         CodeOf::Managed { .. } => None,
     }
 }

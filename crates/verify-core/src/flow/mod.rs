@@ -29,6 +29,7 @@ mod drive;
 mod erase;
 mod found;
 mod idempotency;
+mod lengths;
 mod named;
 mod offers;
 mod redeem;
@@ -107,10 +108,11 @@ impl Routes {
     }
 }
 
-/// The pure machine: policies and routes. It holds no state.
+/// The pure machine: policies and routes, and what is left of the policies before. Running flows changes nothing in it.
 #[derive(Debug, Clone)]
 pub struct Machine {
     policies: Arc<PolicySet>,
+    earlier: lengths::EarlierLengths,
     scopes: Arc<scopes::ScopeSet>,
     routes: Arc<Routes>,
     #[cfg(verify_broken)]
@@ -143,14 +145,37 @@ pub struct Start {
 }
 
 impl Machine {
-    /// A machine for these policies and routes.
+    /// A machine for these policies and routes, over a store in which no code is pending.
     pub fn new(policies: Arc<PolicySet>, routes: Arc<Routes>) -> Self {
         Self {
             scopes: scopes::ScopeSet::of(&policies).into(),
             policies,
+            earlier: lengths::EarlierLengths::default(),
             routes,
             #[cfg(verify_broken)]
             broken: None,
+        }
+    }
+
+    /// The same machine, started at `now` over a store that others may have left codes in: as long as the longest code of its
+    /// policies lives, a check by destination takes a code of any length.
+    #[must_use]
+    pub fn restarted(self, now: Timestamp) -> Self {
+        Self {
+            earlier: lengths::EarlierLengths::unknown(&self.policies, now),
+            ..self
+        }
+    }
+
+    /// The same machine under other policies from `now` on. Codes that are pending stay what they are: as long as the longest
+    /// code of the policies before lives, a check by destination takes the lengths that those named too.
+    #[must_use]
+    pub fn under(self, policies: Arc<PolicySet>, now: Timestamp) -> Self {
+        Self {
+            scopes: scopes::ScopeSet::of(&policies).into(),
+            earlier: self.earlier.and(&self.policies, now),
+            policies,
+            ..self
         }
     }
 
@@ -181,7 +206,7 @@ impl Machine {
         let ctx = context::Context::new(self, command.service(), command.name(), start);
         match command {
             Command::Send(request) => send::start(ctx, &request, now),
-            Command::Check(request) => check::start(ctx, &request, now),
+            Command::Check(request) => check::start(ctx, &request, &self.earlier, now),
             Command::Cancel(request) => cancel::start(ctx, &request, now),
             Command::Status(request) => status::start(ctx, &request, now),
             Command::Report(request) => report::start(ctx, &request, now),

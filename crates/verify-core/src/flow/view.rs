@@ -68,10 +68,7 @@ pub(super) fn view(
             Status::Pending => next(ctx, who, verification, board, notes, now),
             Status::Approved | Status::Expired | Status::Canceled | Status::Exhausted => Vec::new(),
         },
-        code_length: match verification.code {
-            CodeOf::Own { length, .. } => length,
-            CodeOf::Managed { .. } | CodeOf::Test => ctx.policy.code_for(who.purpose()).length,
-        },
+        code_length: verification.length,
     }
 }
 
@@ -94,17 +91,19 @@ pub(super) fn guesses_left(ctx: &Context, verification: &Verification) -> Option
     Some(most.saturating_sub(verification.guesses).into())
 }
 
-/// The end of the code's life when `at` is in its last minute and a resend would carry the same code.
+/// The end of the code's life when `at` is in its last minute and a resend would not lengthen it.
 pub(super) fn last_minute(
     ctx: &Context,
     purpose: Purpose,
     verification: &Verification,
     at: Timestamp,
 ) -> Option<Timestamp> {
+    let rules = ctx.policy.code_for(purpose);
     let same = match verification.code {
-        CodeOf::Own { .. } => ctx.policy.code_for(purpose).resend == Resend::Same,
         CodeOf::Managed { .. } => true,
-        CodeOf::Test => ctx.policy.code_for(purpose).resend == Resend::Same,
+        CodeOf::Own { .. } | CodeOf::Test => {
+            rules.resend == Resend::Same || verification.length != rules.length
+        }
     };
     let life = verification.expires.since(verification.issued);
     let late = verification.is_pending(at) && at + LAST_MINUTE.min(life / 2) > verification.expires;
@@ -120,6 +119,7 @@ pub(super) fn verification_id(
 ) -> String {
     let token = VerificationToken {
         nonce: verification.nonce,
+        length: verification.length,
         to: to.to_owned(),
         subject: spelled.subject.clone(),
         purpose: spelled.purpose,

@@ -129,6 +129,12 @@ impl Policy {
         rules.map_or(&self.code, |rules| &rules.code)
     }
 
+    /// The rules for codes that hold for one purpose or another.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = &CodeRules> {
+        let purposes = self.purposes.values().map(|rules| &rules.code);
+        std::iter::once(&self.code).chain(purposes)
+    }
+
     /// The rules for channels of a purpose.
     pub fn channels_for(&self, purpose: Purpose) -> &ChannelRules {
         let rules = self.purposes.get(&purpose);

@@ -26,6 +26,13 @@ impl PolicySet {
         self.services.get(service).unwrap_or(&self.default)
     }
 
+    /// Each of the policies.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Policy> {
+        std::iter::once(&self.default)
+            .chain(self.services.values())
+            .map(Arc::as_ref)
+    }
+
     /// Reads the policies of a file.
     pub(super) fn read(root: &mut Section<'_, '_>) -> Self {
         let mut base = Policy::default();

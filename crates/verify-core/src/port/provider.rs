@@ -52,7 +52,8 @@ pub struct Capabilities {
 /// The scope of a provider's codes by service and purpose.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scopes {
-    /// Where nothing else is named.
+    /// Where nothing else is named. Codes of services that share it are right at one another: where there are several, name
+    /// each of them.
     pub default: Arc<str>,
     /// By service, and by service and purpose.
     pub named: BTreeMap<(ServiceId, Option<Purpose>), Arc<str>>,
@@ -65,6 +66,13 @@ impl Scopes {
             .get(&(service.clone(), Some(purpose)))
             .or_else(|| self.named.get(&(service.clone(), None)))
             .unwrap_or(&self.default)
+    }
+
+    /// One of these services that is not named where others are: it would share the default scope unasked.
+    pub fn left_out<'a>(&self, services: impl IntoIterator<Item = &'a ServiceId>) -> Option<&'a ServiceId> {
+        let named = |service: &ServiceId| self.named.keys().any(|(named, _)| named == service);
+        let mut services = services.into_iter();
+        services.find(|service| !self.named.is_empty() && !self.default.is_empty() && !named(service))
     }
 }
 

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::store::{Row, StoreFault};
 
 /// The first byte.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// A record that has no bytes. None that a flow makes is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

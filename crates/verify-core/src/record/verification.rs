@@ -39,8 +39,6 @@ pub enum CodeOf {
         key: KeyId,
         /// Counted up when a resend carries a new code.
         generation: u8,
-        /// Digits.
-        length: u8,
     },
     /// Made by a managed provider.
     Managed {
@@ -73,6 +71,9 @@ pub struct Verification {
     pub identity: Identity,
     /// Who makes its code.
     pub code: CodeOf,
+    /// How many digits its code has, whichever it is at the time. Fixed when it began: its id says the same. A managed
+    /// provider may make them longer or shorter.
+    pub length: u8,
     /// When its code was issued.
     pub issued: Timestamp,
     /// When its code dies. Fixed when it was issued.
@@ -97,6 +98,7 @@ impl Verification {
         nonce: Nonce,
         identity: Identity,
         code: CodeOf,
+        length: u8,
         issued: Timestamp,
         expires: Timestamp,
         sealed: Vec<u8>,
@@ -105,6 +107,7 @@ impl Verification {
             nonce,
             identity,
             code,
+            length,
             issued,
             expires,
             approval: None,

@@ -35,6 +35,7 @@ fn delivery() -> DeliveryToken {
 fn verification(subject: &str) -> VerificationToken {
     VerificationToken {
         nonce: Nonce::from_bytes([4; 16]),
+        length: 6,
         to: "+15005550006".into(),
         subject: Some(subject.into()),
         purpose: Purpose::Transaction,

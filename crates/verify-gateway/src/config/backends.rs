@@ -88,10 +88,11 @@ impl Provider {
         file: &InFile,
         environment: &Environment<'_>,
         goal: Goal,
+        services: &BTreeSet<ServiceId>,
         notes: &mut Vec<String>,
         faults: &mut Vec<String>,
     ) -> Vec<Self> {
-        let twilio = twilio::read(&file.twilio, environment, goal, notes, faults);
+        let twilio = twilio::read(&file.twilio, environment, goal, services, notes, faults);
         let twilio = twilio.map(|account| Self::Twilio(Box::new(account)));
         twilio.into_iter().collect()
     }
@@ -122,8 +123,7 @@ impl Provider {
                 let public_url = around.public_url.map(str::to_owned);
                 to.webhooks = Webhooks::new(account.webhook_tokens, public_url, around.keys, around.services);
                 let client = TwilioClient::new(&account.api)?;
-                let scopes = account.services.scopes(around.services);
-                let provider = TwilioVerify::new("twilio", client, scopes);
+                let provider = TwilioVerify::new("twilio", client, account.scopes);
                 to.notes
                     .extend(account.api.warnings().iter().map(ToString::to_string));
                 to.notes

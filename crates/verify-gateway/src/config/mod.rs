@@ -7,6 +7,7 @@ mod logging;
 mod twilio;
 mod values;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use verify_core::keys::Keys;
 use verify_core::policy::PolicySet;
 use verify_core::port::Clock;
+use verify_core::vocabulary::ServiceId;
 use verify_engine::{SystemClock, SystemEntropy};
 
 pub use crate::environment::Environment;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub reload_weaker: bool,
     /// The policies.
     pub policies: PolicySet,
+    /// All services that there are.
+    pub services: BTreeSet<ServiceId>,
     /// The key rings. New ones at each start in demo mode, unless there are some.
     pub keys: Keys,
     /// Where state lives.
@@ -98,7 +102,15 @@ pub fn resolve(
         // Whoever serves hears it from the engine.
         notes.extend(file.policies.notes_at(SystemClock.now()));
     }
-    let found = Provider::configured(&file.beside.backends, environment, goal, &mut notes, &mut faults);
+    let services = services(&file.policies, &values.callers);
+    let found = Provider::configured(
+        &file.beside.backends,
+        environment,
+        goal,
+        &services,
+        &mut notes,
+        &mut faults,
+    );
     let keys = keys::read(
         file.beside.hmac_key_env.as_deref(),
         environment,
@@ -133,6 +145,7 @@ pub fn resolve(
         beside: file.beside,
         reload_weaker: args.reload_weaker,
         policies: file.policies,
+        services,
         keys: keys.unwrap_or_else(|| Keys::generate(&SystemEntropy.bytes())),
         store: values.store,
         providers,
@@ -165,6 +178,13 @@ fn read_file(args: &ServeArgs, environment: &Environment<'_>, faults: &mut Vec<S
         .clone()
         .or_else(|| environment.get("VERIFY_CONFIG").map(PathBuf::from));
     path.map_or_else(File::default, |path| File::read(&path, faults))
+}
+
+/// The services that the file names and those that somebody calls in; without callers the default one.
+fn services(policies: &PolicySet, callers: &Callers) -> BTreeSet<ServiceId> {
+    let uncalled = callers.is_empty().then(ServiceId::default);
+    let named = policies.services.keys().cloned();
+    named.chain(callers.services()).chain(uncalled).collect()
 }
 
 /// I-64: a fixed code must not be left on where real people are verified.

@@ -363,6 +363,57 @@ fn the_level_of_the_file_reaches_the_logs() {
     assert_eq!(level(&[("LOG_LEVEL", "trace")]), LogLevel::Trace);
 }
 
+#[test]
+fn i23_services_on_one_verify_service_do_not_start_unless_the_file_says_so() {
+    let service = |id: &str| ServiceId::new(id).unwrap();
+    let callers = [
+        entry("shop", Role::App, "key", &service("shop")),
+        entry("bank", Role::App, "other-key", &service("bank")),
+    ];
+    let started = |text: &str, goal| {
+        let file = TempFile::new("shared.toml", text);
+        let mut vars = live();
+        vars.push(("VERIFY_API_KEYS", callers.join(",")));
+        let vars: Vec<(&str, &str)> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        with(&vars, &file.args(), goal).map(|_| ())
+    };
+    let own = |at: &str, last: u8| format!("[{at}]\nverify_service_sid = \"VA{}{last}\"\n", "0".repeat(31));
+    let (bank, shop) = (own("services.bank", 1), own("services.shop", 1));
+    let recovery = own("services.shop.purposes.recovery", 1);
+    for (text, services) in [
+        // Both on the one of the variable.
+        (String::new(), "bank, shop on VA…0000"),
+        (
+            "[verify]\nshared = [\"bank\", \"pawn\"]".to_owned(),
+            "bank, shop on VA…0000",
+        ),
+        // Callers or not: what the file names is one.
+        (bank.clone() + "[services.pawn]\n", "pawn, shop on VA…0000"),
+        (bank.clone() + &shop, "bank, shop on VA…0001"),
+        (bank.clone() + &recovery, "bank, shop on VA…0001"),
+    ] {
+        for goal in [Goal::Serve, Goal::Check] {
+            let faults = started(&text, goal).unwrap_err();
+            let [fault] = faults.as_slice() else {
+                panic!("{text}: {faults:#?}")
+            };
+            assert!(fault.starts_with("twilio: "), "{text}: {fault}");
+            for said in [services, "verify_service_sid", "verify.shared"] {
+                assert!(fault.contains(said), "{text}: {fault}");
+            }
+        }
+    }
+    let shared = "[verify]\nshared = [\"bank\", \"shop\"]\n";
+    for fine in [
+        bank.clone(),
+        shared.to_owned(),
+        shared.to_owned() + &bank + &recovery,
+        bank + &own("services.shop", 2),
+    ] {
+        assert_eq!(started(&fine, Goal::Serve), Ok(()), "{fine}");
+    }
+}
+
 /// The policy's own keys are compared with the page where the policy is.
 #[test]
 fn the_page_has_every_key_of_the_file_that_is_no_policy() {

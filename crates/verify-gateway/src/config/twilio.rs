@@ -1,7 +1,11 @@
 //! The Twilio account: credentials by reference, all or none.
 
+use std::collections::BTreeSet;
+
+use verify_core::port::Scopes;
 use verify_core::secret::SecretString;
-use verify_twilio::{AuthMode, Config, Credentials, TwilioSettings, VerifyServices};
+use verify_core::vocabulary::ServiceId;
+use verify_twilio::{AuthMode, Config, Credentials, TwilioSettings};
 
 use super::Goal;
 use crate::environment::Environment;
@@ -19,22 +23,24 @@ pub(super) const NEEDED: [&str; 4] = [
 pub struct TwilioAccount {
     /// Where it is called, and as whom.
     pub api: Config,
-    /// The Verify Services.
-    pub services: VerifyServices,
+    /// Whose codes are made in which Verify Service.
+    pub scopes: Scopes,
     /// The tokens that webhooks may be signed with; a second one while they are rotated.
     pub webhook_tokens: Vec<SecretString>,
 }
 
-/// The account; `None` when nothing names one, which means demo mode. Some of it without the rest is a fault.
+/// The account; `None` when nothing names one, which means demo mode. Some of it without the rest is a fault, and so are services
+/// that share a Verify Service without a word.
 pub(super) fn read(
     file: &TwilioSettings,
     environment: &Environment<'_>,
     goal: Goal,
+    services: &BTreeSet<ServiceId>,
     notes: &mut Vec<String>,
     faults: &mut Vec<String>,
 ) -> Option<TwilioAccount> {
     let names = Names::of(file);
-    let mut services = file.services.clone();
+    let mut verify_services = file.services.clone();
     let from_env = environment.get_or_file("TWILIO_VERIFY_SERVICE_SID", faults);
     let mut found = Found {
         account_sid: environment.get_or_file(&names.account_sid, faults),
@@ -43,11 +49,11 @@ pub(super) fn read(
         auth_token: environment.get_or_file(&names.auth_token, faults),
     };
     let in_environment = found.any() || from_env.is_some();
-    services.default = from_env.or(services.default);
+    verify_services.default = from_env.or(verify_services.default);
     found.account_sid = found.account_sid.or_else(|| file.account_sid.clone());
 
     let by_token = file.auth_mode == Some(AuthMode::AuthToken);
-    let missing = found.missing(&names, by_token, services.default.is_some());
+    let missing = found.missing(&names, by_token, verify_services.default.is_some());
     if !in_environment && (found.account_sid.is_none() || goal == Goal::Check) {
         if found.account_sid.is_some() {
             notes.push(format!(
@@ -64,7 +70,11 @@ pub(super) fn read(
         ));
         return None;
     }
-    found.into_account(file, environment, services, by_token, faults)
+    let scopes = verify_services.scopes(services).unwrap_or_else(|error| {
+        faults.push(format!("twilio: {error}"));
+        Scopes::default()
+    });
+    found.into_account(file, environment, scopes, by_token, faults)
 }
 
 /// The names of the variables; the file may choose its own.
@@ -138,7 +148,7 @@ impl Found {
         self,
         file: &TwilioSettings,
         environment: &Environment<'_>,
-        services: VerifyServices,
+        scopes: Scopes,
         by_token: bool,
         faults: &mut Vec<String>,
     ) -> Option<TwilioAccount> {
@@ -175,7 +185,7 @@ impl Found {
             .map(SecretString::new);
         Some(TwilioAccount {
             api,
-            services,
+            scopes,
             webhook_tokens: webhook_tokens.collect(),
         })
     }

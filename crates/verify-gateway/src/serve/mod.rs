@@ -4,7 +4,6 @@ mod connection;
 mod connections;
 mod reload;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,6 @@ use tokio::sync::oneshot;
 use tokio::time::{interval, sleep};
 use verify_core::destination::Destination;
 use verify_core::policy::EmailRules;
-use verify_core::vocabulary::ServiceId;
 use verify_engine::{BuildError, Engine};
 
 use crate::app::App;
@@ -180,9 +178,6 @@ pub async fn serve_until(
 /// # Errors
 /// [`ServeError`] when engine or provider cannot be built.
 pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result<Assembled, ServeError> {
-    let mut services: BTreeSet<ServiceId> = settings.policies.services.keys().cloned().collect();
-    services.extend(settings.callers.services());
-    services.insert(ServiceId::default());
     let builder = Engine::builder()
         .policy(settings.policies)
         .event_sink(EventLog)
@@ -191,7 +186,7 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     let builder = settings.store.equip(builder);
     let around = Around {
         keys: &settings.keys,
-        services: &services,
+        services: &settings.services,
         public_url: settings.public_url.as_deref(),
     };
     let mut equipped = Equipped {

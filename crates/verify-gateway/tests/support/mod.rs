@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -92,16 +92,8 @@ impl Gateway {
 
     /// Under this policy, a TOML text.
     pub fn ruled(policy: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "{}-{}.toml",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::write(&file, policy).unwrap();
         let args = ServeArgs {
-            config: Some(file),
+            config: Some(written(policy)),
             ..ServeArgs::default()
         };
         let settings = resolve(&args, &Environment::new(&|_| None), Goal::Serve).unwrap();
@@ -134,12 +126,15 @@ impl Gateway {
         let keys = Keys::generate(&[7; 32]).to_text();
         let sid = |kind: &str| format!("{kind}{}", "0".repeat(32));
         let (account, key, verify, callers) = (sid("AC"), sid("SK"), sid("VA"), callers.join(","));
+        // Twilio is a double here, and has one Verify Service.
+        let file = written("[verify]\nshared = [\"default\", \"other\"]\n");
         let mut vars = vec![
             ("TWILIO_ACCOUNT_SID", account.as_str()),
             ("TWILIO_API_KEY_SID", &key),
             ("TWILIO_API_KEY_SECRET", "secret"),
             ("TWILIO_VERIFY_SERVICE_SID", &verify),
             ("TWILIO_BASE_URL", twilio),
+            ("VERIFY_CONFIG", file.to_str().unwrap()),
             ("VERIFY_KEYS", keys.expose()),
             ("VERIFY_API_KEYS", &callers),
         ];
@@ -221,6 +216,19 @@ impl Gateway {
         let sent = self.post("/verify/send", json!({ "to": to })).await.accepts(201);
         sent["verification_id"].as_str().unwrap().to_owned()
     }
+}
+
+/// A file with this text.
+fn written(text: &str) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "{}-{}.toml",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, text).unwrap();
+    file
 }
 
 /// A code that this one is not.

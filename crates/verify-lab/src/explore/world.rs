@@ -118,8 +118,6 @@ pub struct World {
     trips: u32,
     /// Those before it was answered, where it goes on after that.
     trips_told: Option<u32>,
-    #[cfg(verify_broken)]
-    broken: Option<verify_core::broken::Broken>,
 }
 
 impl World {
@@ -143,8 +141,6 @@ impl World {
             condition: Condition::default(),
             trips: 0,
             trips_told: None,
-            #[cfg(verify_broken)]
-            broken: None,
         }
     }
 
@@ -153,7 +149,6 @@ impl World {
     #[must_use]
     pub fn broken(mut self, how: verify_core::broken::Broken) -> Self {
         self.machine = self.machine.broken(how);
-        self.broken = Some(how);
         self
     }
 
@@ -194,13 +189,14 @@ impl World {
         self.machine.policies()
     }
 
+    /// The process that runs flows dies and starts again.
+    pub fn restart(&mut self) {
+        self.machine = self.machine.clone().restarted(self.now);
+    }
+
     /// Uses these policies from now on.
     pub fn use_policies(&mut self, policies: PolicySet) {
-        self.machine = Machine::new(Arc::new(policies), Arc::clone(self.machine.routes()));
-        #[cfg(verify_broken)]
-        if let Some(how) = self.broken {
-            self.machine = self.machine.clone().broken(how);
-        }
+        self.machine = self.machine.clone().under(Arc::new(policies), self.now);
     }
 
     /// Opens a flow.
@@ -327,8 +323,6 @@ impl World {
             condition,
             trips: _,
             trips_told: _,
-            #[cfg(verify_broken)]
-                broken: _,
         } = self;
         let said = (risk, rejecting, resting, managed, matched, seeds, condition);
         digest(&(store, now, sent, dispatches, compared, said))

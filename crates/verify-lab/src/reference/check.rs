@@ -8,7 +8,7 @@ use verify_core::time::{Timestamp, Until};
 
 use super::history::{Approval, Body, Delivery, Happened, Verification, Who};
 use super::rules::{Lockout, Passed};
-use super::{CheckAsk, FLOW, Guess, Mishap, Reference, Refused, Told};
+use super::{CheckAsk, FLOW, Guess, Mishap, Of, Reference, Refused, Told};
 
 /// What a guess is.
 enum Verdict {
@@ -33,11 +33,8 @@ enum Verdict {
 impl Reference {
     pub(super) fn check(&mut self, ask: &CheckAsk) -> Told {
         let refused = |code| Told::Refused(Refused::because(code));
-        let Some(guess) = self.guess(&ask.guess) else {
-            return refused(RefusalCode::InvalidCode);
-        };
-        let (who, named) = match self.who(&ask.of, &ask.from) {
-            Ok(who) => who,
+        let (who, named, guess) = match self.asked(ask) {
+            Ok(asked) => asked,
             Err(refused) => return Told::Refused(refused),
         };
         let key = ask.key.clone().map(|key| (key, Self::body(&who, &guess)));
@@ -107,6 +104,18 @@ impl Reference {
         }
     }
 
+    /// Who is meant, the verification that is named, and the guess. How long that must be a verification's id says, which is
+    /// opened first.
+    fn asked(&self, ask: &CheckAsk) -> Result<(Who, Option<usize>, String), Refused> {
+        let invalid = || Refused::because(RefusalCode::InvalidCode);
+        let as_long = self.is_as_long(&ask.guess);
+        let by_id = !matches!(ask.of, Of::Person(_));
+        let guess = self.guess(&ask.guess).filter(|_| as_long || by_id);
+        let guess = guess.ok_or_else(invalid)?;
+        let (who, named) = self.who(&ask.of, &ask.from)?;
+        as_long.then_some((who, named, guess)).ok_or_else(invalid)
+    }
+
     fn passed_by_a_check(&self, who: &Who, live: bool) -> Vec<Passed> {
         let mut passed = self.passed(who, &[Counts::Checks], 0);
         if live {
@@ -124,14 +133,20 @@ impl Reference {
             }
             Guess::Wrong => Some("wrong".to_owned()),
             Guess::Text(text) => {
-                let lengths = match self.maker {
-                    Maker::Own => usize::from(self.policy.code.length)..=usize::from(self.policy.code.length),
-                    Maker::Managed => 4..=10,
-                };
                 let text = text.replace([' ', '-'], "");
-                let fits = lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+                let fits = (4..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
                 fits.then_some(text)
             }
+        }
+    }
+
+    /// A managed provider alone knows how long its codes are; all others are as the policy says, which is one here.
+    fn is_as_long(&self, guess: &Guess) -> bool {
+        match (guess, self.maker) {
+            (Guess::Text(text), Maker::Own) => {
+                text.replace([' ', '-'], "").len() == usize::from(self.policy.code.length)
+            }
+            (Guess::Text(_), Maker::Managed) | (Guess::Message(_) | Guess::Wrong, _) => true,
         }
     }
 

@@ -44,6 +44,7 @@ impl Checking {
             (Some(only), None) => Some(only.nonce.print()),
             (Some(_), Some(_)) => self.ctx.explanation.verification,
         };
+        let fits = mine().any(|verification| self.fits(verification));
         let right = mine().find(|verification| self.is_right(verification, clock));
         let managed = || mine().filter(|it| it.scope().is_some());
         let newest = managed().next().map(|it| it.nonce);
@@ -51,6 +52,7 @@ impl Checking {
         let right = right.map(|it| it.nonce);
         self.ctx.explanation.verification = only;
         match (right, asked.zip(newest)) {
+            _ if !fits => self.fits_nothing(found, now),
             (Some(nonce), _) => Approve::new(self, found, nonce).write(now),
             (None, Some((nonce, newest))) => self.compare(found, nonce, newest, now),
             (None, None) => self.wrong(found, None, now),

@@ -4,13 +4,15 @@
 //! ```text
 //! parse ── count ──┬── compare here, or ask the provider ──┬── approve ── done
 //!                  │                                       ├── close, perhaps tell the provider ── done
-//!                  └── nothing pending, a limit ── done    └── wrong ── done
+//!                  └── nothing pending, a limit,           └── wrong ── done
+//!                      too long or too short ── done
 //! ```
 
 mod approve;
 mod close;
 mod compare;
 mod count;
+mod length;
 
 pub(super) use approve::Approve;
 pub(super) use close::{Close, Tell};
@@ -29,6 +31,7 @@ use super::board::{Board, Kind};
 use super::context::Context;
 use super::found::{Place, Places};
 use super::idempotency::{IdempotencyKey, check_key};
+use super::lengths::EarlierLengths;
 use super::step::Step;
 use super::who::Who;
 
@@ -45,9 +48,16 @@ pub(super) struct Checking {
     places: Places,
 }
 
-pub(super) fn start(mut ctx: Context, request: &CheckRequest, now: Timestamp) -> Step {
-    let parts = guess(&ctx, request).and_then(|guess| {
+pub(super) fn start(
+    mut ctx: Context,
+    request: &CheckRequest,
+    earlier: &EarlierLengths,
+    now: Timestamp,
+) -> Step {
+    let parts = check_key(request.idempotency_key.as_ref()).and_then(|()| {
+        let guess = length::read(&ctx, request, earlier, now)?;
         let who = Who::of(&mut ctx, &request.target, &request.caller, now)?;
+        length::fits_named(&ctx, &who, &guess)?;
         Ok((guess, who))
     });
     let (guess, who) = match parts {
@@ -80,29 +90,6 @@ pub(super) fn start(mut ctx: Context, request: &CheckRequest, now: Timestamp) ->
         },
     }
     .count(now)
-}
-
-/// As many ASCII digits as a code has, before anything else (RFC 4226, INVARIANT I-15). A managed provider may have codes of
-/// another length than the policy's, which only it knows.
-fn guess(ctx: &Context, request: &CheckRequest) -> Result<Code, Refusal> {
-    check_key(request.idempotency_key.as_ref())?;
-    let managed = ctx
-        .routes
-        .providers
-        .values()
-        .any(|provider| provider.maker == Maker::Managed);
-    let mut own = [ctx.policy.code.length]
-        .into_iter()
-        .chain(ctx.policy.purposes.values().map(|rules| rules.code.length));
-    Code::read(&request.code)
-        .filter(|guess| managed || own.any(|length| length == guess.digits()))
-        .ok_or_else(|| {
-            Refusal::new(
-                RefusalCode::InvalidCode,
-                "a code has digits 0 to 9 only, as many as were sent; spaces and hyphens are left out",
-            )
-            .field("code")
-        })
 }
 
 /// Where every provider compares its own codes and all of them rest: until when.

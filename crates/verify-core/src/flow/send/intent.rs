@@ -184,14 +184,14 @@ impl Sending {
     }
 
     fn new_verification(&self, nonce: Nonce, candidate: &Candidate, clock: Timestamp) -> Verification {
-        let ttl = self.ctx.policy.code_for(self.who.purpose()).ttl;
-        let code = candidate.fresh_code(&self.ctx, &self.who);
+        let rules = self.ctx.policy.code_for(self.who.purpose());
         Verification::pending(
             nonce,
             self.who.identity(),
-            code,
+            candidate.fresh_code(&self.ctx),
+            rules.length,
             clock,
-            clock + ttl,
+            clock + rules.ttl,
             self.sealed(self.who.to.delivery().to_owned()),
         )
     }
@@ -212,21 +212,25 @@ impl Sending {
         clock: Timestamp,
     ) {
         let rules = self.ctx.policy.code_for(self.who.purpose());
+        // What is not as long as the policy says ends in its time: later no check by destination takes that length.
+        let lives_on = verification.length != rules.length;
         if self.ctx.is_broken(Broken::ExtendExpiryOnResend) {
             verification.expires = clock + rules.ttl;
         }
         match &mut verification.code {
-            CodeOf::Own { key, generation, .. } if keeps && rules.resend == Resend::New => {
+            CodeOf::Own { key, generation } if keeps && rules.resend == Resend::New => {
                 *generation = generation.wrapping_add(1);
                 *key = self.ctx.keys.code.newest();
             }
             CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test if keeps => return,
             CodeOf::Own { .. } | CodeOf::Managed { .. } | CodeOf::Test => {
-                verification.code = candidate.fresh_code(&self.ctx, &self.who);
+                verification.code = candidate.fresh_code(&self.ctx);
             }
         }
-        verification.issued = clock;
-        verification.expires = clock + rules.ttl;
+        if !lives_on {
+            verification.issued = clock;
+            verification.expires = clock + rules.ttl;
+        }
     }
 }
 
