@@ -75,7 +75,7 @@ impl Channel {
 
 words! {
     /// Why somebody is verified. A code made for one purpose approves no other.
-    Purpose, "purpose", "sign_in sign_up change_destination recovery transaction" {
+    Purpose, "purpose", "sign_in sign_up change_destination recovery transaction manage" {
         /// Signing in to an account.
         SignIn = "sign_in",
         /// Opening an account; there may be no subject yet.
@@ -86,6 +86,9 @@ words! {
         Recovery = "recovery",
         /// Confirming an amount and a payee (PSD2 dynamic linking); both are required.
         Transaction = "transaction",
+        /// Showing once more who one is before something of an account changes: a number, a factor, a password. The code
+        /// goes to what the account has already, never to what is being added.
+        Manage = "manage",
     }
 }
 

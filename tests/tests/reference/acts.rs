@@ -1,5 +1,6 @@
 //! Random policies, commands, clocks and mishaps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(super) struct Rules {
     money: Option<u64>,
     /// Messages to one country in an hour, of which some are kept for known callers.
     shared: Option<(u64, Then)>,
+    /// Limits that are about some purposes only.
+    narrow: Vec<(usize, BTreeSet<Purpose>)>,
 }
 
 impl Rules {
@@ -48,6 +51,7 @@ impl Rules {
                 counts: Counts::Spend,
                 by: vec![Dimension::Service],
                 or_by: None,
+                purposes: Purpose::ALL.iter().copied().collect(),
                 max: Max::Units(messages * 2 + 1),
                 per: Duration::from_secs(3_600),
                 then: Then::Refuse,
@@ -59,10 +63,18 @@ impl Rules {
                 counts: Counts::Sends,
                 by: vec![Dimension::Country],
                 or_by: None,
+                purposes: Purpose::ALL.iter().copied().collect(),
                 max: Max::Units(max),
                 per: Duration::from_secs(3_600),
                 then,
             });
+        }
+        for (index, purposes) in &self.narrow {
+            let count = policy.limits.len();
+            let limit = &mut policy.limits[index % count];
+            if &*limit.name != "resend_gap" {
+                limit.purposes = purposes.clone();
+            }
         }
         policy
     }
@@ -82,6 +94,13 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
     let then = prop_oneof![4 => Just(Then::Refuse), 1 => Just(Then::HumanCheck), 1 => Just(Then::Alert)];
     let shared_then = prop_oneof![3 => Just(Then::Refuse), 1 => Just(Then::HumanCheck)];
     let max = prop_oneof![1 => Just(None), 6 => (1u64..7).prop_map(Some)];
+    let purposes = prop::sample::select(vec![
+        Purpose::SignIn,
+        Purpose::Recovery,
+        Purpose::Transaction,
+        Purpose::Manage,
+    ]);
+    let narrow = (0usize..13, prop::collection::btree_set(purposes, 1..3));
     let limit = (0usize..11, max, prop_oneof![5u64..60, 60u64..900], then);
     let wait =
         prop_oneof![1 => Just(None), 3 => (0u64..120).prop_map(Some), 3 => (250u64..400).prop_map(Some)];
@@ -98,11 +117,13 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
         prop_oneof![3 => Just(2_592_000u64), 1 => 400u64..2_000],
         prop_oneof![3 => Just(None), 1 => (1u64..6).prop_map(Some)],
         prop_oneof![2 => Just(None), 1 => (10u64..13, shared_then).prop_map(Some)],
+        prop_oneof![1 => Just(vec![]), 1 => prop::collection::vec(narrow, 1..4)],
     )
         .prop_map(
-            |(limits, ttl, new_codes, waits, forget_after, money, shared)| Rules {
+            |(limits, ttl, new_codes, waits, forget_after, money, shared, narrow)| Rules {
                 money,
                 shared,
+                narrow,
                 limits,
                 ttl,
                 new_codes,
@@ -116,6 +137,7 @@ pub(super) fn person() -> impl Strategy<Value = Person> {
     let purpose = prop_oneof![
         9 => Just((Purpose::SignIn, None)),
         1 => Just((Purpose::Recovery, None)),
+        1 => Just((Purpose::Manage, None)),
         1 => Just((Purpose::Transaction, Some("10 USD"))),
         1 => Just((Purpose::Transaction, Some("11 USD"))),
     ];
