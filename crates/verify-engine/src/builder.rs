@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use verify_core::flow::{Machine, Routes};
 use verify_core::ids::HolderId;
 use verify_core::keys::Keys;
-use verify_core::policy::PolicySet;
+use verify_core::policy::{BackendKeys, PolicySet};
 use verify_core::port::{
     Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, NoEvents, NoHumanCheck, NoRefusals,
     NoRisk, Provider, ProviderName, RefusalSink, RiskScorer,
@@ -63,7 +63,8 @@ struct Route {
 }
 
 impl EngineBuilder {
-    /// The policies; the safe default policy when left out. Checked as strictly as those of a file.
+    /// The policies; the safe default policy when left out. Checked as strictly as those of a file. What their file says of
+    /// a backend must have been taken up by then ([`BackendKeys`]).
     #[must_use]
     pub fn policy(mut self, policies: PolicySet) -> Self {
         self.policies = Some(policies);
@@ -83,7 +84,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Where state lives. An `Arc` of a store is a store.
+    /// Where state lives. An `Arc` or a `Box` of a store is a store, and so with every port.
     #[must_use]
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Some(Arc::new(store));
@@ -214,6 +215,9 @@ impl EngineBuilder {
         let routes = routes(&capabilities, &self.routes)?;
         let policies = self.policies.unwrap_or_default();
         check_policies(&policies, &routes)?;
+        if let Some(keys) = policies.backends.iter().find(|keys| !keys.taken_up) {
+            return Err(not_taken_up(keys));
+        }
         let expects_client_ip = client_ip(self.client_ip, &policies)?;
         let shield = self
             .flood_shield
@@ -304,6 +308,13 @@ pub(crate) fn check_policies(policies: &PolicySet, routes: &Routes) -> Result<()
         tracing::warn!(target: telemetry::TARGET_START, %channel, "enabled, but no provider carries it: never offered");
     }
     Ok(())
+}
+
+fn not_taken_up(keys: &BackendKeys) -> BuildError {
+    BuildError::NotTakenUp {
+        keys: keys.paths(),
+        built_by: keys.built_by,
+    }
 }
 
 /// Every default channel, with the place that names it.

@@ -18,7 +18,7 @@ use verify_core::outcome::{
     CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Refusal, ReportAnswer, Request, RuleHit,
     SendAnswer, StatusAnswer, UnlockAnswer,
 };
-use verify_core::policy::PolicySet;
+use verify_core::policy::{BackendKeys, PolicySet};
 use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Country, ServiceId};
@@ -190,13 +190,20 @@ impl Engine {
         told.await.unwrap_or_else(|_| about.lost())
     }
 
-    /// Takes other policies from now on. Flows under way end by the ones they began with.
+    /// Takes other policies from now on. Flows under way end by the ones they began with. What backends were built from
+    /// stays as it is.
     ///
     /// # Errors
     /// [`BuildError`] when they do not fit this engine; nothing changed then.
-    pub fn reload(&self, policies: PolicySet) -> Result<(), BuildError> {
+    pub fn reload(&self, mut policies: PolicySet) -> Result<(), BuildError> {
         let routes = Arc::clone(self.inner.machine.read().routes());
         crate::builder::check_policies(&policies, &routes)?;
+        let built = self.policies().backends.clone();
+        let is_built = |keys: &&BackendKeys| built.iter().any(|built| built.says_as(keys));
+        if let Some(keys) = policies.backends.iter().find(|keys| !is_built(keys)) {
+            return Err(BuildError::BackendChanged { keys: keys.paths() });
+        }
+        policies.backends = built;
         *self.inner.machine.write() = Machine::new(Arc::new(policies), routes);
         Ok(())
     }

@@ -19,8 +19,8 @@ pub(super) const NEEDED: [&str; 4] = [
 pub struct TwilioAccount {
     /// Where it is called, and as whom.
     pub api: Config,
-    /// The Verify Services.
-    pub services: VerifyServices,
+    /// What the file says, and the environment over it.
+    pub settings: TwilioSettings,
     /// The tokens that webhooks may be signed with; a second one while they are rotated.
     pub webhook_tokens: Vec<SecretString>,
 }
@@ -159,11 +159,17 @@ impl Found {
                 secret: SecretString::new(self.key_secret?),
             }
         };
-        let api = Config {
+        let settings = TwilioSettings {
+            account_sid: self.account_sid,
             region: environment.get("TWILIO_REGION").or_else(|| file.region.clone()),
             edge: environment.get("TWILIO_EDGE").or_else(|| file.edge.clone()),
+            services,
+            ..file.clone()
+        };
+        // There is an account: nothing was missing.
+        let api = Config {
             base_url: environment.get("TWILIO_BASE_URL"),
-            ..Config::new(self.account_sid?, credentials)
+            ..settings.config(credentials).ok()?
         };
         if let Err(error) = api.base() {
             faults.push(format!("twilio: {error}"));
@@ -175,7 +181,7 @@ impl Found {
             .map(SecretString::new);
         Some(TwilioAccount {
             api,
-            services,
+            settings,
             webhook_tokens: webhook_tokens.collect(),
         })
     }

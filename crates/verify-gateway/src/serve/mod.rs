@@ -184,7 +184,6 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     services.extend(settings.callers.services());
     services.insert(ServiceId::default());
     let builder = Engine::builder()
-        .policy(settings.policies)
         .event_sink(EventLog)
         .refusal_sink(EventLog)
         .with_client_ip();
@@ -196,6 +195,7 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     };
     let mut equipped = Equipped {
         builder,
+        policies: settings.policies,
         demo: None,
         webhooks: None,
         notes: settings.notes,
@@ -205,12 +205,13 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     }
     let Equipped {
         builder,
+        policies,
         demo,
         webhooks,
         notes,
     } = equipped;
     let app = Arc::new(App {
-        engine: builder.keys(settings.keys).build()?,
+        engine: builder.policy(policies).keys(settings.keys).build()?,
         shield: settings
             .flood_shield
             .map(|most| Shield::per_second(most, &settings.callers)),
