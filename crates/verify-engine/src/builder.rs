@@ -18,7 +18,7 @@ use verify_core::store::Store;
 use verify_core::vocabulary::{Channel, Country, Dimension};
 
 use crate::build_error::BuildError;
-use crate::carrier::{Carrier, Verb};
+use crate::carrier::Carrier;
 use crate::engine::{Engine, Flows, Inner};
 use crate::meters::Meters;
 use crate::outside::Outside;
@@ -228,9 +228,6 @@ impl EngineBuilder {
             .into_iter()
             .map(|(capabilities, provider)| {
                 let pacer = pacers.remove(&capabilities.name);
-                for verb in Verb::THAT_REST {
-                    telemetry::breaker(&capabilities.name, verb.as_str(), false);
-                }
                 (
                     capabilities.name.clone(),
                     Carrier::new(provider, capabilities, pacer),
@@ -250,6 +247,7 @@ impl EngineBuilder {
             human_check: self.human_check.unwrap_or_else(|| Arc::new(NoHumanCheck)),
             meters: Meters::default(),
         };
+        outside.introduce_metrics();
         let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
         let inner = Inner {
             outside,

@@ -103,6 +103,7 @@ impl Flow {
                 tracing::error!(target: telemetry::TARGET_COMMAND, "a flow took more steps than there are");
                 (about.lost(), MOST_STEPS)
             });
+            inner.outside.introduce_metrics();
             let meters = &inner.outside.meters;
             telemetry::command_ended(meters, about.command, &outcome, steps, began.elapsed());
             if let Some(refusal) = outcome.refusal() {

@@ -26,10 +26,11 @@ use crate::event_log::EventLog;
 use crate::explain::Explanations;
 use crate::gate::Gate;
 use crate::logs;
+use crate::observe;
 use crate::routes::router;
 use crate::shield::Shield;
 
-pub use connections::Limits;
+pub use connections::{ENDED, Limits, OPEN};
 use reload::Reload;
 
 /// How long connections may take to end once it stops: longer than any flow, and shorter than the thirty seconds after
@@ -89,6 +90,7 @@ pub struct Assembled {
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     // Before the first line: what is lost of the log is counted.
     let metrics = PrometheusBuilder::new().install_recorder()?;
+    observe::describe();
     // A second subscriber in one process is a test's business; lines go to the first one then.
     let log = logs::start(settings.log_level, &settings.redact).ok();
     if log.is_some() {
