@@ -13,7 +13,7 @@ import schemathesis
 # Not those whose provider fails: enough of them open its breaker, and 503 is the right answer then.
 NUMBERS = ["+12025550123", "+12025550110", "+12025550111", "+12025550116", "ann@example.com"]
 CHANNELS = ["sms", "call", "whatsapp", "email"]
-PURPOSES = ["sign_in", "sign_up", "change_destination", "recovery", "transaction"]
+PURPOSES = ["sign_in", "sign_up", "change_destination", "recovery", "transaction", "manage"]
 
 # A code is good for five sends and five guesses, so every code that is checked is sent to a number of its own.
 unused = itertools.cycle(f"+120255501{last}" for last in range(20, 100))

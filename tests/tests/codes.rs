@@ -81,6 +81,7 @@ fn i23_an_own_code_approves_only_what_it_was_made_for() {
         Person::at(TO),
         Person::at(TO).purpose(Purpose::Recovery),
         ann(),
+        ann().purpose(Purpose::Manage),
         ann().pays("10 EUR", "Bob"),
         ann().pays("10 EUR", "Eve"),
     ];

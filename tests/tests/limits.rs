@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use verify_core::command::{CheckRequest, Person, SendRequest};
+use verify_core::command::{CheckRequest, Person, SendRequest, UnlockRequest};
 use verify_core::event::EventKind;
 use verify_core::keys::Keys;
-use verify_core::outcome::{CheckAnswer, RefusalCode, SendAnswer};
+use verify_core::outcome::{CheckAnswer, RefusalCode, SendAnswer, UnlockAnswer};
 use verify_core::port::{Compared, Detail, RejectionKind};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Purpose};
@@ -64,6 +64,40 @@ fn a_tenth_of_shared_limits_is_kept_for_known_callers() {
         17
     );
     sent(world.ask(send().device_token(device)));
+}
+
+/// Whoever unlocks does not say for what: what is counted of any purpose stands, and ends where that is asked for.
+#[test]
+fn an_unlock_is_of_limits_for_any_purpose() {
+    let limit = |counts: &str| {
+        format!(
+            "[[limit]]\nname = \"{counts}_to_recover\"\ncounts = \"{counts}\"\nby = [\"destination\"]\nmax = 1\nper = \"1h\"\n\
+             purposes = [\"recovery\"]\n"
+        )
+    };
+    let text = format!("version = 1\n{}{}", limit("sends"), limit("checks"));
+    let recovery = || Person::at(TO).purpose(Purpose::Recovery);
+    for check_limits in [false, true] {
+        let mut world = World::new(policy(&text), Kinds::Own);
+        sent(world.ask(SendRequest::to(recovery())));
+        let code = code(&world);
+        world.ask(CheckRequest::to(recovery(), "000000"));
+        let UnlockAnswer::Unlocked { stands } = world.ask(UnlockRequest {
+            check_limits,
+            ..UnlockRequest::at(TO)
+        }) else {
+            panic!("refused")
+        };
+        let stands_by = |name: &str| stands.iter().any(|stands| &*stands.rule == name);
+        assert!(stands_by("sends_to_recover"), "{stands:?}");
+        assert_eq!(stands_by("checks_to_recover"), !check_limits, "{stands:?}");
+        let checked = world.ask(CheckRequest::to(recovery(), code));
+        assert_eq!(
+            matches!(checked, CheckAnswer::Approved(_)),
+            check_limits,
+            "{checked:?}"
+        );
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::tree::{Source, sources};
 /// randomness, a runtime or a network.
 const ALLOWED: &[&str] = &[
     "async-trait",
+    "auto_impl",
     "base64",
     "chacha20poly1305",
     "chrono",

@@ -119,6 +119,9 @@ words! {
         Recovery = "recovery",
         /// Confirming an amount and a payee (PSD2 dynamic linking); both are required.
         Transaction = "transaction",
+        /// Showing once more who one is before something of an account changes: a number, a factor, a password. The code
+        /// goes to what the account has already, never to what is being added.
+        Manage = "manage",
     }
 }
 

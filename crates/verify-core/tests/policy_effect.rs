@@ -66,6 +66,15 @@ fn i137_a_key_without_effect_is_named_at_start() {
             "[[limit]]\nname = \"sends_per_destination\"\nor_by = \"ip\"",
         ),
         (
+            "limit.mine.purposes",
+            "[[limit]]\nname = \"mine\"\ncounts = \"sends\"\nby = [\"ip\"]\nmax = 1\nper = \"1h\"\n\
+             purposes = [\"manage\", \"sign_in\", \"sign_up\", \"change_destination\", \"recovery\", \"transaction\"]",
+        ),
+        (
+            "limit.sends_per_ip.purposes",
+            "[[limit]]\nname = \"sends_per_ip\"\npurposes = [\"sign_in\"]",
+        ),
+        (
             "limit.checks_per_ip.then",
             "[[limit]]\nname = \"checks_per_ip\"\nthen = \"human_check\"",
         ),
@@ -123,6 +132,8 @@ fn i137_what_has_an_effect_is_not_complained_about() {
         "[[network]]\ncidr = \"203.0.113.0/24\"\nlimits = { sends_per_ip = 500 }\n\
          [[network]]\ncidr = \"203.0.0.0/16\"\nlimits = { sends_per_ip = 50 }",
         "[purposes.recovery.code]\nlength = 8",
+        "[[limit]]\nname = \"mine\"\ncounts = \"sends\"\nby = [\"ip\"]\nmax = 1\nper = \"1h\"\npurposes = [\"recovery\"]",
+        "[[limit]]\nname = \"sends_per_ip\"\npurposes = \"all\"",
     ] {
         assert_eq!(warnings(text), Vec::<String>::new(), "{text}");
     }

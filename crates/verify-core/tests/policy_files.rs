@@ -326,7 +326,7 @@ const AS_THEY_ARE_TOLD: [&str; 9] = [
     "purposes.recovery.label: wrong",
     "verify.serivce: unknown key; known here: channels, code_ttl_seconds, default_channel, default_locale, fallback_channels, sid",
     "code.length: found 3; a whole number from 4 to 10 would do",
-    "purposes.login: found no purpose; one of sign_in, sign_up, change_destination, recovery, transaction would do",
+    "purposes.login: found no purpose; one of sign_in, sign_up, change_destination, recovery, transaction, manage would do",
     "services.\"a b\": found no service id; 1 to 64 characters of a-z A-Z 0-9 . _ - would do",
     "security.kee: unknown key; known here: key_env, token_env",
 ];

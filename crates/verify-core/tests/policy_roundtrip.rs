@@ -7,7 +7,6 @@
     reason = "helpers of tests, not product code"
 )]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use verify_core::policy::{
     AtEnd, Automatic, ChannelRules, CodeRules, CountryAction, CountryRules, Counts, DefaultLocale,
     Disclosure, EmailRules, Limit, Lockout, Max, Network, NumberRules, Policy, PolicySet, Prices,
     PrivacyRules, PurposeRules, Resend, RiskAction, RiskRules, TestDestination, Then, Unenrolled, Wait,
+    limit_names,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Country, Dimension, Purpose, ServiceId};
@@ -62,7 +62,7 @@ fn a_default_limit_that_is_left_out_in_code_is_printed_as_off() {
     let dropped = policy.limits.remove(0);
     let text = PolicySet {
         default: policy.into(),
-        services: BTreeMap::new(),
+        ..PolicySet::default()
     }
     .to_toml();
     let read = PolicySet::from_toml(&text).unwrap();
@@ -94,6 +94,7 @@ fn policy_sets() -> impl Strategy<Value = PolicySet> {
             PolicySet {
                 default: default.into(),
                 services,
+                ..PolicySet::default()
             }
         })
 }
@@ -255,7 +256,8 @@ fn thens() -> impl Strategy<Value = Then> {
 
 /// The default limits, changed where a file can change them, and one more.
 fn limits() -> impl Strategy<Value = Vec<Limit>> {
-    let changes = proptest::collection::vec((any::<bool>(), maxima(), spans(), thens()), 10);
+    let purposes = || proptest::collection::btree_set(select(Purpose::ALL), 1..=Purpose::ALL.len());
+    let changes = proptest::collection::vec((any::<bool>(), purposes(), maxima(), spans(), thens()), 10);
     let counts = select(vec![
         Counts::Sends,
         Counts::Checks,
@@ -266,21 +268,25 @@ fn limits() -> impl Strategy<Value = Vec<Limit>> {
         counts,
         subsequence(Dimension::ALL, 1..4),
         any::<bool>(),
+        purposes(),
         maxima(),
         spans(),
         thens(),
     );
     (changes, proptest::option::of(added)).prop_map(|(changes, added)| {
         let mut limits = Policy::default().limits;
-        for (limit, (changed, max, per, then)) in limits.iter_mut().zip(changes) {
+        for (limit, (changed, purposes, max, per, then)) in limits.iter_mut().zip(changes) {
             if changed {
                 (limit.max, limit.per, limit.then) = (max, per, then);
+            }
+            if changed && &*limit.name != limit_names::RESEND_GAP {
+                limit.purposes = purposes;
             }
             if then == Then::Alert {
                 limit.or_by = None;
             }
         }
-        limits.extend(added.map(|(counts, by, or_by, max, per, then)| {
+        limits.extend(added.map(|(counts, by, or_by, purposes, max, per, then)| {
             let or_by = Dimension::ALL
                 .iter()
                 .copied()
@@ -290,6 +296,7 @@ fn limits() -> impl Strategy<Value = Vec<Limit>> {
                 counts,
                 by,
                 or_by,
+                purposes,
                 max,
                 per,
                 then,

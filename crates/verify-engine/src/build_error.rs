@@ -28,6 +28,25 @@ pub enum BuildError {
     /// The policy itself is faulty.
     #[error("the policy cannot be used: {0}")]
     Policy(#[from] PolicyErrors),
+    /// The file says something that nothing was built from: it would have no effect.
+    #[error(
+        "the policy file says {keys}, and nothing was built from it: call `{built_by}`, or take these keys out"
+    )]
+    NotTakenUp {
+        /// The paths of the keys.
+        keys: String,
+        /// What builds the backend that they belong to.
+        built_by: &'static str,
+    },
+    /// A backend is built once, and a reload builds none.
+    #[error(
+        "the policy file says other things than before of a backend that is built ({keys}): build another engine, or \
+         leave them as they were"
+    )]
+    BackendChanged {
+        /// The paths of the keys.
+        keys: String,
+    },
     /// A send without a channel could never be carried.
     #[error(
         "the default channel of {place} is {channel} and no provider carries it: register one, or change \

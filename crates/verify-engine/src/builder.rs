@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use verify_core::flow::{Machine, Routes};
 use verify_core::ids::HolderId;
 use verify_core::keys::Keys;
-use verify_core::policy::{Disclosure, PolicySet};
+use verify_core::policy::{BackendKeys, Disclosure, PolicySet};
 use verify_core::port::{
     Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, Maker, NoEvents, NoHumanCheck,
     NoRefusals, NoRisk, Provider, ProviderName, RefusalSink, RiskScorer,
@@ -19,7 +19,7 @@ use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Country, Dimension};
 
 use crate::build_error::BuildError;
-use crate::carrier::{Carrier, Verb};
+use crate::carrier::Carrier;
 use crate::engine::{Engine, Flows, Inner};
 use crate::meters::Meters;
 use crate::outside::Outside;
@@ -65,7 +65,8 @@ struct Route {
 }
 
 impl EngineBuilder {
-    /// The policies; the safe default policy when left out. Checked as strictly as those of a file.
+    /// The policies; the safe default policy when left out. Checked as strictly as those of a file. What their file says of
+    /// a backend must have been taken up by then ([`BackendKeys`]).
     #[must_use]
     pub fn policy(mut self, policies: PolicySet) -> Self {
         self.policies = Some(policies);
@@ -85,7 +86,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Where state lives. An `Arc` of a store is a store.
+    /// Where state lives. An `Arc` or a `Box` of a store is a store, and so with every port.
     #[must_use]
     pub fn store(mut self, store: impl Store + 'static) -> Self {
         self.store = Some(Arc::new(store));
@@ -218,6 +219,9 @@ impl EngineBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let asked = Asked::of(&self.scorers, self.human_check.as_deref());
         check_policies(&policies, &routes, asked, clock.now())?;
+        if let Some(keys) = policies.backends.iter().find(|keys| !keys.taken_up) {
+            return Err(not_taken_up(keys));
+        }
         let expects_client_ip = client_ip(self.client_ip, &policies)?;
         let shield = self
             .flood_shield
@@ -228,9 +232,6 @@ impl EngineBuilder {
             .into_iter()
             .map(|(capabilities, provider)| {
                 let pacer = pacers.remove(&capabilities.name);
-                for verb in Verb::THAT_REST {
-                    telemetry::breaker(&capabilities.name, verb.as_str(), false);
-                }
                 (
                     capabilities.name.clone(),
                     Carrier::new(provider, capabilities, pacer),
@@ -250,6 +251,7 @@ impl EngineBuilder {
             human_check: self.human_check.unwrap_or_else(|| Arc::new(NoHumanCheck)),
             meters: Meters::default(),
         };
+        outside.introduce_metrics();
         let entropy = self.entropy.unwrap_or_else(|| Arc::new(SystemEntropy));
         let machine = Machine::new(Arc::new(policies), Arc::new(routes)).restarted(outside.now());
         let inner = Inner {
@@ -334,6 +336,13 @@ pub(crate) fn check_policies(
         tracing::warn!(target: telemetry::TARGET_START, %channel, "enabled, but no provider carries it: never offered");
     }
     Ok(())
+}
+
+fn not_taken_up(keys: &BackendKeys) -> BuildError {
+    BuildError::NotTakenUp {
+        keys: keys.paths(),
+        built_by: keys.built_by,
+    }
 }
 
 /// Every default channel, with the place that names it.

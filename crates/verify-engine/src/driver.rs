@@ -102,6 +102,7 @@ impl Flow {
                 Step::Done(outcome) => (Outcome::clone(outcome), false),
                 _ => (self.about.lost(), false),
             };
+            inner.outside.introduce_metrics();
             let meters = &inner.outside.meters;
             telemetry::command_ended(meters, self.about.command, &outcome, steps, self.began.elapsed());
             if let Some(refusal) = outcome.refusal() {

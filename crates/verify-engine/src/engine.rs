@@ -18,7 +18,7 @@ use verify_core::outcome::{
     CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Refusal, ReportAnswer, Request, RuleHit,
     SendAnswer, StatusAnswer, UnlockAnswer,
 };
-use verify_core::policy::PolicySet;
+use verify_core::policy::{BackendKeys, PolicySet};
 use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Country, ServiceId};
@@ -191,14 +191,20 @@ impl Engine {
     }
 
     /// Takes other policies from now on. Flows under way end by the ones they began with, and codes that are pending stay as
-    /// long, and live as long, as when they were issued.
+    /// long, and live as long, as when they were issued. What backends were built from stays as it is.
     ///
     /// # Errors
     /// [`BuildError`] when they do not fit this engine; nothing changed then.
-    pub fn reload(&self, policies: PolicySet) -> Result<(), BuildError> {
+    pub fn reload(&self, mut policies: PolicySet) -> Result<(), BuildError> {
         let routes = Arc::clone(self.inner.machine.read().routes());
         let now = self.now();
         crate::builder::check_policies(&policies, &routes, self.inner.asked, now)?;
+        let built = self.policies().backends.clone();
+        let is_built = |keys: &&BackendKeys| built.iter().any(|built| built.says_as(keys));
+        if let Some(keys) = policies.backends.iter().find(|keys| !is_built(keys)) {
+            return Err(BuildError::BackendChanged { keys: keys.paths() });
+        }
+        policies.backends = built;
         let mut machine = self.inner.machine.write();
         *machine = machine.clone().under(Arc::new(policies), now);
         Ok(())

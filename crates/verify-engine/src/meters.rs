@@ -1,14 +1,17 @@
 //! The metrics that every command touches, each looked up once: to find a metric by its labels costs several times
 //! what it costs to count.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use metrics::{Counter, Histogram, SharedString, counter, histogram};
 use parking_lot::RwLock;
 
-use crate::telemetry::{COMMAND_SECONDS, COMMANDS, FLOW_STEPS, REFUSALS, STORE_SECONDS};
+use crate::telemetry::{self, COMMAND_SECONDS, COMMANDS, FLOW_STEPS, REFUSALS, STORE_SECONDS};
 
 /// Those of one engine. Their labels are words of closed lists, and names of rules: they are few.
 #[derive(Default)]
 pub(crate) struct Meters {
+    recorder: AtomicUsize,
     commands: Known<[&'static str; 2], Counter>,
     of_command: Known<&'static str, (Histogram, Histogram)>,
     refusals: Known<(&'static str, SharedString), Counter>,
@@ -16,6 +19,12 @@ pub(crate) struct Meters {
 }
 
 impl Meters {
+    /// True when the recorder is another one than at the last call.
+    pub(crate) fn have_a_new_recorder(&self) -> bool {
+        let now = telemetry::recorder();
+        self.recorder.swap(now, Ordering::Relaxed) != now
+    }
+
     pub(crate) fn command_ended(
         &self,
         command: &'static str,
@@ -68,8 +77,8 @@ impl Meters {
     }
 }
 
-/// A few values, each made when it is asked for the first time.
-struct Known<K, V>(RwLock<Vec<(K, V)>>);
+/// A few values, each made when a recorder is asked for it the first time.
+struct Known<K, V>(RwLock<Vec<(usize, K, V)>>);
 
 impl<K, V> Default for Known<K, V> {
     fn default() -> Self {
@@ -85,15 +94,15 @@ impl<K, V> Known<K, V> {
         make: impl FnOnce() -> V,
         then: impl FnOnce(&V),
     ) {
-        let find = |known: &Vec<(K, V)>| known.iter().position(|(key, _)| is_it(key));
+        let recorder = telemetry::recorder();
         let known = self.0.read();
-        if let Some((_, value)) = find(&known).and_then(|place| known.get(place)) {
+        if let Some((_, _, value)) = known.iter().find(|(of, key, _)| *of == recorder && is_it(key)) {
             return then(value);
         }
         drop(known);
         // Two that come at once both make one; they are handles of the same metric.
         let value = make();
         then(&value);
-        self.0.write().push((key(), value));
+        self.0.write().push((recorder, key(), value));
     }
 }

@@ -43,6 +43,21 @@ impl Outside {
         self.clock.now()
     }
 
+    /// Tells a recorder that was not there before what everything means, and where each breaker stands.
+    pub(crate) fn introduce_metrics(&self) {
+        if !self.meters.have_a_new_recorder() {
+            return;
+        }
+        telemetry::describe();
+        let now = self.now();
+        for carrier in self.carriers.values() {
+            for verb in Verb::THAT_REST {
+                let open = carrier.rests_until(verb, now).is_some();
+                telemetry::breaker(carrier.name(), verb.as_str(), open);
+            }
+        }
+    }
+
     /// How long an outside call may still take. A clock that was set back does not stretch it.
     fn left(&self, not_after: Timestamp) -> Duration {
         not_after.since(self.now()).min(FLOW_BUDGET)

@@ -1,44 +1,58 @@
 //! The names of everything that is measured, traced and logged, in one place.
 //!
 //! Metrics go through the `metrics` facade, spans and log lines through `tracing`: without a recorder or a
-//! subscriber they cost next to nothing. An engine keeps what it got from the recorder for the busiest metrics, so the
-//! recorder has to be installed before its first command, and must not drop metrics that are idle. Labels are words of
-//! closed lists, names of rules and names of providers; spans and lines carry fingerprints. A number, a mailbox, a code or a user id is in neither.
+//! subscriber they cost next to nothing. A recorder may be installed at any time: it counts from then on, and is told with
+//! the next command what every metric means and in which unit. An engine keeps what it got from the recorder for the busiest
+//! metrics, so a recorder must not drop metrics that are idle. Labels are words of closed lists, names of rules and names of
+//! providers; spans and lines carry fingerprints. A number, a mailbox, a code or a user id is in neither.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Unit, counter, gauge, histogram};
 use verify_core::event::Event;
 use verify_core::outcome::{Explanation, Outcome, RefusalCode};
 use verify_core::port::{Detail, ProviderName};
 
 use crate::meters::Meters;
 
-/// Commands that ended, by `command` and `answer`. Counter.
-pub const COMMANDS: &str = "verify_commands_total";
-/// From a command's start to its answer, by `command`. Histogram, seconds.
-pub const COMMAND_SECONDS: &str = "verify_command_seconds";
-/// Steps that a flow took, by `command`. Histogram.
-pub const FLOW_STEPS: &str = "verify_flow_steps";
-/// Refusals, by `code` and by the first `rule` that refused. Counter.
-pub const REFUSALS: &str = "verify_refusals_total";
-/// Calls of the store, by `operation`. Histogram, seconds.
-pub const STORE_SECONDS: &str = "verify_store_seconds";
-/// Calls of the store that failed or were dropped, by `operation` and `fault`. Counter.
-pub const STORE_FAULTS: &str = "verify_store_faults_total";
-/// Calls of a provider, by `provider` and `call`. Histogram, seconds.
-pub const PROVIDER_SECONDS: &str = "verify_provider_seconds";
-/// What providers said, by `provider`, `call` and `result`. Counter.
-pub const PROVIDER_RESULTS: &str = "verify_provider_results_total";
-/// 1 while a provider's breaker keeps calls away, else 0; by `provider` and `call` (`dispatch`, `compare`). Gauge.
-pub const BREAKER_OPEN: &str = "verify_breaker_open";
-/// What risk scorers, each for itself, and the human check said, by `question` and `result`. Counter.
-pub const ASSESSMENTS: &str = "verify_assessments_total";
-/// Events that the sink took, by `kind`. Counter.
-pub const EVENTS: &str = "verify_events_total";
-/// Sends and checks that came without the client's address although the engine was told they would. Counter.
-pub const MISSING_IP: &str = "verify_missing_client_ip_total";
+macro_rules! measured {
+    ($(#[doc = $help:literal] $name:ident = $word:literal: $describe:ident $unit:ident;)+) => {
+        $(#[doc = $help] pub const $name: &str = $word;)+
+
+        /// Tells the recorder what each of them means, and in which unit.
+        pub(crate) fn describe() {
+            $(metrics::$describe!($word, Unit::$unit, $help.trim());)+
+        }
+    };
+}
+
+measured! {
+    /// Commands that ended, by `command` and `answer`. Counter.
+    COMMANDS = "verify_commands_total": describe_counter Count;
+    /// From a command's start to its answer, by `command`. Histogram, seconds.
+    COMMAND_SECONDS = "verify_command_seconds": describe_histogram Seconds;
+    /// Steps that a flow took, by `command`. Histogram.
+    FLOW_STEPS = "verify_flow_steps": describe_histogram Count;
+    /// Refusals, by `code` and by the first `rule` that refused. Counter.
+    REFUSALS = "verify_refusals_total": describe_counter Count;
+    /// Calls of the store, by `operation`. Histogram, seconds.
+    STORE_SECONDS = "verify_store_seconds": describe_histogram Seconds;
+    /// Calls of the store that failed or were dropped, by `operation` and `fault`. Counter.
+    STORE_FAULTS = "verify_store_faults_total": describe_counter Count;
+    /// Calls of a provider, by `provider` and `call`. Histogram, seconds.
+    PROVIDER_SECONDS = "verify_provider_seconds": describe_histogram Seconds;
+    /// What providers said, by `provider`, `call` and `result`. Counter.
+    PROVIDER_RESULTS = "verify_provider_results_total": describe_counter Count;
+    /// 1 while a provider's breaker keeps calls away, else 0; by `provider` and `call` (`dispatch`, `compare`). Gauge.
+    BREAKER_OPEN = "verify_breaker_open": describe_gauge Count;
+    /// What risk scorers, each for itself, and the human check said, by `question` and `result`. Counter.
+    ASSESSMENTS = "verify_assessments_total": describe_counter Count;
+    /// Events that the sink took, by `kind`. Counter.
+    EVENTS = "verify_events_total": describe_counter Count;
+    /// Sends and checks that came without the client's address although the engine was told they would. Counter.
+    MISSING_IP = "verify_missing_client_ip_total": describe_counter Count;
+}
 
 /// The span of a command: `command`, `service`, then `answer`, `destination` and `verification` (fingerprints).
 pub const COMMAND_SPAN: &str = "verify.command";
@@ -68,6 +82,11 @@ pub(crate) fn command_span(command: &'static str, service: &str) -> tracing::Spa
         destination = tracing::field::Empty,
         verification = tracing::field::Empty,
     )
+}
+
+/// The recorder that is installed, or that there is none: what was got from one measures nothing of another.
+pub(crate) fn recorder() -> usize {
+    metrics::with_recorder(|recorder| std::ptr::from_ref(recorder).addr())
 }
 
 /// Counts and logs what a command came to. Called inside its span.

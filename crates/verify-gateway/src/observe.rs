@@ -14,7 +14,9 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use metrics::{Counter, Histogram, Label, counter, histogram};
+use metrics::{
+    Counter, Histogram, Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram,
+};
 use parking_lot::RwLock;
 use tower::{Layer, Service};
 use tracing::Instrument;
@@ -22,12 +24,29 @@ use verify_engine::SystemEntropy;
 
 use verify_http::Problem;
 
+use crate::logs::DROPPED;
+use crate::serve::{ENDED, OPEN};
+
 /// Requests, by `method`, `route` and `status`. Counter.
 pub const REQUESTS: &str = "verify_http_requests_total";
 /// From a request's head to its answer's, by `route`. Histogram, seconds.
 pub const REQUEST_SECONDS: &str = "verify_http_request_seconds";
 /// Requests that the flood shield turned away. Counter.
 pub const SHIELDED: &str = "verify_http_shielded_total";
+
+/// Tells the recorder what the gateway's own metrics mean; the engine tells it of its own.
+pub fn describe() {
+    let count = Unit::Count;
+    describe_counter!(REQUESTS, count, "Requests, by method, route and status.");
+    describe_counter!(SHIELDED, count, "Requests that the flood shield turned away.");
+    describe_counter!(DROPPED, count, "Lines of the log that were lost.");
+    describe_gauge!(OPEN, count, "Connections that are open just now.");
+    let ended =
+        "Connections that were ended because their client took too long, by why (idle, head, body, room).";
+    describe_counter!(ENDED, count, ended);
+    let seconds = "Seconds from a request's head to its answer's, by route.";
+    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, seconds);
+}
 
 /// The header that carries the id.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -211,6 +211,17 @@ fn i145_it_serves_and_stops_whoever_reads_what_it_says() {
                 .parse()
                 .unwrap();
             assert!(lost > 0, "{kind}: {lost}");
+            for (name, says) in [
+                (
+                    "verify_log_lines_dropped_total",
+                    "Lines of the log that were lost.",
+                ),
+                ("verify_http_request_seconds", "Seconds from a request's head"),
+                ("verify_command_seconds", "From a command's start to its answer"),
+            ] {
+                let help = format!("# HELP {name} {says}");
+                assert!(metrics.contains(&help), "{help}: {metrics}");
+            }
         }
         serving.signal("-TERM");
         assert_eq!(serving.child.wait().unwrap().code(), Some(0), "{kind}");

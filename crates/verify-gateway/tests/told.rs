@@ -421,3 +421,59 @@ async fn i132_what_cannot_be_a_language_is_pointed_at_and_any_other_is_sent() {
         gateway.post("/verify/send", body).await.accepts(201);
     }
 }
+
+/// A client that is made from the document refuses by itself what the gateway would refuse, and nothing else.
+#[tokio::test]
+async fn the_document_has_the_bounds_of_texts() {
+    let gateway = Gateway::demo();
+    let document = gateway.get("/openapi.json").await.accepts(200);
+    let bound = |schema: &str, field: &str, bound: &str| {
+        let bound = &document["components"]["schemas"][schema]["properties"][field][bound];
+        usize::try_from(bound.as_u64().unwrap()).unwrap()
+    };
+    let to = "+12025550148";
+    let paid = json!({ "purpose": "transaction", "amount": "10 USD", "payee": "Bob" });
+    let send = json!({ "to": to });
+    let check = json!({ "to": to, "code": "123456" });
+    for (schema, path, plain, fields) in [
+        (
+            "Send",
+            "/verify/send",
+            &send,
+            &["user_id", "device", "locale", "amount", "payee"][..],
+        ),
+        (
+            "Check",
+            "/verify/check",
+            &check,
+            &["user_id", "amount", "payee"][..],
+        ),
+        ("Unlock", "/operator/unlock", &send, &["user_id"][..]),
+    ] {
+        for field in fields {
+            let mut body = plain.clone();
+            if ["amount", "payee"].contains(field) {
+                body.as_object_mut()
+                    .unwrap()
+                    .extend(paid.as_object().unwrap().clone());
+            }
+            let (least, most) = (
+                bound(schema, field, "minLength"),
+                bound(schema, field, "maxLength"),
+            );
+            for length in [least, most] {
+                body[field] = json!("a".repeat(length));
+                let answer = gateway.post(path, body.clone()).await;
+                assert!(answer.status != 400, "{path} {field} {length}: {answer:?}");
+            }
+            for length in [least - 1, most + 1] {
+                body[field] = json!("a".repeat(length));
+                let problem = gateway
+                    .post(path, body.clone())
+                    .await
+                    .refuses(400, "invalid_request");
+                assert_eq!(problem["pointer"], format!("/{field}"), "{path} {length}");
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //!   done it. Only what surely was not done is ever tried again.
 //! - [`TwilioVerify`] is the [`Provider`](verify_core::port::Provider) on top of it: Twilio makes, sends and
 //!   compares the codes, the policy engine decides whether it is asked at all.
-//! - [`TwilioSettings`] is what a policy file says of Twilio.
+//! - [`TwilioSettings`] is what a policy file says of Twilio; [`TwilioSettings::provider`] makes a provider of it.
 //! - [`webhook`] reads what Twilio calls back with, once [`signature`] says that it came from there.
 //! - [`error_table`] is the one place that knows Twilio's error codes.
 //!

@@ -7,11 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use verify_core::policy::file::{Read, Section, Word, env_name, list, unshown_text, word, wrong};
-use verify_core::policy::{Place, PolicyFile};
+use verify_core::policy::{Place, PolicyFile, PolicySet};
 use verify_core::port::Scopes;
 use verify_core::vocabulary::{Purpose, ServiceId};
 
-use crate::config::{ConfigError, is_label};
+use crate::client::TwilioClient;
+use crate::config::{Config, ConfigError, Credentials, is_label};
+use crate::provider::TwilioVerify;
+
+/// The name of the provider, in records and routes, and whose keys they are in a file.
+const NAME: &str = "twilio";
 
 /// What a policy file says of Twilio. Everything is optional; the application has defaults of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,28 +68,23 @@ impl TwilioSettings {
     /// at services and purposes, and `webhook_auth_token_env` in `[security]`.
     ///
     /// What is wrong there comes out of [`PolicyFile::policies`], together with the faults of the policy. What was read is
-    /// worth nothing before that.
+    /// worth nothing before that, and has no effect before [`provider`](Self::provider): without that call no engine is built
+    /// from the policies.
     ///
     /// ```
     /// use verify_core::policy::PolicyFile;
     /// use verify_core::secret::SecretString;
-    /// use verify_core::vocabulary::ServiceId;
-    /// use verify_twilio::{Config, Credentials, TwilioClient, TwilioSettings, TwilioVerify};
+    /// use verify_twilio::{Credentials, TwilioSettings};
     ///
     /// # fn read(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<(), Box<dyn std::error::Error>> {
     /// let mut file = PolicyFile::from_toml(text)?;
     /// let twilio = TwilioSettings::read(&mut file);
-    /// let loaded = file.policies()?; // every fault of the file, Twilio's sections included
+    /// let mut policies = file.policies()?.policies; // every fault of the file, Twilio's sections included
     ///
     /// let token = twilio.auth_token_env.as_deref().and_then(variable).ok_or("no auth token")?;
-    /// let credentials = Credentials::AuthToken { token: SecretString::new(token) };
-    /// let mut config = Config::new(twilio.account_sid.ok_or("no account")?, credentials);
-    /// (config.region, config.edge) = (twilio.region, twilio.edge);
-    /// // All services that there are, those without a policy of their own too; here one uses the default service.
-    /// let default = ServiceId::default();
-    /// let services = loaded.policies.services.keys().chain([&default]);
-    /// let scopes = twilio.services.scopes(services)?;
-    /// let provider = TwilioVerify::new("twilio", TwilioClient::new(&config)?, scopes);
+    /// let account = twilio.config(Credentials::AuthToken { token: SecretString::new(token) })?;
+    /// let provider = twilio.provider(&account, &mut policies, [])?;
+    /// // Engine::builder().policy(policies).provider(provider) …
     /// # let _ = provider;
     /// # Ok(())
     /// # }
@@ -93,15 +93,62 @@ impl TwilioSettings {
     /// # read(text, |name| (name == "TOKEN").then(|| "secret".to_owned())).unwrap();
     /// ```
     pub fn read(file: &mut PolicyFile) -> Self {
-        let mut settings = Self {
-            services: VerifyServices::read(file),
-            ..Self::default()
-        };
-        file.section("twilio", |twilio| settings.read_account(twilio));
-        file.section("security", |security| {
-            settings.webhook_auth_token_env = security.optional("webhook_auth_token_env", env_name);
+        let mut settings = Self::default();
+        file.backend(NAME, "TwilioSettings::provider", |file| {
+            settings.services = VerifyServices::read(file);
+            file.section("twilio", |twilio| settings.read_account(twilio));
+            file.section("security", |security| {
+                settings.webhook_auth_token_env = security.optional("webhook_auth_token_env", env_name);
+            });
         });
         settings
+    }
+
+    /// The account, with the region and edge that the file names. Where the file names a variable that holds its SID, that
+    /// is put into `account_sid` first.
+    ///
+    /// # Errors
+    /// [`ConfigError::Empty`] without an account.
+    pub fn config(&self, credentials: Credentials) -> Result<Config, ConfigError> {
+        let account_sid = self.account_sid.clone().filter(|sid| !sid.is_empty());
+        let account_sid = account_sid.ok_or(ConfigError::Empty {
+            what: "the account sid (twilio.account_sid)",
+        })?;
+        Ok(Config {
+            region: self.region.clone(),
+            edge: self.edge.clone(),
+            ..Config::new(account_sid, credentials)
+        })
+    }
+
+    /// The provider `twilio` at an account, each service and purpose in the Verify Service that the file gives it: client
+    /// and scopes in one. It takes up what the file says, so that an engine is built from the policies.
+    ///
+    /// `services`: those that commands come for; none means the default one. Those that have a policy of their own are among
+    /// them anyway. One that is not gets the default Verify Service for every purpose.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where Twilio cannot be called so, or where nothing says which Verify Service is the default.
+    pub fn provider<'a>(
+        &self,
+        account: &Config,
+        policies: &mut PolicySet,
+        services: impl IntoIterator<Item = &'a ServiceId>,
+    ) -> Result<TwilioVerify, ConfigError> {
+        if self.services.default.is_none() {
+            return Err(ConfigError::Empty {
+                what: "the default verify service (verify.service_sid)",
+            });
+        }
+        let mut all: BTreeSet<ServiceId> = services.into_iter().cloned().collect();
+        if all.is_empty() {
+            all.insert(ServiceId::default());
+        }
+        all.extend(policies.services.keys().cloned());
+        let scopes = self.services.scopes(&all)?;
+        let provider = TwilioVerify::new(NAME, TwilioClient::new(account)?, scopes);
+        policies.take_up(NAME);
+        Ok(provider)
     }
 
     fn read_account(&mut self, section: &mut Section<'_, '_>) {

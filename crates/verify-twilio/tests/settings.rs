@@ -1,10 +1,17 @@
 //! What policy files say of Twilio, as people write them and as they should not.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests, not product code")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests, not product code"
+)]
 
 use verify_core::policy::{Loaded, PolicyErrors, PolicyFile};
+use verify_core::port::Provider;
+use verify_core::secret::SecretString;
 use verify_core::vocabulary::{Purpose, ServiceId};
-use verify_twilio::{AuthMode, TwilioSettings};
+use verify_twilio::{AuthMode, Credentials, TwilioSettings};
 
 const IN_TOML: &str = include_str!("../../verify-core/tests/fixtures/twilio-verify.toml");
 const IN_JSON: &str = include_str!("../../verify-core/tests/fixtures/verify.config.json");
@@ -212,4 +219,68 @@ fn services_and_purposes_have_verify_services_of_their_own() {
     assert_eq!(last(scopes.of(&other, Purpose::Recovery)), Some('1'));
     let unnamed = ServiceId::new("unnamed").unwrap();
     assert_eq!(&**scopes.of(&unnamed, Purpose::Recovery), "");
+}
+
+#[test]
+fn the_provider_is_what_the_file_says_and_takes_it_up() {
+    let text = r#"
+        [twilio]
+        account_sid = "AC00000000000000000000000000000000"
+        region = "ie1"
+        edge = "dublin"
+        [verify]
+        service_sid = "VA00000000000000000000000000000000"
+        [purposes.recovery]
+        verify_service_sid = "VA00000000000000000000000000000001"
+        [services.acme]
+        verify_service_sid = "VA00000000000000000000000000000002"
+    "#;
+    let (twilio, loaded) = in_toml(text).unwrap();
+    let mut policies = loaded.policies;
+    let [keys] = policies.backends.as_slice() else {
+        panic!("{:?}", policies.backends)
+    };
+    assert_eq!(
+        (keys.paths().as_str(), keys.taken_up),
+        (
+            "purposes.recovery.verify_service_sid, services.acme.verify_service_sid, twilio.account_sid, \
+             twilio.edge, twilio.region, verify.service_sid",
+            false
+        )
+    );
+    assert!(!format!("{keys:?}").contains("AC0000"));
+    let token = || Credentials::AuthToken {
+        token: SecretString::new("t".to_owned()),
+    };
+    let account = twilio.config(token()).unwrap();
+    assert_eq!(
+        account.base().unwrap().as_str(),
+        "https://verify.dublin.ie1.twilio.com/"
+    );
+    let shop = ServiceId::new("shop").unwrap();
+    let provider = twilio.provider(&account, &mut policies, [&shop]).unwrap();
+    assert!(policies.backends[0].taken_up);
+    let scopes = provider.capabilities().scopes;
+    for (service, purpose, last) in [
+        ("shop", Purpose::SignIn, '0'),
+        ("shop", Purpose::Recovery, '1'),
+        ("acme", Purpose::Recovery, '2'),
+    ] {
+        let scope = scopes.of(&ServiceId::new(service).unwrap(), purpose);
+        assert!(scope.ends_with(last), "{service} {purpose}: {scope}");
+    }
+
+    // What it lacks is named, and nothing is taken up then.
+    let (mut twilio, loaded) = in_toml("[twilio]\naccount_sid_env = \"SID\"").unwrap();
+    let mut policies = loaded.policies;
+    let error = twilio.config(token()).unwrap_err().to_string();
+    assert!(error.contains("twilio.account_sid"), "{error}");
+    twilio.account_sid = Some("AC00000000000000000000000000000000".into());
+    let account = twilio.config(token()).unwrap();
+    let error = twilio
+        .provider(&account, &mut policies, [])
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("verify.service_sid"), "{error}");
+    assert!(!policies.backends[0].taken_up);
 }

@@ -1,5 +1,6 @@
 //! Random policies, commands, clocks and mishaps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(super) struct Rules {
     shared: Option<(u64, Then)>,
     /// Nobody may find out who is known.
     private: bool,
+    /// Limits that are about some purposes only.
+    narrow: Vec<(usize, BTreeSet<Purpose>)>,
 }
 
 impl Rules {
@@ -53,6 +56,7 @@ impl Rules {
                 counts: Counts::Spend,
                 by: vec![Dimension::Service],
                 or_by: None,
+                purposes: Purpose::ALL.iter().copied().collect(),
                 max: Max::Units(messages * 2 + 1),
                 per: Duration::from_secs(3_600),
                 then: Then::Refuse,
@@ -64,10 +68,18 @@ impl Rules {
                 counts: Counts::Sends,
                 by: vec![Dimension::Country],
                 or_by: None,
+                purposes: Purpose::ALL.iter().copied().collect(),
                 max: Max::Units(max),
                 per: Duration::from_secs(3_600),
                 then,
             });
+        }
+        for (index, purposes) in &self.narrow {
+            let count = policy.limits.len();
+            let limit = &mut policy.limits[index % count];
+            if &*limit.name != "resend_gap" {
+                limit.purposes = purposes.clone();
+            }
         }
         policy
     }
@@ -87,6 +99,13 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
     let then = prop_oneof![4 => Just(Then::Refuse), 1 => Just(Then::HumanCheck), 1 => Just(Then::Alert)];
     let shared_then = prop_oneof![3 => Just(Then::Refuse), 1 => Just(Then::HumanCheck)];
     let max = prop_oneof![1 => Just(None), 6 => (1u64..7).prop_map(Some)];
+    let purposes = prop::sample::select(vec![
+        Purpose::SignIn,
+        Purpose::Recovery,
+        Purpose::Transaction,
+        Purpose::Manage,
+    ]);
+    let narrow = (0usize..13, prop::collection::btree_set(purposes, 1..3));
     let limit = (0usize..11, max, prop_oneof![5u64..60, 60u64..900], then);
     let wait =
         prop_oneof![1 => Just(None), 3 => (0u64..120).prop_map(Some), 3 => (250u64..400).prop_map(Some)];
@@ -104,12 +123,14 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
         prop_oneof![3 => Just(None), 1 => (1u64..6).prop_map(Some)],
         prop_oneof![2 => Just(None), 1 => (10u64..13, shared_then).prop_map(Some)],
         prop::bool::weighted(0.3),
+        prop_oneof![1 => Just(vec![]), 1 => prop::collection::vec(narrow, 1..4)],
     )
         .prop_map(
-            |(limits, ttl, new_codes, waits, forget_after, money, shared, private)| Rules {
+            |(limits, ttl, new_codes, waits, forget_after, money, shared, private, narrow)| Rules {
                 private,
                 money,
                 shared,
+                narrow,
                 limits,
                 ttl,
                 new_codes,
@@ -123,6 +144,7 @@ pub(super) fn person() -> impl Strategy<Value = Person> {
     let purpose = prop_oneof![
         9 => Just((Purpose::SignIn, None)),
         1 => Just((Purpose::Recovery, None)),
+        1 => Just((Purpose::Manage, None)),
         1 => Just((Purpose::Transaction, Some("10 USD"))),
         1 => Just((Purpose::Transaction, Some("11 USD"))),
     ];

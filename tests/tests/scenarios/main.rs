@@ -310,6 +310,7 @@ scenarios! {
     a_landline_is_no_verdict_on_its_prefix,
     a_landline_leaves_no_gap,
     a_limit_asks_for_a_human,
+    a_limit_names_its_purposes,
     a_long_wait_closes,
     a_lost_answer_is_not_sent_again,
     a_lost_call_leaves_nothing,

@@ -91,7 +91,7 @@ pub struct Caller {
     pub ip: Option<IpAddr>,
     /// The client's autonomous system.
     pub asn: Option<u32>,
-    /// A device id that the application chose.
+    /// A device id that the application chose, 1 to 200 bytes.
     pub device: Option<String>,
     /// The device token of an earlier approval: standing `known`, when it fits.
     pub device_token: Option<String>,
@@ -109,7 +109,7 @@ pub struct Person {
     pub subject: Option<String>,
     /// Why.
     pub purpose: Purpose,
-    /// What is paid; required for `transaction`.
+    /// What is paid, within the bounds of [`Payment`]; required for `transaction`.
     pub payment: Option<Payment>,
 }
 
@@ -422,7 +422,7 @@ pub struct UnlockRequest {
     pub to: String,
     /// For national numbers.
     pub country: Option<Country>,
-    /// The application's user id. Its lockout is another one than the destination's: without it that one stays.
+    /// The application's user id, 1 to 200 bytes. Its lockout is another one than the destination's: without it that one stays.
     pub subject: Option<String>,
     /// The limits on this person's checks end too, and what was counted on them is forgotten.
     pub check_limits: bool,

@@ -236,7 +236,7 @@ impl Board {
     pub(super) fn for_send(ctx: &Context, who: &Who, channel: Channel) -> Self {
         let mut board = Self::with_room(ctx);
         let mut prints = Fingerprints::new(ctx, who);
-        for limit in limits(ctx) {
+        for limit in limits_for(ctx, who) {
             match limit.0.counts {
                 Counts::Sends => board.limit(&mut prints, limit, 1, Mode::Charge),
                 Counts::Spend => {
@@ -257,7 +257,7 @@ impl Board {
     pub(super) fn for_check(ctx: &Context, who: &Who) -> Self {
         let mut board = Self::with_room(ctx);
         let mut prints = Fingerprints::new(ctx, who);
-        for limit in limits(ctx) {
+        for limit in limits_for(ctx, who) {
             match limit.0.counts {
                 Counts::Checks | Counts::Failures => board.limit(&mut prints, limit, 1, Mode::Charge),
                 Counts::Sends | Counts::Spend => {}
@@ -269,16 +269,24 @@ impl Board {
 
     /// Probes of everything that a view tells: sends, checks and lockout of this person.
     pub(super) fn for_view(ctx: &Context, who: &Who) -> Self {
-        let mut board = Self::for_person(ctx, who);
+        let mut board = Self::of_person(ctx, who, limits_for(ctx, who));
         board.lines.retain(|line| line.then == Then::Refuse);
         board
     }
 
-    /// The same, and of what a human check would lift: all that can refuse this person, as a person.
+    /// The same for any purpose, and of what a human check would lift: all that can refuse this person, as a person.
     pub(super) fn for_person(ctx: &Context, who: &Who) -> Self {
+        Self::of_person(ctx, who, limits(ctx))
+    }
+
+    fn of_person<'a>(
+        ctx: &'a Context,
+        who: &'a Who,
+        limits: impl Iterator<Item = (&'a Limit, Scope)>,
+    ) -> Self {
         let mut board = Self::with_room(ctx);
         let mut prints = Fingerprints::new(ctx, who);
-        for limit in limits(ctx) {
+        for limit in limits {
             match limit.0.counts {
                 Counts::Sends | Counts::Checks => board.limit(&mut prints, limit, 1, Mode::Probe),
                 Counts::Spend | Counts::Failures => {}
@@ -486,6 +494,12 @@ pub(super) fn fixpoint(now: Timestamp, wait: impl Fn(Timestamp) -> Option<Until>
 /// The limits of the policy, with their scopes.
 fn limits(ctx: &Context) -> impl Iterator<Item = (&Limit, Scope)> {
     ctx.policy.limits.iter().zip(ctx.scopes.limits.iter().copied())
+}
+
+/// The same of those that are about what this person is verified for.
+fn limits_for<'a>(ctx: &'a Context, who: &Who) -> impl Iterator<Item = (&'a Limit, Scope)> {
+    let purpose = who.purpose();
+    limits(ctx).filter(move |(limit, _)| limit.purposes.contains(&purpose))
 }
 
 /// The keys of the lockouts of a person, for a standing.

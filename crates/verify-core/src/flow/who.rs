@@ -424,24 +424,26 @@ fn as_device_token(ctx: &Context, now: Timestamp, proof: &str) -> Option<DeviceT
 }
 
 fn check_texts(spelled: &Spelled, caller: &Caller) -> Result<(), Refusal> {
-    let unfit = |detail, field| Err(Refusal::new(RefusalCode::InvalidRequest, detail).field(field));
+    let unfit = |detail: String, field| Err(Refusal::new(RefusalCode::InvalidRequest, detail).field(field));
     let bounded = |text: Option<&String>, most: usize, field: &'static str| match text {
         Some(text) if text.is_empty() || text.len() > most => {
-            unfit("must have 1 to 200 bytes (an amount 1 to 40)", field)
+            unfit(format!("must have 1 to {most} bytes"), field)
         }
         Some(_) | None => Ok(()),
     };
     // A person reads them in the message, and they are compared byte by byte: what looks alike must be alike.
-    let shown = |text: &String, most, field| match bounded(Some(text), most, field) {
+    let shown = |text: &String, most, field| {
+        match bounded(Some(text), most, field) {
         Ok(()) if text.contains(is_hidden) => unfit(
-            "has a line break, a tab or a mark that nobody sees; the person is shown this text, so remove it",
+            "has a line break, a tab or a mark that nobody sees; the person is shown this text, so remove it".into(),
             field,
         ),
         Ok(()) if text.split(' ').any(str::is_empty) => unfit(
-            "is blank, or has spaces around it or several in a row; write words with single spaces between them",
+            "is blank, or has spaces around it or several in a row; write words with single spaces between them".into(),
             field,
         ),
         checked => checked,
+    }
     };
     bounded(spelled.subject.as_ref(), LONGEST_TEXT, "user_id")?;
     if let Some(Payment { amount, payee }) = &spelled.payment {
@@ -456,6 +458,13 @@ fn check_texts(spelled: &Spelled, caller: &Caller) -> Result<(), Refusal> {
         )
         .field("amount")),
         (Purpose::Transaction, Some(_)) => Ok(()),
-        (Purpose::SignIn | Purpose::SignUp | Purpose::ChangeDestination | Purpose::Recovery, _) => Ok(()),
+        (
+            Purpose::SignIn
+            | Purpose::SignUp
+            | Purpose::ChangeDestination
+            | Purpose::Recovery
+            | Purpose::Manage,
+            _,
+        ) => Ok(()),
     }
 }

@@ -10,10 +10,12 @@ use super::file::{
     MOST_UNITS, NONE, Page, Read, Report, Section, UNLIMITED, Word, is_name, join, name, print_amount,
     quoted, span, word, word_list, words, wrong,
 };
-use crate::vocabulary::Dimension;
+use crate::vocabulary::{Dimension, Purpose};
 
 /// What a count may be, for messages.
 const AT_MOST: &str = "at most 9007199254740991 (2^53 - 1), or \"unlimited\",";
+/// The word for every purpose there is.
+const ALL_PURPOSES: &str = "all";
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 /// The names of the limits that every policy has, and of what is no limit. A file may change limits or make them
@@ -59,6 +61,8 @@ pub struct Limit {
     pub by: Vec<Dimension>,
     /// Used where a dimension of `by` is missing; else the limit is skipped. `checks_per_identity` has the destination.
     pub or_by: Option<Dimension>,
+    /// For what somebody is verified: what is for another purpose it neither counts nor refuses. Never empty.
+    pub purposes: BTreeSet<Purpose>,
     /// How much.
     pub max: Max,
     /// In any interval of this length.
@@ -114,6 +118,7 @@ pub(super) fn defaults() -> Vec<Limit> {
         counts,
         by: vec![by],
         or_by: None,
+        purposes: every_purpose(),
         max: Max::Units(max),
         per,
         then,
@@ -185,6 +190,7 @@ fn read_limit(entry: &mut Section<'_, '_>, name: &str, limits: &mut Vec<Limit>) 
         counts: Counts::Sends,
         by: Vec::new(),
         or_by: None,
+        purposes: every_purpose(),
         max: Max::Unlimited,
         per: Duration::ZERO,
         then: Then::Refuse,
@@ -194,6 +200,7 @@ fn read_limit(entry: &mut Section<'_, '_>, name: &str, limits: &mut Vec<Limit>) 
         counts,
         by,
         or_by,
+        purposes,
         max,
         per,
         then,
@@ -203,6 +210,11 @@ fn read_limit(entry: &mut Section<'_, '_>, name: &str, limits: &mut Vec<Limit>) 
     let has_counts = entry.set("counts", counts, word);
     let has_by = entry.set("by", by, word_list);
     entry.set("or_by", or_by, dimension_or_none);
+    entry.set("purposes", purposes, purposes_or_all);
+    if entry.value("purposes").is_some_and(Value::is_array) && *purposes == every_purpose() {
+        let message = "changes nothing: it names every purpose; \"all\" says so of later ones too";
+        entry.warning("purposes", message);
+    }
     let has_per = entry.set("per", per, span);
     entry.set("then", then, word);
     let given = match entry.value("max") {
@@ -269,6 +281,21 @@ fn dimension_or_none(value: &Value) -> Read<Option<Dimension>> {
     word(value).map(Some).map_err(|_| wrong(value, wanted))
 }
 
+fn purposes_or_all(value: &Value) -> Read<BTreeSet<Purpose>> {
+    if value.as_str() == Some(ALL_PURPOSES) {
+        return Ok(every_purpose());
+    }
+    if !value.is_array() {
+        let wanted = format!("a list, or \"{ALL_PURPOSES}\",");
+        return Err(wrong(value, wanted));
+    }
+    Ok(word_list(value)?.into_iter().collect())
+}
+
+fn every_purpose() -> BTreeSet<Purpose> {
+    Purpose::ALL.iter().copied().collect()
+}
+
 /// The path of a limit's key: limits are named, not numbered.
 pub(super) fn limit_path(name: &str, key: &str) -> String {
     join(&join("limit", name), key)
@@ -291,6 +318,7 @@ pub(super) fn print(page: &mut Page, limits: &[Limit], inherited: Option<&[Limit
             counts,
             by,
             or_by,
+            purposes,
             max,
             per,
             then,
@@ -300,6 +328,10 @@ pub(super) fn print(page: &mut Page, limits: &[Limit], inherited: Option<&[Limit
         page.word("counts", counts);
         page.words("by", &by);
         page.text("or_by", or_by.map_or(NONE, Word::word));
+        match purposes == every_purpose() {
+            true => page.text("purposes", ALL_PURPOSES),
+            false => page.texts("purposes", purposes.iter().map(|purpose| purpose.as_str())),
+        }
         page.pair("max", max_text(max, counts, currency));
         page.span("per", per);
         page.word("then", then);
@@ -335,6 +367,11 @@ pub(super) fn check(limits: &[Limit], found: &mut Report) {
         if watches_only && limit.max != Max::Unlimited {
             found.warning(path("then"), "alert: this cap refuses nothing any more");
         }
+        if usual.is_some() && limit.purposes != every_purpose() {
+            let message =
+                "some: this cap is off for the others; a limit of another name would stand beside it";
+            found.warning(path("purposes"), message);
+        }
     }
 }
 
@@ -354,6 +391,10 @@ fn check_limit(limit: &Limit, path: &dyn Fn(&str) -> String, found: &mut Report)
         let message = "found it in by too; another dimension would do, or none";
         found.fault(path("or_by"), message);
     }
+    if limit.purposes.is_empty() {
+        let message = format!("found none; name some of {}", Purpose::all_words());
+        found.fault(path("purposes"), message);
+    }
     let always = |dimension: &Dimension| matches!(dimension, Dimension::Destination | Dimension::Service);
     if limit.or_by.is_some() && !limit.by.is_empty() && limit.by.iter().all(always) {
         let message = "changes nothing: what by names is never missing";
@@ -368,6 +409,10 @@ fn check_limit(limit: &Limit, path: &dyn Fn(&str) -> String, found: &mut Report)
     if is_gap && (limit.counts != Counts::Sends || limit.by != [Dimension::Destination]) {
         let message = "the resend gap counts sends by destination; give another limit another name";
         found.fault(path("by"), message);
+    }
+    if is_gap && limit.purposes != every_purpose() {
+        let message = "the resend gap is for every purpose; give another limit another name";
+        found.fault(path("purposes"), message);
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::file::errors::PolicyErrors;
 use super::file::{Report, Section, Word, join, source, wrong};
-use super::{PolicySet, owner};
+use super::{BackendKeys, PolicySet, owner};
 use crate::vocabulary::{Purpose, ServiceId};
 
 /// The version of the policy file.
@@ -58,6 +58,7 @@ pub enum Place<'a> {
 pub struct PolicyFile {
     root: Map<String, Value>,
     sections: Vec<String>,
+    backends: Vec<BackendKeys>,
     report: Report,
 }
 
@@ -100,6 +101,7 @@ impl PolicyFile {
         Self {
             root,
             sections: Vec::new(),
+            backends: Vec::new(),
             report: Report::default(),
         }
     }
@@ -111,6 +113,17 @@ impl PolicyFile {
         let entries = Section::spelled(&self.root, name).and_then(Value::as_object);
         if let Some(entries) = entries {
             Section::claim(name, entries, &mut self.report, read);
+        }
+    }
+
+    /// Reads, with the others, what is a backend's: no engine is built from the policies until the backend was, by what
+    /// `built_by` names in messages. That says so with [`PolicySet::take_up`].
+    pub fn backend(&mut self, of: &'static str, built_by: &'static str, read: impl FnOnce(&mut Self)) {
+        let before = self.report.claimed_values.len();
+        read(self);
+        let values = self.report.claimed_values.split_off(before);
+        if !values.is_empty() {
+            self.backends.push(BackendKeys::new(of, built_by, values));
         }
     }
 
@@ -151,6 +164,7 @@ impl PolicyFile {
         let Self {
             mut root,
             sections,
+            backends,
             mut report,
         } = self;
         owner::translate(&mut root, &mut report);
@@ -168,6 +182,7 @@ impl PolicyFile {
                 root.nothing_else_within(name);
             }
         });
+        policies.backends = backends;
         policies.name_currency(report.currency.as_deref());
         report.absorb("", policies.report(), &Report::default());
         Ok(Loaded {

@@ -6,11 +6,12 @@
 //! combinations are all named at once ([`PolicyErrors`]), and nothing of a faulty file is used.
 //!
 //! The same file may hold what is no policy, such as credentials by reference. Whoever needs it reads it from the
-//! [`PolicyFile`] before the policies; the core knows nothing of it.
+//! [`PolicyFile`] before the policies; the core knows nothing of it, but whether it was taken up ([`BackendKeys`]).
 //!
 //! Each noun of the policy has a file of its own with all there is about it: types, defaults, how it is read, printed and
 //! checked. This one is their sum, `set` has the services, `file` what is the same for all.
 
+mod backend_keys;
 mod changes;
 mod channels;
 mod code;
@@ -39,6 +40,7 @@ use self::file::{Page, Report, Section};
 use crate::destination::{Destination, DestinationError};
 use crate::vocabulary::{Channel, Country, Purpose};
 
+pub use backend_keys::BackendKeys;
 pub use channels::{AtEnd, Automatic, ChannelRules, DefaultLocale};
 pub use code::{CodeRules, Resend};
 pub use countries::{CountryAction, CountryRules, NumberRules};

@@ -165,7 +165,7 @@ fn put_limit(root: &mut Map<String, Value>, limit: &str, max: Value, written: &s
         .find(|entry| entry.get("name").and_then(Value::as_str) == Some(limit));
     match existing {
         Some(entry) => {
-            for key in ["max", "per", "counts", "by"] {
+            for key in ["max", "per", "counts", "by", "purposes"] {
                 if let Some(found) = entry.get(key) {
                     let found = describe(found);
                     report.fault(

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Policy;
 use super::file::errors::PolicyErrors;
 use super::file::{Page, Report, Section, join, key_text};
+use super::{BackendKeys, Policy};
 use super::{load, purposes, test_destinations};
 use crate::time::Timestamp;
 use crate::vocabulary::ServiceId;
@@ -18,6 +18,8 @@ pub struct PolicySet {
     pub default: Arc<Policy>,
     /// Services with overrides, already merged over the default.
     pub services: BTreeMap<ServiceId, Arc<Policy>>,
+    /// What the file says beside the policies, for each backend that read something there.
+    pub backends: Vec<BackendKeys>,
 }
 
 impl PolicySet {
@@ -61,6 +63,7 @@ impl PolicySet {
         Self {
             default: Arc::new(default),
             services,
+            backends: Vec::new(),
         }
     }
 
@@ -73,7 +76,8 @@ impl PolicySet {
         }
     }
 
-    /// The effective policies as a policy file: the default one in full, of each service what differs.
+    /// The effective policies as a policy file: the default one in full, of each service what differs. What backends have
+    /// in a file is not in it.
     ///
     /// What was read from a file, or could have been, reads back the same. A file cannot leave out one of the default
     /// limits; where a policy that was built in code does, the limit is printed as unlimited, which means the same.

@@ -19,9 +19,9 @@ impl PolicySet {
     /// What these policies no longer hold that `before` held: a path and what became of it, a line each; none when
     /// nothing became weaker. It reads no destination and no code into them.
     ///
-    /// Weaker is: a limit that is gone, looks at something else, refuses no more, or admits more than twice as much: in its
-    /// time, or at once; a price by which a limit on spend admits more than twice as many messages; a wait that is gone or
-    /// less than half; a code with fewer digits, or that lives more than twice as long;
+    /// Weaker is: a limit that is gone, looks at something else or no longer at a purpose, refuses no more, or admits more than
+    /// twice as much: in its time, or at once; a price by which a limit on spend admits more than twice as many messages; a wait
+    /// that is gone or less than half; a code with fewer digits, or that lives more than twice as long;
     /// a country, kind of number, disposable mailbox or channel that is no longer refused; a risk that is answered more
     /// mildly; a human check or private disclosure that is no longer asked for; a test destination that was added.
     /// What is as strict, or only different, is not named.
@@ -39,7 +39,12 @@ impl PolicySet {
     /// # Ok::<(), verify_core::policy::PolicyErrors>(())
     /// ```
     pub fn weaker_than(&self, before: &Self) -> Vec<String> {
-        let Self { default, services } = self;
+        // What backends are built from is judged by nobody: a reload leaves it as it was.
+        let Self {
+            default,
+            services,
+            backends: _,
+        } = self;
         let mut found = Found::default();
         default.weaker_than(&before.default, &mut found);
         let named: Vec<&ServiceId> = services.keys().chain(before.services.keys()).collect();
@@ -184,6 +189,7 @@ fn limit_weaker(now: Option<&Limit>, before: &Limit, found: &mut Found) {
         counts,
         by,
         or_by,
+        purposes,
         max,
         per,
         then,
@@ -213,6 +219,16 @@ fn limit_weaker(now: Option<&Limit>, before: &Limit, found: &mut Found) {
         is_skipped,
         &path("or_by"),
         "skipped where what it counts by is missing",
+    );
+    let freed = before
+        .purposes
+        .difference(purposes)
+        .map(|purpose| purpose.as_str());
+    let freed: Vec<_> = freed.collect();
+    found.note_if(
+        !freed.is_empty(),
+        &path("purposes"),
+        format_args!("off for {}", freed.join(", ")),
     );
     if strictness(*then) < strictness(before.then) {
         found.note(

@@ -1,6 +1,7 @@
 //! What the host lends: a clock, randomness, keys, and places for events and refusals.
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 
 use crate::event::Event;
 use crate::keys::Keys;
@@ -13,6 +14,7 @@ use crate::time::Timestamp;
 /// *Safe direction of failure*: a clock that runs late delays; one that jumps back delays by at most the jump and
 /// opens nothing. It must not run ahead of other nodes by more than [`crate::time::SKEW`].
 #[cfg_attr(feature = "mock", mockall::automock)]
+#[auto_impl(Arc, Box)]
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
@@ -22,6 +24,7 @@ pub trait Clock: Send + Sync {
 ///
 /// *Safe direction of failure*: it must not return when it has none; codes and tokens depend on it.
 #[cfg_attr(feature = "mock", mockall::automock)]
+#[auto_impl(Arc, Box)]
 pub trait Entropy: Send + Sync {
     /// Fresh bytes for one command.
     fn seed(&self) -> [u8; Seed::BYTES];
@@ -31,6 +34,7 @@ pub trait Entropy: Send + Sync {
 ///
 /// Asked at each command, so that a rotation takes effect without a restart; it answers from memory.
 #[cfg_attr(feature = "mock", mockall::automock)]
+#[auto_impl(Arc, Box)]
 pub trait KeySource: Send + Sync {
     /// The rings in force.
     fn keys(&self) -> std::sync::Arc<Keys>;
@@ -39,6 +43,7 @@ pub trait KeySource: Send + Sync {
 /// Takes events from the outbox, in order, at least once.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
+#[auto_impl(Arc, Box)]
 pub trait EventSink: Send + Sync {
     /// Takes a batch. `false` means: again later; nothing of it is acknowledged then.
     async fn take(&self, events: &[Event]) -> bool;
@@ -59,6 +64,7 @@ impl EventSink for NoEvents {
 /// are not stored, and a sink that cannot keep up drops them. What a flood shield turns away opens no flow and is only
 /// counted.
 #[cfg_attr(feature = "mock", mockall::automock)]
+#[auto_impl(Arc, Box)]
 pub trait RefusalSink: Send + Sync {
     /// Told of a refusal: the code that its caller got, and what decided. Must not block.
     fn refused(&self, code: RefusalCode, explanation: &Explanation);

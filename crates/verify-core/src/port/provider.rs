@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
@@ -87,6 +88,7 @@ impl Scopes {
 /// - Error texts are for operators; the engine masks numbers and mailboxes in them.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
+#[auto_impl(Arc, Box)]
 pub trait Provider: Send + Sync {
     /// What it can do. Constant.
     fn capabilities(&self) -> Capabilities;

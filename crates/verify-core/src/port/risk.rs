@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 
 #[cfg(doc)]
 use super::Blame;
@@ -111,6 +112,7 @@ pub struct Unavailable;
 /// whatever it says.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
+#[auto_impl(Arc, Box)]
 pub trait RiskScorer: Send + Sync {
     /// Judges one send.
     ///
@@ -159,6 +161,7 @@ impl std::fmt::Debug for HumanRequest {
 /// *Safe direction of failure*: [`Unavailable`], which refuses.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
+#[auto_impl(Arc, Box)]
 pub trait HumanCheck: Send + Sync {
     /// False when there is no such check here: what would ask for one refuses instead.
     fn is_configured(&self) -> bool;

@@ -20,6 +20,7 @@ pub use loaded::{Loaded, Written};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 
 use crate::detail::Detail;
 use crate::event::Event;
@@ -44,6 +45,7 @@ use crate::vocabulary::ServiceId;
 /// - Numbers are at most 2^53 - 1; [`kept`] has a form for whatever is kept as bytes.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
+#[auto_impl(Arc, Box)]
 pub trait Store: Send + Sync {
     /// Applies a changeset, or refuses it and says all that stood against it. What was not begun `within` that time is
     /// not begun any more, and is answered [`StoreAnswer::NotApplied`]; whoever waits gives up somewhat later and takes it

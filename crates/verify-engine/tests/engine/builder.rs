@@ -1,11 +1,21 @@
 //! What is missing or does not fit is told when the engine is built, with what to do about it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Gate, Parts, TestProvider, policies};
+use verify_core::command::SendRequest;
 use verify_core::keys::Keys;
+use verify_core::outcome::SendAnswer;
+use verify_core::policy::file::env_name;
+use verify_core::policy::{PolicyFile, PolicySet};
+use verify_core::port::{
+    Clock, Entropy, EventSink, HumanCheck, KeySource, NoEvents, NoHumanCheck, NoRefusals, NoRisk, Provider,
+    RefusalSink, RiskScorer,
+};
+use verify_core::store::Store;
 use verify_core::vocabulary::Channel;
-use verify_engine::{BuildError, Engine};
+use verify_engine::{BuildError, Engine, SystemEntropy};
 
 fn parts() -> Parts {
     Parts::new(Gate::open())
@@ -141,4 +151,90 @@ fn a_policy_built_in_code_is_checked_like_a_file() {
     let longer = policies(|policy| policy.code.length = 8);
     engine.reload(longer.clone()).unwrap();
     assert_eq!(*engine.policies(), longer);
+}
+
+/// Whoever chooses an adapter while the program runs has it in a box.
+#[tokio::test]
+async fn a_port_in_a_box_is_a_port() {
+    let parts = parts();
+    let store: Box<dyn Store> = Box::new(parts.store.clone());
+    let provider: Box<dyn Provider> = Box::new(parts.provider.clone());
+    let keys: Box<dyn KeySource> = Box::new(HeldKeys(Keys::generate(&[7; 32]).into()));
+    let clock: Box<dyn Clock> = Box::new(parts.clock.clone());
+    let entropy: Box<dyn Entropy> = Box::new(SystemEntropy);
+    let scorer: Box<dyn RiskScorer> = Box::new(NoRisk);
+    let human: Box<dyn HumanCheck> = Box::new(NoHumanCheck);
+    let events: Box<dyn EventSink> = Box::new(NoEvents);
+    let refusals: Box<dyn RefusalSink> = Box::new(NoRefusals);
+    let engine = Engine::builder()
+        .store(store)
+        .provider(provider)
+        .key_source(keys)
+        .clock(clock)
+        .entropy(entropy)
+        .risk_scorer(scorer)
+        .human_check(human)
+        .event_sink(events)
+        .refusal_sink(refusals)
+        .without_client_ip()
+        .build()
+        .unwrap();
+    let sent = engine.send(SendRequest::to("+12025550142")).await;
+    assert!(matches!(sent.answer, Ok(SendAnswer::Sent(_))), "{sent:?}");
+}
+
+struct HeldKeys(Arc<Keys>);
+
+impl KeySource for HeldKeys {
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// A file that says something of a mailer, which `read` reads and perhaps nobody builds.
+fn with_a_mailer(text: &str) -> PolicySet {
+    let mut file = PolicyFile::from_toml(text).unwrap();
+    file.backend("mailer", "Mailer::provider", |file| {
+        file.section("mailer", |mailer| drop(mailer.optional("password_env", env_name)));
+        file.services_and_purposes(|_, section| drop(section.optional("sender", env_name)));
+    });
+    file.policies().unwrap().policies
+}
+
+const OF_A_MAILER: &str = "[mailer]\npassword_env = \"A\"\n[services.shop]\nsender = \"shop\"\n";
+
+#[tokio::test]
+async fn i137_what_a_file_says_of_a_backend_that_nobody_built_is_an_error() {
+    let mut policies = with_a_mailer(OF_A_MAILER);
+    let said = error(parts().builder().policy(policies.clone())).to_string();
+    for named in ["mailer.password_env", "services.shop.sender", "Mailer::provider"] {
+        assert!(said.contains(named), "{said}");
+    }
+    policies.take_up("another");
+    error(parts().builder().policy(policies.clone()));
+    policies.take_up("mailer");
+    parts().builder().policy(policies).build().unwrap();
+    // A reader of keys that are there for others is no backend, and a file without keys has none.
+    parts()
+        .builder()
+        .policy(with_a_mailer("version = 1"))
+        .build()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_builds_no_backend() {
+    let mut policies = with_a_mailer(OF_A_MAILER);
+    policies.take_up("mailer");
+    let engine = parts().builder().policy(policies).build().unwrap();
+    let same = format!("{OF_A_MAILER}[code]\nlength = 8\n");
+    engine.reload(with_a_mailer(&same)).unwrap();
+    assert_eq!(engine.policies().default.code.length, 8);
+    let other = OF_A_MAILER.replace("\"shop\"", "\"other\"");
+    let refused = engine.reload(with_a_mailer(&other)).unwrap_err().to_string();
+    assert!(refused.contains("services.shop.sender"), "{refused}");
+    assert_eq!(engine.policies().default.code.length, 8, "nothing changed");
+    // A policy made in code says nothing of it.
+    engine.reload(PolicySet::default()).unwrap();
+    engine.reload(with_a_mailer(&same)).unwrap();
 }

@@ -1,6 +1,6 @@
 //! What is measured carries no personal data, and every documented name is measured.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,14 @@ use verify_core::store::StoreFault;
 use verify_engine::{Engine, telemetry};
 use verify_testkit::{ModelStore, ScriptedHumanCheck, ScriptedProvider};
 
-use crate::support::{Gate, HeldClock, Mood, Parts};
+use crate::support::{Gate, HeldClock, Mood, Parts, number};
 
 /// Remembers every name with its labels.
 #[derive(Default)]
 struct Names {
     names: Mutex<BTreeSet<String>>,
     labels: Mutex<BTreeSet<String>>,
+    described: Mutex<BTreeMap<String, (Option<Unit>, String)>>,
 }
 
 impl Names {
@@ -36,12 +37,23 @@ impl Names {
                 .map(|label| format!("{}={}", label.key(), label.value())),
         );
     }
+
+    fn learn(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        let meaning = (unit, text.to_string());
+        self.described.lock().insert(name.as_str().to_owned(), meaning);
+    }
 }
 
 impl Recorder for Names {
-    fn describe_counter(&self, _key: KeyName, _unit: Option<Unit>, _text: SharedString) {}
-    fn describe_gauge(&self, _key: KeyName, _unit: Option<Unit>, _text: SharedString) {}
-    fn describe_histogram(&self, _key: KeyName, _unit: Option<Unit>, _text: SharedString) {}
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.learn(name, unit, text);
+    }
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.learn(name, unit, text);
+    }
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.learn(name, unit, text);
+    }
     fn register_counter(&self, key: &Key, _metadata: &Metadata<'_>) -> Counter {
         self.note(key);
         Counter::noop()
@@ -53,6 +65,54 @@ impl Recorder for Names {
     fn register_histogram(&self, key: &Key, _metadata: &Metadata<'_>) -> Histogram {
         self.note(key);
         Histogram::noop()
+    }
+}
+
+const NAMES: [&str; 12] = [
+    telemetry::COMMANDS,
+    telemetry::COMMAND_SECONDS,
+    telemetry::FLOW_STEPS,
+    telemetry::REFUSALS,
+    telemetry::STORE_SECONDS,
+    telemetry::STORE_FAULTS,
+    telemetry::PROVIDER_SECONDS,
+    telemetry::PROVIDER_RESULTS,
+    telemetry::BREAKER_OPEN,
+    telemetry::ASSESSMENTS,
+    telemetry::EVENTS,
+    telemetry::MISSING_IP,
+];
+
+#[tokio::test]
+async fn a_recorder_that_comes_late_counts_and_knows_what_everything_means() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    let send = |n| engine.send(SendRequest::to(number(n)));
+    send(0).await.answer.unwrap();
+    let names = Names::default();
+    let _recording = metrics::set_default_local_recorder(&names);
+    // The same as before, so that nothing of it is asked for the first time.
+    send(1).await.answer.unwrap();
+    let measured = names.names.lock().clone();
+    for name in [
+        telemetry::COMMANDS,
+        telemetry::COMMAND_SECONDS,
+        telemetry::FLOW_STEPS,
+        telemetry::STORE_SECONDS,
+        telemetry::BREAKER_OPEN,
+    ] {
+        assert!(measured.contains(name), "{name}: {measured:?}");
+    }
+    let described = names.described.lock().clone();
+    for name in NAMES {
+        let (unit, text) = &described[name];
+        let is_time = name.ends_with("_seconds");
+        assert_eq!(
+            *unit,
+            Some(if is_time { Unit::Seconds } else { Unit::Count }),
+            "{name}"
+        );
+        assert!(text.ends_with('.') && !text.starts_with(' '), "{name}: {text}");
     }
 }
 
@@ -99,25 +159,14 @@ async fn i20_every_documented_metric_is_measured_and_none_names_a_person() {
         .unwrap_err();
 
     let measured = names.names.lock().clone();
-    for name in [
-        telemetry::COMMANDS,
-        telemetry::COMMAND_SECONDS,
-        telemetry::FLOW_STEPS,
-        telemetry::REFUSALS,
-        telemetry::STORE_SECONDS,
-        telemetry::STORE_FAULTS,
-        telemetry::PROVIDER_SECONDS,
-        telemetry::PROVIDER_RESULTS,
-        telemetry::BREAKER_OPEN,
-        telemetry::ASSESSMENTS,
-        telemetry::EVENTS,
-        telemetry::MISSING_IP,
-    ] {
+    for name in NAMES {
         assert!(
             measured.contains(name),
             "{name} is documented and was not measured: {measured:?}"
         );
     }
+    let described = names.described.lock().clone();
+    assert_eq!(described.keys().cloned().collect::<BTreeSet<_>>(), measured);
     let labels = names.labels.lock().clone();
     for wanted in [
         "answer=sent",

@@ -250,6 +250,7 @@ pub(super) static POLICIES: LazyLock<Vec<PolicySet>> = LazyLock::new(|| {
          [[limit]]\nname = \"resend_gap\"\nmax = 3\nper = \"30s\"\n",
         // A destination for tests, short codes, and a purpose of its own.
         "[code]\nlength = 4\nallow_short = true\n[channels]\nat_end = \"step_up\"\n\
+         [[limit]]\nname = \"recoveries\"\ncounts = \"sends\"\nby = [\"subject\"]\nmax = 2\nper = \"1h\"\npurposes = [\"recovery\"]\n\
          [purposes.recovery.code]\nresend = \"new\"\nttl = \"1m\"\n[device]\nttl = \"1h\"\n[proof]\nttl = \"1m\"\n\
          [[tests.destination]]\nto = \"+12025550190\"\ncode = \"4242\"\nuntil = 2099-12-31\n",
     ]

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use verify_core::keys::Keys;
-use verify_core::policy::PolicyFile;
+use verify_core::policy::{PolicyFile, PolicySet};
 use verify_core::vocabulary::ServiceId;
 use verify_engine::EngineBuilder;
 use verify_memstore::MemStore;
-use verify_twilio::{ConfigError, TwilioClient, TwilioSettings, TwilioVerify};
+use verify_twilio::{ConfigError, TwilioSettings};
 
 use super::Goal;
 use super::twilio::{self, TwilioAccount};
@@ -115,15 +115,22 @@ impl Provider {
     pub fn equip(self, mut to: Equipped, around: &Around<'_>) -> Result<Equipped, BackendError> {
         match self {
             Self::Demo => {
+                // Nothing real is sent, so nothing is built from what the file says of accounts.
+                to.policies.backends.clear();
                 let demo = Demo::start();
                 to.builder = demo.equip(to.builder);
                 to.demo = Some(demo);
             }
             Self::Twilio(account) => {
                 let public_url = around.public_url.map(str::to_owned);
-                to.webhooks = Webhooks::new(account.webhook_tokens, public_url, around.keys, around.services);
-                let client = TwilioClient::new(&account.api)?;
-                let provider = TwilioVerify::new("twilio", client, account.scopes);
+                to.webhooks = Webhooks::new(
+                    account.webhook_tokens.clone(),
+                    public_url,
+                    around.keys,
+                    around.services,
+                );
+                let TwilioAccount { api, settings, .. } = &*account;
+                let provider = settings.provider(api, &mut to.policies, around.services)?;
                 to.notes
                     .extend(account.api.warnings().iter().map(ToString::to_string));
                 to.notes
@@ -143,6 +150,8 @@ impl Provider {
 pub struct Equipped {
     /// The engine.
     pub builder: EngineBuilder,
+    /// The policies; providers take up what their file says of them.
+    pub policies: PolicySet,
     /// The demo, if it is one.
     pub demo: Option<Demo>,
     /// Where a provider reports, if it can.

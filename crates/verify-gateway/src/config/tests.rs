@@ -334,7 +334,7 @@ fn the_files_in_use_load_as_they_stand() {
     let policies = |sections: &str| PolicySet::from_toml(sections).unwrap().policies;
     let file = File::read(&in_use("twilio-verify.toml").config.unwrap(), &mut Vec::new());
     let says = "[channels]\ndefault_locale = \"en\"\n[risk]\nmedium = \"step_up\"";
-    assert_eq!(file.policies, policies(says));
+    assert_eq!(file.policies.default, policies(says).default);
     assert_eq!(
         file.beside.logging.redact_fields,
         ["to", "email", "code", "auth_token", "api_key_secret"]
@@ -343,7 +343,10 @@ fn the_files_in_use_load_as_they_stand() {
     assert_eq!(file.warnings.len(), 2, "{:?}", file.warnings);
 
     let file = File::read(&in_use("verify.config.json").config.unwrap(), &mut Vec::new());
-    assert_eq!(file.policies, policies("[channels]\ndefault_locale = \"en\""));
+    assert_eq!(
+        file.policies.default,
+        policies("[channels]\ndefault_locale = \"en\"").default
+    );
     assert_eq!(
         file.beside.hmac_key_env.as_deref(),
         Some("VERIFY_DESTINATION_HMAC_KEY")

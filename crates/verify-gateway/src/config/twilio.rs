@@ -23,8 +23,8 @@ pub(super) const NEEDED: [&str; 4] = [
 pub struct TwilioAccount {
     /// Where it is called, and as whom.
     pub api: Config,
-    /// Whose codes are made in which Verify Service.
-    pub scopes: Scopes,
+    /// What the file says, and the environment over it.
+    pub settings: TwilioSettings,
     /// The tokens that webhooks may be signed with; a second one while they are rotated.
     pub webhook_tokens: Vec<SecretString>,
 }
@@ -70,11 +70,10 @@ pub(super) fn read(
         ));
         return None;
     }
-    let scopes = verify_services.scopes(services).unwrap_or_else(|error| {
+    if let Err(error) = verify_services.scopes(services) {
         faults.push(format!("twilio: {error}"));
-        Scopes::default()
-    });
-    found.into_account(file, environment, scopes, by_token, faults)
+    }
+    found.into_account(file, environment, verify_services, by_token, faults)
 }
 
 /// The names of the variables; the file may choose its own.
@@ -148,7 +147,7 @@ impl Found {
         self,
         file: &TwilioSettings,
         environment: &Environment<'_>,
-        scopes: Scopes,
+        services: VerifyServices,
         by_token: bool,
         faults: &mut Vec<String>,
     ) -> Option<TwilioAccount> {
@@ -169,11 +168,17 @@ impl Found {
                 secret: SecretString::new(self.key_secret?),
             }
         };
-        let api = Config {
+        let settings = TwilioSettings {
+            account_sid: self.account_sid,
             region: environment.get("TWILIO_REGION").or_else(|| file.region.clone()),
             edge: environment.get("TWILIO_EDGE").or_else(|| file.edge.clone()),
+            services,
+            ..file.clone()
+        };
+        // There is an account: nothing was missing.
+        let api = Config {
             base_url: environment.get("TWILIO_BASE_URL"),
-            ..Config::new(self.account_sid?, credentials)
+            ..settings.config(credentials).ok()?
         };
         if let Err(error) = api.base() {
             faults.push(format!("twilio: {error}"));
@@ -185,7 +190,7 @@ impl Found {
             .map(SecretString::new);
         Some(TwilioAccount {
             api,
-            scopes,
+            settings,
             webhook_tokens: webhook_tokens.collect(),
         })
     }

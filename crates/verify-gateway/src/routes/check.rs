@@ -34,15 +34,18 @@ pub(super) struct CheckBody {
     #[serde(default, deserialize_with = "country")]
     #[schema(value_type = Option<String>)]
     country: Option<Country>,
-    /// The application's own id of the user, as in the send.
+    /// The application's own id of the user, as in the send: 1 to 200 bytes.
+    #[schema(min_length = 1, max_length = 200)]
     user_id: Option<String>,
     /// As in the send.
     #[serde(default, deserialize_with = "word")]
     #[schema(value_type = Option<String>)]
     purpose: Option<Purpose>,
     /// As in the send.
+    #[schema(min_length = 1, max_length = 40)]
     amount: Option<String>,
     /// As in the send.
+    #[schema(min_length = 1, max_length = 200)]
     payee: Option<String>,
     /// The address of the person's device, where the caller is a backend.
     #[serde(default, deserialize_with = "address")]

@@ -26,7 +26,8 @@ pub(super) struct UnlockBody {
     #[serde(default, deserialize_with = "country")]
     #[schema(value_type = Option<String>)]
     country: Option<Country>,
-    /// The application's own id of the user. Its lockout is another one than the destination's: without it that one stays.
+    /// The application's own id of the user, 1 to 200 bytes. Its lockout is another one than the destination's: without it that one stays.
+    #[schema(min_length = 1, max_length = 200)]
     user_id: Option<String>,
     /// The limits on this person's checks end too, and what was counted on them is forgotten.
     #[serde(default)]

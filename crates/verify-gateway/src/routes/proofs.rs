@@ -31,11 +31,14 @@ pub(super) struct RedeemBody {
     #[serde(default, deserialize_with = "country")]
     #[schema(value_type = Option<String>)]
     country: Option<Country>,
-    /// The application's own id of the user, when the send had one.
+    /// The application's own id of the user, when the send had one: 1 to 200 bytes.
+    #[schema(min_length = 1, max_length = 200)]
     user_id: Option<String>,
     /// What is paid, when the send said so.
+    #[schema(min_length = 1, max_length = 40)]
     amount: Option<String>,
     /// To whom.
+    #[schema(min_length = 1, max_length = 200)]
     payee: Option<String>,
 }
 

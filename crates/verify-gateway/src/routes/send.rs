@@ -30,13 +30,16 @@ pub(super) struct SendBody {
     #[schema(value_type = Option<String>)]
     channel: Option<Channel>,
     /// The application's own id of the user, 1 to 200 bytes; compared byte by byte.
+    #[schema(min_length = 1, max_length = 200)]
     user_id: Option<String>,
-    /// `sign_in` (default), `sign_up`, `change_destination`, `recovery` or `transaction`.
+    /// `sign_in` (default), `sign_up`, `change_destination`, `recovery`, `transaction`, or `manage`: showing once more who one
+    /// is before something of the account changes.
     #[serde(default, deserialize_with = "word")]
     #[schema(value_type = Option<String>)]
     purpose: Option<Purpose>,
     /// The language of the message, a wish: 1 to 35 letters, digits, `-` and `_`, as in BCP 47. Where a provider does not know
     /// it, the nearest that it knows is taken, or it chooses itself.
+    #[schema(min_length = 1, max_length = 35, pattern = "^[A-Za-z0-9_-]+$")]
     locale: Option<String>,
     /// The country of a national number (ISO 3166-1, two letters).
     #[serde(default, deserialize_with = "country")]
@@ -48,7 +51,8 @@ pub(super) struct SendBody {
     ip: Option<IpAddr>,
     /// The autonomous system of that address.
     asn: Option<u32>,
-    /// A device id of the application.
+    /// A device id of the application, 1 to 200 bytes.
+    #[schema(min_length = 1, max_length = 200)]
     device: Option<String>,
     /// From an earlier approval of this user and destination.
     device_token: Option<String>,
@@ -61,8 +65,10 @@ pub(super) struct SendBody {
     proof: Option<String>,
     /// What is paid, for `transaction`: 1 to 40 bytes, words with single spaces between them, no line breaks, tabs or marks
     /// that nobody sees. Compared byte by byte.
+    #[schema(min_length = 1, max_length = 40)]
     amount: Option<String>,
     /// To whom: 1 to 200 bytes, otherwise as `amount`.
+    #[schema(min_length = 1, max_length = 200)]
     payee: Option<String>,
     /// True when the application knows no such person and wants an answer like any other; needs private disclosure.
     #[serde(default)]

@@ -32,9 +32,9 @@ use tower::ServiceExt as _;
 use super::connection::{Arriving, Connection, Phase, Unread, Watched};
 
 /// Connections that are open just now. Gauge.
-const OPEN: &str = "verify_http_connections";
+pub const OPEN: &str = "verify_http_connections";
 /// Connections that were ended because their client took too long, by `why`: `idle`, `head`, `body`, `room`. Counter.
-const ENDED: &str = "verify_http_connections_ended_total";
+pub const ENDED: &str = "verify_http_connections_ended_total";
 
 /// However many descriptors there are: each connection costs some 20 KiB.
 const MOST_CONNECTIONS: usize = 8_192;

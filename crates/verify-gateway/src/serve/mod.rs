@@ -24,10 +24,11 @@ use crate::event_log::EventLog;
 use crate::explain::Explanations;
 use crate::gate::Gate;
 use crate::logs;
+use crate::observe;
 use crate::routes::router;
 use crate::shield::Shield;
 
-pub use connections::Limits;
+pub use connections::{ENDED, Limits, OPEN};
 use reload::Reload;
 
 /// How long connections may take to end once it stops: longer than any flow, and shorter than the thirty seconds after
@@ -87,6 +88,7 @@ pub struct Assembled {
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     // Before the first line: what is lost of the log is counted.
     let metrics = PrometheusBuilder::new().install_recorder()?;
+    observe::describe();
     // A second subscriber in one process is a test's business; lines go to the first one then.
     let log = logs::start(settings.log_level, &settings.redact).ok();
     if log.is_some() {
@@ -179,7 +181,6 @@ pub async fn serve_until(
 /// [`ServeError`] when engine or provider cannot be built.
 pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result<Assembled, ServeError> {
     let builder = Engine::builder()
-        .policy(settings.policies)
         .event_sink(EventLog)
         .refusal_sink(EventLog)
         .with_client_ip();
@@ -191,6 +192,7 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     };
     let mut equipped = Equipped {
         builder,
+        policies: settings.policies,
         demo: None,
         webhooks: None,
         notes: settings.notes,
@@ -200,12 +202,13 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     }
     let Equipped {
         builder,
+        policies,
         demo,
         webhooks,
         notes,
     } = equipped;
     let app = Arc::new(App {
-        engine: builder.keys(settings.keys).build()?,
+        engine: builder.policy(policies).keys(settings.keys).build()?,
         shield: settings
             .flood_shield
             .map(|most| Shield::per_second(most, &settings.callers)),

@@ -51,7 +51,9 @@ impl Reload {
             .path
             .clone()
             .ok_or("there is no --config file to read again")?;
-        let (policies, beside) = read(path, self.env, reading).await?;
+        let (mut policies, beside) = read(path, self.env, reading).await?;
+        // What changed of backends is told below, and does not hold back the rest.
+        policies.backends.clear();
         let before = engine.policies();
         let weaker = policies.weaker_than(&before);
         if !weaker.is_empty() && !self.takes_weaker {

@@ -117,8 +117,14 @@ impl Reference {
         })
     }
 
-    /// All limits that hold for `who` and count one of these.
+    /// All limits that hold for `who` and what they are verified for, and that count one of these.
     pub(super) fn rules(&self, who: &Who, counts: &[Counts]) -> Vec<Rule<'_>> {
+        let mut rules = self.rules_for_any_purpose(who, counts);
+        rules.retain(|rule| rule.limit.purposes.contains(&who.purpose));
+        rules
+    }
+
+    fn rules_for_any_purpose(&self, who: &Who, counts: &[Counts]) -> Vec<Rule<'_>> {
         let limits = self.policy.limits.iter();
         limits
             .filter(|limit| counts.contains(&limit.counts))
@@ -131,7 +137,8 @@ impl Reference {
         let same = self
             .rule(rule.limit, &event.who)
             .is_some_and(|other| other.by == rule.by);
-        if !same || (rule.personal && event.who.standing != who.standing) {
+        let counts = same && rule.limit.purposes.contains(&event.who.purpose);
+        if !counts || (rule.personal && event.who.standing != who.standing) {
             return 0;
         }
         let gap = &*rule.limit.name == limit_names::RESEND_GAP;
@@ -223,7 +230,7 @@ impl Reference {
                     };
                     stand(lockout.name(), by, until);
                 }
-                for rule in self.rules(&who, &[Counts::Sends, Counts::Checks]) {
+                for rule in self.rules_for_any_purpose(&who, &[Counts::Sends, Counts::Checks]) {
                     if rule.personal && rule.limit.then != Then::Alert {
                         let until = self.search(|at| self.denies(&rule, &who, 1, at));
                         stand(&rule.limit.name, format!("{:?}", rule.by), until);

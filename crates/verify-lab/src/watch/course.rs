@@ -102,15 +102,18 @@ impl Course {
 impl Facts {
     fn of_send(request: &SendRequest, world: &World) -> Self {
         let policy = world.policies().of(&request.service);
-        let (to, country, subject) = match &request.target {
-            Target::To(person) => (person.to.clone(), person.country, person.subject.is_some()),
+        let (to, country, subject, purpose) = match &request.target {
+            Target::To(person) => {
+                let subject = person.subject.is_some();
+                (person.to.clone(), person.country, subject, person.purpose)
+            }
             Target::Verification { id, .. } => {
                 let token: Result<VerificationToken, _> =
                     world.keys().open_token(&request.service, world.now, id);
                 let Ok(token) = token else {
                     return Self::default();
                 };
-                (token.to, None, token.subject.is_some())
+                (token.to, None, token.subject.is_some(), token.purpose)
             }
         };
         let country = country.or(policy.channels.default_country);
@@ -136,6 +139,7 @@ impl Facts {
         let limits = policy.limits.iter();
         let least = limits
             .filter(|limit| matches!(limit.counts, Counts::Sends | Counts::Spend))
+            .filter(|limit| limit.purposes.contains(&purpose))
             .filter(|limit| limit.max != Max::Unlimited && limit.by.iter().all(has))
             .filter(|limit| !lifted(&limit.name));
         let test = policy.tests.iter().any(|test| test.to == to.as_delivered());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use verify_core::policy::{Counts, Limit, Policy, Then};
-use verify_core::vocabulary::{Dimension, Standing};
+use verify_core::vocabulary::{Dimension, Purpose, Standing};
 
 use super::Run;
 use super::admitted::admitted_guesses;
@@ -107,13 +107,14 @@ impl<'a> Seen<'a> {
         scaled(count, self.run.scale)
     }
 
-    /// Limits of the policy that refuse and count this by exactly this, with what they admit of strangers: nobody else
-    /// sends in the worlds that are held to them.
+    /// Limits of the policy that refuse and count this by exactly this, with what they admit of strangers who sign in:
+    /// nobody else sends in the worlds that are held to them.
     fn limits(&self, counts: Counts, by: Dimension) -> impl Iterator<Item = (&'a Limit, u64)> {
         let policy = self.policy;
         let limits = policy.limits.iter();
         limits
             .filter(move |limit| limit.counts == counts && limit.then == Then::Refuse)
+            .filter(|limit| limit.purposes.contains(&Purpose::SignIn))
             .filter_map(move |limit| {
                 let effect = limit.effect(policy, |has| has == by, None, Standing::Stranger)?;
                 Some((limit, effect.max))

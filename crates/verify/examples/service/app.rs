@@ -67,8 +67,8 @@ impl Host for App {
                 Some(account) => person.subject(account),
                 None => return Err(unknown()),
             },
-            // Has routes of its own, which say what is paid.
-            Purpose::Transaction => return Err(unknown()),
+            // A payment has routes of its own, which say what is paid. Nothing here is changed by a proof of who asks.
+            Purpose::Transaction | Purpose::Manage => return Err(unknown()),
         };
         Ok(person.into())
     }

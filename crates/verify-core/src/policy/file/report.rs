@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::errors::{Fault, PolicyErrors};
 
 /// What was found so far.
@@ -17,6 +19,8 @@ pub(crate) struct Report {
     spelled: BTreeMap<String, String>,
     /// Keys that are no policy and were read already, by the path of their section.
     claimed: BTreeMap<String, Vec<String>>,
+    /// What stands at those that were found, by the path of the key.
+    pub(crate) claimed_values: Vec<(String, Value)>,
 }
 
 impl Report {

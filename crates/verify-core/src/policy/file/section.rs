@@ -38,7 +38,16 @@ impl<'v, 'r> Section<'v, 'r> {
         read: impl FnOnce(&mut Section<'v, 'r>),
     ) {
         let mut section = Self::at(path.to_owned(), entries, report);
+        let before = section.known.len();
         read(&mut section);
+        for key in section.known.iter().skip(before) {
+            if let Some(value) = Self::spelled(entries, key) {
+                section
+                    .report
+                    .claimed_values
+                    .push((join(path, key), value.clone()));
+            }
+        }
         section.report.claim(section.path, section.known);
     }
 
