@@ -63,11 +63,12 @@ pub struct VerificationJson {
 }
 
 /// Another channel: "call me instead", with its countdown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Next)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = Next))]
 pub struct NextJson {
     /// How.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub channel: &'static str,
     /// From when on a send by it is admitted, as far as this person's own limits say.
     pub at: String,
@@ -163,7 +164,7 @@ pub struct ApprovalJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
     /// What the code was sent for: compare it too.
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub purpose: &'static str,
     /// True for a test destination: nobody was verified.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
