@@ -39,6 +39,7 @@ else
 fi
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 cargo run --quiet -p xtask -- packages
+cargo run --quiet -p xtask -- alone
 broken cargo test --workspace --all-features --no-fail-fast
 if install valgrind "command -v valgrind"; then
   cargo run --quiet --profile counts -p verify-bench --bin counts || {

@@ -15,7 +15,6 @@ const ALLOWED: &[&str] = &[
     "chacha20poly1305",
     "chrono",
     "hmac",
-    "icu_properties",
     "idna",
     "ipnet",
     "mailchecker",
