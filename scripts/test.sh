@@ -23,6 +23,8 @@ install() { # package, and what says that it is there
 
 # reqwest's TLS builds a little C; the page's test drives a real browser.
 install gcc "command -v cc" || { echo "a C compiler is needed: apt-get install gcc" >&2; exit 1; }
+# The gateway's allocator is built by make.
+install make "command -v make" || { echo "make is needed: apt-get install make" >&2; exit 1; }
 { install chromium "command -v chromium" && install chromium-driver "command -v chromedriver"; } ||
   skipped+=("the page in a browser: chromium and chromium-driver cannot be installed here")
 
