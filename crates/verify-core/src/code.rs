@@ -60,8 +60,7 @@ pub struct Code(Secret<String>);
 impl Code {
     /// Reads a guess of any length that a code may have, as it was typed or pasted: white space and marks that nobody sees are
     /// dropped at its ends, as around a destination, and ASCII spaces and hyphens are left out; what remains is 4 to 10 ASCII
-    /// digits. Nothing else is folded: a code has one form, and everything is counted and
-    /// compared by that.
+    /// digits. Nothing else is folded: a code has one form, and everything is counted and compared by that.
     pub fn read(text: &str) -> Option<Self> {
         let most = usize::from(CodeLength::MOST);
         // With room for all of them: a longer one would be left behind in memory.
