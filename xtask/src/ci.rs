@@ -3,7 +3,7 @@
 use std::io;
 use std::process::Command;
 
-use crate::{promises, purity, sizes, tree};
+use crate::{alone, promises, purity, sizes, tree};
 
 const STEPS: &[&[&str]] = &[
     &["fmt", "--all", "--check"],
@@ -49,5 +49,5 @@ pub(crate) fn run() -> io::Result<Vec<String>> {
             return Ok(vec![format!("cargo {} failed", step.join(" "))]);
         }
     }
-    Ok(Vec::new())
+    alone::check(&root)
 }

@@ -1,11 +1,12 @@
 //! What people run: `cargo xtask <command>`.
 //!
 //! Each command is a file of its own: [`promises`], [`purity`] and [`sizes`] read the tree and say all that is wrong
-//! with it at once; [`attack`] attacks a gateway; [`mod@bench`] measures; [`simulate`] runs attack traffic; [`mod@explore`] visits every interleaving;
+//! with it at once; [`alone`] compiles each library by itself; [`attack`] attacks a gateway; [`mod@bench`] measures; [`simulate`] runs attack traffic; [`mod@explore`] visits every interleaving;
 //! [`fuzz`] runs the targets of the fuzzer; [`packages`] packages the crates; [`mutants`] breaks the core on purpose; [`ci`] runs the checks with
 //! everything else that a change has to pass. Their tests run the same checks, so `cargo test --workspace` fails where
 //! `cargo xtask` would.
 
+mod alone;
 mod attack;
 mod bench;
 mod campaign;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask <command>
 
+  alone     every library compiles by itself, with its default features and without
   attack    somebody against a gateway on this machine, and what honest clients meet; see docs/benchmarks.md
   bench     what the hot paths cost, as ratios against floors measured in the same run
   campaign  every scenario of attack traffic from ten seeds, each held to its bounds; see docs/simulator.md
@@ -40,6 +42,7 @@ const USAGE: &str = "usage: cargo xtask <command>
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     let found = match command.as_str() {
+        "alone" => alone::check(&tree::root()),
         "attack" => attack::run(std::env::args().skip(2)),
         "bench" => bench::run(std::env::args().skip(2)),
         "campaign" => campaign::run(std::env::args().skip(2)),

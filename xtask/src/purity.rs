@@ -16,7 +16,6 @@ const ALLOWED: &[&str] = &[
     "chacha20poly1305",
     "chrono",
     "hmac",
-    "icu_properties",
     "idna",
     "ipnet",
     "mailchecker",

@@ -7,6 +7,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::hidden::trimmed;
 use crate::keys::{KeyId, Keys};
 use crate::mac::{MacKey, first};
 use crate::secret::Secret;
@@ -57,14 +58,14 @@ pub struct InvalidCode {
 pub struct Code(Secret<String>);
 
 impl Code {
-    /// Reads a guess of any length that a code may have, as it was typed or pasted: ASCII spaces and hyphens are left out,
-    /// what remains is 4 to 10 ASCII digits. Nothing else is folded: a code has one form, and everything is counted and
-    /// compared by that.
+    /// Reads a guess of any length that a code may have, as it was typed or pasted: white space and marks that nobody sees are
+    /// dropped at its ends, as around a destination, and ASCII spaces and hyphens are left out; what remains is 4 to 10 ASCII
+    /// digits. Nothing else is folded: a code has one form, and everything is counted and compared by that.
     pub fn read(text: &str) -> Option<Self> {
         let most = usize::from(CodeLength::MOST);
         // With room for all of them: a longer one would be left behind in memory.
         let mut digits = Zeroizing::new(String::with_capacity(most));
-        for c in text.chars().filter(|c| !matches!(c, ' ' | '-')) {
+        for c in trimmed(text).chars().filter(|c| !matches!(c, ' ' | '-')) {
             if !c.is_ascii_digit() || digits.len() == most {
                 return None;
             }
@@ -205,7 +206,6 @@ mod tests {
             "",
             "12345",
             "1234567",
-            "123456\n",
             "123\t456",
             "123\u{a0}456",
             "123\u{2011}456",
@@ -220,6 +220,9 @@ mod tests {
             "１２３４５６",
             "١٢٣",
             "12345\u{200b}",
+            "123\u{200b}456",
+            "●●●●●●",
+            "$123456",
             "0x1234",
             "1e2345",
             "123456\0",
@@ -237,13 +240,23 @@ mod tests {
     proptest! {
         #[test]
         fn i15_what_is_read_is_what_was_written(text in "\\PC{0,12}|[0-9 -]{3,16}|[0-9]{3,11}", digits in 4u8..=10) {
-            let kept = text.replace([' ', '-'], "");
+            let kept = trimmed(&text).replace([' ', '-'], "");
             let expected = kept.chars().count() == usize::from(digits) && kept.chars().all(|c| "0123456789".contains(c));
             let read = Code::parse(&text, length(digits));
             prop_assert_eq!(read.is_ok(), expected);
             if let Ok(code) = read {
                 prop_assert_eq!(code.expose(), kept);
             }
+        }
+
+        #[test]
+        fn i15_what_came_along_around_a_pasted_code_is_dropped(
+            code in "[0-9]{6}",
+            around in "[ \t\r\n\u{a0}\u{ad}\u{2009}\u{200b}\u{200e}\u{202a}\u{202c}\u{2060}\u{feff}]{0,4}",
+            after in "[ \t\r\n\u{a0}\u{200b}\u{202c}]{0,4}",
+        ) {
+            let read = Code::parse(&format!("{around}{code}{after}"), length(6)).unwrap();
+            prop_assert_eq!(read.expose(), code);
         }
 
         #[test]

@@ -25,6 +25,10 @@ pub mod shield;
 pub mod tools;
 pub mod webhook;
 
+/// What the gateway's programs allocate with.
+#[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
+pub use tikv_jemallocator::Jemalloc;
+
 use std::io::{stderr, stdout};
 use std::process::ExitCode;
 

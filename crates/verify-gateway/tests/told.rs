@@ -83,6 +83,7 @@ async fn i15_spaces_and_hyphens_of_a_pasted_code_are_left_out() {
         |code: &str| format!("{} {}", &code[..3], &code[3..]),
         |code: &str| format!(" {code} "),
         |code: &str| format!("{}-{}-{}", &code[..2], &code[2..4], &code[4..]),
+        |code: &str| format!("\u{a0}{code}\r\n"),
     ]
     .into_iter()
     .enumerate()

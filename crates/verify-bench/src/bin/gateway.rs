@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: verify_gateway::Jemalloc = verify_gateway::Jemalloc;
+
 fn main() -> ExitCode {
     verify_gateway::main()
 }

@@ -258,7 +258,7 @@ pub struct CheckRequest {
     pub service: ServiceId,
     /// Whose code.
     pub target: Target,
-    /// The guess as it came: spaces and hyphens of a pasted one are left out here.
+    /// The guess as it came: what a pasted one has around it, and its spaces and hyphens, are left out here.
     pub code: String,
     /// Who calls.
     pub caller: Caller,

@@ -3,8 +3,10 @@
 //! The part before the `@` is narrowed to what nearly every mailbox has (RFC 5322's `dot-atom`, in ASCII). Quoted
 //! and non-ASCII local parts are legal and rare, and each of them is a second spelling that a mail system may fold.
 
+#[cfg(feature = "disposable")]
 use std::collections::BTreeSet;
 use std::fmt;
+#[cfg(feature = "disposable")]
 use std::sync::LazyLock;
 
 use zeroize::Zeroizing;
@@ -18,7 +20,8 @@ pub(super) const MAX_BYTES: usize = 254;
 const MAX_LOCAL: usize = 64;
 
 /// The list's own lookup scans all of it and honours a list that any code may add to at run time; this one is
-/// constant. It is built at first use, by policies that care.
+/// constant. It is built at first use, by policies that care. Without it a policy that cares is a fault.
+#[cfg(feature = "disposable")]
 static DISPOSABLE: LazyLock<BTreeSet<&'static str>> =
     LazyLock::new(|| mailchecker::blacklist().into_iter().collect());
 
@@ -62,7 +65,7 @@ impl Mailbox {
         let (_, domain) = self.parts();
         let mut above = Some(domain);
         while let Some(name) = above {
-            if DISPOSABLE.contains(name) {
+            if is_listed(name) {
                 return true;
             }
             above = name.split_once('.').map(|(_, rest)| rest);
@@ -86,6 +89,16 @@ impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Mailbox(**)")
     }
+}
+
+#[cfg(feature = "disposable")]
+fn is_listed(domain: &str) -> bool {
+    DISPOSABLE.contains(domain)
+}
+
+#[cfg(not(feature = "disposable"))]
+fn is_listed(_: &str) -> bool {
+    false
 }
 
 fn check_local(local: &str) -> Result<(), DestinationError> {

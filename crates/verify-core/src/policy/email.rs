@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::file::{Page, Read, Section, either, list, wrong};
+use super::file::{Page, Read, Report, Section, either, list, wrong};
 use crate::destination::domain;
 
 /// How mailboxes are told apart.
@@ -38,6 +38,15 @@ impl EmailRules {
             section.fault("dots", message);
         }
         section.set("disposable", disposable_allowed, either("allow", "block"));
+    }
+
+    /// What this program was built without may not be asked of it.
+    pub(super) fn check(&self, found: &mut Report) {
+        if !self.disposable_allowed && !cfg!(feature = "disposable") {
+            let message = "found \"block\" in a program without the list of such domains; build it with the feature \
+                           `disposable`, or say \"allow\"";
+            found.fault("email.disposable", message);
+        }
     }
 
     pub(super) fn print(&self, page: &mut Page) {

@@ -67,6 +67,7 @@ impl PolicyFile {
     ///
     /// # Errors
     /// [`PolicyErrors`] when it is none.
+    #[cfg(feature = "toml")]
     pub fn from_toml(text: &str) -> Result<Self, PolicyErrors> {
         source::toml(text).map(Self::new)
     }
@@ -88,6 +89,7 @@ impl PolicyFile {
     }
 
     /// A TOML table that was parsed already.
+    #[cfg(feature = "toml")]
     pub fn from_table(table: &toml::Table) -> Self {
         Self::new(source::from_toml(table))
     }
@@ -225,6 +227,7 @@ impl PolicySet {
     /// assert_eq!(errors.faults().next().unwrap().0, "code.lenght");
     /// # Ok::<(), verify_core::policy::PolicyErrors>(())
     /// ```
+    #[cfg(feature = "toml")]
     pub fn from_toml(text: &str) -> Result<Loaded, PolicyErrors> {
         PolicyFile::from_toml(text)?.policies()
     }

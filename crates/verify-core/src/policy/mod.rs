@@ -12,6 +12,7 @@
 //! checked. This one is their sum, `set` has the services, `file` what is the same for all.
 
 mod backend_keys;
+#[cfg(feature = "toml")]
 mod changes;
 mod channels;
 mod code;
@@ -232,6 +233,7 @@ impl Policy {
         self.prices.check(spends.map(|limit| &*limit.name), &mut found);
         networks::check(&self.networks, &self.limits, &mut found);
         test_destinations::check(&self.tests, self.code.length, &self.email, &mut found);
+        self.email.check(&mut found);
         self.countries.check(&mut found);
         self.prices.check_countries(&mut found);
         self.privacy.check(&mut found);

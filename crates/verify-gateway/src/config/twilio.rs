@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use verify_core::port::Scopes;
 use verify_core::secret::SecretString;
 use verify_core::vocabulary::ServiceId;
-use verify_twilio::{AuthMode, Config, Credentials, TwilioSettings};
+use verify_twilio::{AuthMode, Config, Credentials, TwilioSettings, VerifyServices};
 
 use super::Goal;
 use crate::environment::Environment;

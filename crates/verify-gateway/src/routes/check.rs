@@ -27,8 +27,8 @@ pub(super) struct CheckBody {
     verification_id: Option<String>,
     /// The number or mailbox: whose pending code it is, or of whom the `verification_id` must be.
     to: Option<String>,
-    /// The code as it was typed or pasted: spaces and hyphens (ASCII) are left out, what remains is exactly as many digits
-    /// 0 to 9 as were sent.
+    /// The code as it was typed or pasted: white space around it is dropped, spaces and hyphens (ASCII) are left out, what
+    /// remains is exactly as many digits 0 to 9 as were sent.
     code: String,
     /// The country of a national number (ISO 3166-1, two letters).
     #[serde(default, deserialize_with = "country")]

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::duration;
 use super::words::Word;
 
@@ -88,9 +90,9 @@ impl Page {
     }
 }
 
-/// A text in quotes, with whatever TOML wants escaped.
+/// A text in quotes. A text of JSON is one of TOML too, but that TOML wants one control more escaped.
 pub(crate) fn quoted(content: &str) -> String {
-    toml::Value::from(content).to_string()
+    Value::from(content).to_string().replace('\u{7f}', "\\u007f")
 }
 
 /// A key: bare where TOML allows it.

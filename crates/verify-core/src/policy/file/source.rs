@@ -9,6 +9,7 @@ use super::errors::PolicyErrors;
 use super::values::wrong;
 
 /// The values of a TOML text.
+#[cfg(feature = "toml")]
 pub(crate) fn toml(text: &str) -> Result<Map<String, Value>, PolicyErrors> {
     let table: toml::Table = toml::from_str(text).map_err(|error| {
         // The error's own text quotes the line, and the line may hold a destination.
@@ -45,6 +46,7 @@ pub(crate) fn object(value: Value) -> Result<Map<String, Value>, PolicyErrors> {
 }
 
 /// The values of a TOML table; dates become texts.
+#[cfg(feature = "toml")]
 pub(crate) fn from_toml(table: &toml::Table) -> Map<String, Value> {
     table
         .iter()
@@ -52,6 +54,7 @@ pub(crate) fn from_toml(table: &toml::Table) -> Map<String, Value> {
         .collect()
 }
 
+#[cfg(feature = "toml")]
 fn value_of(value: &toml::Value) -> Value {
     match value {
         toml::Value::String(text) => Value::from(text.as_str()),
