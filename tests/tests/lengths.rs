@@ -35,7 +35,7 @@ fn by_id(id: &str, guess: &str) -> CheckRequest {
 }
 
 fn decoy(decoy: bool) -> SendRequest {
-    SendRequest { decoy, ..send() }
+    send().decoy(decoy)
 }
 
 #[test]

@@ -82,10 +82,8 @@ fn an_unlock_is_of_limits_for_any_purpose() {
         sent(world.ask(SendRequest::to(recovery())));
         let code = code(&world);
         world.ask(CheckRequest::to(recovery(), "000000"));
-        let UnlockAnswer::Unlocked { stands } = world.ask(UnlockRequest {
-            check_limits,
-            ..UnlockRequest::at(TO)
-        }) else {
+        let UnlockAnswer::Unlocked { stands } = world.ask(UnlockRequest::at(TO).check_limits(check_limits))
+        else {
             panic!("refused")
         };
         let stands_by = |name: &str| stands.iter().any(|stands| &*stands.rule == name);
@@ -439,10 +437,7 @@ fn i143_a_share_holds_of_limits_that_ask_for_a_human() {
         RefusalCode::HumanCheckRequired
     );
     sent(world.ask(owner));
-    sent(world.ask(SendRequest {
-        human_check: Some("human".into()),
-        ..more
-    }));
+    sent(world.ask(more.human_check("human")));
 }
 
 /// Many applications call a user by the mailbox: the two shares are two all the same.

@@ -9,11 +9,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use verify_core::command::{
-    Caller, CancelRequest, CheckRequest, Command, Expected, Person, Report, ReportRequest, SendRequest,
+    CancelRequest, CheckRequest, Command, Expected, Person, Report, ReportRequest, SendRequest,
     StatusRequest, TickRequest,
 };
 use verify_core::flow::{AssessAnswer, MOST_STEPS, Outside, Question, Step};
-use verify_core::outcome::{Answer, CancelAnswer, Outcome, SendAnswer, StatusAnswer, VerificationView};
+use verify_core::outcome::{Answer, CancelAnswer, Outcome, SendAnswer, StatusAnswer};
 use verify_core::policy::{Disclosure, PolicySet};
 use verify_core::port::{
     CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest, Dispatched, End,
@@ -131,19 +131,15 @@ impl<'a> Side<'a> {
                 | Answer::Status(StatusAnswer::Found(view))
                 | Answer::Cancel(CancelAnswer::Canceled(view)),
             ) => {
-                let VerificationView { id, .. } = &*view;
-                let number = self.ids.iter().position(|known| known == id).unwrap_or_else(|| {
-                    self.ids.push(id.clone());
+                let mut view = *view;
+                let id = std::mem::take(&mut view.id);
+                let length = id.len();
+                let number = self.ids.iter().position(|known| *known == id);
+                let number = number.unwrap_or_else(|| {
+                    self.ids.push(id);
                     self.ids.len() - 1
                 });
-                let length = id.len();
-                format!(
-                    "{number} {length} {:?}",
-                    VerificationView {
-                        id: String::new(),
-                        ..*view
-                    }
-                )
+                format!("{number} {length} {view:?}")
             }
             // A sealed reference differs from any other.
             Ok(Answer::Send(SendAnswer::Refused(mut refusal))) => {
@@ -173,27 +169,19 @@ impl<'a> Side<'a> {
             } => {
                 let mut person = Person::at(PEOPLE[*to]);
                 person.subject = subject.then(|| "ann".to_owned());
-                self.run(SendRequest {
-                    channel: by.filter(|_| *to < 2),
-                    decoy: !self.secret.exists[*to],
-                    idempotency_key: key.map(|key| format!("k{key}")),
-                    human_check: human.then(|| "human".into()),
-                    caller: Caller {
-                        ip: Some(std::net::Ipv4Addr::new(192, 0, 2, *ip).into()),
-                        ..Caller::default()
-                    },
-                    ..SendRequest::to(person)
-                })
+                let mut send = SendRequest::to(person)
+                    .decoy(!self.secret.exists[*to])
+                    .ip(std::net::Ipv4Addr::new(192, 0, 2, *ip).into());
+                send.channel = by.filter(|_| *to < 2);
+                send.idempotency_key = key.map(|key| format!("k{key}"));
+                send.human_check = human.then(|| "human".into());
+                self.run(send)
             }
             Act::Again(number, by) => {
                 let id = self.id(*number);
                 // The application knows whether it knows them: it is asked for the destination of the id.
                 let decoy = !self.exists_at(&id);
-                self.run(SendRequest {
-                    channel: Some(*by),
-                    decoy,
-                    ..SendRequest::again(id, whoever)
-                })
+                self.run(SendRequest::again(id, whoever).by(*by).decoy(decoy))
             }
             Act::Guess(to, subject) => {
                 let mut person = Person::at(PEOPLE[*to]);
@@ -247,7 +235,7 @@ impl<'a> Side<'a> {
             .map(|(service, record)| (service.clone(), *record))
             .collect();
         for (service, record) in records {
-            self.run(TickRequest { service, record });
+            self.run(TickRequest::of(record).service(service));
         }
     }
 
@@ -263,12 +251,8 @@ impl<'a> Side<'a> {
                 true => Report::Delivered,
                 false => Report::Undelivered(Detail::default()),
             };
-            self.run(ReportRequest {
-                service: ServiceId::default(),
-                reference: self.references[message % count].clone(),
-                report,
-                dedupe: nth.to_string(),
-            });
+            let reference = self.references[message % count].clone();
+            self.run(ReportRequest::of(reference, report, nth.to_string()));
         }
     }
 }

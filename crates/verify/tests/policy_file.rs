@@ -78,10 +78,7 @@ async fn a_send_reaches_the_verify_service_of_its_service() {
             1
         );
         double.then(Answer::json(201, pending));
-        let send = SendRequest {
-            service: ServiceId::new(service).unwrap(),
-            ..SendRequest::to("+12025550142")
-        };
+        let send = SendRequest::to("+12025550142").service(ServiceId::new(service).unwrap());
         let sent = engine.send(send).await;
         assert!(matches!(sent.answer, Ok(SendAnswer::Sent(_))), "{sent:?}");
     }

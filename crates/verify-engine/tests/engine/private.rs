@@ -31,10 +31,7 @@ async fn i40_a_provider_that_hangs_keeps_nobody_waiting() {
     let parts = Parts::new(Gate::open());
     let engine = private(&parts);
     *parts.provider.hangs.lock() = true;
-    let unknown = SendRequest {
-        decoy: true,
-        ..SendRequest::to("+12025550124")
-    };
+    let unknown = SendRequest::to("+12025550124").decoy(true);
     for request in [SendRequest::to(TO), unknown] {
         timeout(Duration::from_secs(3_600), sent(&engine, request))
             .await
