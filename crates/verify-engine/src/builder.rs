@@ -19,7 +19,7 @@ use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Country, Dimension};
 
 use crate::build_error::BuildError;
-use crate::carrier::Carrier;
+use crate::carrier::{Carrier, Room};
 use crate::engine::{Engine, Flows, Inner};
 use crate::meters::Meters;
 use crate::outside::Outside;
@@ -30,6 +30,9 @@ use crate::without_effect::{self, Asked};
 
 /// A call of the store that takes longer is given up, unless told otherwise.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Calls of providers at a time, unless told otherwise: what a process of 1 024 descriptors can spare.
+const CALLS_AT_ONCE: usize = 128;
 
 /// Names that stand in records where no provider is asked.
 const RESERVED: [&str; 2] = ["decoy", "test"];
@@ -48,6 +51,7 @@ pub struct EngineBuilder {
     providers: Vec<Arc<dyn Provider>>,
     routes: Vec<Route>,
     paces: Vec<(String, u32)>,
+    calls_at_once: Option<NonZeroU32>,
     scorers: Vec<Arc<dyn RiskScorer>>,
     human_check: Option<Arc<dyn HumanCheck>>,
     clock: Option<Arc<dyn Clock>>,
@@ -129,6 +133,17 @@ impl EngineBuilder {
     #[must_use]
     pub fn pacing(mut self, provider: impl Into<String>, per_second: u32) -> Self {
         self.paces.push((provider.into(), per_second));
+        self
+    }
+
+    /// At most this many sends at a time that providers are asked for, all providers together, and as many checks; 128 when left
+    /// out. One more waits two seconds for room, and is not made then. Under private disclosure nobody waits for a send's call:
+    /// while as many flows go on after their answer, a send is `overloaded`, and nothing is charged.
+    ///
+    /// A call may hold a socket for ten seconds. The process needs twice as many, besides those of its clients.
+    #[must_use]
+    pub fn calls_at_once(mut self, most: NonZeroU32) -> Self {
+        self.calls_at_once = Some(most);
         self
     }
 
@@ -227,6 +242,10 @@ impl EngineBuilder {
             .flood_shield
             .map(|most| rate("flood_shield", most))
             .transpose()?;
+        let calls_at_once = self.calls_at_once.map_or(CALLS_AT_ONCE, |most| {
+            usize::try_from(most.get()).unwrap_or(usize::MAX)
+        });
+        let room = Arc::new(Room::of_each(calls_at_once));
         let mut pacers = pacers(&self.paces, &routes)?;
         let carriers = providers
             .into_iter()
@@ -234,7 +253,7 @@ impl EngineBuilder {
                 let pacer = pacers.remove(&capabilities.name);
                 (
                     capabilities.name.clone(),
-                    Carrier::new(provider, capabilities, pacer),
+                    Carrier::new(provider, capabilities, pacer, Arc::clone(&room)),
                 )
             })
             .collect();
@@ -266,6 +285,7 @@ impl EngineBuilder {
             shield: shield.map(FloodShield::per_second),
             expects_client_ip,
             flows: Flows::default(),
+            most_unwaited: calls_at_once,
             pump: tokio::sync::Mutex::new(()),
         };
         Ok(Engine {
