@@ -98,9 +98,14 @@ impl Flow {
                 .drive(&inner.outside, |step| matches!(step, Step::Answer(_)))
                 .await;
             let (outcome, rest) = match &self.step {
-                Step::Answer(answer) => (answer.outcome().clone(), true),
+                Step::Answer(answer) => (Outcome::clone(answer.outcome()), true),
                 Step::Done(outcome) => (Outcome::clone(outcome), false),
-                _ => (self.about.lost(), false),
+                Step::Store(_)
+                | Step::Assess(_)
+                | Step::Dispatch(_)
+                | Step::Compare(_)
+                | Step::Inquire(_)
+                | Step::Conclude(_) => (self.about.lost(), false),
             };
             inner.outside.introduce_metrics();
             let meters = &inner.outside.meters;
