@@ -51,7 +51,7 @@ pub struct EngineBuilder {
     providers: Vec<Arc<dyn Provider>>,
     routes: Vec<Route>,
     paces: Vec<(String, u32)>,
-    calls_at_once: Option<NonZeroU32>,
+    calls_at_once: Option<usize>,
     scorers: Vec<Arc<dyn RiskScorer>>,
     human_check: Option<Arc<dyn HumanCheck>>,
     clock: Option<Arc<dyn Clock>>,
@@ -143,7 +143,7 @@ impl EngineBuilder {
     /// A call may hold a socket for ten seconds. The process needs twice as many, besides those of its clients.
     #[must_use]
     pub fn calls_at_once(mut self, most: NonZeroU32) -> Self {
-        self.calls_at_once = Some(most);
+        self.calls_at_once = Some(usize::try_from(most.get()).unwrap_or(usize::MAX));
         self
     }
 
@@ -240,10 +240,7 @@ impl EngineBuilder {
             .flood_shield
             .map(|most| rate("flood_shield", most))
             .transpose()?;
-        let calls_at_once = self.calls_at_once.map_or(CALLS_AT_ONCE, |most| {
-            usize::try_from(most.get()).unwrap_or(usize::MAX)
-        });
-        let room = Arc::new(Room::of_each(calls_at_once));
+        let room = Arc::new(Room::of_each(self.calls_at_once.unwrap_or(CALLS_AT_ONCE)));
         let mut pacers = pacers(&self.paces, &routes)?;
         let carriers = providers
             .into_iter()
@@ -282,8 +279,7 @@ impl EngineBuilder {
             refusal_sink: self.refusal_sink.unwrap_or_else(|| Arc::new(NoRefusals)),
             shield: shield.map(FloodShield::per_second),
             expects_client_ip,
-            flows: Flows::default(),
-            most_unwaited: calls_at_once,
+            flows: Flows::of_which_go_on(room.of_each),
             pump: tokio::sync::Mutex::new(()),
         };
         Ok(Engine {

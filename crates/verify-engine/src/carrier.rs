@@ -31,6 +31,7 @@ pub(crate) type Calling<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// How many calls there may be at a time. Of all providers together, since sockets are the process's.
 pub(crate) struct Room {
+    pub(crate) of_each: usize,
     /// Apart, so that no check waits for messages.
     compares: Semaphore,
     others: Semaphore,
@@ -41,6 +42,7 @@ impl Room {
     pub(crate) fn of_each(most: usize) -> Self {
         let room = || Semaphore::new(most.min(Semaphore::MAX_PERMITS));
         Self {
+            of_each: most,
             compares: room(),
             others: room(),
         }

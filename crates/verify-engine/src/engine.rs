@@ -61,8 +61,6 @@ pub(crate) struct Inner {
     pub(crate) expects_client_ip: bool,
     /// The flows that are under way.
     pub(crate) flows: Flows,
-    /// While so many go on after their answer, no send is taken.
-    pub(crate) most_unwaited: usize,
     /// Held while outboxes are pumped: two pumps would hand events over out of order.
     pub(crate) pump: tokio::sync::Mutex<()>,
     /// This engine, where work is lent.
@@ -153,7 +151,8 @@ impl Engine {
     /// A send, where as many flows as there may be go on after their answer. What nobody waits for would otherwise grow with
     /// the requests: as long as the provider is slow, a client needs no connection of its own for each.
     fn without_room(&self, command: &Command) -> Option<Box<Outcome<SendAnswer>>> {
-        if self.inner.flows.unwaited.load(Ordering::Acquire) < self.inner.most_unwaited {
+        let flows = &self.inner.flows;
+        if flows.unwaited.load(Ordering::Acquire) < flows.most_unwaited {
             return None;
         }
         let now = self.now();
@@ -328,10 +327,20 @@ pub(crate) struct Flows {
     under_way: AtomicUsize,
     /// Of them, those that have answered.
     unwaited: AtomicUsize,
+    /// While there are so many of those, no send is taken.
+    most_unwaited: usize,
     ended: Notify,
 }
 
 impl Flows {
+    /// None yet; at most so many may go on after their answer.
+    pub(crate) fn of_which_go_on(most: usize) -> Self {
+        Self {
+            most_unwaited: most,
+            ..Self::default()
+        }
+    }
+
     /// Waits until there is none.
     async fn none(&self) {
         loop {
