@@ -19,7 +19,7 @@ use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, Country, Dimension};
 
 use crate::build_error::BuildError;
-use crate::carrier::Carrier;
+use crate::carrier::{Carrier, Room};
 use crate::engine::{Engine, Flows, Inner};
 use crate::meters::Meters;
 use crate::outside::Outside;
@@ -30,6 +30,9 @@ use crate::without_effect::{self, Asked};
 
 /// A call of the store that takes longer is given up, unless told otherwise.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Calls of providers at a time, unless told otherwise: what a process of 1 024 descriptors can spare.
+const CALLS_AT_ONCE: usize = 128;
 
 /// Names that stand in records where no provider is asked.
 const RESERVED: [&str; 2] = ["decoy", "test"];
@@ -48,6 +51,7 @@ pub struct EngineBuilder {
     providers: Vec<Arc<dyn Provider>>,
     routes: Vec<Route>,
     paces: Vec<(String, u32)>,
+    calls_at_once: Option<usize>,
     scorers: Vec<Arc<dyn RiskScorer>>,
     human_check: Option<Arc<dyn HumanCheck>>,
     clock: Option<Arc<dyn Clock>>,
@@ -129,6 +133,17 @@ impl EngineBuilder {
     #[must_use]
     pub fn pacing(mut self, provider: impl Into<String>, per_second: u32) -> Self {
         self.paces.push((provider.into(), per_second));
+        self
+    }
+
+    /// At most this many sends at a time that providers are asked for, all providers together, and as many checks; 128 when left
+    /// out. One more waits two seconds for room, and is not made then. Under private disclosure nobody waits for a send's call:
+    /// while as many flows go on after their answer, a send is `overloaded`, and nothing is charged.
+    ///
+    /// A call may hold a socket for ten seconds. The process needs twice as many, besides those of its clients.
+    #[must_use]
+    pub fn calls_at_once(mut self, most: NonZeroU32) -> Self {
+        self.calls_at_once = Some(usize::try_from(most.get()).unwrap_or(usize::MAX));
         self
     }
 
@@ -225,6 +240,7 @@ impl EngineBuilder {
             .flood_shield
             .map(|most| rate("flood_shield", most))
             .transpose()?;
+        let room = Arc::new(Room::of_each(self.calls_at_once.unwrap_or(CALLS_AT_ONCE)));
         let mut pacers = pacers(&self.paces, &routes)?;
         let carriers = providers
             .into_iter()
@@ -232,7 +248,7 @@ impl EngineBuilder {
                 let pacer = pacers.remove(&capabilities.name);
                 (
                     capabilities.name.clone(),
-                    Carrier::new(provider, capabilities, pacer),
+                    Carrier::new(provider, capabilities, pacer, Arc::clone(&room)),
                 )
             })
             .collect();
@@ -263,7 +279,7 @@ impl EngineBuilder {
             refusal_sink: self.refusal_sink.unwrap_or_else(|| Arc::new(NoRefusals)),
             shield: shield.map(FloodShield::per_second),
             expects_client_ip,
-            flows: Flows::default(),
+            flows: Flows::of_which_go_on(room.of_each),
             pump: tokio::sync::Mutex::new(()),
         };
         Ok(Engine {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use verify_core::flow::{Heard, NotBegun};
 use verify_core::port::{
@@ -22,14 +23,45 @@ use crate::telemetry;
 /// Refused credentials keep readiness red for this long after the last refusal.
 const OPERATOR_FAULT_LASTS: Duration = Duration::from_secs(60);
 
+/// A call waits this long for room among the calls that are under way: little enough that its own time is left for it.
+const FOR_ROOM: Duration = Duration::from_secs(2);
+
 /// A call in flight, as `async-trait` makes them.
 pub(crate) type Calling<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// How many calls there may be at a time. Of all providers together, since sockets are the process's.
+pub(crate) struct Room {
+    pub(crate) of_each: usize,
+    /// Apart, so that no check waits for messages.
+    compares: Semaphore,
+    others: Semaphore,
+}
+
+impl Room {
+    /// For so many checks, and for so many calls of the other verbs.
+    pub(crate) fn of_each(most: usize) -> Self {
+        let room = || Semaphore::new(most.min(Semaphore::MAX_PERMITS));
+        Self {
+            of_each: most,
+            compares: room(),
+            others: room(),
+        }
+    }
+
+    const fn of(&self, verb: Verb) -> &Semaphore {
+        match verb {
+            Verb::Compare => &self.compares,
+            Verb::Dispatch | Verb::Inquire | Verb::Conclude => &self.others,
+        }
+    }
+}
 
 /// A provider, and what the engine knows about it.
 pub(crate) struct Carrier {
     pub(crate) capabilities: Capabilities,
     pub(crate) provider: Arc<dyn Provider>,
     pacer: Option<Pacer>,
+    room: Arc<Room>,
     sends: Mutex<Breaker>,
     compares: Mutex<Breaker>,
     /// When it last refused our credentials, in milliseconds; 0 for never, or not any more.
@@ -60,11 +92,17 @@ impl Verb {
 }
 
 impl Carrier {
-    pub(crate) fn new(provider: Arc<dyn Provider>, capabilities: Capabilities, pacer: Option<Pacer>) -> Self {
+    pub(crate) fn new(
+        provider: Arc<dyn Provider>,
+        capabilities: Capabilities,
+        pacer: Option<Pacer>,
+        room: Arc<Room>,
+    ) -> Self {
         Self {
             capabilities,
             provider,
             pacer,
+            room,
             sends: Mutex::default(),
             compares: Mutex::default(),
             operator_fault: AtomicU64::new(0),
@@ -136,6 +174,10 @@ impl Carrier {
         {
             return Heard::NotBegun(NotBegun::Paced);
         }
+        // Without room it is not begun, so that what is held against the provider is only what it did itself.
+        let Ok(Ok(_room)) = timeout(left().min(FOR_ROOM), self.room.of(verb).acquire()).await else {
+            return Heard::NotBegun(NotBegun::Paced);
+        };
         let most = left();
         if most.is_zero() {
             return Heard::NotBegun(NotBegun::TooLate);

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
@@ -15,12 +16,12 @@ use verify_core::destination::{Destination, DestinationError};
 use verify_core::flow::Machine;
 use verify_core::ids::HolderId;
 use verify_core::outcome::{
-    CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Refusal, ReportAnswer, Request, RuleHit,
-    SendAnswer, StatusAnswer, UnlockAnswer,
+    CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Refusal, RefusalCode, ReportAnswer,
+    Request, RuleHit, SendAnswer, StatusAnswer, UnlockAnswer,
 };
 use verify_core::policy::{BackendKeys, PolicySet};
 use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
-use verify_core::time::Timestamp;
+use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::{Country, ServiceId};
 
 use crate::build_error::BuildError;
@@ -34,6 +35,9 @@ use crate::without_effect::Asked;
 
 /// A command may lead to this many more: one for each channel that a fallback can go on to.
 const MOST_FOLLOW_UPS: usize = 4;
+
+/// When a send that found no room may be tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs commands against the policy, the store and the providers that it was built with.
 ///
@@ -73,7 +77,8 @@ impl Engine {
     pub async fn send(&self, request: SendRequest) -> Outcome<SendAnswer> {
         let ip = request.caller.ip;
         let command = request.into();
-        match self.turned_away(ip, &command) {
+        let turned_away = self.turned_away(ip, &command);
+        match turned_away.or_else(|| self.without_room(&command)) {
             Some(outcome) => *outcome,
             None => self.run_command(command).await.of(),
         }
@@ -130,15 +135,39 @@ impl Engine {
         let now = self.now();
         let shield = self.inner.shield.as_ref().zip(ip);
         if let Some(refusal) = shield.and_then(|(shield, ip)| shield.refusal(ip, now)) {
-            let mut outcome = About::of(command, now).outcome(Ok(refusal.into()));
-            let hit = RuleHit::new(telemetry::FLOOD_SHIELD_RULE, 0);
-            outcome.explanation.rules.push(hit);
-            return Some(Box::new(outcome));
+            return Some(turned_away_by(
+                telemetry::FLOOD_SHIELD_RULE,
+                command,
+                now,
+                refusal,
+            ));
         }
         if self.inner.expects_client_ip && ip.is_none() {
             telemetry::missing_ip(command.name());
         }
         None
+    }
+
+    /// A send, where as many flows as there may be go on after their answer. What nobody waits for would otherwise grow with
+    /// the requests: as long as the provider is slow, a client needs no connection of its own for each.
+    fn without_room(&self, command: &Command) -> Option<Box<Outcome<SendAnswer>>> {
+        let flows = &self.inner.flows;
+        if flows.unwaited.load(Ordering::Acquire) < flows.most_unwaited {
+            return None;
+        }
+        let now = self.now();
+        telemetry::turned_away(telemetry::CALLS_AT_ONCE_RULE);
+        let refusal = Refusal::new(
+            RefusalCode::Overloaded,
+            "too many messages wait to be sent; slow down",
+        );
+        let refusal = refusal.until(Until::At(now + AGAIN_AFTER));
+        Some(turned_away_by(
+            telemetry::CALLS_AT_ONCE_RULE,
+            command,
+            now,
+            refusal,
+        ))
     }
 
     /// Any request, unshielded.
@@ -163,6 +192,7 @@ impl Engine {
         let running = first_poll(Box::pin(async move {
             let (mut outcome, rest) = flow.answer(&under_way.0).await;
             let follows = Follows {
+                unwaited: rest.is_some().then(|| Unwaited::enter(Arc::clone(&under_way.0))),
                 rest,
                 send: outcome.follow_up.take(),
                 under_way,
@@ -250,6 +280,7 @@ impl std::fmt::Debug for Engine {
 
 /// What follows an answer: the rest of its flow, and a send that goes on by itself.
 struct Follows {
+    unwaited: Option<Unwaited>,
     rest: Option<Rest>,
     send: Option<Box<SendRequest>>,
     under_way: UnderWay,
@@ -267,6 +298,7 @@ impl Follows {
             if let Some(rest) = self.rest.take() {
                 rest.finish(inner).await;
             }
+            self.unwaited = None;
             let Some(send) = self.send.take().filter(|_| sends_left > 0) else {
                 return;
             };
@@ -277,14 +309,38 @@ impl Follows {
     }
 }
 
+/// The outcome of a command that was refused before it began.
+fn turned_away_by<A: From<Refusal>>(
+    rule: &'static str,
+    command: &Command,
+    now: Timestamp,
+    refusal: Refusal,
+) -> Box<Outcome<A>> {
+    let mut outcome = About::of(command, now).outcome(Ok(refusal.into()));
+    outcome.explanation.rules.push(RuleHit::new(rule, 0));
+    Box::new(outcome)
+}
+
 /// How many flows are under way.
 #[derive(Debug, Default)]
 pub(crate) struct Flows {
     under_way: AtomicUsize,
+    /// Of them, those that have answered.
+    unwaited: AtomicUsize,
+    /// While there are so many of those, no send is taken.
+    most_unwaited: usize,
     ended: Notify,
 }
 
 impl Flows {
+    /// None yet; at most so many may go on after their answer.
+    pub(crate) fn of_which_go_on(most: usize) -> Self {
+        Self {
+            most_unwaited: most,
+            ..Self::default()
+        }
+    }
+
     /// Waits until there is none.
     async fn none(&self) {
         loop {
@@ -306,6 +362,22 @@ impl UnderWay {
     fn enter(inner: Arc<Inner>) -> Self {
         inner.flows.under_way.fetch_add(1, Ordering::AcqRel);
         Self(inner)
+    }
+}
+
+/// A flow that goes on after its answer, counted until it ends.
+struct Unwaited(Arc<Inner>);
+
+impl Unwaited {
+    fn enter(inner: Arc<Inner>) -> Self {
+        inner.flows.unwaited.fetch_add(1, Ordering::AcqRel);
+        Self(inner)
+    }
+}
+
+impl Drop for Unwaited {
+    fn drop(&mut self) {
+        self.0.flows.unwaited.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What one verb of a provider is answered rests that verb alone, and what a request can choose turns no readiness.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -298,4 +299,50 @@ async fn a_refusal_sink_is_told_the_code_that_the_caller_got() {
             (RefusalCode::InvalidCode, "check"),
         ]
     );
+}
+
+/// What this process has no room for is not held against the provider.
+#[tokio::test(start_paused = true)]
+async fn i141_more_calls_than_there_may_be_are_not_made_and_open_no_breaker() {
+    let World { provider, clock, .. } = world();
+    let engine = Engine::builder()
+        .keys(Keys::generate(&[7; 32]))
+        .store(ModelStore::new())
+        .provider(provider.clone())
+        .calls_at_once(NonZeroU32::new(2).unwrap())
+        .clock(clock.clone())
+        .without_client_ip()
+        .build()
+        .unwrap();
+    let world = World {
+        engine,
+        provider,
+        clock,
+    };
+    world.send(50).await;
+    world.provider.script(Verb::Dispatch, [Turn::Slow; 2]);
+    let slow = [0, 1].map(|n| {
+        let engine = world.engine.clone();
+        tokio::spawn(async move { engine.send(SendRequest::to(number(n))).await.answer.unwrap() })
+    });
+    tokio::task::yield_now().await;
+    // As many as would open it, had they been made and failed.
+    let refused = (2..22).map(|n| {
+        let engine = world.engine.clone();
+        tokio::spawn(async move { engine.send(SendRequest::to(number(n))).await.answer.unwrap() })
+    });
+    for refused in refused.collect::<Vec<_>>() {
+        unavailable(refusal_of(&refused.await.unwrap()));
+    }
+    assert_eq!(world.provider.count(Verb::Dispatch), 3);
+    let compared = world.check(50).await;
+    assert!(matches!(compared, CheckAnswer::WrongCode(_)), "{compared:?}");
+    world.provider.release();
+    world.provider.release();
+    for sent in slow {
+        let sent = sent.await.unwrap();
+        assert!(matches!(sent, SendAnswer::Sent(_)), "{sent:?}");
+    }
+    let sent = world.send(30).await;
+    assert!(matches!(sent, SendAnswer::Sent(_)), "{sent:?}");
 }

@@ -1,16 +1,17 @@
 //! Under private disclosure nobody waits for a provider, and nobody hears what it says (I-40).
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::time::timeout;
 use verify_core::command::{CheckRequest, SendRequest, StatusRequest};
-use verify_core::outcome::{CheckAnswer, SendAnswer, StatusAnswer};
+use verify_core::outcome::{CheckAnswer, RefusalCode, SendAnswer, StatusAnswer};
 use verify_core::policy::Disclosure;
 use verify_core::port::RejectionKind;
 use verify_core::record::Status;
-use verify_engine::Engine;
+use verify_engine::{Engine, telemetry};
 
-use crate::support::{Gate, Parts, policies};
+use crate::support::{Gate, Parts, number, policies};
 
 const TO: &str = "+12025550123";
 
@@ -70,4 +71,34 @@ async fn i40_the_message_follows_the_answer_and_its_code_is_right() {
     let code = parts.provider.last_code();
     let answer = engine.check(CheckRequest::to(TO, code)).await.answer.unwrap();
     assert!(matches!(answer, CheckAnswer::Approved(_)), "{answer:?}");
+}
+
+/// What nobody waits for is bounded all the same: else one client could begin calls for as long as the provider is slow.
+#[tokio::test(start_paused = true)]
+async fn i40_while_too_many_messages_wait_a_send_is_overloaded_whoever_it_is_for() {
+    let parts = Parts::new(Gate::open());
+    let policies = policies(|policy| policy.privacy.disclosure = Disclosure::Private);
+    let builder = parts.builder().calls_at_once(NonZeroU32::new(2).unwrap());
+    let engine = builder.policy(policies).build().unwrap();
+    *parts.provider.hangs.lock() = true;
+    for n in 0..2 {
+        sent(&engine, SendRequest::to(number(n))).await;
+    }
+    tokio::task::yield_now().await;
+    let asked = parts.gate.count();
+    for request in [SendRequest::to(number(2)), SendRequest::to(number(3)).decoy(true)] {
+        let outcome = engine.send(request).await;
+        let rule = outcome.explanation.rules.first().map(|hit| &*hit.rule);
+        assert_eq!(rule, Some(telemetry::CALLS_AT_ONCE_RULE));
+        let SendAnswer::Refused(refusal) = outcome.answer.unwrap() else {
+            panic!("there is no room")
+        };
+        assert_eq!(refusal.code, RefusalCode::Overloaded);
+        assert!(refusal.retry_in(engine.now()).is_some());
+    }
+    assert_eq!(parts.gate.count(), asked, "nothing was charged");
+
+    // Both calls are given up in their time, and there is room again.
+    engine.drain().await;
+    sent(&engine, SendRequest::to(number(2))).await;
 }

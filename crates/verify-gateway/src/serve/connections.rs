@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,11 +71,11 @@ impl Limits {
     /// What holds for this process: as many connections as its descriptors allow, at most 8 192; 10 s for a head, 15 s
     /// for a body, 60 s for nothing.
     pub fn of_this_process() -> Self {
-        let descriptors = getrlimit(Resource::Nofile).current;
-        let descriptors = descriptors.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-        let kept = KEPT_DESCRIPTORS.max(descriptors / 4);
+        let descriptors = descriptors();
         Self {
-            connections: descriptors.saturating_sub(kept).clamp(1, MOST_CONNECTIONS),
+            connections: descriptors
+                .saturating_sub(kept(descriptors))
+                .clamp(1, MOST_CONNECTIONS),
             head: Duration::from_secs(10),
             body: Duration::from_secs(15),
             idle: Duration::from_secs(60),
@@ -98,6 +99,22 @@ impl Limits {
         let shortest = self.head.min(self.body).min(self.idle).min(self.parting);
         (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
     }
+}
+
+/// As many sends at a time, and as many checks, as this process has descriptors for: a third of those that are kept for each.
+pub(super) fn calls_at_once() -> NonZeroU32 {
+    let most = u32::try_from(kept(descriptors()) / 3).unwrap_or(u32::MAX);
+    NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN)
+}
+
+fn descriptors() -> usize {
+    let most = getrlimit(Resource::Nofile).current;
+    most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
+}
+
+/// Those that are for other things than clients' connections.
+fn kept(descriptors: usize) -> usize {
+    KEPT_DESCRIPTORS.max(descriptors / 4)
 }
 
 /// Accepts connections and serves them until `stop` is over; then nothing new is accepted, and it resolves when the last

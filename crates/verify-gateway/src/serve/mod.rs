@@ -183,6 +183,7 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
     let builder = Engine::builder()
         .event_sink(EventLog)
         .refusal_sink(EventLog)
+        .calls_at_once(connections::calls_at_once())
         .with_client_ip();
     let builder = settings.store.equip(builder);
     let around = Around {
