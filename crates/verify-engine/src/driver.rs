@@ -1,5 +1,7 @@
 //! The loop: does what a step says, hands the answer back, until the flow is over.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use tracing::Instrument;
 use verify_core::command::Command;
@@ -24,7 +26,11 @@ pub(crate) struct Flow {
 }
 
 /// What is left of a flow that has answered.
-pub(crate) struct Rest(Flow);
+pub(crate) struct Rest {
+    flow: Flow,
+    /// By it those that are there are counted.
+    _one: Arc<()>,
+}
 
 /// What a flow is about, for those who report on it.
 #[derive(Debug, Clone)]
@@ -97,7 +103,7 @@ impl Flow {
             let steps = self
                 .drive(&inner.outside, |step| matches!(step, Step::Answer(_)))
                 .await;
-            let (outcome, rest) = match &self.step {
+            let (outcome, is_left) = match &self.step {
                 Step::Answer(answer) => (answer.outcome().clone(), true),
                 Step::Done(outcome) => (Outcome::clone(outcome), false),
                 _ => (self.about.lost(), false),
@@ -108,7 +114,11 @@ impl Flow {
             if let Some(refusal) = outcome.refusal() {
                 inner.refusal_sink.refused(refusal.code, &outcome.explanation);
             }
-            (outcome, rest.then_some(Rest(self)))
+            let rest = |flow| Rest {
+                flow,
+                _one: inner.flows.one_after_its_answer(),
+            };
+            (outcome, is_left.then(|| rest(self)))
         }
         .instrument(span)
         .await
@@ -134,7 +144,7 @@ impl Flow {
 impl Rest {
     /// Takes it to its end. What it comes to was answered before: it is for operators.
     pub(crate) async fn finish(self, inner: &Inner) {
-        let Self(mut flow) = self;
+        let Self { mut flow, _one } = self;
         let span = flow.span.clone();
         async {
             let outside = &inner.outside;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
@@ -15,12 +16,12 @@ use verify_core::destination::{Destination, DestinationError};
 use verify_core::flow::Machine;
 use verify_core::ids::HolderId;
 use verify_core::outcome::{
-    CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Refusal, ReportAnswer, Request, RuleHit,
-    SendAnswer, StatusAnswer, UnlockAnswer,
+    CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Refusal, RefusalCode, ReportAnswer,
+    Request, RuleHit, SendAnswer, StatusAnswer, UnlockAnswer,
 };
 use verify_core::policy::{BackendKeys, PolicySet};
 use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
-use verify_core::time::Timestamp;
+use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::{Country, ServiceId};
 
 use crate::build_error::BuildError;
@@ -31,6 +32,10 @@ use crate::outside::Outside;
 use crate::rate::FloodShield;
 use crate::telemetry;
 use crate::without_effect::Asked;
+
+/// While so many flows have answered and still go on, sends are turned away, whoever they are for: each may hold a provider's
+/// call, and nobody who waits keeps the next one from coming.
+const MOST_AFTER_THEIR_ANSWER: usize = 2_048;
 
 /// A command may lead to this many more: one for each channel that a fallback can go on to.
 const MOST_FOLLOW_UPS: usize = 4;
@@ -73,7 +78,8 @@ impl Engine {
     pub async fn send(&self, request: SendRequest) -> Outcome<SendAnswer> {
         let ip = request.caller.ip;
         let command = request.into();
-        match self.turned_away(ip, &command) {
+        let refused = self.turned_away(ip, &command);
+        match refused.or_else(|| self.without_room(&command)) {
             Some(outcome) => *outcome,
             None => self.run_command(command).await.of(),
         }
@@ -139,6 +145,24 @@ impl Engine {
             telemetry::missing_ip(command.name());
         }
         None
+    }
+
+    /// A send, while too many go on after their answers.
+    fn without_room<A: From<Refusal>>(&self, command: &Command) -> Option<Box<Outcome<A>>> {
+        if self.inner.flows.after_their_answer() < MOST_AFTER_THEIR_ANSWER {
+            return None;
+        }
+        let now = self.now();
+        let text = "too many messages are on their way at once; try again in a moment";
+        let refusal = Refusal::new(RefusalCode::Overloaded, text);
+        let refusal = refusal.until(Until::At(now + Duration::from_secs(1)));
+        telemetry::turned_away(telemetry::ON_THEIR_WAY_RULE);
+        let mut outcome = About::of(command, now).outcome(Ok(refusal.into()));
+        outcome
+            .explanation
+            .rules
+            .push(RuleHit::new(telemetry::ON_THEIR_WAY_RULE, 0));
+        Some(Box::new(outcome))
     }
 
     /// Any request, unshielded.
@@ -282,9 +306,19 @@ impl Follows {
 pub(crate) struct Flows {
     under_way: AtomicUsize,
     ended: Notify,
+    /// Each that goes on after its answer holds it too.
+    after_their_answer: Arc<()>,
 }
 
 impl Flows {
+    pub(crate) fn one_after_its_answer(&self) -> Arc<()> {
+        Arc::clone(&self.after_their_answer)
+    }
+
+    fn after_their_answer(&self) -> usize {
+        Arc::strong_count(&self.after_their_answer) - 1
+    }
+
     /// Waits until there is none.
     async fn none(&self) {
         loop {

@@ -50,7 +50,7 @@ impl FloodShield {
     /// host that asks it before it parses anything builds its engine without one.
     pub fn refusal(&self, ip: IpAddr, now: Timestamp) -> Option<Refusal> {
         let wait = self.wait_of(ip)?;
-        telemetry::shielded();
+        telemetry::turned_away(telemetry::FLOOD_SHIELD_RULE);
         let refusal = Refusal::new(
             RefusalCode::Overloaded,
             "too many requests of one client at once; slow down",

@@ -70,6 +70,8 @@ pub const TARGET_START: &str = "verify::start";
 
 /// What the flood shield is called where rules are named.
 pub const FLOOD_SHIELD_RULE: &str = "flood_shield";
+/// The same of the bound on what goes on after an answer.
+pub const ON_THEIR_WAY_RULE: &str = "on_their_way";
 
 /// A span for a command; fingerprints are recorded once they are known.
 pub(crate) fn command_span(command: &'static str, service: &str) -> tracing::Span {
@@ -134,10 +136,10 @@ fn record_on_span(answer: &'static str, explanation: &Explanation) {
     );
 }
 
-/// Counts a request that the flood shield turned away.
-pub(crate) fn shielded() {
+/// Counts a request that was turned away before a flow began.
+pub(crate) fn turned_away(rule: &'static str) {
     let code = RefusalCode::Overloaded.as_str();
-    counter!(REFUSALS, "code" => code, "rule" => FLOOD_SHIELD_RULE).increment(1);
+    counter!(REFUSALS, "code" => code, "rule" => rule).increment(1);
 }
 
 /// Counts a send or check that came without the address that it was promised to have.

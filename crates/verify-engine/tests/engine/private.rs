@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use verify_core::command::{CheckRequest, SendRequest, StatusRequest};
-use verify_core::outcome::{CheckAnswer, SendAnswer, StatusAnswer};
+use verify_core::outcome::{CheckAnswer, RefusalCode, SendAnswer, StatusAnswer};
 use verify_core::policy::Disclosure;
 use verify_core::port::RejectionKind;
 use verify_core::record::Status;
+use verify_core::vocabulary::Dimension;
 use verify_engine::Engine;
 
-use crate::support::{Gate, Parts, policies};
+use crate::support::{Gate, Parts, number, policies};
 
 const TO: &str = "+12025550123";
 
@@ -37,6 +38,38 @@ async fn i40_a_provider_that_hangs_keeps_nobody_waiting() {
             .await
             .expect("it is answered though its provider is not");
     }
+}
+
+/// What a send to a new number is refused with, if it is.
+async fn refused(engine: &Engine, n: usize, decoy: bool) -> Option<RefusalCode> {
+    let send = SendRequest::to(number(n)).decoy(decoy);
+    match engine.send(send).await.answer.unwrap() {
+        SendAnswer::Refused(refusal) => Some(refusal.code),
+        SendAnswer::Sent(_) | SendAnswer::Repeated(_) => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn i40_what_hangs_after_its_answer_is_bounded_and_then_everybody_is_turned_away() {
+    const MOST: usize = 2_048;
+    let parts = Parts::new(Gate::open());
+    let policies = policies(|policy| {
+        policy.privacy.disclosure = Disclosure::Private;
+        policy
+            .limits
+            .retain(|limit| *limit.by == [Dimension::Destination]);
+    });
+    let engine = parts.builder().policy(policies).build().unwrap();
+    *parts.provider.hangs.lock() = true;
+    for n in 0..MOST {
+        assert_eq!(refused(&engine, n, false).await, None);
+    }
+    for decoy in [false, true] {
+        assert_eq!(refused(&engine, MOST, decoy).await, Some(RefusalCode::Overloaded));
+    }
+    engine.drain().await;
+    assert_eq!(parts.provider.sends(), MOST);
+    assert_ne!(refused(&engine, MOST, false).await, Some(RefusalCode::Overloaded));
 }
 
 #[tokio::test]
