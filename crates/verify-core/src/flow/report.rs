@@ -236,6 +236,7 @@ impl Reporting {
             channel: Some(channel),
             locale: Some(sealed.locale).filter(|locale| !locale.is_empty()),
             consent: true,
+            goes_on: true,
             caller: self.caller(verification, sealed.from, clock),
             ..SendRequest::again(id, Expected::Whoever)
         })
