@@ -78,8 +78,10 @@ impl Engine {
     pub async fn send(&self, request: SendRequest) -> Outcome<SendAnswer> {
         let ip = request.caller.ip;
         let command = request.into();
-        let refused = self.turned_away(ip, &command);
-        match refused.or_else(|| self.without_room(&command)) {
+        if let Some(outcome) = self.turned_away(ip, &command) {
+            return *outcome;
+        }
+        match self.without_room(&command).await {
             Some(outcome) => *outcome,
             None => self.run_command(command).await.of(),
         }
@@ -148,8 +150,13 @@ impl Engine {
     }
 
     /// A send, while too many go on after their answers.
-    fn without_room<A: From<Refusal>>(&self, command: &Command) -> Option<Box<Outcome<A>>> {
-        if self.inner.flows.after_their_answer() < MOST_AFTER_THEIR_ANSWER {
+    async fn without_room<A: From<Refusal>>(&self, command: &Command) -> Option<Box<Outcome<A>>> {
+        let is_full = || self.inner.flows.after_their_answer() >= MOST_AFTER_THEIR_ANSWER;
+        if is_full() {
+            // Those that wait for nothing but their turn have it first.
+            tokio::task::yield_now().await;
+        }
+        if !is_full() {
             return None;
         }
         let now = self.now();
