@@ -130,6 +130,17 @@ fn i130_two_mailboxes_of_one_record() {
 }
 
 #[test]
+fn i40_what_is_left_after_the_answer() {
+    for name in [
+        "send/send, private",
+        "send/send, private and rejected",
+        "cancel/send, private",
+    ] {
+        ran(name);
+    }
+}
+
+#[test]
 fn i54_two_redeems_one_redemption() {
     for name in ["redeem/redeem", "redeem/redeem, one key"] {
         ran(name);

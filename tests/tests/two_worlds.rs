@@ -582,7 +582,12 @@ fn i40_under_open_disclosure_a_rejection_tells_two_worlds_apart() {
         ip: 1,
     };
     for (text, same) in [("version = 1\n", false), (PRIVATE, true)] {
-        let found = differs(&[text.to_owned()], Kinds::Own, &[send.clone()], [&says, &rejects]);
+        let found = differs(
+            &[text.to_owned()],
+            Kinds::Own,
+            std::slice::from_ref(&send),
+            [&says, &rejects],
+        );
         assert_eq!(found.is_ok(), same, "{found:?}");
     }
 }

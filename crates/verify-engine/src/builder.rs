@@ -219,9 +219,7 @@ impl EngineBuilder {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let asked = Asked::of(&self.scorers, self.human_check.as_deref());
         check_policies(&policies, &routes, asked, clock.now())?;
-        if let Some(keys) = policies.backends.iter().find(|keys| !keys.taken_up) {
-            return Err(not_taken_up(keys));
-        }
+        are_taken_up(&policies.backends)?;
         let expects_client_ip = client_ip(self.client_ip, &policies)?;
         let shield = self
             .flood_shield
@@ -338,10 +336,14 @@ pub(crate) fn check_policies(
     Ok(())
 }
 
-fn not_taken_up(keys: &BackendKeys) -> BuildError {
-    BuildError::NotTakenUp {
-        keys: keys.paths(),
-        built_by: keys.built_by,
+/// What the file says of a backend has no effect on an engine whose backend was not built from it.
+fn are_taken_up(backends: &[BackendKeys]) -> Result<(), BuildError> {
+    match backends.iter().find(|keys| !keys.taken_up) {
+        Some(keys) => Err(BuildError::NotTakenUp {
+            keys: keys.paths(),
+            built_by: keys.built_by,
+        }),
+        None => Ok(()),
     }
 }
 

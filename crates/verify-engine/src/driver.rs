@@ -1,7 +1,5 @@
 //! The loop: does what a step says, hands the answer back, until the flow is over.
 
-use std::sync::Arc;
-
 use tokio::time::Instant;
 use tracing::Instrument;
 use verify_core::command::Command;
@@ -26,11 +24,7 @@ pub(crate) struct Flow {
 }
 
 /// What is left of a flow that has answered.
-pub(crate) struct Rest {
-    flow: Flow,
-    /// By it those that are there are counted.
-    _one: Arc<()>,
-}
+pub(crate) struct Rest(Flow);
 
 /// What a flow is about, for those who report on it.
 #[derive(Debug, Clone)]
@@ -103,10 +97,15 @@ impl Flow {
             let steps = self
                 .drive(&inner.outside, |step| matches!(step, Step::Answer(_)))
                 .await;
-            let (outcome, is_left) = match &self.step {
-                Step::Answer(answer) => (answer.outcome().clone(), true),
+            let (outcome, rest) = match &self.step {
+                Step::Answer(answer) => (Outcome::clone(answer.outcome()), true),
                 Step::Done(outcome) => (Outcome::clone(outcome), false),
-                _ => (self.about.lost(), false),
+                Step::Store(_)
+                | Step::Assess(_)
+                | Step::Dispatch(_)
+                | Step::Compare(_)
+                | Step::Inquire(_)
+                | Step::Conclude(_) => (self.about.lost(), false),
             };
             inner.outside.introduce_metrics();
             let meters = &inner.outside.meters;
@@ -114,11 +113,7 @@ impl Flow {
             if let Some(refusal) = outcome.refusal() {
                 inner.refusal_sink.refused(refusal.code, &outcome.explanation);
             }
-            let rest = |flow| Rest {
-                flow,
-                _one: inner.flows.one_after_its_answer(),
-            };
-            (outcome, is_left.then(|| rest(self)))
+            (outcome, rest.then_some(Rest(self)))
         }
         .instrument(span)
         .await
@@ -144,7 +139,7 @@ impl Flow {
 impl Rest {
     /// Takes it to its end. What it comes to was answered before: it is for operators.
     pub(crate) async fn finish(self, inner: &Inner) {
-        let Self { mut flow, _one } = self;
+        let Self(mut flow) = self;
         let span = flow.span.clone();
         async {
             let outside = &inner.outside;

@@ -242,7 +242,7 @@ impl World {
                 let mut told = None;
                 let last = (0..steps).fold(first, |step, _| {
                     if let Step::Answer(answer) = &step {
-                        told = Some(answer.outcome().clone());
+                        told = Some(Outcome::clone(answer.outcome()));
                     }
                     step.perform(self)
                 });

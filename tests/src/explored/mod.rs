@@ -4,6 +4,7 @@
 mod checks;
 mod ends;
 mod mailboxes;
+mod private;
 mod reports;
 mod sends;
 mod three;
@@ -101,6 +102,9 @@ scenarios! {
     "ended twice" on &[Kinds::Managed] => ends::ended_twice,
     "check/check, two mailboxes" on &BOTH => mailboxes::check_check,
     "cancel/send, two mailboxes" on &BOTH => mailboxes::cancel_send,
+    "send/send, private" on &BOTH => private::send_send,
+    "send/send, private and rejected" on &BOTH => private::rejected,
+    "cancel/send, private" on &BOTH => private::cancel_send,
     "redeem/redeem" on &BOTH => ends::redeem_redeem,
     "redeem/redeem, one key" on &BOTH => ends::redeem_one_key,
     "unlock/check, right" on &BOTH => ends::unlock_right,

@@ -31,7 +31,7 @@ pub(super) fn one_key(kinds: Kinds) -> Scenario {
 }
 
 /// A send that surely reached nobody gives the gap back, so that two may be asked for; two may not arrive.
-fn one_message_inside_the_gap(world: &World) -> Finding {
+pub(super) fn one_message_inside_the_gap(world: &World) -> Finding {
     let gap = Duration::from_secs(30);
     let close = |pair: &[Delivered]| match pair {
         [one, other] => other.at.since(one.at) < gap,
@@ -56,7 +56,7 @@ fn three_in_ten_minutes(world: &World) -> Finding {
 }
 
 /// Whoever got a message can use its code, unless it is about to die.
-fn the_last_code_works(world: &World) -> Finding {
+pub(super) fn the_last_code_works(world: &World) -> Finding {
     let mut world = world.clone();
     let young = |sent: &&Delivered| world.now.since(sent.at) < Duration::from_secs(500);
     if world.sent.last().filter(young).is_none() {

@@ -221,7 +221,7 @@ impl Context {
         then: AnswerThen,
     ) -> Step {
         let outcome = self.clone().outcome(answer.map(Into::into));
-        AnswerStep::step(outcome, not_after, then)
+        AnswerStep::step(Arc::new(outcome), not_after, then)
     }
 
     fn end(self, answer: Result<Answer, Fault>) -> Step {

@@ -76,10 +76,11 @@ impl Step {
 pub fn drive(mut step: Step, outside: &mut impl Outside) -> Outcome {
     let mut told = None;
     for _ in 0..=MOST_STEPS {
-        match step {
-            Step::Done(outcome) => return told.unwrap_or(*outcome),
-            Step::Answer(ref answer) => told = Some(answer.outcome().clone()),
-            _ => {}
+        if let Step::Answer(answer) = &step {
+            told = Some(Outcome::clone(answer.outcome()));
+        }
+        if let Step::Done(outcome) = step {
+            return told.unwrap_or(*outcome);
         }
         step = step.perform(outside);
     }

@@ -1,5 +1,7 @@
 //! The steps: what a driver sees of a flow, and where each goes on.
 
+use std::sync::Arc;
+
 use crate::outcome::Outcome;
 use crate::port::{
     AssessRequest, Assessment, CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest,
@@ -165,7 +167,7 @@ steps! {
     Conclude "conclude" ConcludeStep { request: ConcludeRequest } then ConcludeThen, takes Concluded;
     /// An answer to give at once. What is left of the flow depends on others, whom the answer must not depend on; the outcome at
     /// its end is for operators.
-    Answer "answer" AnswerStep { outcome: Outcome } then AnswerThen, takes ();
+    Answer "answer" AnswerStep { outcome: Arc<Outcome> } then AnswerThen, takes ();
 }
 
 /// Where a flow goes on after the store answered: one variant a flow and stage.
@@ -243,7 +245,7 @@ pub(super) enum AnswerThen {
 }
 
 impl AnswerThen {
-    fn resume(self, _told: Outcome, now: Timestamp, (): ()) -> Step {
+    fn resume(self, _told: Arc<Outcome>, now: Timestamp, (): ()) -> Step {
         match self {
             Self::Send(stage) => stage.resume(now),
             Self::Conclude(request, then) => {

@@ -73,16 +73,7 @@ impl Reference {
             Verdict::Right(number) => self.approve(&who, number, by),
             Verdict::Wrong(at) => {
                 self.alert(passed);
-                let used_up = at.filter(|number| self.uses_up(*number));
-                let left = at.and_then(|number| self.verifications.get(number));
-                let left = left.and_then(|found| self.guesses_left(found));
-                let mut exhausted = self.close(&who, &mine);
-                exhausted.extend(used_up);
-                if at.is_some() {
-                    self.expire(&who);
-                }
-                self.conclude(&exhausted, true);
-                self.wrong(&who, mine.iter().any(|number| exhausted.contains(number)), left)
+                self.found_wrong(&who, &mine, at)
             }
             Verdict::NothingPending => {
                 let exhausted = self.close(&who, &[]);
@@ -442,6 +433,20 @@ impl Reference {
         all.filter(|(_, found)| wanted(found))
             .map(|(number, _)| number)
             .collect()
+    }
+
+    /// A wrong guess, at this managed verification where its provider's own cap is counted here.
+    fn found_wrong(&mut self, who: &Who, mine: &[usize], at: Option<usize>) -> Told {
+        let used_up = at.filter(|number| self.uses_up(*number));
+        let left = at.and_then(|number| self.verifications.get(number));
+        let left = left.and_then(|found| self.guesses_left(found));
+        let mut exhausted = self.close(who, mine);
+        exhausted.extend(used_up);
+        if at.is_some() {
+            self.expire(who);
+        }
+        self.conclude(&exhausted, true);
+        self.wrong(who, mine.iter().any(|number| exhausted.contains(number)), left)
     }
 
     fn wrong(&self, who: &Who, exhausted: bool, left: Option<u32>) -> Told {

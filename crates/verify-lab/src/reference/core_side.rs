@@ -53,7 +53,7 @@ impl CoreSide {
             step = match (step, self.mishap) {
                 (Step::Done(outcome), _) => return Some(told.unwrap_or(*outcome)),
                 (Step::Answer(step), _) => {
-                    told = Some(step.outcome().clone());
+                    told = Some(Outcome::clone(step.outcome()));
                     step.resume(now, ())
                 }
                 (Step::Store(step), Some(Mishap::StopsWhenCharged)) => {
