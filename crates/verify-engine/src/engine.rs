@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
 use verify_core::command::{
     CancelRequest, CheckRequest, Command, EraseRequest, RedeemRequest, ReportRequest, SendRequest,
     StatusRequest, UnlockRequest,
@@ -19,7 +20,7 @@ use verify_core::outcome::{
     CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Refusal, RefusalCode, ReportAnswer,
     Request, RuleHit, SendAnswer, StatusAnswer, UnlockAnswer,
 };
-use verify_core::policy::{BackendKeys, PolicySet};
+use verify_core::policy::{BackendKeys, Disclosure, PolicySet};
 use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
 use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::{Country, ServiceId};
@@ -33,9 +34,12 @@ use crate::rate::FloodShield;
 use crate::telemetry;
 use crate::without_effect::Asked;
 
-/// While so many flows have answered and still go on, sends are turned away, whoever they are for: each may hold a provider's
-/// call, and nobody who waits keeps the next one from coming.
-const MOST_AFTER_THEIR_ANSWER: usize = 2_048;
+/// So many sends that answer first may be under way at a time, what follows their answers included: nobody who waits keeps the
+/// next one from coming, and each may hold a provider's call.
+const MOST_THAT_ANSWER_FIRST: usize = 2_048;
+
+/// Where there is no room for another, it waits this long before it is turned away, whoever it is for.
+const WAIT_FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// A command may lead to this many more: one for each channel that a fallback can go on to.
 const MOST_FOLLOW_UPS: usize = 4;
@@ -81,9 +85,9 @@ impl Engine {
         if let Some(outcome) = self.turned_away(ip, &command) {
             return *outcome;
         }
-        match self.without_room(&command).await {
-            Some(outcome) => *outcome,
-            None => self.run_command(command).await.of(),
+        match self.room(&command).await {
+            Ok(room) => self.run_command(command, room).await.of(),
+            Err(outcome) => *outcome,
         }
     }
 
@@ -93,7 +97,7 @@ impl Engine {
         let command = request.into();
         match self.turned_away(ip, &command) {
             Some(outcome) => *outcome,
-            None => self.run_command(command).await.of(),
+            None => self.run_command(command, None).await.of(),
         }
     }
 
@@ -149,38 +153,44 @@ impl Engine {
         None
     }
 
-    /// A send, while too many go on after their answers.
-    async fn without_room<A: From<Refusal>>(&self, command: &Command) -> Option<Box<Outcome<A>>> {
-        let is_full = || self.inner.flows.after_their_answer() >= MOST_AFTER_THEIR_ANSWER;
-        if is_full() {
-            // Those that wait for nothing but their turn have it first.
-            tokio::task::yield_now().await;
+    /// Room for a send: what holds it until what follows its answer is over, where the answer comes first.
+    async fn room<A: From<Refusal>>(
+        &self,
+        command: &Command,
+    ) -> Result<Option<OwnedSemaphorePermit>, Box<Outcome<A>>> {
+        let disclosure = self.policies().of(command.service()).privacy.disclosure;
+        if disclosure != Disclosure::Private {
+            return Ok(None);
         }
-        if !is_full() {
-            return None;
+        let room = &self.inner.flows.room;
+        if let Ok(room) = Arc::clone(room).try_acquire_owned() {
+            return Ok(Some(room));
+        }
+        if let Ok(Ok(room)) = timeout(WAIT_FOR_ROOM, Arc::clone(room).acquire_owned()).await {
+            return Ok(Some(room));
         }
         let now = self.now();
         let text = "too many messages are on their way at once; try again in a moment";
         let refusal = Refusal::new(RefusalCode::Overloaded, text);
-        let refusal = refusal.until(Until::At(now + Duration::from_secs(1)));
+        let refusal = refusal.until(Until::At(now + WAIT_FOR_ROOM));
         telemetry::turned_away(telemetry::ON_THEIR_WAY_RULE);
         let mut outcome = About::of(command, now).outcome(Ok(refusal.into()));
         outcome
             .explanation
             .rules
             .push(RuleHit::new(telemetry::ON_THEIR_WAY_RULE, 0));
-        Some(Box::new(outcome))
+        Err(Box::new(outcome))
     }
 
     /// Any request, unshielded.
     pub(crate) async fn run<R: Request>(&self, request: R) -> Outcome<R::Answer> {
-        self.run_command(request.into()).await.of()
+        self.run_command(request.into(), None).await.of()
     }
 
     /// The outcome's `follow_up` is always empty: the engine runs what follows by itself, after it has answered.
     ///
     /// Dropping the future does not stop a flow that began.
-    async fn run_command(&self, command: Command) -> Outcome {
+    async fn run_command(&self, command: Command, room: Option<OwnedSemaphorePermit>) -> Outcome {
         let flow = Flow::begin(&self.inner, command);
         if flow.is_over() {
             return flow.answer(&self.inner).await.0;
@@ -197,6 +207,7 @@ impl Engine {
                 rest,
                 send: outcome.follow_up.take(),
                 under_way,
+                _room: room,
             };
             (outcome, follows)
         }));
@@ -284,6 +295,7 @@ struct Follows {
     rest: Option<Rest>,
     send: Option<Box<SendRequest>>,
     under_way: UnderWay,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Follows {
@@ -309,23 +321,25 @@ impl Follows {
 }
 
 /// How many flows are under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flows {
     under_way: AtomicUsize,
     ended: Notify,
-    /// Each that goes on after its answer holds it too.
-    after_their_answer: Arc<()>,
+    /// For those that answer first.
+    room: Arc<Semaphore>,
+}
+
+impl Default for Flows {
+    fn default() -> Self {
+        Self {
+            under_way: AtomicUsize::default(),
+            ended: Notify::default(),
+            room: Arc::new(Semaphore::new(MOST_THAT_ANSWER_FIRST)),
+        }
+    }
 }
 
 impl Flows {
-    pub(crate) fn one_after_its_answer(&self) -> Arc<()> {
-        Arc::clone(&self.after_their_answer)
-    }
-
-    fn after_their_answer(&self) -> usize {
-        Arc::strong_count(&self.after_their_answer) - 1
-    }
-
     /// Waits until there is none.
     async fn none(&self) {
         loop {

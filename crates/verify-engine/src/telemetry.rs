@@ -70,7 +70,7 @@ pub const TARGET_START: &str = "verify::start";
 
 /// What the flood shield is called where rules are named.
 pub const FLOOD_SHIELD_RULE: &str = "flood_shield";
-/// The same of the bound on what goes on after an answer.
+/// The same of the bound on sends that answer first.
 pub const ON_THEIR_WAY_RULE: &str = "on_their_way";
 
 /// A span for a command; fingerprints are recorded once they are known.
