@@ -244,17 +244,8 @@ impl<'a> Side<'a> {
                 self.world.risk = *level;
                 return None;
             }
-            Act::Rest([first, others, first_compares, others_compare]) => {
-                let until = self.world.now + Duration::from_secs(30);
-                let names = [("own", true), ("managed", false), ("second", false)];
-                let rests = |first: bool, others: bool| {
-                    let open = names
-                        .iter()
-                        .filter(|(_, is_first)| if *is_first { first } else { others });
-                    open.map(|(name, _)| ((*name).into(), until)).collect()
-                };
-                self.world.resting.sends = rests(*first, *others);
-                self.world.resting.compares = rests(*first_compares, *others_compare);
+            Act::Rest(breakers) => {
+                self.rest(*breakers);
                 return None;
             }
             Act::Reload => {
@@ -282,6 +273,19 @@ impl<'a> Side<'a> {
             }
         };
         Some(self.seen(ran))
+    }
+
+    fn rest(&mut self, [first, others, first_compares, others_compare]: [bool; 4]) {
+        let until = self.world.now + Duration::from_secs(30);
+        let names = [("own", true), ("managed", false), ("second", false)];
+        let rests = |first: bool, others: bool| {
+            let open = names
+                .iter()
+                .filter(|(_, is_first)| if *is_first { first } else { others });
+            open.map(|(name, _)| ((*name).into(), until)).collect()
+        };
+        self.world.resting.sends = rests(first, others);
+        self.world.resting.compares = rests(first_compares, others_compare);
     }
 
     fn device_token(&self, who: As) -> Option<String> {
