@@ -66,6 +66,12 @@ impl As {
             person
         }
     }
+
+    fn unlock(self) -> UnlockRequest {
+        let mut unlock = UnlockRequest::at(PEOPLE[self.to]).check_limits(self.pays);
+        unlock.subject = self.subject.then(|| "ann".to_owned());
+        unlock
+    }
 }
 
 /// What somebody does, the same in both worlds.
@@ -258,9 +264,7 @@ impl<'a> Side<'a> {
                 return None;
             }
             Act::Unlock(who) => {
-                let mut unlock = UnlockRequest::at(PEOPLE[who.to]).check_limits(who.pays);
-                unlock.subject = who.subject.then(|| "ann".to_owned());
-                self.run(unlock);
+                self.run(who.unlock());
                 return None;
             }
             Act::Erase(to) => {
