@@ -53,23 +53,22 @@ struct As {
 }
 
 impl As {
+    fn subject(self) -> Option<String> {
+        self.subject.then(|| "ann".to_owned())
+    }
+
     fn person(self) -> Person {
-        let person = Person::at(PEOPLE[self.to]);
-        let person = if self.pays {
-            person.pays("25.00 USD", "Corner Shop")
-        } else {
-            person
-        };
-        if self.subject {
-            person.subject("ann")
-        } else {
-            person
+        let mut person = Person::at(PEOPLE[self.to]);
+        if self.pays {
+            person = person.pays("25.00 USD", "Corner Shop");
         }
+        person.subject = self.subject();
+        person
     }
 
     fn unlock(self) -> UnlockRequest {
         let mut unlock = UnlockRequest::at(PEOPLE[self.to]).check_limits(self.pays);
-        unlock.subject = self.subject.then(|| "ann".to_owned());
+        unlock.subject = self.subject();
         unlock
     }
 }
@@ -536,7 +535,7 @@ fn rules() -> impl Strategy<Value = String> {
     })
 }
 
-/// The same cases in every run. `PROPTEST_CASES` runs more, `PROPTEST_RNG_SEED` others.
+/// The same in every run. `PROPTEST_CASES` runs more, `PROPTEST_RNG_SEED` others.
 fn config() -> ProptestConfig {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     ProptestConfig {
