@@ -7,16 +7,17 @@ use verify_core::command::{
     CancelRequest, CheckRequest, EraseRequest, Expected, Report, ReportRequest, SendRequest, StatusRequest,
     UnlockRequest,
 };
+use verify_core::flow::{Outside, Step, drive};
 use verify_core::outcome::{
     Answer, CancelAnswer, CheckAnswer, EraseAnswer, Refusal, RefusalCode, Request, SendAnswer, StatusAnswer,
     UnlockAnswer,
 };
-use verify_core::port::{Detail, RiskLevel};
-use verify_core::record::Status;
+use verify_core::port::{Detail, Inquired, RejectionKind, RiskLevel};
+use verify_core::record::{MOST_DELIVERIES, Status};
 use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Kinds, World};
 use verify_tests::{
-    Asks, BOTH, TO, approved, check, code, failures, policy, refused, seen, send, sent, world, wrong,
+    Asks, BOTH, TO, approved, check, code, failures, policy, refused, seen, send, sent, tick, world, wrong,
 };
 
 const PRIVATE: &str = "version = 1\n[privacy]\ndisclosure = \"private\"\n";
@@ -388,4 +389,65 @@ fn an_erased_person_is_gone_and_their_counters_stay() {
     );
     assert_eq!(failures(&world), 1);
     assert_eq!(refused(world.ask(send())).code, RefusalCode::Cooldown);
+}
+
+/// Every provider of this world is down from now on.
+fn goes_down(world: &mut World) {
+    for name in ["own", "second"] {
+        world.rejecting.insert(name.into(), RejectionKind::Down);
+    }
+}
+
+#[test]
+fn a_code_that_came_stays_right_whatever_becomes_of_the_messages_after_it() {
+    let mut often = "[[limit]]\nname = \"resend_gap\"\nper = \"5s\"\n".to_owned();
+    for name in ["sends_per_destination", "sends_per_destination_day"] {
+        often += &format!("[[limit]]\nname = \"{name}\"\nmax = \"unlimited\"\n");
+    }
+    for text in ["version = 1\n", PRIVATE] {
+        let mut world = World::new(policy(&format!("{text}{often}")), Kinds::TwoOwn);
+        sent(world.ask(send()));
+        let right = code(&world);
+        goes_down(&mut world);
+        for _ in 0..2 * MOST_DELIVERIES {
+            world.advance(Duration::from_secs(6));
+            world.run(send());
+        }
+        assert_eq!(world.sent.len(), 1);
+        approved(world.ask(check(&right)));
+    }
+}
+
+#[test]
+fn an_approval_names_the_channel_that_the_code_came_by() {
+    for text in ["version = 1\n", PRIVATE] {
+        let mut world = World::new(policy(text), Kinds::Own);
+        sent(world.ask(send()));
+        let right = code(&world);
+        goes_down(&mut world);
+        world.advance(Duration::from_secs(31));
+        world.run(send().by(Channel::Call));
+        let approval = approved(world.ask(check(&right)));
+        assert_eq!(approval.channel, Channel::Sms);
+    }
+}
+
+#[test]
+fn what_is_reported_was_carried_whatever_its_provider_said_before() {
+    let mut world = World::new(policy(PRIVATE), Kinds::Own);
+    let Step::Dispatch(dispatch) = world.begin(send(), "dispatch") else {
+        panic!("a send asks a provider")
+    };
+    Outside::dispatch(&mut world, dispatch.request());
+    let lost = dispatch.lost(world.now);
+    drive(lost, &mut world);
+    world.advance(Duration::from_secs(60));
+    let Step::Inquire(inquire) = world.begin(tick(&world), "inquire") else {
+        panic!("a tick asks about it")
+    };
+    let not_sent = inquire.resume(world.now, Inquired::NotSent);
+    drive(not_sent, &mut world);
+    let reference = world.sent[0].reference.clone();
+    world.run(ReportRequest::of(reference, Report::Delivered, "m1"));
+    approved(world.ask(check(&code(&world))));
 }

@@ -127,6 +127,31 @@ fn a_reported_failure_goes_on_by_itself_only_with_consent() {
     }
 }
 
+#[test]
+fn i27_a_reported_failure_goes_on_only_with_what_is_pending() {
+    type Ends = fn(&mut World, &str);
+    let ends: [Ends; 4] = [
+        |world, _| drop(world.run(check(&code(world)))),
+        |world, id| drop(world.run(CancelRequest::of(id))),
+        |world, _| drop(world.run(EraseRequest::at(TO))),
+        |world, _| world.advance(Duration::from_secs(600)),
+    ];
+    for kinds in BOTH {
+        for end in ends {
+            let mut world = World::new(policy("version = 1\n"), kinds);
+            let id = sent(world.ask(send().consent(true))).id;
+            // No gap stands against it any more.
+            world.advance(Duration::from_secs(31));
+            let failed = Report::Undelivered(Detail::default());
+            let failed = ReportRequest::of(&world.sent[0].reference, failed, "m1");
+            let next = world.run(failed).0.follow_up.unwrap();
+            end(&mut world, &id);
+            assert_eq!(refused(world.ask(*next)).code, RefusalCode::NotFound);
+            assert_eq!(world.sent.len(), 1);
+        }
+    }
+}
+
 /// Sends to one number after the other, each of which is reported undelivered and goes on by itself where it may. The
 /// messages that left.
 fn messages_with_follow_ups(world: &mut World, request: impl Fn(u32) -> SendRequest) -> usize {

@@ -217,6 +217,8 @@ pub struct SendRequest {
     pub decoy: bool,
     /// The same key and the same body: the same send.
     pub idempotency_key: Option<String>,
+    /// It goes on by itself with the verification that it names, while that is pending; it begins none.
+    pub(crate) goes_on: bool,
 }
 
 impl SendRequest {
@@ -246,6 +248,7 @@ impl SendRequest {
             proof: None,
             decoy: false,
             idempotency_key: None,
+            goes_on: false,
         }
     }
 }

@@ -108,6 +108,8 @@ impl Reporting {
         if delivery.status() == was {
             return unchanged(self);
         }
+        // Only who was asked has the reference: it was carried, whatever was said of it before.
+        delivery.decoy = false;
         let (channel, provider, now_is) = (delivery.channel, delivery.provider.clone(), delivery.status());
         let Ok(change) = self.places.record.becomes(&found.record) else {
             return self.ctx.fault(Fault::Defect);
@@ -234,6 +236,7 @@ impl Reporting {
             channel: Some(channel),
             locale: Some(sealed.locale).filter(|locale| !locale.is_empty()),
             consent: true,
+            goes_on: true,
             caller: self.caller(verification, sealed.from, clock),
             ..SendRequest::again(id, Expected::Whoever)
         })

@@ -173,6 +173,7 @@ steps! {
 /// Where a flow goes on after the store answered: one variant a flow and stage.
 #[derive(Debug, Clone)]
 pub(super) enum StoreThen {
+    SendLook(send::Look),
     SendIntent(send::Intent),
     SendSettle(send::Settle),
     CheckCount(check::Count),
@@ -197,6 +198,7 @@ impl StoreThen {
     /// Some flows ask the same again when the answer was lost, so what was asked comes with the answer.
     fn resume(self, asked: Changeset, now: Timestamp, answer: StoreAnswer) -> Step {
         match self {
+            Self::SendLook(stage) => stage.resume(now, answer),
             Self::SendIntent(stage) => stage.resume(asked, now, answer),
             Self::SendSettle(stage) => stage.resume(now, answer),
             Self::CheckCount(stage) => stage.resume(now, answer),

@@ -77,6 +77,11 @@ impl Delivery {
         allowed
     }
 
+    /// True when somebody may have got what it carries.
+    pub fn may_have_come(&self) -> bool {
+        !self.decoy && self.status.may_have_sent()
+    }
+
     /// When it wants to be looked at, while nobody knows what became of it.
     pub fn due(&self) -> Option<Timestamp> {
         let waits = matches!(self.status, DeliveryStatus::Dispatching | DeliveryStatus::Unknown);

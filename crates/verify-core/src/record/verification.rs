@@ -156,23 +156,25 @@ impl Verification {
 
     /// True when nobody was asked to carry its code, so that nobody can have it: no guess is right.
     pub fn is_decoy(&self) -> bool {
-        let carried = |delivery: &Delivery| !delivery.decoy && delivery.status().may_have_sent();
-        !self.deliveries.iter().any(carried)
+        !self.deliveries.iter().any(Delivery::may_have_come)
     }
 
-    /// Adds a delivery under the next number; the oldest settled one makes room.
+    /// Adds a delivery under the next number. The oldest settled one makes room; the newest of those that may have come stays,
+    /// for it alone may show that somebody has the code.
     pub fn add_delivery(&mut self, mut delivery: Delivery) {
         delivery.number = self
             .deliveries
             .last()
             .map_or(0, |last| last.number.wrapping_add(1));
         if self.deliveries.len() >= MOST_DELIVERIES {
-            let oldest = |wanted: fn(&Delivery) -> bool| self.deliveries.iter().position(wanted);
-            // Those that nobody carried go first: the others show that somebody may have the code.
-            let oldest = oldest(|delivery| delivery.due().is_none() && delivery.decoy)
-                .or_else(|| oldest(|delivery| delivery.due().is_none()))
-                .unwrap_or(0);
-            self.deliveries.remove(oldest);
+            let is_settled = |it: &Delivery| it.due().is_none();
+            let has_come = |it: &Delivery| is_settled(it) && it.may_have_come();
+            let stays = self.deliveries.iter().rposition(has_come);
+            let settled = self.deliveries.iter().map(is_settled).enumerate();
+            let others = settled.filter(|(place, _)| Some(*place) != stays);
+            // The first that is settled, or else the first.
+            let goes = others.min_by_key(|(_, is_settled)| !is_settled);
+            self.deliveries.remove(goes.map_or(0, |(place, _)| place));
         }
         self.deliveries.push(delivery);
     }

@@ -33,6 +33,8 @@ pub enum Kinds {
     Managed,
     /// Two providers of own codes, in order.
     TwoOwn,
+    /// One that carries own codes, and behind it a managed one.
+    OwnThenManaged,
 }
 
 impl Kinds {
@@ -42,6 +44,7 @@ impl Kinds {
             Self::Own => "own code",
             Self::Managed => "managed",
             Self::TwoOwn => "own code, two providers",
+            Self::OwnThenManaged => "own code, then managed",
         }
     }
 
@@ -51,6 +54,7 @@ impl Kinds {
             Self::Own => &[("own", Maker::Own)],
             Self::Managed => &[("managed", Maker::Managed)],
             Self::TwoOwn => &[("own", Maker::Own), ("second", Maker::Own)],
+            Self::OwnThenManaged => &[("own", Maker::Own), ("managed", Maker::Managed)],
         };
         names.iter().map(|(name, maker)| Capabilities {
             name: (*name).into(),

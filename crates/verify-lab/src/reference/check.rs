@@ -374,7 +374,7 @@ impl Reference {
             return Told::Fault;
         };
         let (managed, to) = (found.managed, found.who.clone());
-        let sent = |each: &&Delivery| each.status != DeliveryStatus::Rejected;
+        let sent = |each: &&Delivery| each.may_have_come();
         let carried = found.deliveries.iter().rfind(sent).or(found.deliveries.last());
         let channel = carried.map_or(self.policy.channels.default, |last| last.channel);
         let shares = |other: &&Verification| {

@@ -149,6 +149,13 @@ pub(super) struct Verification {
     pub(super) forgotten: Option<Timestamp>,
 }
 
+impl Delivery {
+    /// Somebody may have got it.
+    pub(super) fn may_have_come(&self) -> bool {
+        !self.decoy && self.status != DeliveryStatus::Rejected
+    }
+}
+
 impl Verification {
     /// What has died stays dead, whatever the clock shows later.
     pub(super) fn expire(&mut self, at: Timestamp) {
@@ -159,8 +166,7 @@ impl Verification {
 
     /// Nobody was asked to carry its code.
     pub(super) fn is_decoy(&self) -> bool {
-        let carried = |each: &Delivery| !each.decoy && each.status != DeliveryStatus::Rejected;
-        !self.deliveries.iter().any(carried)
+        !self.deliveries.iter().any(Delivery::may_have_come)
     }
 
     /// Somebody may hold its code.

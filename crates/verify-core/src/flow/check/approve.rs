@@ -164,11 +164,10 @@ fn cloned_scope(verification: &Verification) -> Option<(ProviderName, Arc<str>)>
 
 /// The delivery that an approval names: the last that may have carried the code, not one that surely did not.
 fn carried_by(verification: &Verification) -> Option<&Delivery> {
-    let sent = |delivery: &&Delivery| delivery.status().may_have_sent();
     verification
         .deliveries
         .iter()
-        .rfind(sent)
+        .rfind(|delivery| delivery.may_have_come())
         .or(verification.deliveries.last())
 }
 

@@ -32,9 +32,16 @@ pub(in crate::flow) struct Intent {
     maybe_applied: bool,
 }
 
+/// A look at what is pending, before an intent that may not begin anything.
+#[derive(Debug, Clone)]
+pub(in crate::flow) struct Look(Sending);
+
 impl Sending {
     /// The usual case first: no record is there.
-    pub(super) fn intend_on_nothing(self, now: Timestamp) -> Step {
+    pub(super) fn begin(self, now: Timestamp) -> Step {
+        if self.goes_on {
+            return self.look(now);
+        }
         let go = Go {
             verification: None,
             waive_gap: false,
@@ -46,7 +53,27 @@ impl Sending {
     /// on nothing that expected those versions would put nothing in the place of what is pending.
     pub(super) fn begin_again(mut self, now: Timestamp) -> Step {
         self.places.forget();
-        self.intend_on_nothing(now)
+        self.begin(now)
+    }
+
+    /// Reads the record, and probes everything that it would be charged on.
+    fn look(self, now: Timestamp) -> Step {
+        let mut changeset = self.ctx.changeset(now, self.who.standing);
+        changeset.charges = self.board.charges();
+        for charge in &mut changeset.charges {
+            charge.mode = Mode::Probe;
+        }
+        changeset.reads = self.places.keys();
+        let not_after = self.ctx.not_after;
+        StoreStep::step(changeset, not_after, StoreThen::SendLook(Look(self)))
+    }
+
+    /// What the store showed, by the time of all that a send charges: it writes the stamps that the others go by.
+    fn found(&mut self, seen: &mut Seen, now: Timestamp) -> Result<Found, StoreFault> {
+        self.board.take(std::mem::take(&mut seen.counters));
+        let found = Found::at(&mut self.places, &[&self.board], seen, now)?.later(self.board.newest());
+        self.board.draw(found.clock);
+        Ok(found)
     }
 
     fn intend(mut self, found: Found, go: &Go, now: Timestamp) -> Step {
@@ -234,6 +261,17 @@ impl Sending {
     }
 }
 
+impl Look {
+    pub(in crate::flow) fn resume(self, now: Timestamp, answer: StoreAnswer) -> Step {
+        let Self(mut sending) = self;
+        let found = answer.seen().and_then(|mut seen| sending.found(&mut seen, now));
+        match found {
+            Ok(found) => sending.judged(found, now),
+            Err(fault) => sending.ctx.failed(fault),
+        }
+    }
+}
+
 impl Intent {
     fn step(self, changeset: Changeset) -> Step {
         let not_after = self.sending.ctx.not_after;
@@ -268,13 +306,10 @@ impl Intent {
             attempt,
             maybe_applied,
         } = self;
-        sending.board.take(std::mem::take(&mut seen.counters));
-        let found = match Found::at(&mut sending.places, &[&sending.board], &seen, now) {
-            // A send writes the stamps that the others go by: its time is that of all that it charges.
-            Ok(found) => found.later(sending.board.newest()),
+        let found = match sending.found(&mut seen, now) {
+            Ok(found) => found,
             Err(fault) => return sending.ctx.failed(fault),
         };
-        sending.board.draw(found.clock);
         let delivery = found
             .record
             .verification(attempt.nonce)

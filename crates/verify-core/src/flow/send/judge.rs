@@ -17,6 +17,7 @@ use crate::flow::board::{Kind, fixpoint, gap};
 use crate::flow::candidate::{Candidate, Carried, candidates};
 use crate::flow::found::Found;
 use crate::flow::offers::{gap_waived_from, shown};
+use crate::flow::refusals::not_found;
 use crate::flow::view::last_minute;
 
 /// How to go on.
@@ -66,6 +67,9 @@ impl Sending {
     pub(super) fn judge(&mut self, found: &Found) -> Verdict {
         let clock = found.clock;
         let verification = self.matching(&found.record, clock);
+        if verification.is_none() && self.goes_on {
+            return Verdict::Refuse(not_found());
+        }
         if let Some(nonce) = verification
             .filter(|verification| self.is_repeat(verification, clock))
             .map(|verification| verification.nonce)

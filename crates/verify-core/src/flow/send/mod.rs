@@ -13,7 +13,8 @@
 //! a provider says. A decoy goes the same way, and nobody is asked.
 //!
 //! A resend and a change of channel are the same flow: when a record is there, the first changeset is refused with
-//! it, [`judge`] reads what it says, and the flow goes on as a repeat, a resend of the same code, or a new one.
+//! it, [`judge`] reads what it says, and the flow goes on as a repeat, a resend of the same code, or a new one. A send that goes on
+//! by itself looks first: it begins nothing where nothing is pending.
 
 mod assess;
 mod dispatch;
@@ -24,7 +25,7 @@ mod settle;
 
 pub(super) use assess::{AskHuman, Weigh};
 pub(super) use dispatch::{Answered, Dispatch};
-pub(super) use intent::Intent;
+pub(super) use intent::{Intent, Look};
 pub(super) use settle::Settle;
 
 use crate::command::SendRequest;
@@ -58,6 +59,8 @@ pub(super) struct Sending {
     human_token: Option<Box<str>>,
     human_passed: bool,
     step_up_answered: bool,
+    /// It begins no verification.
+    goes_on: bool,
     idempotency: Option<IdempotencyKey>,
     board: Board,
     places: Places,
@@ -112,7 +115,7 @@ pub(super) fn start(mut ctx: Context, request: &SendRequest, now: Timestamp) -> 
             let sending = Sending::new(ctx, request, parts);
             match human_wanted {
                 true => sending.ask_for_a_human(None, now),
-                false => sending.intend_on_nothing(now),
+                false => sending.begin(now),
             }
         }
         Err(refusal) => ctx.refuse::<SendAnswer>(refusal),
@@ -151,6 +154,7 @@ impl Sending {
             who,
             channel,
             step_up_answered,
+            goes_on: request.goes_on,
             idempotency,
             candidates,
             decoy,
