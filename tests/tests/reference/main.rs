@@ -8,6 +8,7 @@
 mod acts;
 #[cfg(verify_broken)]
 mod noticed;
+mod one_instant;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,13 @@ use verify_lab::reference::{
 };
 use verify_tests::failures;
 
+fn policies(policy: Policy) -> PolicySet {
+    PolicySet {
+        default: Arc::new(policy),
+        ..PolicySet::default()
+    }
+}
+
 /// The core and the reference, and what they were asked.
 struct Pair {
     core: CoreSide,
@@ -40,11 +48,7 @@ struct Pair {
 
 impl Pair {
     fn new(policy: Policy, kinds: Kinds, machine: impl FnOnce(World) -> World) -> Self {
-        let policies = PolicySet {
-            default: Arc::new(policy.clone()),
-            ..PolicySet::default()
-        };
-        let world = machine(World::new(policies, kinds));
+        let world = machine(World::new(policies(policy.clone()), kinds));
         let maker = if kinds == Kinds::Managed {
             Maker::Managed
         } else {

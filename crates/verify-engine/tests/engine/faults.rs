@@ -229,7 +229,7 @@ store_around! {
 }
 
 #[tokio::test]
-async fn a_port_that_panics_is_a_defect_and_not_a_store_that_is_down() {
+async fn i140_a_port_that_panics_is_a_defect_and_not_a_store_that_is_down() {
     for waits in [false, true] {
         let parts = Parts::new(Gate::open());
         let inner = ModelStore::new();
@@ -245,7 +245,7 @@ async fn a_port_that_panics_is_a_defect_and_not_a_store_that_is_down() {
 }
 
 #[tokio::test]
-async fn a_store_says_what_is_wrong_and_its_own_words_come_along_masked() {
+async fn i140_a_store_says_what_is_wrong_and_its_own_words_come_along_masked() {
     let words = "shard 3 has no room for +12025550142, ask ann@example.com";
     for (said, fault) in [
         (StoreFault::unavailable(words), Fault::StoreUnavailable),
