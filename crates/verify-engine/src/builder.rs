@@ -138,7 +138,7 @@ impl EngineBuilder {
 
     /// At most this many sends at a time that providers are asked for, all providers together, and as many checks; 128 when left
     /// out. One more waits two seconds for room, and is not made then. Under private disclosure nobody waits for a send's call:
-    /// while as many flows go on after their answer, a send is `overloaded`, and nothing is charged.
+    /// while as many are not over, a send waits a second and is then `overloaded`, and nothing is charged.
     ///
     /// A call may hold a socket for ten seconds. The process needs twice as many, besides those of its clients.
     #[must_use]
@@ -279,7 +279,7 @@ impl EngineBuilder {
             refusal_sink: self.refusal_sink.unwrap_or_else(|| Arc::new(NoRefusals)),
             shield: shield.map(FloodShield::per_second),
             expects_client_ip,
-            flows: Flows::of_which_go_on(room.of_each),
+            flows: Flows::of_which_answer_first(room.of_each),
             pump: tokio::sync::Mutex::new(()),
         };
         Ok(Engine {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
 use verify_core::command::{
     CancelRequest, CheckRequest, Command, EraseRequest, RedeemRequest, ReportRequest, SendRequest,
     StatusRequest, UnlockRequest,
@@ -19,7 +20,7 @@ use verify_core::outcome::{
     CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Refusal, RefusalCode, ReportAnswer,
     Request, RuleHit, SendAnswer, StatusAnswer, UnlockAnswer,
 };
-use verify_core::policy::{BackendKeys, PolicySet};
+use verify_core::policy::{BackendKeys, Disclosure, PolicySet};
 use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
 use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::{Country, ServiceId};
@@ -36,8 +37,8 @@ use crate::without_effect::Asked;
 /// A command may lead to this many more: one for each channel that a fallback can go on to.
 const MOST_FOLLOW_UPS: usize = 4;
 
-/// When a send that found no room may be tried again.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Where there is no room for another send that answers first, it waits this long before it is turned away.
+const FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// Runs commands against the policy, the store and the providers that it was built with.
 ///
@@ -77,10 +78,12 @@ impl Engine {
     pub async fn send(&self, request: SendRequest) -> Outcome<SendAnswer> {
         let ip = request.caller.ip;
         let command = request.into();
-        let turned_away = self.turned_away(ip, &command);
-        match turned_away.or_else(|| self.without_room(&command)) {
-            Some(outcome) => *outcome,
-            None => self.run_command(command).await.of(),
+        if let Some(outcome) = self.turned_away(ip, &command) {
+            return *outcome;
+        }
+        match self.room(&command).await {
+            Ok(room) => self.run_command(command, room).await.of(),
+            Err(outcome) => *outcome,
         }
     }
 
@@ -90,7 +93,7 @@ impl Engine {
         let command = request.into();
         match self.turned_away(ip, &command) {
             Some(outcome) => *outcome,
-            None => self.run_command(command).await.of(),
+            None => self.run_command(command, None).await.of(),
         }
     }
 
@@ -148,12 +151,18 @@ impl Engine {
         None
     }
 
-    /// A send, where as many flows as there may be go on after their answer. What nobody waits for would otherwise grow with
-    /// the requests: as long as the provider is slow, a client needs no connection of its own for each.
-    fn without_room(&self, command: &Command) -> Option<Box<Outcome<SendAnswer>>> {
-        let flows = &self.inner.flows;
-        if flows.unwaited.load(Ordering::Acquire) < flows.most_unwaited {
-            return None;
+    /// Room for a send that answers first, held until what follows its answer is over. What nobody waits for would otherwise grow
+    /// with the requests: as long as the provider is slow, a client needs no connection of its own for each.
+    async fn room(
+        &self,
+        command: &Command,
+    ) -> Result<Option<OwnedSemaphorePermit>, Box<Outcome<SendAnswer>>> {
+        if self.policies().of(command.service()).privacy.disclosure == Disclosure::Open {
+            return Ok(None);
+        }
+        let room = Arc::clone(&self.inner.flows.room).acquire_owned();
+        if let Ok(Ok(room)) = timeout(FOR_ROOM, room).await {
+            return Ok(Some(room));
         }
         let now = self.now();
         telemetry::turned_away(telemetry::CALLS_AT_ONCE_RULE);
@@ -161,8 +170,8 @@ impl Engine {
             RefusalCode::Overloaded,
             "too many messages wait to be sent; slow down",
         );
-        let refusal = refusal.until(Until::At(now + AGAIN_AFTER));
-        Some(turned_away_by(
+        let refusal = refusal.until(Until::At(now + FOR_ROOM));
+        Err(turned_away_by(
             telemetry::CALLS_AT_ONCE_RULE,
             command,
             now,
@@ -172,13 +181,13 @@ impl Engine {
 
     /// Any request, unshielded.
     pub(crate) async fn run<R: Request>(&self, request: R) -> Outcome<R::Answer> {
-        self.run_command(request.into()).await.of()
+        self.run_command(request.into(), None).await.of()
     }
 
     /// The outcome's `follow_up` is always empty: the engine runs what follows by itself, after it has answered.
     ///
     /// Dropping the future does not stop a flow that began.
-    async fn run_command(&self, command: Command) -> Outcome {
+    async fn run_command(&self, command: Command, room: Option<OwnedSemaphorePermit>) -> Outcome {
         let flow = Flow::begin(&self.inner, command);
         if flow.is_over() {
             return flow.answer(&self.inner).await.0;
@@ -192,7 +201,7 @@ impl Engine {
         let running = first_poll(Box::pin(async move {
             let (mut outcome, rest) = flow.answer(&under_way.0).await;
             let follows = Follows {
-                unwaited: rest.is_some().then(|| Unwaited::enter(Arc::clone(&under_way.0))),
+                room,
                 rest,
                 send: outcome.follow_up.take(),
                 under_way,
@@ -280,7 +289,7 @@ impl std::fmt::Debug for Engine {
 
 /// What follows an answer: the rest of its flow, and a send that goes on by itself.
 struct Follows {
-    unwaited: Option<Unwaited>,
+    room: Option<OwnedSemaphorePermit>,
     rest: Option<Rest>,
     send: Option<Box<SendRequest>>,
     under_way: UnderWay,
@@ -298,7 +307,7 @@ impl Follows {
             if let Some(rest) = self.rest.take() {
                 rest.finish(inner).await;
             }
-            self.unwaited = None;
+            self.room = None;
             let Some(send) = self.send.take().filter(|_| sends_left > 0) else {
                 return;
             };
@@ -322,22 +331,21 @@ fn turned_away_by<A: From<Refusal>>(
 }
 
 /// How many flows are under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Flows {
     under_way: AtomicUsize,
-    /// Of them, those that have answered.
-    unwaited: AtomicUsize,
-    /// While there are so many of those, no send is taken.
-    most_unwaited: usize,
     ended: Notify,
+    /// For those that answer first.
+    room: Arc<Semaphore>,
 }
 
 impl Flows {
-    /// None yet; at most so many may go on after their answer.
-    pub(crate) fn of_which_go_on(most: usize) -> Self {
+    /// None yet; at most so many sends that answer first.
+    pub(crate) fn of_which_answer_first(most: usize) -> Self {
         Self {
-            most_unwaited: most,
-            ..Self::default()
+            under_way: AtomicUsize::default(),
+            ended: Notify::default(),
+            room: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
         }
     }
 
@@ -362,22 +370,6 @@ impl UnderWay {
     fn enter(inner: Arc<Inner>) -> Self {
         inner.flows.under_way.fetch_add(1, Ordering::AcqRel);
         Self(inner)
-    }
-}
-
-/// A flow that goes on after its answer, counted until it ends.
-struct Unwaited(Arc<Inner>);
-
-impl Unwaited {
-    fn enter(inner: Arc<Inner>) -> Self {
-        inner.flows.unwaited.fetch_add(1, Ordering::AcqRel);
-        Self(inner)
-    }
-}
-
-impl Drop for Unwaited {
-    fn drop(&mut self) {
-        self.0.flows.unwaited.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
