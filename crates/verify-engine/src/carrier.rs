@@ -17,6 +17,8 @@ use verify_core::port::{
 use verify_core::time::Timestamp;
 
 use crate::breaker::{Breaker, Leave, Verdict};
+use crate::caught::caught;
+use crate::outside::PROVIDER_TIMEOUT;
 use crate::rate::Pacer;
 use crate::telemetry;
 
@@ -203,6 +205,28 @@ impl Carrier {
                 Heard::Answer(said)
             }
             Err(_elapsed) => Heard::Lost,
+        }
+    }
+
+    /// Where its breaker would let a send through to find out how the provider is: asks for its health instead. Where nobody may
+    /// tell whom a send is for, no send may decide whether the next one is refused.
+    pub(crate) async fn probe(&self, clock: &dyn Clock) {
+        let leave = match self.leave(Verb::Dispatch, clock.now()) {
+            Ok(leave @ Leave::Probe) => leave,
+            Ok(Leave::Ordinary) | Err(_) => return,
+        };
+        let call = Call {
+            carrier: self,
+            clock,
+            verb: Verb::Dispatch,
+            leave,
+            verdict: Verdict::Faulty,
+        };
+        let health = timeout(PROVIDER_TIMEOUT, caught(self.provider.health())).await;
+        match health {
+            Ok(Some(Err(rejection))) if rejection.kind.trips_breaker() => {}
+            Ok(Some(Ok(()) | Err(_))) => call.ended(Verdict::Sound),
+            Ok(None) | Err(_) => {}
         }
     }
 

@@ -162,6 +162,7 @@ impl Engine {
         }
         let room = Arc::clone(&self.inner.flows.room).acquire_owned();
         if let Ok(Ok(room)) = timeout(FOR_ROOM, room).await {
+            self.inner.outside.probe().await;
             return Ok(Some(room));
         }
         let now = self.now();

@@ -90,6 +90,13 @@ impl Outside {
         }
     }
 
+    /// Asks providers how they are whose breakers would let a send through to find out.
+    pub(crate) async fn probe(&self) {
+        for carrier in self.carriers.values() {
+            carrier.probe(&*self.clock).await;
+        }
+    }
+
     /// Asks what a step asks, within its deadline, and hands back what was heard.
     pub(crate) async fn take(&self, step: Step, clock: &mut FlowClock<'_>) -> Step {
         match step {

@@ -102,3 +102,40 @@ async fn i40_while_too_many_messages_wait_a_send_is_overloaded_whoever_it_is_for
     engine.drain().await;
     sent(&engine, SendRequest::to(number(2))).await;
 }
+
+/// No send finds out whether a provider is back: whoever it is for, the next one would be refused, or not, because of it.
+#[tokio::test]
+async fn i40_whether_a_provider_is_back_is_asked_of_itself_and_not_by_a_send() {
+    for decoy in [false, true] {
+        let parts = Parts::new(Gate::open());
+        let engine = private(&parts);
+        parts.provider.rejects(RejectionKind::Down, 10);
+        for n in 0..10 {
+            sent(&engine, SendRequest::to(number(n))).await;
+            engine.drain().await;
+        }
+        *parts.provider.ails.lock() = Some(RejectionKind::Down);
+        for _ in 0..2 {
+            parts.clock.advance(Duration::from_secs(30));
+            for n in 10..12 {
+                let answer = engine.send(SendRequest::to(number(n)).decoy(decoy)).await.answer;
+                let SendAnswer::Refused(refusal) = answer.unwrap() else {
+                    panic!("decoy: {decoy}: it rests")
+                };
+                assert_eq!(refusal.code, RefusalCode::ProviderUnavailable);
+                let wait = refusal.retry_in(engine.now());
+                assert_eq!(wait, Some(Duration::from_secs(30)), "decoy: {decoy}");
+            }
+        }
+        assert_eq!(
+            parts.provider.sends(),
+            10,
+            "decoy: {decoy}: nobody was asked to send"
+        );
+        *parts.provider.ails.lock() = None;
+        parts.clock.advance(Duration::from_secs(30));
+        sent(&engine, SendRequest::to(number(12)).decoy(decoy)).await;
+        sent(&engine, SendRequest::to(number(13))).await;
+        engine.drain().await;
+    }
+}

@@ -173,6 +173,8 @@ pub(crate) struct TestProvider {
     pub(crate) says: Mutex<VecDeque<Dispatched>>,
     pub(crate) sent: Mutex<Vec<DispatchRequest>>,
     pub(crate) hangs: Mutex<bool>,
+    /// What its health check says.
+    pub(crate) ails: Mutex<Option<RejectionKind>>,
     gate: Arc<Gate>,
 }
 
@@ -183,6 +185,7 @@ impl TestProvider {
             says: Mutex::default(),
             sent: Mutex::default(),
             hangs: Mutex::new(false),
+            ails: Mutex::default(),
             gate: Arc::clone(gate),
         })
     }
@@ -253,7 +256,14 @@ impl Provider for TestProvider {
     }
 
     async fn health(&self) -> Result<(), Rejection> {
-        Ok(())
+        let ails = *self.ails.lock();
+        ails.map_or(Ok(()), |kind| {
+            Err(Rejection {
+                kind,
+                retry_after: None,
+                detail: Detail::default(),
+            })
+        })
     }
 }
 
