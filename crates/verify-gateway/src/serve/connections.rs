@@ -25,7 +25,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use rustix::process::{Resource, getrlimit};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tower::ServiceExt as _;
@@ -43,6 +43,8 @@ const MOST_CONNECTIONS: usize = 8_192;
 const MOST_HEAD: usize = 32 * 1024;
 /// Descriptors that are left for calls of providers, files and the listener, unless a quarter of all is more.
 const KEPT_DESCRIPTORS: usize = 64;
+/// Connections that wait to be accepted; a kernel that allows fewer takes as many as it does.
+const QUEUED: u32 = 4_096;
 /// When every connection is at work, this long until it is looked again which one could go.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// A listener that cannot accept is asked again after this long.
@@ -115,6 +117,18 @@ fn descriptors() -> usize {
 /// Those that are for other things than clients' connections.
 fn kept(descriptors: usize) -> usize {
     KEPT_DESCRIPTORS.max(descriptors / 4)
+}
+
+/// A listener with as long a queue as the kernel allows: whoever does not fit in it tries again after a second.
+pub(super) fn listener(at: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match at {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restart need not wait for what the connections of the process before leave behind.
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(QUEUED)
 }
 
 /// Accepts connections and serves them until `stop` is over; then nothing new is accepted, and it resolves when the last

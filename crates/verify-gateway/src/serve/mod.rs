@@ -96,9 +96,8 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     }
     read_ahead(settings.policies.default.email.clone());
     let listen = settings.listen;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|why| ServeError::Listen { address: listen, why })?;
+    let listener =
+        connections::listener(listen).map_err(|why| ServeError::Listen { address: listen, why })?;
     let reload = Reload {
         path: settings.config.clone(),
         env: settings.env,
