@@ -19,12 +19,15 @@ pub(crate) struct Flow {
     about: About,
     span: tracing::Span,
     began: Instant,
-    /// The latest time that it was given.
-    newest: Timestamp,
 }
 
 /// What is left of a flow that has answered.
-pub(crate) struct Rest(Flow);
+pub(crate) struct Rest {
+    step: Step,
+    span: tracing::Span,
+    /// The latest time that the flow was given.
+    newest: Timestamp,
+}
 
 /// What a flow is about, for those who report on it.
 #[derive(Debug, Clone)]
@@ -77,7 +80,6 @@ impl Flow {
             about,
             span,
             began,
-            newest: at,
         }
     }
 
@@ -91,70 +93,84 @@ impl Flow {
     }
 
     /// Takes it to its answer, and tells whoever is to be told. What is left of it after that, nobody waits for.
-    pub(crate) async fn answer(mut self, inner: &Inner) -> (Outcome, Option<Rest>) {
-        let span = self.span.clone();
+    pub(crate) async fn answer(self, inner: &Inner) -> (Outcome, Option<Rest>) {
+        let Self {
+            step,
+            about,
+            span,
+            began,
+        } = self;
+        let of_rest = span.clone();
         async {
-            let steps = self
-                .drive(&inner.outside, |step| matches!(step, Step::Answer(_)))
-                .await;
-            let (outcome, rest) = match &self.step {
-                Step::Answer(answer) => (Outcome::clone(answer.outcome()), true),
-                Step::Done(outcome) => (Outcome::clone(outcome), false),
-                Step::Store(_)
-                | Step::Assess(_)
-                | Step::Dispatch(_)
-                | Step::Compare(_)
-                | Step::Inquire(_)
-                | Step::Conclude(_) => (self.about.lost(), false),
+            let mut clock = FlowClock::after(&inner.outside, about.at);
+            let is_answered = |step: &Step| matches!(step, Step::Answer(_));
+            let (step, steps) = drive(&inner.outside, step, &mut clock, is_answered).await;
+            let (outcome, rest) = match step.over() {
+                Ok(outcome) => (*outcome, None),
+                Err(step) => match &step {
+                    Step::Answer(answer) => (Outcome::clone(answer.outcome()), Some(step)),
+                    Step::Store(_)
+                    | Step::Assess(_)
+                    | Step::Dispatch(_)
+                    | Step::Compare(_)
+                    | Step::Inquire(_)
+                    | Step::Conclude(_)
+                    | Step::Done(_) => (about.lost(), None),
+                },
             };
             inner.outside.introduce_metrics();
             let meters = &inner.outside.meters;
-            telemetry::command_ended(meters, self.about.command, &outcome, steps, self.began.elapsed());
+            telemetry::command_ended(meters, about.command, &outcome, steps, began.elapsed());
             if let Some(refusal) = outcome.refusal() {
                 inner.refusal_sink.refused(refusal.code, &outcome.explanation);
             }
-            (outcome, rest.then_some(Rest(self)))
+            let rest = rest.map(|step| Rest {
+                step,
+                span: of_rest,
+                newest: clock.newest,
+            });
+            (outcome, rest)
         }
         .instrument(span)
         .await
-    }
-
-    /// Takes steps until one is there that is looked for, or it is over; how many it took. One that would not end is a defect of
-    /// the machine.
-    async fn drive(&mut self, outside: &Outside, is_wanted: fn(&Step) -> bool) -> usize {
-        let mut clock = FlowClock::after(outside, self.newest);
-        for taken in 0..=MOST_STEPS {
-            if matches!(self.step, Step::Done(_)) || is_wanted(&self.step) {
-                self.newest = clock.newest;
-                return taken;
-            }
-            let step = std::mem::replace(&mut self.step, Step::Done(Box::new(self.about.lost())));
-            self.step = outside.take(step, &mut clock).await;
-        }
-        tracing::error!(target: telemetry::TARGET_COMMAND, "a flow took more steps than there are");
-        MOST_STEPS
     }
 }
 
 impl Rest {
     /// Takes it to its end. What it comes to was answered before: it is for operators.
     pub(crate) async fn finish(self, inner: &Inner) {
-        let Self(mut flow) = self;
-        let span = flow.span.clone();
+        let Self { step, span, newest } = self;
+        let outside = &inner.outside;
         async {
-            let outside = &inner.outside;
-            let step = std::mem::replace(&mut flow.step, Step::Done(Box::new(flow.about.lost())));
-            flow.step = outside
-                .take(step, &mut FlowClock::after(outside, flow.newest))
-                .await;
-            flow.drive(outside, |_| false).await;
-            if let Step::Done(outcome) = &flow.step {
-                telemetry::rest_ended(outcome);
+            let mut clock = FlowClock::after(outside, newest);
+            // Past the answer.
+            let step = outside.take(step, &mut clock).await;
+            let (step, _) = drive(outside, step, &mut clock, |_| false).await;
+            if let Ok(outcome) = step.over() {
+                telemetry::rest_ended(&outcome);
             }
         }
         .instrument(span)
         .await;
     }
+}
+
+/// Takes steps until one is there that is looked for, or it is over; and how many it took. One that would not end is a defect of
+/// the machine.
+async fn drive(
+    outside: &Outside,
+    mut step: Step,
+    clock: &mut FlowClock<'_>,
+    is_wanted: fn(&Step) -> bool,
+) -> (Step, usize) {
+    for taken in 0..=MOST_STEPS {
+        if matches!(step, Step::Done(_)) || is_wanted(&step) {
+            return (step, taken);
+        }
+        step = outside.take(step, clock).await;
+    }
+    tracing::error!(target: telemetry::TARGET_COMMAND, "a flow took more steps than there are");
+    (step, MOST_STEPS)
 }
 
 /// The time as a flow sees it. It does not run back while the flow is under way: a clock that jumps back would give it a

@@ -354,13 +354,16 @@ impl Sending {
     /// The intent is there. What a provider has said before keeps it from being asked; where nobody may notice, nobody else is
     /// asked either.
     fn recorded(mut self, mut attempt: Attempt, now: Timestamp) -> Step {
+        if !self.ctx.is_private() {
+            return self.assess(attempt, now);
+        }
         let found = &mut attempt.found;
         for place in &self.places.notes {
             found.notes.take_all(&place.noted, found.clock);
         }
         let (notes, candidate) = (&found.notes, &attempt.candidate);
         let capped = notes.capped_until(&candidate.provider, &candidate.scope(), found.clock);
-        if self.ctx.is_private() && (capped.is_some() || notes.on(self.channel, found.clock).is_some()) {
+        if capped.is_some() || notes.on(self.channel, found.clock).is_some() {
             self.ctx.note("note", self.channel.as_str(), 0);
             self.decoy = true;
         }

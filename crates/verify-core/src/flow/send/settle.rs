@@ -118,7 +118,7 @@ impl Settle {
             Came::Unknown => self.sending.ctx.is_broken(Broken::ResendAfterUnknown),
             Came::Accepted { .. } | Came::Stopped(_) => false,
         };
-        let next = self.next_candidate(now).filter(|_| goes_on);
+        let next = goes_on.then(|| self.next_candidate(now)).flatten();
         // The last word on it, and nobody may notice: it stays as if it had been sent.
         let hidden = self.sending.ctx.is_private() && next.is_none();
         let decoy = self.sending.decoy;
