@@ -192,6 +192,7 @@ impl From<&StoreFault> for Fault {
             StoreFault::Unavailable(_) => Self::StoreUnavailable,
             StoreFault::Full(_) => Self::StoreFull,
             StoreFault::Corrupt(_) => Self::StoreCorrupt,
+            StoreFault::Defect(_) => Self::Defect,
         }
     }
 }

@@ -136,6 +136,28 @@ pub struct Names {
     pub claims: Vec<ClaimKey>,
 }
 
+impl Names {
+    /// Those of several changesets together.
+    #[must_use]
+    pub fn joined<'a>(several: impl IntoIterator<Item = &'a Self> + Clone) -> Self {
+        Self {
+            counters: sorted(
+                several
+                    .clone()
+                    .into_iter()
+                    .flat_map(|names| names.counters.iter().copied()),
+            ),
+            records: sorted(
+                several
+                    .clone()
+                    .into_iter()
+                    .flat_map(|names| names.records.iter().copied()),
+            ),
+            claims: sorted(several.into_iter().flat_map(|names| names.claims.iter().copied())),
+        }
+    }
+}
+
 impl Changeset {
     /// Every key in it.
     pub fn names(&self) -> Names {

@@ -92,8 +92,20 @@ impl Loaded {
     /// Decides a changeset on what is there and on what those before it have written. `version` is what a record becomes
     /// that is written: a number that the store never gave before; one that is refused does not use it up.
     pub fn decide(&mut self, changeset: &Changeset, version: u64) -> Evaluation {
+        let decided = self.evaluate(changeset, version);
+        self.keep(changeset, &decided);
+        decided
+    }
+
+    /// As [`decide`](Self::decide), and nobody after it sees anything of it until it is [kept](Self::keep): for a store
+    /// that has to know first what would come new.
+    pub fn evaluate(&self, changeset: &Changeset, version: u64) -> Evaluation {
         let at = changeset.at;
-        let decided = evaluate(changeset, &ViewAt { loaded: self, at }, version);
+        evaluate(changeset, &ViewAt { loaded: self, at }, version)
+    }
+
+    /// Writes what was decided, for those after it. Refused, it writes nothing.
+    pub fn keep(&mut self, changeset: &Changeset, decided: &Evaluation) {
         if decided.applied {
             let Written {
                 counters,
@@ -107,7 +119,25 @@ impl Loaded {
             claims.extend(decided.claims.iter().cloned());
             events.extend(changeset.events.iter().chain(&decided.alerts).cloned());
         }
-        decided
+    }
+
+    /// How many entries would be there that are not: what a store at its capacity has to refuse.
+    pub fn newcomers(&self, decided: &Evaluation) -> usize {
+        let Self { there, written, .. } = self;
+        let counters = decided.counters.iter().map(|(key, _, _)| key);
+        let counters =
+            counters.filter(|key| !there.counters.contains_key(key) && !written.counters.contains_key(key));
+        let put = decided.records.iter().filter(|(_, row)| row.is_some());
+        let records = put.filter(|(key, _)| match written.records.get(key) {
+            Some(row) => row.is_none(),
+            None => !there.records.contains_key(key),
+        });
+        let made = decided.claims.iter().filter(|(_, claim)| claim.is_some());
+        let claims = made.filter(|(key, _)| match written.claims.get(key) {
+            Some(claim) => claim.is_none(),
+            None => !there.claims.contains_key(key),
+        });
+        counters.count() + records.count() + claims.count()
     }
 
     /// What the decided changesets have written.

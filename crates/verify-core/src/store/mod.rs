@@ -179,6 +179,9 @@ pub enum StoreFault {
     /// It holds something that this version cannot read.
     #[error("the store holds something that this version cannot read{}", in_its_words(.0))]
     Corrupt(Detail),
+    /// A decision that should have been possible was not: a fault of this program.
+    #[error("the store could not decide{}", in_its_words(.0))]
+    Defect(Detail),
 }
 
 impl StoreFault {
@@ -197,17 +200,26 @@ impl StoreFault {
         Self::Corrupt(Detail::new(None, words))
     }
 
+    /// A fault of this program, in these words.
+    pub fn defect(words: &str) -> Self {
+        Self::Defect(Detail::new(None, words))
+    }
+
     /// The store's own words, masked.
     pub const fn detail(&self) -> &Detail {
         match self {
-            Self::Unavailable(detail) | Self::Full(detail) | Self::Corrupt(detail) => detail,
+            Self::Unavailable(detail) | Self::Full(detail) | Self::Corrupt(detail) | Self::Defect(detail) => {
+                detail
+            }
         }
     }
 
     /// The same words, taken out.
     pub fn into_detail(self) -> Detail {
         match self {
-            Self::Unavailable(detail) | Self::Full(detail) | Self::Corrupt(detail) => detail,
+            Self::Unavailable(detail) | Self::Full(detail) | Self::Corrupt(detail) | Self::Defect(detail) => {
+                detail
+            }
         }
     }
 
@@ -217,6 +229,7 @@ impl StoreFault {
             Self::Unavailable(_) => "unavailable",
             Self::Full(_) => "full",
             Self::Corrupt(_) => "corrupt",
+            Self::Defect(_) => "defect",
         }
     }
 }

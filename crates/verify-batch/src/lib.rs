@@ -1,0 +1,35 @@
+//! Decided together, answered apart: what the stores outside the process share.
+//!
+//! A transaction costs a trip and a sync, and changesets of one service have to be decided one after the other. So whoever
+//! comes while a transaction is under way waits for the next one, which loads all that the waiting ones name, decides them in
+//! their order ([`Loaded`](verify_core::store::Loaded)), writes once, commits once, and answers each on its own. A changeset
+//! that comes alone does not wait for company.
+//!
+//! A store has a [`Backend`], which can run one transaction, and hands what it is asked to [`Lanes`]:
+//!
+//! - *Nothing is answered before the commit*, refusals too: one that was decided on a predecessor which never came to be would
+//!   speak of what never was.
+//! - *A batch is a task of its own.* Whoever asked may go away, give up or panic: it ends all the same. One that dies answers
+//!   [`Unknown`](verify_core::store::StoreAnswer::Unknown) to all that it took.
+//! - *Doubt is asked about once*: with each batch its number is written beside the lane, and read again under the lane's lock
+//!   ([`Backend::was_committed`]). What stays in doubt is `Unknown` for those that wrote, and `NotApplied` for the refused.
+//! - *One harms no other*: a decision that panics, a row that nobody can read, and a row that the server refuses are faults of
+//!   those that name them.
+//! - *Bounded* in count, bytes and age ([`Limits`]). A tenth is for known callers, who also go first; services take turns.
+
+mod backend;
+mod batch;
+mod found;
+mod lanes;
+mod limits;
+mod meters;
+mod queue;
+mod stalled;
+mod written;
+
+pub use backend::{Backend, Ended};
+pub use batch::{Batch, Lane, Ticket};
+pub use found::{Fill, Found};
+pub use lanes::Lanes;
+pub use limits::{Limits, Turns};
+pub use written::{Decided, LaneRow, PutClaim, PutCounter, PutRow};

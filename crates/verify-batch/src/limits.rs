@@ -1,0 +1,67 @@
+//! How much waits, how much is decided together, and for how long.
+
+use std::time::Duration;
+
+/// Whose changesets share a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turns {
+    /// One transaction at a time, for all services: where one can write at a time anyway.
+    Together,
+    /// A transaction for each service, so many at a time: where each has a lane that only it waits for.
+    Apart {
+        /// Transactions at a time; connections.
+        at_once: usize,
+    },
+}
+
+/// Bounds. What is over one is answered [`NotApplied`](verify_core::store::StoreAnswer::NotApplied) at once.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Whose changesets share a transaction.
+    pub turns: Turns,
+    /// Changesets that wait, of all services. A tenth is for known callers; one service's strangers have a quarter.
+    pub waiting: usize,
+    /// Bytes of those.
+    pub waiting_bytes: usize,
+    /// Changesets in one transaction.
+    pub together: usize,
+    /// How long a transaction may take.
+    pub transaction: Duration,
+    /// How long it may take to learn what became of one.
+    pub asked_again: Duration,
+    /// Events of a service that wait to be taken. From there on what strangers begin is refused.
+    pub outbox_events: u64,
+    /// Bytes of those.
+    pub outbox_bytes: u64,
+}
+
+impl Limits {
+    /// The defaults: 4096 changesets or 16 MiB wait, 64 are decided together in at most 2 seconds, 1 second to learn about it,
+    /// a million events or 256 MiB of a service in the outbox.
+    pub const fn of(turns: Turns) -> Self {
+        Self {
+            turns,
+            waiting: 4_096,
+            waiting_bytes: 16 << 20,
+            together: 64,
+            transaction: Duration::from_secs(2),
+            asked_again: Duration::from_secs(1),
+            outbox_events: 1_000_000,
+            outbox_bytes: 256 << 20,
+        }
+    }
+
+    pub(crate) const fn at_once(&self) -> usize {
+        match self.turns {
+            Turns::Together => 1,
+            Turns::Apart { at_once } => {
+                if at_once == 0 {
+                    1
+                } else {
+                    at_once
+                }
+            }
+        }
+    }
+}
