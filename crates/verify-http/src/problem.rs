@@ -90,7 +90,7 @@ problem_codes! {
     ProviderUnavailable = "provider_unavailable", SERVICE_UNAVAILABLE, "No message can be sent just now";
     /// The store is down; nothing is allowed because of that.
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "Nothing can be decided just now";
-    /// The flood shield.
+    /// The flood shield, or too many messages under way.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Too many requests at once";
 }
 
@@ -330,7 +330,7 @@ impl From<Fault> for Problem {
             Fault::Defect => Self::internal(),
             Fault::Misconfigured => Self::new(
                 ProblemCode::ProviderUnavailable,
-                "nothing here can send by this channel",
+                "the provider that made this code is not in use here any more; ask for a new code",
             ),
         }
     }
@@ -400,7 +400,7 @@ mod tests {
             (
                 503,
                 "provider_unavailable",
-                "nothing here can send by this channel",
+                "the provider that made this code is not in use here any more; ask for a new code",
             ),
         ];
         let expected = expected.map(|(status, code, detail)| (status, code, detail.to_owned()));

@@ -4,7 +4,8 @@
 //! - Stores: [`ModelStore`], the simplest there is; [`CountingStore`] and [`FaultyStore`] around any other.
 //! - A provider, a risk scorer and a human check that do as they are told: [`ScriptedProvider`],
 //!   [`ScriptedRiskScorer`], [`ScriptedHumanCheck`]. [`ManagedCodes`] is what a provider that makes codes keeps.
-//! - Suites for your own adapters: [`store_suite!`], [`capped_store_suite!`], [`provider_suite!`].
+//! - Suites for your own adapters: [`store_suite!`], [`capped_store_suite!`], [`provider_suite!`], and
+//!   [`store_answers_as_the_model!`] on random changesets.
 //!
 //! Nothing here reads a clock or draws randomness: what happens depends on what was handed in alone.
 //!
