@@ -1,0 +1,34 @@
+//! What is outlived goes, a little at a time.
+
+use rusqlite::{Connection, params};
+use verify_core::time::Timestamp;
+
+/// The minute from which something that ends then may be dropped: the one after its end.
+pub(crate) fn minute(ends: Timestamp) -> u64 {
+    ends.as_millis() / 60_000 + 1
+}
+
+/// Drops at most so many entries that were outlived at this instant, of all services; how many went.
+pub(crate) fn drop_outlived(connection: &Connection, at: Timestamp, most: usize) -> rusqlite::Result<usize> {
+    let now = at.as_millis() / 60_000;
+    let mut dropped = 0;
+    for sql in [
+        "DELETE FROM counter WHERE (lane, key) IN (SELECT lane, key FROM counter WHERE gone <= ?1 LIMIT ?2)",
+        "DELETE FROM claim WHERE (lane, key) IN (SELECT lane, key FROM claim WHERE gone <= ?1 LIMIT ?2)",
+        "DELETE FROM record WHERE id IN (SELECT id FROM record WHERE gone <= ?1 LIMIT ?2)",
+    ] {
+        dropped += connection
+            .prepare_cached(sql)?
+            .execute(params![now, most - dropped])?;
+    }
+    Ok(dropped)
+}
+
+/// Gives pages back to the disk when most of the file is empty; no more than a few at a time.
+pub(crate) fn shrink(connection: &Connection) -> rusqlite::Result<()> {
+    let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+    if pages("freelist_count")? * 3 > pages("page_count")? {
+        connection.execute_batch("PRAGMA incremental_vacuum(64)")?;
+    }
+    Ok(())
+}
