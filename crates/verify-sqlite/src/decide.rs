@@ -58,11 +58,10 @@ impl Decider {
     fn try_to(&mut self, connection: &Connection, batch: &Batch) -> rusqlite::Result<bool> {
         // The lock comes first: what is read afterwards stays as it is.
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        let origin = origin(connection, self.expected_new)?;
+        let (origin, mut wrote) = origin(connection, self.expected_new)?;
         // What is outlived for the engine and for this clock too: one of them may be ahead.
         let outlived = batch.at().min(origin.clock);
         let mut fill = room::fill(connection, &self.options, &mut self.disk)?;
-        let mut wrote = false;
         if fill != Fill::Free && housekeeping::drop_outlived(connection, outlived, DROPPED_FOR_ROOM)? > 0 {
             fill = room::fill(connection, &self.options, &mut self.disk)?;
             wrote = true;

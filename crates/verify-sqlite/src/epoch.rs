@@ -11,12 +11,21 @@ pub(crate) fn clock() -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-/// Where an answer comes from. A file without an epoch gets one now: accepted by whoever opened an empty file and never knew
-/// another, and by nobody else.
-pub(crate) fn origin(connection: &Connection, expected_new: bool) -> rusqlite::Result<Origin> {
+/// Where an answer comes from, and whether that had to be written: a file without an epoch gets one now. It is accepted by
+/// whoever opened an empty file and never knew another, and by nobody else.
+pub(crate) fn origin(connection: &Connection, expected_new: bool) -> rusqlite::Result<(Origin, bool)> {
     match read(connection)? {
-        Some(origin) => Ok(origin),
-        None => begin(connection, expected_new),
+        Some(origin) => Ok((origin, false)),
+        None => Ok((begin(connection, expected_new)?, true)),
+    }
+}
+
+/// Another file stands under the name. Whatever it is, it was not written by who is running: what it says of itself was not
+/// expected here, unless somebody else has noticed before.
+pub(crate) fn replaced(connection: &Connection) -> rusqlite::Result<()> {
+    match read(connection)? {
+        Some(origin) if !origin.accepted => Ok(()),
+        Some(_) | None => begin(connection, false).map(drop),
     }
 }
 

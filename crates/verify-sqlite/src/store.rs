@@ -20,13 +20,13 @@ use verify_core::vocabulary::ServiceId;
 use crate::decide::Decider;
 use crate::epoch;
 use crate::errors::OpenError;
-use crate::file::{self, Inode};
+use crate::file;
 use crate::housekeeping;
 use crate::options::SqliteOptions;
 use crate::outbox;
 use crate::records;
 use crate::room::Disk;
-use crate::worker::{Then, Worker};
+use crate::worker::{Gone, Then, Worker};
 
 /// A store in one SQLite file. Clones are the same store.
 ///
@@ -46,7 +46,6 @@ pub struct SqliteStore {
 struct Writer {
     worker: Worker,
     decider: Arc<Mutex<Decider>>,
-    opened: Inode,
 }
 
 impl SqliteStore {
@@ -70,8 +69,11 @@ impl SqliteStore {
             .map_err(sqlite)?;
         epoch::origin(&connection, expected_new).map_err(sqlite)?;
         let reading = file::connect(&options).map_err(sqlite)?;
-        let reader = Worker::start("verify-read", reading, options.clone()).map_err(io)?;
-        let worker = Worker::start("verify-write", connection, options.clone()).map_err(io)?;
+        let start = |name, connection, on_replaced| {
+            Worker::start(name, connection, opened, options.clone(), on_replaced).map_err(io)
+        };
+        let reader = start("verify-read", reading, |_| Ok(()))?;
+        let worker = start("verify-write", connection, epoch::replaced)?;
         let limits = options.limits.clone();
         let path = Arc::new(options.path.clone());
         let decider = Decider {
@@ -85,7 +87,6 @@ impl SqliteStore {
         let writer = Writer {
             worker,
             decider: Arc::new(Mutex::new(decider)),
-            opened,
         };
         Ok(Self {
             lanes: Lanes::new(writer, limits),
@@ -130,8 +131,11 @@ impl Backend for Writer {
             };
             (ended, then)
         });
-        ran.await
-            .unwrap_or_else(|| Ended::Lost(Detail::new(None, "the thread that decides ended")))
+        match ran.await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(fault)) => Ended::NotApplied(fault),
+            Err(Gone) => Ended::Lost(Detail::new(None, "the thread that decides ended")),
+        }
     }
 
     async fn was_committed(&self, ticket: &Ticket) -> Result<bool, StoreFault> {
@@ -273,10 +277,6 @@ impl Store for SqliteStore {
     }
 
     async fn health(&self) -> Result<Origin, StoreFault> {
-        match file::inode(&self.path) {
-            Ok(inode) if inode == self.lanes.backend().opened => {}
-            Ok(_) | Err(_) => return Err(StoreFault::unavailable("the file was moved away or replaced")),
-        }
         self.lanes.backend().ping().await?;
         let origin = self.reader.asks(|connection| epoch::read(connection)).await?;
         origin.ok_or_else(|| StoreFault::unavailable("the file has no epoch any more"))
