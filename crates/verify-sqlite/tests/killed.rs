@@ -1,5 +1,7 @@
 //! Killed in the middle of it, and without power at once: what was answered is there.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are outside of test functions")]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! Which files are opened, as what, and what is said of the others.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are outside of test functions")]
+
 mod support;
 
 use std::fs;
