@@ -10,8 +10,9 @@ use crate::housekeeping::{self, minute};
 use crate::options::SqliteOptions;
 use crate::room::{self, Disk};
 
-/// Outlived entries that go with each changeset: more than come new.
-const DROPPED_WITH_EACH: usize = 16;
+/// Outlived entries that go for each row that is written: more than come new. And at most so many in a transaction.
+const DROPPED_FOR_EACH: usize = 2;
+const DROPPED_AT_ONCE: usize = 256;
 /// That many go before something new is refused for want of room.
 const DROPPED_FOR_ROOM: usize = 1_024;
 
@@ -82,7 +83,8 @@ impl Decider {
         connection
             .prepare_cached("INSERT OR REPLACE INTO batch VALUES (?1, ?2, ?3)")?
             .execute(params![self.process, batch.number(), origin.clock.as_millis()])?;
-        housekeeping::drop_outlived(connection, outlived, DROPPED_WITH_EACH * decided.len())?;
+        let dropped = DROPPED_FOR_EACH * decided.iter().map(rows).sum::<usize>();
+        housekeeping::drop_outlived(connection, outlived, dropped.min(DROPPED_AT_ONCE))?;
         Ok(true)
     }
 
@@ -106,6 +108,10 @@ impl Decider {
             .optional()?;
         Ok(Some(last.is_some_and(|last| last >= ticket.number)))
     }
+}
+
+fn rows(decided: &Decided) -> usize {
+    decided.counters.len() + decided.records.len() + decided.claims.len()
 }
 
 fn roll_back(connection: &Connection) {

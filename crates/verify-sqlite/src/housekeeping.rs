@@ -1,5 +1,7 @@
 //! What is outlived goes, a little at a time.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 use verify_core::time::Timestamp;
 
@@ -24,8 +26,26 @@ pub(crate) fn drop_outlived(connection: &Connection, at: Timestamp, most: usize)
     Ok(dropped)
 }
 
+/// A process that has not written for a day has no batch in doubt any more.
+const PROCESS_FORGOTTEN: Duration = Duration::from_secs(86_400);
+
+/// A piece of it by itself: what is outlived, processes that are gone, and pages that are empty. How many entries went.
+pub(crate) fn piece(
+    connection: &Connection,
+    at: Timestamp,
+    now: Timestamp,
+    most: usize,
+) -> rusqlite::Result<usize> {
+    let dropped = drop_outlived(connection, at, most)?;
+    connection
+        .prepare_cached("DELETE FROM batch WHERE at < ?1")?
+        .execute([(now - PROCESS_FORGOTTEN).as_millis()])?;
+    shrink(connection)?;
+    Ok(dropped)
+}
+
 /// Gives pages back to the disk when most of the file is empty; no more than a few at a time.
-pub(crate) fn shrink(connection: &Connection) -> rusqlite::Result<()> {
+fn shrink(connection: &Connection) -> rusqlite::Result<()> {
     let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     if pages("freelist_count")? * 3 > pages("page_count")? {
         connection.execute_batch("PRAGMA incremental_vacuum(64)")?;

@@ -12,8 +12,11 @@ use crate::options::SqliteOptions;
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 /// From this part on what is left is for known callers.
 const STRANGERS_PERCENT: u64 = 90;
-/// On a disk that much is left to others, and to what ends or repairs.
+/// Of a disk that much is left to others, and to what ends or repairs.
 const DISK_PERCENT: u64 = 99;
+/// A tenth of a large disk is more than anybody has to keep free: from that on strangers are refused, and then everybody.
+const STRANGERS_LEAVE: u64 = 1 << 30;
+const ALL_LEAVE: u64 = 64 << 20;
 
 /// What was last seen of the disk.
 #[derive(Debug, Default)]
@@ -28,8 +31,7 @@ impl Disk {
             Some(_) | None => {
                 // What cannot be seen is said by the disk itself when it is full.
                 let fill = rustix::fs::statvfs(path).map_or(Fill::Free, |disk| {
-                    let free = disk.f_bavail.min(disk.f_blocks);
-                    filled(disk.f_blocks - free, disk.f_blocks, DISK_PERCENT)
+                    on_disk(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
                 });
                 self.seen = Some((Instant::now(), fill));
                 fill
@@ -48,7 +50,7 @@ pub(crate) fn fill(
     let Some(most) = options.most_bytes else {
         return Ok(disk);
     };
-    let own = filled(used(connection)?, most, 100);
+    let own = in_file(used(connection)?, most);
     Ok(match (disk, own) {
         (Fill::Full, _) | (_, Fill::Full) => Fill::Full,
         (Fill::ForKnown, _) | (_, Fill::ForKnown) => Fill::ForKnown,
@@ -62,11 +64,23 @@ pub(crate) fn used(connection: &Connection) -> rusqlite::Result<u64> {
     Ok((pages("page_count")? - pages("freelist_count")?) * pages("page_size")?)
 }
 
-fn filled(used: u64, most: u64, full_percent: u64) -> Fill {
-    let percent = |part: u64| most.saturating_mul(part) / 100;
-    if used >= percent(full_percent) {
+/// How much room a disk has that many of whose bytes are free.
+fn on_disk(free: u64, all: u64) -> Fill {
+    let leave = |percent: u64, most: u64| (all / 100 * (100 - percent)).min(most);
+    if free <= leave(DISK_PERCENT, ALL_LEAVE) {
         Fill::Full
-    } else if used >= percent(STRANGERS_PERCENT) {
+    } else if free <= leave(STRANGERS_PERCENT, STRANGERS_LEAVE) {
+        Fill::ForKnown
+    } else {
+        Fill::Free
+    }
+}
+
+/// How much room a file has that may hold so many bytes.
+fn in_file(used: u64, most: u64) -> Fill {
+    if used >= most {
+        Fill::Full
+    } else if used >= most / 100 * STRANGERS_PERCENT {
         Fill::ForKnown
     } else {
         Fill::Free
@@ -79,15 +93,32 @@ mod tests {
 
     #[test]
     fn i57_strangers_have_nine_tenths() {
-        let fills = [0, 89, 90, 99, 100, 200].map(|used| filled(used, 100, 100));
-        let expected = [
-            Fill::Free,
-            Fill::Free,
-            Fill::ForKnown,
-            Fill::ForKnown,
-            Fill::Full,
-            Fill::Full,
-        ];
-        assert_eq!(fills, expected);
+        let fills = [0, 89, 90, 99, 100, 200].map(|used| in_file(used, 100));
+        assert_eq!(
+            fills,
+            [
+                Fill::Free,
+                Fill::Free,
+                Fill::ForKnown,
+                Fill::ForKnown,
+                Fill::Full,
+                Fill::Full
+            ]
+        );
+    }
+
+    #[test]
+    fn i57_a_small_disk_is_filled_to_nine_tenths_and_a_large_one_to_its_last_gigabyte() {
+        let of = |all: u64| move |free: u64| on_disk(free, all);
+        let small = [100, 11, 10, 2, 1].map(of(100));
+        assert_eq!(
+            small,
+            [Fill::Free, Fill::Free, Fill::ForKnown, Fill::ForKnown, Fill::Full]
+        );
+        let large = [50 << 30, 2 << 30, 1 << 30, 65 << 20, 64 << 20].map(of(1 << 40));
+        assert_eq!(
+            large,
+            [Fill::Free, Fill::Free, Fill::ForKnown, Fill::ForKnown, Fill::Full]
+        );
     }
 }

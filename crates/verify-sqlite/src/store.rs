@@ -28,6 +28,9 @@ use crate::records;
 use crate::room::Disk;
 use crate::worker::{Gone, Then, Worker};
 
+/// Outlived entries that go at once at most: a few milliseconds, for which everybody waits.
+const DROPPED_AT_ONCE: usize = 256;
+
 /// A store in one SQLite file. Clones are the same store.
 ///
 /// - *Durable* as [`SqliteOptions::durability`] says. A sync that fails answers
@@ -256,10 +259,8 @@ impl Store for SqliteStore {
     ) -> Result<usize, StoreFault> {
         self.writes(move |connection| {
             // One of the two clocks may be ahead.
-            let outlived = now.min(epoch::clock());
-            let dropped = housekeeping::drop_outlived(connection, outlived, most)?;
-            housekeeping::shrink(connection)?;
-            Ok(dropped)
+            let clock = epoch::clock();
+            housekeeping::piece(connection, now.min(clock), clock, most.min(DROPPED_AT_ONCE))
         })
         .await
     }

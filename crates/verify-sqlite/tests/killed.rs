@@ -1,6 +1,10 @@
 //! Killed in the middle of it, and without power at once: what was answered is there.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are outside of test functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are outside of test functions"
+)]
 
 mod support;
 

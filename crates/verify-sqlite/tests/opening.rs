@@ -1,6 +1,10 @@
 //! Which files are opened, as what, and what is said of the others.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are outside of test functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are outside of test functions"
+)]
 
 mod support;
 
