@@ -24,7 +24,9 @@ const NETWORK: [(u64, &str); 7] = [
 /// Statements that are kept prepared: all there are.
 const STATEMENTS: usize = 64;
 /// The log is cut back to that many bytes once all of it stands in the file.
-const LARGEST_LOG: i64 = 16 << 20;
+const LARGEST_LOG: i64 = 32 << 20;
+/// So many pages of the log are written back at once: each costs two syncs of its own.
+const CHECKPOINT_PAGES: i64 = 4_000;
 
 /// Which file stands under a name.
 pub(crate) type Inode = (u64, u64);
@@ -81,6 +83,7 @@ pub(crate) fn connect(options: &SqliteOptions) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     connection.pragma_update(None, "cache_size", -16_384)?;
     connection.pragma_update(None, "journal_size_limit", LARGEST_LOG)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     Ok(connection)
 }
 
