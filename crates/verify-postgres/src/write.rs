@@ -229,5 +229,5 @@ async fn join_in_order<T>(
     asked: Vec<futures_util::future::BoxFuture<'_, Result<T, Error>>>,
 ) -> Result<(), Error> {
     let ended = join_all(asked).await;
-    ended.into_iter().map(|ended| ended.map(drop)).collect()
+    ended.into_iter().try_for_each(|ended| ended.map(drop))
 }
