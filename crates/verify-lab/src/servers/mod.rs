@@ -1,7 +1,9 @@
 //! Servers that tests start for themselves, on ports of their own. They end with the test program, however that ends.
 
+mod pgbouncer;
 mod postgres;
 
+pub use pgbouncer::PgBouncer;
 pub use postgres::{PostgresServer, Syncs};
 
 use std::io;

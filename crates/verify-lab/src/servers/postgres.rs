@@ -13,7 +13,7 @@ use super::free_port;
 /// Where Debian and Ubuntu have it, by version.
 const INSTALLED: &str = "/usr/lib/postgresql";
 /// Whom it runs as where a test runs as root, as whom it refuses to.
-const USER: &str = "postgres";
+pub(super) const USER: &str = "postgres";
 /// So long it may take to begin.
 const BEGINS_WITHIN: Duration = Duration::from_secs(30);
 
@@ -229,7 +229,7 @@ fn binaries() -> io::Result<PathBuf> {
         .ok_or_else(|| io::Error::other("Postgres is not installed: apt-get install postgresql"))
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }

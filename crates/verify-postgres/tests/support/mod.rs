@@ -38,6 +38,11 @@ static SERVER: LazyLock<PostgresServer> = LazyLock::new(|| {
     PostgresServer::start(&directory("server"), Syncs::No, "").unwrap_or_else(|error| panic!("{error}"))
 });
 
+/// The server of all tests in this binary.
+pub fn server() -> &'static PostgresServer {
+    &SERVER
+}
+
 /// A place where nothing is yet.
 pub fn fresh() -> PostgresOptions {
     static NUMBERS: AtomicU32 = AtomicU32::new(0);
