@@ -134,6 +134,51 @@ impl PostgresServer {
         ready.status().is_ok_and(|status| status.success())
     }
 
+    /// A copy of a server that runs, which follows it once it is started.
+    ///
+    /// # Errors
+    /// It cannot be copied.
+    pub fn copy_of(primary: &Self, directory: &Path) -> io::Result<Self> {
+        fs::remove_dir_all(directory).ok();
+        fs::create_dir_all(directory)?;
+        let copy = Self {
+            binaries: primary.binaries.clone(),
+            directory: directory.canonicalize()?,
+            port: free_port()?,
+            watched: None,
+        };
+        if is_root() {
+            done(Command::new("chown").arg(USER).arg(&copy.directory))?;
+        }
+        let mut copied = primary.as_its_user("pg_basebackup");
+        copied.args([
+            "--write-recovery-conf",
+            "--no-sync",
+            "--checkpoint=fast",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            "postgres",
+        ]);
+        copied.args(["-p", &primary.port.to_string(), "-D"]);
+        done(copied.arg(copy.data()))?;
+        let mut settings = fs::OpenOptions::new()
+            .append(true)
+            .open(copy.data().join("postgresql.conf"))?;
+        let (port, socket) = (copy.port, copy.directory.display());
+        writeln!(settings, "port = {port}\nunix_socket_directories = '{socket}'")?;
+        Ok(copy)
+    }
+
+    /// Makes a copy a server of its own.
+    ///
+    /// # Errors
+    /// It is none, or does not run.
+    pub fn promote(&self) -> io::Result<()> {
+        let mut promoted = self.as_its_user("pg_ctl");
+        done(promoted.args(["promote", "-s", "-D"]).arg(self.data()))
+    }
+
     /// A URL of its database `postgres`.
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
