@@ -34,26 +34,29 @@ pub(crate) type Calling<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// How many calls there may be at a time. Of all providers together, since sockets are the process's.
 pub(crate) struct Room {
     pub(crate) of_each: usize,
-    /// Apart, so that no check waits for messages.
+    /// Apart, so that no check waits for messages, and no message for what only tidies up.
     compares: Semaphore,
-    others: Semaphore,
+    sends: Semaphore,
+    tidies: Semaphore,
 }
 
 impl Room {
-    /// For so many checks, and for so many calls of the other verbs.
+    /// For so many checks, for so many sends, and for half as many calls of the other verbs.
     pub(crate) fn of_each(most: usize) -> Self {
-        let room = || Semaphore::new(most.min(Semaphore::MAX_PERMITS));
+        let room = |most: usize| Semaphore::new(most.min(Semaphore::MAX_PERMITS));
         Self {
             of_each: most,
-            compares: room(),
-            others: room(),
+            compares: room(most),
+            sends: room(most),
+            tidies: room(most.div_ceil(2)),
         }
     }
 
     const fn of(&self, verb: Verb) -> &Semaphore {
         match verb {
             Verb::Compare => &self.compares,
-            Verb::Dispatch | Verb::Inquire | Verb::Conclude => &self.others,
+            Verb::Dispatch => &self.sends,
+            Verb::Inquire | Verb::Conclude => &self.tidies,
         }
     }
 }
