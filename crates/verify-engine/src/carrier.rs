@@ -17,7 +17,6 @@ use verify_core::port::{
 use verify_core::time::Timestamp;
 
 use crate::breaker::{Breaker, Leave, Verdict};
-use crate::caught::caught;
 use crate::outside::PROVIDER_TIMEOUT;
 use crate::rate::Pacer;
 use crate::telemetry;
@@ -134,6 +133,16 @@ impl Carrier {
         self.breaker(verb)?.lock().rests_until(now)
     }
 
+    /// The same for a send that may not be the one that finds out whether it is back.
+    pub(crate) fn rests_unprobed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.sends.lock().rests_unprobed_until(now)
+    }
+
+    /// True where the next send would find out whether it is back.
+    pub(crate) fn is_to_probe(&self, now: Timestamp) -> bool {
+        self.sends.lock().is_to_probe(now)
+    }
+
     /// True while any of its breakers keeps calls away.
     pub(crate) fn is_resting(&self, now: Timestamp) -> bool {
         Verb::THAT_REST
@@ -211,8 +220,7 @@ impl Carrier {
         }
     }
 
-    /// Where its breaker would let a send through to find out how the provider is: asks for its health instead. Where nobody may
-    /// tell whom a send is for, no send may decide whether the next one is refused.
+    /// Where its breaker would let a send through to find out how the provider is: asks for its health instead.
     pub(crate) async fn probe(&self, clock: &dyn Clock) {
         let leave = match self.leave(Verb::Dispatch, clock.now()) {
             Ok(leave @ Leave::Probe) => leave,
@@ -225,11 +233,10 @@ impl Carrier {
             leave,
             verdict: Verdict::Faulty,
         };
-        let health = timeout(PROVIDER_TIMEOUT, caught(self.provider.health())).await;
-        match health {
-            Ok(Some(Err(rejection))) if rejection.kind.trips_breaker() => {}
-            Ok(Some(Ok(()) | Err(_))) => call.ended(Verdict::Sound),
-            Ok(None) | Err(_) => {}
+        match timeout(PROVIDER_TIMEOUT, self.provider.health()).await {
+            Ok(Err(rejection)) if rejection.kind.trips_breaker() => {}
+            Ok(Ok(()) | Err(_)) => call.ended(Verdict::Sound),
+            Err(_elapsed) => {}
         }
     }
 
