@@ -136,7 +136,7 @@ impl Flow {
             let rest = rest.map(|step| Rest {
                 step,
                 span: of_rest,
-                newest: clock.newest,
+                newest: clock.now(),
             });
             (outcome, rest)
         }

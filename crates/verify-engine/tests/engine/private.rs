@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, advance, timeout};
 use verify_core::command::{CheckRequest, SendRequest, StatusRequest};
 use verify_core::outcome::{CheckAnswer, Fault, RefusalCode, SendAnswer, StatusAnswer};
 use verify_core::policy::Disclosure;
@@ -239,4 +239,25 @@ fn i40_outside_a_runtime_a_send_is_a_fault_and_no_panic() {
         panic!("there is nobody to wait with")
     };
     assert_eq!(outcome.answer, Err(Fault::Defect));
+}
+
+/// What follows the answer goes on from the time of the answer, though the clock was set back.
+#[tokio::test(start_paused = true)]
+async fn i44_what_follows_an_answer_is_not_before_it() {
+    for disclosure in [Disclosure::Open, Disclosure::Private] {
+        let parts = Parts::new(Gate::closed());
+        let policies = policies(|policy| policy.privacy.disclosure = disclosure);
+        let ttl = policies.default.code.ttl;
+        let engine = parts.builder().policy(policies).build().unwrap();
+        let sending = engine.clone();
+        let sending = tokio::spawn(async move { sent(&sending, SendRequest::to(TO)).await });
+        parts.gate.reached(1).await;
+        parts.clock.set_back(Duration::from_secs(3_600));
+        advance(Duration::from_secs(1)).await;
+        parts.gate.let_through(3);
+        sending.await.unwrap();
+        engine.drain().await;
+        let asked = parts.provider.sent.lock()[0].code_ttl;
+        assert_eq!(asked, ttl - Duration::from_secs(1), "{disclosure:?}");
+    }
 }

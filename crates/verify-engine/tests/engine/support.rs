@@ -287,6 +287,10 @@ impl HeldClock {
     pub(crate) fn advance(&self, span: Duration) {
         self.0.fetch_add(span.as_millis() as u64, Ordering::SeqCst);
     }
+
+    pub(crate) fn set_back(&self, span: Duration) {
+        self.0.fetch_sub(span.as_millis() as u64, Ordering::SeqCst);
+    }
 }
 
 impl Clock for HeldClock {
