@@ -168,7 +168,8 @@ pub struct ProblemBody {
     /// Seconds after which the same request would be admitted, rounded up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// Channels that may be tried instead.
+    /// Channels that may be tried instead. One that does not reach this destination (`email` for a number) is among them: ask
+    /// for another destination and send there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<&'static str>,
     /// Stronger factors that would do.
@@ -238,7 +239,8 @@ impl Problem {
         )
     }
 
-    /// About this field of the body.
+    /// About this field of the body, in place of the one that it was about: for bodies whose fields have other names than
+    /// those of the ready routes.
     #[must_use]
     pub fn at(mut self, field: &str) -> Self {
         self.0.pointer = Some(format!("/{}", field.replace('~', "~0").replace('/', "~1")));

@@ -226,7 +226,7 @@ fn every_fault_is_named_at_once() {
 
 #[test]
 fn faults_of_all_readers_of_the_file_come_at_once() {
-    let text = "[gateway]\nport = 1\n[twilio]\nauth_mode = \"token\"\n[logging]\nlog_level = \"verbose\"\nlevel = 1\n\
+    let text = "[gateway]\nport = 1\nlisten = \"here\"\ntrusted_proxies = \"10.0.0.1/8\"\n[twilio]\nauth_mode = \"token\"\n[logging]\nlog_level = \"verbose\"\nlevel = 1\n\
                 redact_fields = [\"a b\"]\n[security]\nhmac_key = \"x\"\nhmac_key_env = \"a secret\"\n[code]\nlength = 3\n";
     let file = TempFile::new("readers.toml", text);
     let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
@@ -243,7 +243,13 @@ fn faults_of_all_readers_of_the_file_come_at_once() {
     ] {
         assert!(faults.iter().any(|fault| fault == line), "{line}\n{faults:#?}");
     }
-    assert_eq!(faults.len(), 8, "{faults:#?}");
+    for key in ["gateway.listen", "gateway.trusted_proxies"] {
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(key)),
+            "{key}\n{faults:#?}"
+        );
+    }
+    assert_eq!(faults.len(), 10, "{faults:#?}");
 }
 
 #[test]
