@@ -424,6 +424,29 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_code_speaks_of_a_wait_where_there_is_one_and_nowhere_else() {
+        let now = Timestamp::from_millis(10_000);
+        let at = |millis| Until::At(Timestamp::from_millis(millis));
+        for (checks_left, retry_at, seconds, waits) in [
+            (None, at(0), Some(0), false),
+            (None, at(10_000), Some(0), false),
+            (Some(4), at(10_000), Some(0), false),
+            (Some(4), at(10_001), Some(1), true),
+            (None, at(70_000), Some(60), true),
+            // Another code is what helps.
+            (Some(0), at(70_000), Some(60), false),
+            (None, Until::Never, None, false),
+        ] {
+            let mut wrong = WrongCode::new(Status::Pending, retry_at);
+            wrong.checks_left = checks_left;
+            let problem = Problem::wrong_code(&wrong, now);
+            let body = problem.body();
+            assert_eq!(body.retry_after, seconds, "{wrong:?}");
+            assert_eq!(body.detail.contains("wait"), waits, "{wrong:?}: {}", body.detail);
+        }
+    }
+
+    #[test]
     fn waiting_that_does_not_help_has_no_retry_after() {
         let mut wrong = WrongCode::new(Status::Exhausted, Until::Never);
         wrong.checks_left = Some(0);
