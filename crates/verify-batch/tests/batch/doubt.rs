@@ -71,3 +71,33 @@ async fn i146_nobody_asks_where_nothing_is_written() {
     assert!(answers.iter().all(is_unavailable), "{answers:?}");
     assert_eq!(memory.seen().asked, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn i146_what_was_given_up_decides_nothing_any_more() {
+    let memory = Memory::default();
+    memory.script([Some((Step::Load, How::ArrivesAfter(Duration::from_secs(3))))]);
+    let answer = lanes(&memory).apply(&charging(one(), 1), WITHIN).await;
+    assert!(is_unavailable(&answer), "{answer:?}");
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(charged(&memory, &one(), 1), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn i146_of_a_transaction_that_began_again_the_last_decision_is_answered() {
+    let memory = Memory::default();
+    let lanes = lanes(&memory);
+    for _ in 0..MOST {
+        assert!(is_applied(&lanes.apply(&charging(one(), 1), WITHIN).await));
+    }
+    // Until it begins again nothing is charged, and then all is.
+    let all_charged = memory.kept();
+    memory.change(|kept| kept.counters.clear());
+    let held = memory.hold(Step::Decided).await;
+    memory.script([Some((Step::Decided, How::BeginsAgain))]);
+    let asked = asks(&lanes, &charging(one(), 1));
+    settle().await;
+    memory.change(|kept| *kept = all_charged);
+    drop(held);
+    assert!(is_refused(&asked.await.unwrap()));
+    assert_eq!(charged(&memory, &one(), 1), MOST);
+}

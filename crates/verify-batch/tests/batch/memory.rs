@@ -47,8 +47,11 @@ pub(crate) enum How {
     Fails,
     Panics,
     Hangs,
-    /// At [`Step::Commit`] only: the client is told nothing, and the server commits so much later.
+    /// At [`Step::Commit`]: the client is told nothing, and the server commits so much later. At [`Step::Load`]: it goes on
+    /// behind the back of whoever gave it up.
     ArrivesAfter(Duration),
+    /// At [`Step::Decided`]: the server picks it as the victim of a deadlock, and it is run again.
+    BeginsAgain,
 }
 
 /// What happens to whoever asks what became of a transaction.
@@ -166,6 +169,7 @@ impl Memory {
         drop(self.hold(step).await);
         match fault.filter(|(at, _)| *at == step).map(|(_, how)| how) {
             None => false,
+            Some(How::BeginsAgain) => false,
             Some(How::Fails | How::ArrivesAfter(_)) => true,
             Some(How::Panics) => panic!("as the script says"),
             Some(How::Hangs) => pending().await,
@@ -200,6 +204,25 @@ impl Memory {
             found
         };
         batch.lanes().iter().map(of_lane).collect()
+    }
+
+    /// Nobody who waits for it is told anything.
+    async fn goes_on_alone(
+        &self,
+        batch: &Arc<Batch>,
+        found: Vec<Found>,
+        guards: Vec<OwnedMutexGuard<()>>,
+        span: Duration,
+    ) -> Ended {
+        let (server, batch) = (self.clone(), Arc::clone(batch));
+        tokio::spawn(async move {
+            sleep(span).await;
+            if let Some(decided) = batch.decide(found) {
+                server.commit(batch.number(), decided);
+            }
+            drop(guards);
+        });
+        pending().await
     }
 
     fn commit(&self, number: u64, decided: Vec<Decided>) {
@@ -259,14 +282,20 @@ impl Backend for Memory {
             return failed();
         }
         let found = self.load(batch);
+        if let Some((Step::Load, How::ArrivesAfter(span))) = fault {
+            return self.goes_on_alone(batch, found, guards, span).await;
+        }
         if self.fails_at(Step::Load, fault).await {
             return failed();
         }
-        let Some(decided) = batch.decide(found) else {
+        let Some(mut decided) = batch.decide(found) else {
             return failed();
         };
         if self.fails_at(Step::Decided, fault).await {
             return failed();
+        }
+        if let Some((Step::Decided, How::BeginsAgain)) = fault {
+            decided = batch.decide(self.load(batch)).unwrap();
         }
         if decided.is_empty() {
             self.0.seen.lock().rolled_back += 1;
