@@ -330,8 +330,17 @@ impl From<Fault> for Problem {
             Fault::Defect => Self::internal(),
             Fault::Misconfigured => Self::new(
                 ProblemCode::ProviderUnavailable,
-                "nothing here can send by this channel",
+                "this is not set up as it has to be, so nothing was allowed; the log says what to correct",
             ),
+            Fault::StoreCools { wait } => {
+                let mut problem = Self::new(
+                    ProblemCode::StoreUnavailable,
+                    "the store may have lost what it counted, so nothing was allowed; try again after the wait, or once an \
+                     operator has accepted the store",
+                );
+                problem.0.retry_after = Some(wait.as_millis().div_ceil(1_000) as u64);
+                problem
+            }
         }
     }
 }
@@ -370,7 +379,8 @@ mod tests {
         let told = Fault::ALL.iter().map(|fault| {
             let problem = Problem::from(*fault);
             let body = problem.body();
-            assert_eq!(body.retry_after, None, "{fault:?}");
+            let waits = matches!(fault, Fault::StoreCools { .. });
+            assert_eq!(body.retry_after, waits.then_some(0), "{fault:?}");
             assert_eq!(body.status, fault.http_status(), "{fault:?}");
             (body.status, body.code.as_str(), body.detail.to_string())
         });
@@ -400,11 +410,25 @@ mod tests {
             (
                 503,
                 "provider_unavailable",
-                "nothing here can send by this channel",
+                "this is not set up as it has to be, so nothing was allowed; the log says what to correct",
+            ),
+            (
+                503,
+                "store_unavailable",
+                "the store may have lost what it counted, so nothing was allowed; try again after the wait, or once an \
+                 operator has accepted the store",
             ),
         ];
         let expected = expected.map(|(status, code, detail)| (status, code, detail.to_owned()));
         assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn i62_a_store_that_cools_says_for_how_long() {
+        let wait = std::time::Duration::from_millis(59_001);
+        let problem = Problem::from(Fault::StoreCools { wait });
+        assert_eq!(problem.body().retry_after, Some(60));
+        assert_eq!(problem.headers()[header::RETRY_AFTER], "60");
     }
 
     #[test]

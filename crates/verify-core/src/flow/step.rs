@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use crate::detail::Detail;
 use crate::outcome::Outcome;
 use crate::port::{
     AssessRequest, Assessment, CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest,
     Dispatched, HumanRequest, InquireRequest, Inquired, Unavailable,
 };
-use crate::store::{Changeset, StoreAnswer};
+use crate::store::{Changeset, StoreAnswer, StoreFault};
 use crate::time::Timestamp;
 
 use super::safe::{Heard, NotBegun, Safe};
 use super::{cancel, check, erase, redeem, report, send, status, tick, unlock};
+
+/// For operators: what a store that lost its data is waited for.
+const COOLS: &str = "its epoch is new and not accepted: what was counted before may be missing";
 
 /// What must be done next.
 #[derive(Debug, Clone)]
@@ -197,6 +201,7 @@ pub(super) enum StoreThen {
 impl StoreThen {
     /// Some flows ask the same again when the answer was lost, so what was asked comes with the answer.
     fn resume(self, asked: Changeset, now: Timestamp, answer: StoreAnswer) -> Step {
+        let answer = unless_it_cools(&asked, answer);
         match self {
             Self::SendLook(stage) => stage.resume(now, answer),
             Self::SendIntent(stage) => stage.resume(asked, now, answer),
@@ -218,6 +223,18 @@ impl StoreThen {
             Self::EraseLook(stage) => stage.resume(now, answer),
             Self::EraseWrite(stage) => stage.resume(now, answer),
         }
+    }
+}
+
+/// What a store refused because it may have lost what it counted says nothing about anybody: it is a fault of the store.
+fn unless_it_cools(asked: &Changeset, answer: StoreAnswer) -> StoreAnswer {
+    let wait = match &answer {
+        StoreAnswer::Refused(seen) => seen.origin.cools(asked.looks_back, asked.at),
+        StoreAnswer::Applied(_) | StoreAnswer::NotApplied(_) | StoreAnswer::Unknown(_) => None,
+    };
+    match wait {
+        Some(wait) => StoreAnswer::NotApplied(StoreFault::Cools(Detail::new(None, COOLS), wait)),
+        None => answer,
     }
 }
 
