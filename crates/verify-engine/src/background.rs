@@ -142,7 +142,7 @@ impl Engine {
         let mut services: BTreeSet<_> = policies.services.keys().cloned().collect();
         services.insert(ServiceId::default());
         for service in services {
-            let changeset = Changeset::forgot(service, epoch, outside.now());
+            let changeset = Changeset::telling_of_loss(service, epoch, outside.now());
             let told = outside.ask_store("apply", async {
                 let within = outside.store_timeout;
                 outside.store.apply(&changeset, within).await.seen()

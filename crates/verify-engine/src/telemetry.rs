@@ -65,7 +65,7 @@ pub const COMMAND_SPAN: &str = "verify.command";
 pub const TARGET_COMMAND: &str = "verify::command";
 /// Log target of providers: breakers and refused credentials at `warn`.
 pub const TARGET_PROVIDER: &str = "verify::provider";
-/// Log target of the store: faults at `warn`.
+/// Log target of the store: faults at `warn`, another epoch and clocks that differ at `error`.
 pub const TARGET_STORE: &str = "verify::store";
 /// Log target of the sweeper and the outbox pump.
 pub const TARGET_BACKGROUND: &str = "verify::background";

@@ -7,10 +7,10 @@
 mod answer;
 mod changeset;
 mod evaluate;
-mod forgot;
 pub mod kept;
 mod key;
 mod loaded;
+mod loss;
 
 pub use answer::*;
 pub use changeset::*;

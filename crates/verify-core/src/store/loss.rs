@@ -1,5 +1,7 @@
 //! What is said of a store that came up without what it held.
 
+use std::time::Duration;
+
 use super::answer::Epoch;
 use super::changeset::{Alert, Changeset, Claim, Room};
 use super::key::{ClaimKey, ClaimKind};
@@ -10,15 +12,13 @@ use crate::seed::Seed;
 use crate::time::Timestamp;
 use crate::vocabulary::ServiceId;
 
-use std::time::Duration;
-
 /// Whoever has not accepted an epoch by then is told of it again.
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(365 * 86_400);
 
 impl Changeset {
     /// Tells a service that the store came up with an epoch that nobody expected: `store.forgot`, once, whoever asks. It is
     /// the same event for every engine.
-    pub fn forgot(service: ServiceId, epoch: Epoch, at: Timestamp) -> Self {
+    pub fn telling_of_loss(service: ServiceId, epoch: Epoch, at: Timestamp) -> Self {
         let seed = Seed::of_id(&epoch.0);
         let id = EventId::from_bytes(seed.bytes(&format!("forgot {service}")));
         let mut changeset = Self::new(service.clone(), at, Room::Known);
