@@ -1,6 +1,7 @@
 //! The steps: what a driver sees of a flow, and where each goes on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::detail::Detail;
 use crate::outcome::Outcome;
@@ -13,6 +14,9 @@ use crate::time::Timestamp;
 
 use super::safe::{Heard, NotBegun, Safe};
 use super::{cancel, check, erase, redeem, report, send, status, tick, unlock};
+
+/// What became of a changeset whose answer was lost is asked for that long: somebody has waited for the answer before it.
+const ASKED_AGAIN_WITHIN: Duration = Duration::from_millis(750);
 
 /// For operators: what a store that lost its data is waited for.
 const COOLS: &str = "its epoch is new and not accepted: what was counted before may be missing";
@@ -202,7 +206,8 @@ impl StoreThen {
     /// Some flows ask the same again when the answer was lost, so what was asked comes with the answer.
     fn resume(self, asked: Changeset, now: Timestamp, answer: StoreAnswer) -> Step {
         let answer = unless_it_cools(&asked, answer);
-        match self {
+        let is_lost = matches!(answer, StoreAnswer::Unknown(_));
+        let step = match self {
             Self::SendLook(stage) => stage.resume(now, answer),
             Self::SendIntent(stage) => stage.resume(asked, now, answer),
             Self::SendSettle(stage) => stage.resume(now, answer),
@@ -222,6 +227,13 @@ impl StoreThen {
             Self::UnlockWrite(stage) => stage.resume(now, answer),
             Self::EraseLook(stage) => stage.resume(now, answer),
             Self::EraseWrite(stage) => stage.resume(now, answer),
+        };
+        match step {
+            Step::Store(again) if is_lost => Step::Store(StoreStep {
+                not_after: again.not_after.min(now + ASKED_AGAIN_WITHIN),
+                ..again
+            }),
+            step => step,
         }
     }
 }
