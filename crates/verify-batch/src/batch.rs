@@ -4,6 +4,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use verify_core::port::Detail;
 use verify_core::store::{Changeset, Names, StoreAnswer, StoreFault};
+use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
 use crate::found::Found;
@@ -102,6 +103,12 @@ impl Batch {
     /// The lanes to lock, in this order, and what to load of each.
     pub fn lanes(&self) -> &[Lane] {
         &self.lanes
+    }
+
+    /// The earliest time of any of its changesets: what is outlived then, none of them sees.
+    pub fn at(&self) -> Timestamp {
+        let asked = self.lanes.iter().flat_map(|lane| &lane.asked);
+        asked.map(|asked| asked.changeset.at).min().unwrap_or_default()
     }
 
     /// What is asked for when nobody knows what became of it.

@@ -64,6 +64,11 @@ impl Found {
         }
     }
 
+    /// Where it is held, as the answers will say.
+    pub fn origin(&self) -> Origin {
+        self.loaded.origin()
+    }
+
     /// The kept form of a counter.
     pub fn counter(&mut self, key: CounterKey, bytes: &[u8]) {
         match kept::read_counter(bytes) {

@@ -140,7 +140,7 @@
 //! | [`port`] | the other ports, each with its safe direction of failure |
 //! | [`destination`], [`code`], [`keys`], [`token`], [`seal`] | canonical forms, codes, key rings, sealed tokens |
 //! | [`event`] | what goes to the outbox |
-//! | [`vocabulary`], [`ids`], [`time`], [`seed`], [`secret`] | small words of the domain |
+//! | [`vocabulary`], [`ids`], [`time`], [`seed`], [`secret`], [`address`] | small words of the domain |
 //!
 //! # Personal data
 //!

@@ -74,7 +74,8 @@ impl Engine {
         EngineBuilder::default()
     }
 
-    /// Sends a challenge: the first time, again, or by another channel.
+    /// Sends a challenge: the first time, again, or by another channel. Under private disclosure it answers before the message
+    /// leaves; [`drain`](Self::drain) waits for that too.
     pub async fn send(&self, request: SendRequest) -> Outcome<SendAnswer> {
         let ip = request.caller.ip;
         let command = request.into();

@@ -2,7 +2,7 @@
 //!
 //! `verify-core` decides, without a clock, a network or a runtime; this crate is the short loop around it that asks
 //! the outside world and brings the answers back. It adds no rule of its own. What it does add is what a rule cannot
-//! be: deadlines on every outside call, a breaker for each provider, pacing and the flood shield, repair of what a
+//! be: deadlines on every outside call, breakers for each provider, pacing and the flood shield, repair of what a
 //! crash left open, delivery of events, and telemetry.
 //!
 //! Start with [`Engine::builder`]; `examples/smallest.rs` is a whole program. Then [`Engine::send`] and

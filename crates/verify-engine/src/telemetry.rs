@@ -32,7 +32,7 @@ measured! {
     COMMANDS = "verify_commands_total": describe_counter Count;
     /// From a command's start to its answer, by `command`. Histogram, seconds.
     COMMAND_SECONDS = "verify_command_seconds": describe_histogram Seconds;
-    /// Steps that a flow took, by `command`. Histogram.
+    /// Steps that a flow took to its answer, by `command`. Histogram.
     FLOW_STEPS = "verify_flow_steps": describe_histogram Count;
     /// Refusals, by `code` and by the first `rule` that refused. Counter.
     REFUSALS = "verify_refusals_total": describe_counter Count;

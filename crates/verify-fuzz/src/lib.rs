@@ -8,7 +8,7 @@
 //! | [`destination`] | I-20, I-30 |
 //! | [`policy`] | I-60 |
 //! | [`token`] | I-55, I-56 |
-//! | [`record`] | I-24, I-28, and that what a store gives back never brings a flow down |
+//! | [`record`] | I-24, I-28, I-47, and that what a store gives back never brings a flow down |
 //! | [`machine`] | I-01 to I-03, I-06, I-10 to I-12, I-14, I-22 to I-25, I-28, I-35, I-37, I-40, I-43, I-47 to I-49, I-51, I-54, I-56, I-64 |
 //! | [`webhook`] | I-35, I-65 |
 //! | [`twilio_answer`] | I-34, I-65 |

@@ -42,7 +42,7 @@ pub fn describe() {
     describe_counter!(DROPPED, count, "Lines of the log that were lost.");
     describe_gauge!(OPEN, count, "Connections that are open just now.");
     let ended =
-        "Connections that were ended because their client took too long, by why (idle, head, body, room).";
+        "Connections ended because their client took too long, by why (idle, head, body, parting, room).";
     describe_counter!(ENDED, count, ended);
     let seconds = "Seconds from a request's head to its answer's, by route.";
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, seconds);

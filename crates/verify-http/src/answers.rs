@@ -34,7 +34,7 @@ pub trait OrProblem {
     fn or_problem(self, now: Timestamp) -> Result<Self::Good, Problem>;
 }
 
-/// A challenge is on its way.
+/// A challenge is on its way; under private disclosure it was taken, and what becomes of it is not told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// What it is now.

@@ -94,7 +94,7 @@ problem_codes! {
     ProviderUnavailable = "provider_unavailable", SERVICE_UNAVAILABLE, "No message can be sent just now";
     /// The store is down; nothing is allowed because of that.
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "Nothing can be decided just now";
-    /// The flood shield.
+    /// The flood shield, or too many messages under way.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "Too many requests at once";
 }
 
@@ -343,7 +343,8 @@ impl From<Fault> for Problem {
             Fault::Defect => Self::internal(),
             Fault::Misconfigured => Self::new(
                 ProblemCode::ProviderUnavailable,
-                "this is not set up as it has to be, so nothing was allowed; the log says what to correct",
+                "the provider that made this code is not in use here any more, so ask for a new code; or the clock here is wrong, and \
+                 the log says so",
             ),
             Fault::StoreCools { wait } => Self::new(
                 ProblemCode::StoreUnavailable,
@@ -428,7 +429,8 @@ mod tests {
                 503,
                 "provider_unavailable",
                 None,
-                "this is not set up as it has to be, so nothing was allowed; the log says what to correct",
+                "the provider that made this code is not in use here any more, so ask for a new code; or the clock here is wrong, and \
+                 the log says so",
             ),
             (
                 503,

@@ -25,7 +25,7 @@ pub fn rfc3339(at: Timestamp) -> String {
 pub struct VerificationJson {
     /// Enough, with a code, to check. Keep it to yourself.
     pub verification_id: String,
-    /// The provider's id where there is one.
+    /// The provider's id where there is one; absent under private disclosure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
     /// `pending`, `approved`, `expired`, `canceled` or `exhausted`.
@@ -39,7 +39,7 @@ pub struct VerificationJson {
     /// Why.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub purpose: &'static str,
-    /// Its deliveries, oldest first.
+    /// Its deliveries, oldest first; empty under private disclosure.
     pub deliveries: Vec<DeliveryJson>,
     /// When its code dies.
     pub expires_at: String,
@@ -58,7 +58,7 @@ pub struct VerificationJson {
     pub fallback: Vec<&'static str>,
     /// By which other channels the same person may go on, and from when on.
     pub next: Vec<NextJson>,
-    /// Digits of the code.
+    /// Digits of the code, as the policy says; a managed provider may make longer or shorter ones.
     pub code_length: u8,
 }
 
@@ -153,7 +153,7 @@ pub struct ApprovalJson {
     pub status: &'static str,
     /// Always true.
     pub valid: bool,
-    /// The provider's id where there is one.
+    /// The provider's id where there is one; absent under private disclosure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
     /// Short-lived; redeem it once, where it matters.

@@ -4,6 +4,8 @@
 //! - [`mod@reference`]: a naive reference of what a policy promises, to compare with.
 //! - [`Watch`] counts again what any run does.
 //! - [`FlawedStore`]: stores that tests of the tests must find out.
+//! - [`Power`]: what a killed program had not synced is taken back.
+//! - [`PostgresServer`], [`PgBouncer`]: servers of a test's own. [`SmallDisk`]: a disk that can be filled.
 //!
 //! It is for the tests of this workspace and for its fuzzer. Applications and adapters need none of it: what they
 //! test with is `verify-testkit`, which knows nothing of this crate. What is here follows the core's insides and changes with
@@ -24,8 +26,14 @@
 mod digest;
 pub mod explore;
 mod flawed_store;
+mod power;
 pub mod reference;
+mod servers;
+mod small_disk;
 mod watch;
 
 pub use flawed_store::{Flaw, FlawedStore};
+pub use power::Power;
+pub use servers::{PgBouncer, PostgresServer, Syncs};
+pub use small_disk::SmallDisk;
 pub use watch::{Course, Holds, Watch};

@@ -1,9 +1,9 @@
 //! Where a code goes: a phone number or a mailbox, in one canonical form.
 //!
-//! Limits, records and proofs are keyed by a fingerprint of [`Destination::canonical`], so every spelling of one
-//! number or mailbox has to end in the same text; [`Destination::parse`] is the only way to make one. Nothing here
-//! asks the network: a number is *valid* when its country's numbering plan has it, which does not say that anybody
-//! holds it.
+//! Limits and records are keyed by a fingerprint of [`Destination::canonical`], so every spelling of one number or mailbox has
+//! to end in the same text; codes and proofs are of [`Destination::as_delivered`]. [`Destination::parse`] is the only way to
+//! make one. Nothing here asks the network: a number is *valid* when its country's numbering plan has it, which does not say
+//! that anybody holds it.
 //!
 //! Nothing of a destination shows in `Debug` or in an error. One leak is out of this crate's hands: the phone
 //! number library writes numbers to the `log` facade at level `trace`, under the target `rlibphonenumber`. Whoever
@@ -132,7 +132,7 @@ impl Destination {
     }
 
     /// True for numbers that cost far more than an ordinary one: premium-rate, shared-cost, personal numbers, and
-    /// the satellite and other networks of no country, which country rules cannot reach.
+    /// the satellite and other networks of no country but free ones.
     pub fn is_premium(&self) -> bool {
         match self {
             Self::Phone(phone) => phone.is_premium(),

@@ -69,7 +69,7 @@ use crate::vocabulary::{Channel, Country};
 /// No flow takes more steps than this, contention and failover included.
 pub const MOST_STEPS: usize = 48;
 
-/// From the first step to the last outside call. Shorter than the resend gap's least value allows repairs to begin.
+/// From the first step to the last outside call. A repair begins once this and the clocks' skew are over.
 pub const FLOW_BUDGET: Duration = Duration::from_secs(20);
 
 /// Which provider carries what, in which order. Data, made once at start.

@@ -18,7 +18,7 @@ pub enum NotBegun {
     TooLate,
     /// The provider's breaker is open, for that much longer.
     BreakerOpen(Duration),
-    /// The provider's pace left no turn before the deadline.
+    /// The provider's pace left no turn before the deadline, or as many calls were under way as may be.
     Paced,
     /// No provider of that name is registered.
     Unregistered,
@@ -42,7 +42,7 @@ impl NotBegun {
             match self {
                 Self::TooLate => "not called: the deadline had passed",
                 Self::BreakerOpen(_) => "not called: its breaker is open",
-                Self::Paced => "not called: its pace left no turn before the deadline",
+                Self::Paced => "not called: its pace, or the calls that were under way, left no turn in time",
                 Self::Unregistered => "not called: no provider of this name is registered",
             },
         )

@@ -19,7 +19,7 @@ pub trait Request: Into<Command> {
 /// What came of a send.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SendAnswer {
-    /// A challenge is on its way.
+    /// A challenge is on its way. Under private disclosure: it was taken, and what becomes of it is not told.
     Sent(Box<VerificationView>),
     /// The same send again: nothing was sent, nothing charged.
     Repeated(Box<VerificationView>),

@@ -97,7 +97,7 @@ impl Outcome {
 pub struct VerificationView {
     /// The sealed id: enough, with a code, to check.
     pub id: String,
-    /// The provider's id where there is one and the policy shows it.
+    /// The provider's id where there is one; `None` under private disclosure.
     pub sid: Option<String>,
     /// Where it stands.
     pub status: Status,
@@ -121,7 +121,7 @@ pub struct VerificationView {
     pub fallback: Vec<Channel>,
     /// By which other channels the same person may go on, and from when on, in the order of the policy; empty once it is over.
     pub next: Vec<Next>,
-    /// Digits of the code where they are known.
+    /// Digits of the code. A managed provider may make longer or shorter ones.
     pub code_length: u8,
 }
 

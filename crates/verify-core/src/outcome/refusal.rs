@@ -116,7 +116,7 @@ words! {
         Locked = "locked",
         /// No provider took it.
         ProviderUnavailable = "provider_unavailable",
-        /// Too many requests of one client at once: the flood shield, before anything is read or counted.
+        /// Too many requests of one client at once, or too many messages under way, before anything is read or counted.
         Overloaded = "overloaded",
     }
 }

@@ -20,7 +20,8 @@ pub struct PrivacyRules {
 pub enum Disclosure {
     /// It says what it is.
     Open,
-    /// Blocked, risk-refused, suppressed and unknown recipients get a decoy.
+    /// Blocked, risk-refused, suppressed and unknown recipients get a decoy, and nothing that a provider says or reports
+    /// shows.
     Private,
 }
 

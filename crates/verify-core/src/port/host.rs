@@ -61,8 +61,8 @@ impl EventSink for NoEvents {
 }
 
 /// Is told of every refusal by a flow, with all that decided it. Refusals are many and cheap, so they are no events: they
-/// are not stored, and a sink that cannot keep up drops them. What a flood shield turns away opens no flow and is only
-/// counted.
+/// are not stored, and a sink that cannot keep up drops them. What is turned away before a flow opens (a flood
+/// shield, more sends under way than there is room for) is only counted.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[auto_impl(Arc, Box)]
 pub trait RefusalSink: Send + Sync {

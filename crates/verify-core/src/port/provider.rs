@@ -41,7 +41,7 @@ pub struct Capabilities {
     pub scopes: Scopes,
     /// It can be asked later what became of a delivery.
     pub can_inquire: bool,
-    /// It wants to be told when a verification was canceled.
+    /// It wants to be told when a verification ended here: canceled, or closed by failures.
     pub can_conclude: bool,
     /// It reports deliveries. Where it does not, silence means nothing.
     pub reports: bool,
@@ -105,7 +105,8 @@ pub trait Provider: Send + Sync {
     /// Is told the end of a verification.
     async fn conclude(&self, request: &ConcludeRequest) -> Concluded;
 
-    /// Whether it can be reached with its credentials. Costs nothing and sends nothing.
+    /// Whether it can be reached with its credentials. Costs nothing and sends nothing. Under private disclosure it alone tells
+    /// when sends may be tried again after an outage: any answer but [`RejectionKind::Down`] does.
     ///
     /// # Errors
     /// What is wrong, for operators.

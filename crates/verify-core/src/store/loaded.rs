@@ -74,6 +74,11 @@ impl Loaded {
         }
     }
 
+    /// Where it is held.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
     /// A state that is in the store, and when it may be forgotten.
     pub fn counter(&mut self, key: CounterKey, state: Counter, expires_at: Timestamp) {
         self.there.counters.insert(key, (state, expires_at));

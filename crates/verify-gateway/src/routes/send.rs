@@ -83,7 +83,7 @@ pub(super) struct SendBody {
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body is the same send.")),
     request_body = SendBody,
     responses(
-        (status = 201, description = "A challenge is on its way.", body = VerificationJson),
+        (status = 201, description = "A challenge is on its way. Under private disclosure: it was taken, and what becomes of it is not told.", body = VerificationJson),
         (status = 200, description = "A repeat: nothing was sent, nothing counted.", body = VerificationJson),
         Addressed,
         Keyed,

@@ -34,7 +34,8 @@ use super::connection::{Arriving, Connection, Phase, Unread, Watched};
 
 /// Connections that are open just now. Gauge.
 pub const OPEN: &str = "verify_http_connections";
-/// Connections that were ended because their client took too long, by `why`: `idle`, `head`, `body`, `room`. Counter.
+/// Connections that were ended because their client took too long, by `why`: `idle`, `head`, `body`, `parting`,
+/// `room`. Counter.
 pub const ENDED: &str = "verify_http_connections_ended_total";
 
 /// However many descriptors there are: each connection costs some 20 KiB.

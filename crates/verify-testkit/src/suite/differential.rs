@@ -201,8 +201,9 @@ struct Side<S> {
     store: S,
     /// By service and key: all versions that it was told, the newest last.
     versions: BTreeMap<(ServiceId, RecordKey), Vec<u64>>,
-    /// Versions in the order in which they were first told: the numbers themselves may differ.
-    names: Vec<u64>,
+    /// A service's versions in the order in which they were first told: the numbers themselves may differ, and those of two
+    /// services may be the same.
+    names: BTreeMap<ServiceId, Vec<u64>>,
     charged: Vec<Takeback>,
 }
 
@@ -211,7 +212,7 @@ impl<S: Store> Side<S> {
         Self {
             store,
             versions: BTreeMap::new(),
-            names: Vec::new(),
+            names: BTreeMap::new(),
             charged: Vec::new(),
         }
     }
@@ -296,6 +297,7 @@ impl<S: Store> Side<S> {
         }
         if let StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen) = &mut answer {
             seen.origin = Origin::default();
+            let names = self.names.entry(changeset.service.clone()).or_default();
             for (key, row) in &mut seen.records {
                 let told = self
                     .versions
@@ -305,10 +307,10 @@ impl<S: Store> Side<S> {
                     if !told.contains(&row.version) {
                         told.push(row.version);
                     }
-                    if !self.names.contains(&row.version) {
-                        self.names.push(row.version);
+                    if !names.contains(&row.version) {
+                        names.push(row.version);
                     }
-                    let name = self.names.iter().position(|name| *name == row.version);
+                    let name = names.iter().position(|name| *name == row.version);
                     row.version = name.unwrap_or_default() as u64;
                 }
             }

@@ -87,9 +87,10 @@ pub async fn i57_a_change_without_room_changes_nothing(store: Subject) {
 
 /// When strangers filled their part, known callers still come in, and that has an end too.
 pub async fn i57_known_callers_have_room_of_their_own(store: Subject) {
-    for kind in Kind::ALL {
-        let strangers = fill(&store, 0, |number| kind.new_entry(number, 0)).await;
-        let known = fill(&store, OLD, |number| kind.new_entry(number, 0).known()).await;
+    // Kinds may share their room, so the entries of one end before the next comes.
+    for (kind, at) in Kind::ALL.into_iter().zip([0, 3_600_000, 7_200_000]) {
+        let strangers = fill(&store, 0, |number| kind.new_entry(number, at)).await;
+        let known = fill(&store, OLD, |number| kind.new_entry(number, at).known()).await;
         assert!(known > 0, "no room is kept in {kind:?}");
         assert!(strangers > known, "most of the room is for everybody in {kind:?}");
     }
@@ -97,12 +98,16 @@ pub async fn i57_known_callers_have_room_of_their_own(store: Subject) {
 
 /// Outlived entries make room, and no others do.
 pub async fn i57_room_comes_back_when_entries_end(store: Subject) {
-    for kind in Kind::ALL {
-        let taken = fill(&store, 0, |number| kind.new_entry(number, 0)).await;
-        let full = store.apply(&kind.new_entry(OLD, 59_999), WITHIN).await;
+    for (kind, at) in Kind::ALL.into_iter().zip([0, 7_200_000, 14_400_000]) {
+        let taken = fill(&store, 0, |number| kind.new_entry(number, at)).await;
+        let full = store.apply(&kind.new_entry(OLD, at + 59_999), WITHIN).await;
         assert!(is_full(&full), "{kind:?} were forgotten early");
-        let again = fill(&store, OLD, |number| kind.new_entry(number, 3_600_000)).await;
-        assert_eq!(again, taken, "{kind:?} did not make room");
+        let again = fill(&store, OLD, |number| kind.new_entry(number, at + 3_600_000)).await;
+        // Room that is measured in bytes is not the same to the entry.
+        assert!(
+            again.abs_diff(taken) * 10 <= taken,
+            "{kind:?} made room for {again} of {taken}"
+        );
     }
 }
 

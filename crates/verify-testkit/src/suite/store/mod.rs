@@ -5,6 +5,7 @@ mod background;
 mod capacity;
 mod claims;
 mod counters;
+mod durable;
 mod fixture;
 mod outbox;
 mod races;
@@ -16,6 +17,7 @@ pub use background::*;
 pub use capacity::*;
 pub use claims::*;
 pub use counters::*;
+pub use durable::*;
 pub use outbox::*;
 pub use races::*;
 pub use records::*;
@@ -98,6 +100,42 @@ macro_rules! capped_store_suite {
             i57_room_comes_back_when_entries_end,
             i57_a_full_outbox_takes_no_change_that_it_would_lose,
         ] }
+    };
+}
+
+/// Holds a store that outlives the process to it. The second argument makes an empty place, and comes to what opens it, each
+/// time anew: `|| async { let path = fresh(); move || { let path = path.clone(); async move { MyStore::open(path) } } }`.
+#[macro_export]
+macro_rules! durable_store_suite {
+    ($name:ident, $make:expr) => {
+        $crate::__durable_store_cases! { $name, $make, [
+            what_was_answered_is_there_when_it_is_opened_again,
+            a_version_never_comes_twice_across_openings,
+            places_of_events_rise_across_openings,
+            what_is_put_off_stays_so_across_openings,
+            i62_a_place_keeps_its_epoch_and_its_first_one_is_expected,
+            i05_several_openings_admit_no_more_than_one,
+        ] }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __durable_store_cases {
+    ($name:ident, $make:expr, [$($case:ident),* $(,)?]) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the expression that makes the place may need what surrounds the suite")]
+            use super::*;
+            $(
+                #[test]
+                fn $case() {
+                    $crate::suite::run(async {
+                        let open = ($make)().await;
+                        $crate::suite::store::$case($crate::suite::store::Place::of(open)).await;
+                    });
+                }
+            )*
+        }
     };
 }
 

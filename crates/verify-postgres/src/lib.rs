@@ -1,0 +1,35 @@
+//! A [`Store`](verify_core::store::Store) in Postgres 15 or later, for as many processes as there are.
+//!
+//! Each service has a *lane*, a row that is locked first: it gives the order in which changesets are decided, by the core's own
+//! function, in whichever process. Changesets that come at the same time share a transaction ([`verify_batch`]), which takes two
+//! trips. Statements are not prepared and nothing is kept in a session, so a pool of connections in front (PgBouncer, by
+//! transaction) is fine.
+//!
+//! ```no_run
+//! use verify_postgres::{PostgresOptions, PostgresStore};
+//!
+//! # async fn example() -> Result<(), verify_postgres::OpenError> {
+//! let options = PostgresOptions::parse("postgres://verify@db.internal/verify")?.password_file("/run/secrets/db");
+//! let store = PostgresStore::open(options).await?;
+//! // verify_engine::Engine::builder().store(store)
+//! # Ok(())
+//! # }
+//! ```
+
+mod connect;
+mod decide;
+mod epoch;
+mod errors;
+mod housekeeping;
+mod load;
+mod options;
+mod outbox;
+mod records;
+mod schema;
+mod statements;
+mod store;
+mod write;
+
+pub use errors::OpenError;
+pub use options::{Durability, PostgresOptions};
+pub use store::PostgresStore;

@@ -1,0 +1,110 @@
+//! The tables, and how those of an earlier program become this program's.
+//!
+//! Migrations go forward only, all of them in one transaction under a lock, so that of processes that start at once one
+//! migrates and the others find it done. A migration that an earlier program can live with leaves `needs` as it is: that
+//! program goes on, restarts, and can be gone back to. Where there is nothing to migrate no right to change tables is needed.
+
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use crate::errors::{OpenError, said};
+
+/// A step from one schema to the next.
+struct Migration {
+    sql: &'static str,
+    /// The least schema that a program must know to use the tables afterwards.
+    needs: i32,
+}
+
+/// The first makes schema 1, the second 2.
+const MIGRATIONS: &[Migration] = &[Migration {
+    sql: include_str!("schema_1.sql"),
+    needs: 1,
+}];
+
+/// What this program knows.
+pub(crate) const KNOWN: i32 = MIGRATIONS.len() as i32;
+const OLDEST_SERVER: i32 = 150_000;
+
+/// Brings the tables to this program's schema.
+pub(crate) async fn migrate(client: &Client, schema: &str) -> Result<(), OpenError> {
+    let connect = |error| OpenError::Connect(said(&error));
+    let server = client
+        .query_typed("SELECT current_setting('server_version_num')::integer", &[])
+        .await
+        .map_err(connect)?;
+    let server: i32 = server.first().map_or(0, |row| row.get(0));
+    if server < OLDEST_SERVER {
+        return Err(OpenError::Version(server / 10_000));
+    }
+    if is_known(client, schema).await? {
+        return Ok(());
+    }
+    let refused = |error| OpenError::Migrate(said(&error));
+    // Released with the transaction, whatever sits between.
+    let begin = format!(
+        "BEGIN; SELECT pg_advisory_xact_lock(hashtext('verify {schema}')); CREATE SCHEMA IF NOT EXISTS {schema}; SET LOCAL search_path = {schema}"
+    );
+    client.batch_execute(&begin).await.map_err(refused)?;
+    let done = steps(client, schema).await;
+    let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    client.batch_execute(end).await.map_err(refused)?;
+    done
+}
+
+/// True when there is nothing to migrate.
+async fn is_known(client: &Client, schema: &str) -> Result<bool, OpenError> {
+    match found(client, schema).await? {
+        Some((found, needed)) if needed > KNOWN => Err(OpenError::Newer {
+            found,
+            needed,
+            known: KNOWN,
+        }),
+        Some((found, _)) => Ok(found >= KNOWN),
+        None => Ok(false),
+    }
+}
+
+async fn steps(client: &Client, schema: &str) -> Result<(), OpenError> {
+    // Somebody else may have done it while this one waited.
+    if is_known(client, schema).await? {
+        return Ok(());
+    }
+    let from = found(client, schema).await?.map_or(0, |(found, _)| found);
+    let refused = |error| OpenError::Migrate(said(&error));
+    for Migration { sql, needs } in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or(0)) {
+        client.batch_execute(sql).await.map_err(refused)?;
+        let set = format!("UPDATE meta SET needs = {needs}");
+        client.batch_execute(&set).await.map_err(refused)?;
+    }
+    let set = format!("UPDATE meta SET version = {KNOWN}");
+    client.batch_execute(&set).await.map_err(refused)
+}
+
+/// The schema that is there, and the least that a program must know.
+async fn found(client: &Client, schema: &str) -> Result<Option<(i32, i32)>, OpenError> {
+    let connect = |error| OpenError::Connect(said(&error));
+    let table = format!("{schema}.meta");
+    let there = client
+        .query_typed("SELECT to_regclass($1) IS NOT NULL", &[(&table, Type::TEXT)])
+        .await
+        .map_err(connect)?;
+    if !there.first().is_some_and(|row| row.get(0)) {
+        return Ok(None);
+    }
+    let sql = format!("SELECT version, needs FROM {schema}.meta");
+    let rows = client.query_typed(&sql, &[]).await.map_err(connect)?;
+    Ok(rows.first().map(|row| (row.get(0), row.get(1))))
+}
+
+/// A name that needs no quotes.
+pub(crate) fn checked(schema: &str) -> Result<&str, OpenError> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_name = (1..=63).contains(&schema.len())
+        && schema.bytes().all(fits)
+        && !schema.starts_with(|first: char| first.is_ascii_digit());
+    match is_name {
+        true => Ok(schema),
+        false => Err(OpenError::SchemaName(schema.to_owned())),
+    }
+}

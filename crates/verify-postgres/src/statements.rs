@@ -1,0 +1,73 @@
+//! The statements, with the schema in them: nothing of a session decides which tables are meant.
+
+/// A service's lane, in the words of a statement.
+const LANE: &str = "(SELECT id FROM {s}.lane WHERE service = $1)";
+
+macro_rules! statements {
+    ($($(#[doc = $help:literal])* $name:ident = $sql:expr;)+) => {
+        /// Every statement.
+        #[derive(Debug)]
+        pub(crate) struct Statements { $($(#[doc = $help])* pub(crate) $name: String,)+ }
+
+        impl Statements {
+            /// On the tables of a schema.
+            pub(crate) fn on(schema: &str) -> Self {
+                let on = |sql: &str| sql.replace("{lane}", LANE).replace("{s}", schema);
+                Self { $($name: on($sql),)+ }
+            }
+        }
+    };
+}
+
+statements! {
+    lock = "SELECT id, version, seq, events, bytes, held FROM {s}.lane WHERE service = $1 FOR UPDATE";
+    make_lane = "INSERT INTO {s}.lane (service) VALUES ($1) ON CONFLICT DO NOTHING";
+    counters = "SELECT key, value FROM {s}.counter WHERE lane = {lane} AND key = ANY ($2)";
+    records = "SELECT key, value FROM {s}.record WHERE lane = {lane} AND key = ANY ($2)";
+    claims = "SELECT key, value FROM {s}.claim WHERE lane = {lane} AND key = ANY ($2)";
+    origin = "SELECT epoch, made, accepted, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM {s}.meta";
+    /// A first epoch, once: whoever comes second finds the first's.
+    first_epoch = "UPDATE {s}.meta SET epoch = uuid_send(gen_random_uuid()), made = (extract(epoch FROM clock_timestamp()) * 1000)::bigint, accepted = $1 WHERE epoch IS NULL";
+    begin_epoch = "UPDATE {s}.meta SET epoch = uuid_send(gen_random_uuid()), made = (extract(epoch FROM clock_timestamp()) * 1000)::bigint, accepted = false";
+    accept = "UPDATE {s}.meta SET accepted = true";
+    put_counters = "INSERT INTO {s}.counter SELECT $1, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, gone = excluded.gone";
+    put_claims = "INSERT INTO {s}.claim SELECT $1, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, gone = excluded.gone";
+    put_records = "INSERT INTO {s}.record (lane, key, value, ends, gone, due, fingerprint, seal) SELECT $1, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::smallint[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, ends = excluded.ends, gone = excluded.gone, due = excluded.due, put_off = 0, fingerprint = excluded.fingerprint, seal = excluded.seal";
+    drop_records = "DELETE FROM {s}.record WHERE lane = $1 AND key = ANY ($2)";
+    drop_claims = "DELETE FROM {s}.claim WHERE lane = $1 AND key = ANY ($2)";
+    put_events = "INSERT INTO {s}.event SELECT $1, k.* FROM unnest($2::bigint[], $3::bytea[]) k";
+    put_lane = "UPDATE {s}.lane SET version = $2, seq = $3, events = $4, bytes = $5, held = held + $6 WHERE id = $1";
+    put_batch = "INSERT INTO {s}.batch VALUES ($1, $2, $3, $4) ON CONFLICT (lane, process) DO UPDATE SET number = excluded.number, at = excluded.at";
+    number = "SELECT number FROM {s}.batch WHERE lane = {lane} AND process = $2";
+    held = "SELECT coalesce(sum(held + bytes), 0)::bigint FROM {s}.lane";
+    /// Rows that others have locked are left to the next time; those that were written meanwhile do not fit any more.
+    drop_outlived = "WITH counters AS (
+           DELETE FROM {s}.counter WHERE ctid = ANY (ARRAY(SELECT ctid FROM {s}.counter WHERE gone <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)) AND gone <= $1
+           RETURNING lane, length(key) + length(value) AS n
+         ), claims AS (
+           DELETE FROM {s}.claim WHERE ctid = ANY (ARRAY(SELECT ctid FROM {s}.claim WHERE gone <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)) AND gone <= $1
+           RETURNING lane, length(key) + length(value) AS n
+         ), records AS (
+           DELETE FROM {s}.record WHERE ctid = ANY (ARRAY(SELECT ctid FROM {s}.record WHERE gone <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)) AND gone <= $1
+           RETURNING lane, length(key) + length(value) AS n
+         ), dropped AS (SELECT * FROM counters UNION ALL SELECT * FROM claims UNION ALL SELECT * FROM records),
+         less AS (
+           UPDATE {s}.lane SET held = held - gone.n FROM (SELECT lane, sum(n) AS n FROM dropped GROUP BY lane ORDER BY lane) gone WHERE lane.id = gone.lane
+         )
+         SELECT count(*) FROM dropped";
+    drop_processes = "DELETE FROM {s}.batch WHERE at < $1";
+    services = "SELECT service FROM {s}.lane WHERE service COLLATE \"C\" > $2 AND (events > 0 OR EXISTS (
+           SELECT 1 FROM {s}.record WHERE record.lane = lane.id AND due <= $1 AND (ends IS NULL OR ends > $1)))
+         ORDER BY service COLLATE \"C\" LIMIT $3";
+    due = "SELECT key FROM {s}.record WHERE lane = {lane} AND due <= $2 AND (ends IS NULL OR ends > $2) ORDER BY due, key LIMIT $3";
+    find_due = "SELECT put_off FROM {s}.record WHERE lane = {lane} AND key = $2 AND due <= $3 AND (ends IS NULL OR ends > $3)";
+    /// Written meanwhile by somebody who settled it: then its count begins anew, and this says nothing of it.
+    put_off = "UPDATE {s}.record SET due = $4, put_off = put_off + 1 WHERE lane = {lane} AND key = $2 AND due <= $3 AND put_off = $5";
+    durable = "SELECT key FROM {s}.record WHERE lane = {lane} AND ends IS NULL AND seal IS NOT NULL AND (fingerprint <> $2 OR seal IS DISTINCT FROM $3) LIMIT $4";
+    outbox = "SELECT seq, value FROM {s}.event WHERE lane = {lane} ORDER BY seq LIMIT $2";
+    acknowledge = "WITH gone AS (DELETE FROM {s}.event WHERE lane = {lane} AND seq <= $2 RETURNING length(value) AS n)
+         UPDATE {s}.lane SET events = events - (SELECT count(*) FROM gone), bytes = bytes - (SELECT coalesce(sum(n), 0) FROM gone) WHERE service = $1 AND EXISTS (SELECT 1 FROM gone)";
+    lease = "INSERT INTO {s}.lease VALUES ($1, $2, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $4)
+         ON CONFLICT (work, service) DO UPDATE SET holder = excluded.holder, until = excluded.until
+         WHERE lease.holder = excluded.holder OR lease.until <= (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+}

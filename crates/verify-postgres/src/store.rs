@@ -1,0 +1,299 @@
+//! The store itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+use verify_batch::{Backend, Batch, Ended, Lanes, Ticket};
+use verify_core::event::Event;
+use verify_core::ids::HolderId;
+use verify_core::keys::KeyId;
+use verify_core::store::{
+    Changeset, EventSeq, Origin, RecordKey, Store, StoreAnswer, StoreFault, Work, WrittenUnder, put_off_for,
+};
+use verify_core::time::Timestamp;
+use verify_core::vocabulary::ServiceId;
+
+use crate::connect::{self, Connection};
+use crate::decide::Decider;
+use crate::epoch::{self, signed};
+use crate::errors::{OpenError, fault, said};
+use crate::housekeeping;
+use crate::options::PostgresOptions;
+use crate::outbox;
+use crate::records;
+use crate::schema;
+use crate::statements::Statements;
+
+/// Outlived entries of a kind that go at once at most: a few milliseconds.
+const DROPPED_AT_ONCE: usize = 256;
+
+/// A store in Postgres. Clones are the same store.
+///
+/// - *Durable* as the server is, see [`Durability`](crate::Durability).
+/// - *Exact over any number of processes*: a service's lane is locked while one of them decides.
+/// - *Bounded* by [`PostgresOptions::most_bytes`]; a disk that is full refuses what writes.
+/// - *Its clock* is the server's.
+#[derive(Clone)]
+pub struct PostgresStore {
+    lanes: Lanes<Writer>,
+}
+
+struct Writer(Arc<Decider>);
+
+type Params<'a> = [(&'a (dyn ToSql + Sync), Type)];
+
+impl PostgresStore {
+    /// Connects, and brings the tables to this program's schema.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub async fn open(options: PostgresOptions) -> Result<Self, OpenError> {
+        let pool = connect::pool(&options)?;
+        Self::with_pool(pool, options).await
+    }
+
+    /// The same over connections of your own; what the options say of how to connect is not used.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub async fn with_pool(
+        pool: deadpool_postgres::Pool,
+        options: PostgresOptions,
+    ) -> Result<Self, OpenError> {
+        let schema = schema::checked(&options.schema)?.to_owned();
+        let client = pool
+            .get()
+            .await
+            .map_err(|error| OpenError::Connect(connect::reason(&error)))?;
+        schema::migrate(&client, &schema).await?;
+        let unusable = |error| OpenError::Connect(said(&error));
+        let process = client
+            .query_typed("SELECT uuid_send(gen_random_uuid())", &[])
+            .await
+            .map_err(unusable)?;
+        let process: Vec<u8> = process.first().map(|row| row.get(0)).unwrap_or_default();
+        // A database without an epoch is new to whoever never knew another.
+        let expected_new = options.remembered.is_none();
+        epoch::first(&client, &Statements::on(&schema), expected_new)
+            .await
+            .map_err(unusable)?;
+        drop(client);
+        let limits = options.limits.clone();
+        let decider = Arc::new(Decider::new(pool, process, options));
+        Ok(Self {
+            lanes: Lanes::new(Writer(decider), limits),
+        })
+    }
+
+    /// Ends the wait that a database which lost data imposes: whatever may have been lost, this is what there is.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub async fn accept(&self) -> Result<(), StoreFault> {
+        self.execute(&self.sql().accept, &[]).await.map(drop)
+    }
+
+    /// Begins another epoch, as after a restore of an older copy: nobody has accepted it yet.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub async fn begin_epoch(&self) -> Result<Origin, StoreFault> {
+        self.execute(&self.sql().begin_epoch, &[]).await?;
+        self.origin().await
+    }
+
+    async fn origin(&self) -> Result<Origin, StoreFault> {
+        let rows = self.query(&self.sql().origin, &[]).await?;
+        epoch::read(&rows).ok_or_else(|| StoreFault::unavailable("the database has no epoch any more"))
+    }
+
+    fn sql(&self) -> &Statements {
+        &self.lanes.backend().0.sql
+    }
+
+    async fn query(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreFault> {
+        let connection = Connection::of(&self.lanes.backend().0.pool).await?;
+        let rows = connection.client()?.query_typed(sql, params).await;
+        connection.done();
+        rows.map_err(|error| fault(&error))
+    }
+
+    async fn execute(&self, sql: &str, params: &Params<'_>) -> Result<u64, StoreFault> {
+        let connection = Connection::of(&self.lanes.backend().0.pool).await?;
+        let changed = connection.client()?.execute_typed(sql, params).await;
+        connection.done();
+        changed.map_err(|error| fault(&error))
+    }
+}
+
+#[async_trait]
+impl Backend for Writer {
+    async fn run(&self, batch: &Arc<Batch>) -> Ended {
+        self.0.run(batch).await
+    }
+
+    async fn was_committed(&self, ticket: &Ticket) -> Result<bool, StoreFault> {
+        self.0.was_committed(ticket).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreFault> {
+        let connection = Connection::of(&self.0.pool).await?;
+        let pinged = connection.client()?.batch_execute("SELECT 1").await;
+        connection.done();
+        pinged.map_err(|error| fault(&error))
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn apply(&self, changeset: &Changeset, within: Duration) -> StoreAnswer {
+        self.lanes.apply(changeset, within).await
+    }
+
+    async fn services<'a>(
+        &self,
+        now: Timestamp,
+        after: Option<&'a ServiceId>,
+        most: usize,
+    ) -> Result<Vec<ServiceId>, StoreFault> {
+        let (now, after) = (signed(now.as_millis()), after.map_or("", ServiceId::as_str));
+        let most = limit(most);
+        let params: &Params<'_> = &[(&now, Type::INT8), (&after, Type::TEXT), (&most, Type::INT8)];
+        let rows = self.query(&self.sql().services, params).await?;
+        let named = rows.iter().map(|row| ServiceId::new(row.get(0)));
+        named
+            .collect::<Result<_, _>>()
+            .map_err(|error| StoreFault::corrupt(&error.to_string()))
+    }
+
+    async fn due(
+        &self,
+        service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault> {
+        let (service, now, most) = (service.as_str(), signed(now.as_millis()), limit(most));
+        let params: &Params<'_> = &[(&service, Type::TEXT), (&now, Type::INT8), (&most, Type::INT8)];
+        Ok(records::known(&self.query(&self.sql().due, params).await?))
+    }
+
+    async fn put_off(
+        &self,
+        service: &ServiceId,
+        record: &RecordKey,
+        now: Timestamp,
+    ) -> Result<(), StoreFault> {
+        let (service, key, at) = (service.as_str(), record.to_bytes(), signed(now.as_millis()));
+        let key = key.as_slice();
+        let found: &Params<'_> = &[(&service, Type::TEXT), (&key, Type::BYTEA), (&at, Type::INT8)];
+        let rows = self.query(&self.sql().find_due, found).await?;
+        if let Some(row) = rows.first() {
+            let times: i32 = row.get(0);
+            let until = signed((now + put_off_for(times.unsigned_abs())).as_millis());
+            let params: &Params<'_> = &[
+                (&service, Type::TEXT),
+                (&key, Type::BYTEA),
+                (&at, Type::INT8),
+                (&until, Type::INT8),
+                (&times, Type::INT4),
+            ];
+            self.execute(&self.sql().put_off, params).await?;
+        }
+        Ok(())
+    }
+
+    async fn outbox(&self, service: &ServiceId, most: usize) -> Result<Vec<(EventSeq, Event)>, StoreFault> {
+        let (service, most) = (service.as_str(), limit(most));
+        let params: &Params<'_> = &[(&service, Type::TEXT), (&most, Type::INT8)];
+        outbox::read(&self.query(&self.sql().outbox, params).await?)
+    }
+
+    async fn acknowledge(&self, service: &ServiceId, through: EventSeq) -> Result<(), StoreFault> {
+        let (service, through) = (service.as_str(), signed(through.0));
+        let params: &Params<'_> = &[(&service, Type::TEXT), (&through, Type::INT8)];
+        self.execute(&self.sql().acknowledge, params).await.map(drop)
+    }
+
+    async fn lease(
+        &self,
+        work: Work,
+        service: &ServiceId,
+        holder: HolderId,
+        span: Duration,
+    ) -> Result<bool, StoreFault> {
+        let work: i16 = match work {
+            Work::Sweep => 1,
+            Work::Pump => 2,
+            Work::Housekeeping => 3,
+        };
+        let (service, holder) = (service.as_str(), holder.as_bytes().as_slice());
+        let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let params: &Params<'_> = &[
+            (&work, Type::INT2),
+            (&service, Type::TEXT),
+            (&holder, Type::BYTEA),
+            (&span, Type::INT8),
+        ];
+        Ok(self.execute(&self.sql().lease, params).await? > 0)
+    }
+
+    async fn drop_outlived(
+        &self,
+        _service: &ServiceId,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<usize, StoreFault> {
+        let connection = Connection::of(&self.lanes.backend().0.pool).await?;
+        let client = connection.client()?;
+        let piece = async {
+            let outlived = housekeeping::outlived(now, client, self.sql()).await?;
+            // Each kind is asked for: three entries at most go for one.
+            let most = limit(most.min(DROPPED_AT_ONCE) / 3);
+            let dropped = housekeeping::drop_outlived(client, self.sql(), outlived, most).await?;
+            housekeeping::drop_processes(client, self.sql(), outlived).await?;
+            Ok(dropped)
+        };
+        let dropped = piece.await.map_err(|error| fault(&error))?;
+        connection.done();
+        Ok(usize::try_from(dropped).unwrap_or(usize::MAX))
+    }
+
+    async fn durable_under_others(
+        &self,
+        service: &ServiceId,
+        newest: WrittenUnder,
+        most: usize,
+    ) -> Result<Vec<RecordKey>, StoreFault> {
+        let (service, most) = (service.as_str(), limit(most));
+        let fingerprint = i16::from(newest.fingerprint.get());
+        let seal = newest.seal.map(KeyId::get).map(i16::from);
+        let params: &Params<'_> = &[
+            (&service, Type::TEXT),
+            (&fingerprint, Type::INT2),
+            (&seal, Type::INT2),
+            (&most, Type::INT8),
+        ];
+        Ok(records::known(&self.query(&self.sql().durable, params).await?))
+    }
+
+    async fn health(&self) -> Result<Origin, StoreFault> {
+        self.origin().await
+    }
+}
+
+/// A bound that the server takes.
+fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("options", &self.lanes.backend().0.options)
+            .finish_non_exhaustive()
+    }
+}

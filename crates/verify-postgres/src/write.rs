@@ -1,0 +1,233 @@
+//! What a transaction writes, in one trip with its commit.
+
+use std::collections::HashMap;
+
+use futures_util::FutureExt;
+use futures_util::future::{join, join_all};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error};
+use verify_batch::Decided;
+use verify_core::keys::KeyId;
+use verify_core::time::Timestamp;
+
+use crate::epoch::signed;
+use crate::load::Sizes;
+use crate::statements::Statements;
+
+/// Which batch of which process, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark<'a> {
+    pub(crate) process: &'a [u8],
+    pub(crate) number: u64,
+    pub(crate) at: Timestamp,
+}
+
+/// Why it failed: before the commit could be carried out, or perhaps after.
+pub(crate) enum Failed {
+    Before(Error),
+    AtCommit(Error),
+}
+
+/// The minute from which something that ends then may be dropped: the one after its end.
+pub(crate) fn minute(ends: Timestamp) -> i64 {
+    signed(ends.as_millis() / 60_000 + 1)
+}
+
+/// A table's columns, as arrays.
+#[derive(Default)]
+struct Columns {
+    keys: Vec<Vec<u8>>,
+    values: Vec<Vec<u8>>,
+    ends: Vec<Option<i64>>,
+    gone: Vec<Option<i64>>,
+    due: Vec<Option<i64>>,
+    fingerprints: Vec<i16>,
+    seals: Vec<Option<i16>>,
+    dropped: Vec<Vec<u8>>,
+}
+
+impl Columns {
+    fn put(&mut self, key: &[u8], value: &[u8], gone: Option<i64>) {
+        self.keys.push(key.to_vec());
+        self.values.push(value.to_vec());
+        self.gone.push(gone);
+    }
+
+    /// By how many bytes the table grows.
+    fn grows(&self, before: &HashMap<Vec<u8>, usize>) -> i64 {
+        let size = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let old = |key: &Vec<u8>| size(before.get(key).copied().unwrap_or(0));
+        let put = self.keys.iter().zip(&self.values);
+        let more: i64 = put
+            .map(|(key, value)| size(key.len() + value.len()) - old(key))
+            .sum();
+        let less: i64 = self.dropped.iter().map(old).sum();
+        more - less
+    }
+}
+
+struct Tables {
+    counters: Columns,
+    records: Columns,
+    claims: Columns,
+}
+
+impl Tables {
+    fn of(decided: &Decided) -> Self {
+        let [mut counters, mut records, mut claims] =
+            [Columns::default(), Columns::default(), Columns::default()];
+        for put in &decided.counters {
+            counters.put(&put.key.to_bytes(), &put.bytes, Some(minute(put.expires_at)));
+        }
+        for (key, put) in &decided.records {
+            let Some(put) = put else {
+                records.dropped.push(key.to_bytes().to_vec());
+                continue;
+            };
+            records.put(&key.to_bytes(), &put.bytes, put.expires_at.map(minute));
+            records
+                .ends
+                .push(put.expires_at.map(|ends| signed(ends.as_millis())));
+            records.due.push(put.due.map(|due| signed(due.as_millis())));
+            records.fingerprints.push(put.under.fingerprint.get().into());
+            records.seals.push(put.under.seal.map(KeyId::get).map(i16::from));
+        }
+        for (key, put) in &decided.claims {
+            match put {
+                Some(put) => claims.put(&key.to_bytes(), &put.bytes, Some(minute(put.expires_at))),
+                None => claims.dropped.push(key.to_bytes().to_vec()),
+            }
+        }
+        Self {
+            counters,
+            records,
+            claims,
+        }
+    }
+}
+
+type Params<'a> = Vec<(&'a (dyn ToSql + Sync), Type)>;
+
+/// Writes what was decided of a lane, and commits. All of it is one trip: where a statement fails the commit rolls back.
+pub(crate) async fn write_and_commit(
+    client: &Client,
+    sql: &Statements,
+    lane: i64,
+    decided: &Decided,
+    sizes: &Sizes,
+    mark: Mark<'_>,
+) -> Result<(), Failed> {
+    let tables = Tables::of(decided);
+    let Tables {
+        counters,
+        records,
+        claims,
+    } = &tables;
+    let (places, events): (Vec<i64>, Vec<&[u8]>) = decided
+        .events
+        .iter()
+        .map(|(seq, bytes)| (signed(seq.0), bytes.as_slice()))
+        .unzip();
+    let row = [
+        decided.lane.version,
+        decided.lane.seq,
+        decided.lane.events,
+        decided.lane.bytes,
+    ]
+    .map(signed);
+    let [version, seq, waiting, bytes] = &row;
+    let grows = counters.grows(&sizes.counters) + records.grows(&sizes.records) + claims.grows(&sizes.claims);
+    let (number, at) = (signed(mark.number), signed(mark.at.as_millis()));
+    let (many, numbers) = (Type::BYTEA_ARRAY, Type::INT8_ARRAY);
+    let mut asked: Vec<(&str, Params<'_>)> = Vec::new();
+    if !counters.keys.is_empty() {
+        asked.push((
+            &sql.put_counters,
+            vec![
+                (&lane, Type::INT8),
+                (&counters.keys, many.clone()),
+                (&counters.values, many.clone()),
+                (&counters.gone, numbers.clone()),
+            ],
+        ));
+    }
+    if !records.keys.is_empty() {
+        asked.push((
+            &sql.put_records,
+            vec![
+                (&lane, Type::INT8),
+                (&records.keys, many.clone()),
+                (&records.values, many.clone()),
+                (&records.ends, numbers.clone()),
+                (&records.gone, numbers.clone()),
+                (&records.due, numbers.clone()),
+                (&records.fingerprints, Type::INT2_ARRAY),
+                (&records.seals, Type::INT2_ARRAY),
+            ],
+        ));
+    }
+    if !records.dropped.is_empty() {
+        asked.push((
+            &sql.drop_records,
+            vec![(&lane, Type::INT8), (&records.dropped, many.clone())],
+        ));
+    }
+    if !claims.keys.is_empty() {
+        asked.push((
+            &sql.put_claims,
+            vec![
+                (&lane, Type::INT8),
+                (&claims.keys, many.clone()),
+                (&claims.values, many.clone()),
+                (&claims.gone, numbers.clone()),
+            ],
+        ));
+    }
+    if !claims.dropped.is_empty() {
+        asked.push((
+            &sql.drop_claims,
+            vec![(&lane, Type::INT8), (&claims.dropped, many.clone())],
+        ));
+    }
+    if !places.is_empty() {
+        asked.push((
+            &sql.put_events,
+            vec![(&lane, Type::INT8), (&places, numbers), (&events, many)],
+        ));
+    }
+    asked.push((
+        &sql.put_lane,
+        vec![
+            (&lane, Type::INT8),
+            (version, Type::INT8),
+            (seq, Type::INT8),
+            (waiting, Type::INT8),
+            (bytes, Type::INT8),
+            (&grows, Type::INT8),
+        ],
+    ));
+    asked.push((
+        &sql.put_batch,
+        vec![
+            (&mark.process, Type::BYTEA),
+            (&lane, Type::INT8),
+            (&number, Type::INT8),
+            (&at, Type::INT8),
+        ],
+    ));
+    let writes = asked
+        .iter()
+        .map(|(sql, params)| client.execute_typed(sql, params).boxed());
+    // Sent in this order when they are first polled, and carried out in it.
+    let (written, committed) = join(join_in_order(writes.collect()), client.batch_execute("COMMIT")).await;
+    written.map_err(Failed::Before)?;
+    committed.map_err(Failed::AtCommit)
+}
+
+/// The first error of any, once all have ended.
+async fn join_in_order<T>(
+    asked: Vec<futures_util::future::BoxFuture<'_, Result<T, Error>>>,
+) -> Result<(), Error> {
+    let ended = join_all(asked).await;
+    ended.into_iter().try_for_each(|ended| ended.map(drop))
+}

@@ -1,0 +1,218 @@
+//! Lines that break in either direction, a full disk, a copy that takes over: what was answered is true.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are outside of test functions"
+)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use support::{Told, creating, directory, fresh, load, missing, nothing, open, recovered, run};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use verify_core::store::{Store, StoreAnswer, StoreFault};
+use verify_lab::{PostgresServer, SmallDisk, Syncs};
+use verify_postgres::PostgresOptions;
+
+/// What breaks: nothing, or the line at every so many pieces that come from one side.
+#[derive(Debug, Clone, Copy)]
+struct Breaks {
+    from_client: u32,
+    from_server: u32,
+}
+
+/// A line to a server that breaks now and then; its port.
+async fn line(to: u16, breaks: Breaks, holds: Arc<AtomicBool>) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (asked, answered) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (asked, answered, holds) = (Arc::clone(&asked), Arc::clone(&answered), Arc::clone(&holds));
+            tokio::spawn(async move {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else {
+                    return;
+                };
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                let there = pieces(
+                    &mut from_client,
+                    &mut to_server,
+                    &asked,
+                    breaks.from_client,
+                    &holds,
+                );
+                let back = pieces(
+                    &mut from_server,
+                    &mut to_client,
+                    &answered,
+                    breaks.from_server,
+                    &holds,
+                );
+                // Where one direction breaks the other does, too.
+                tokio::select! { () = there => {} () = back => {} }
+            });
+        }
+    });
+    port
+}
+
+/// Hands pieces on until one is the one that breaks, which is lost.
+async fn pieces(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    count: &AtomicU32,
+    breaks_at: u32,
+    holds: &AtomicBool,
+) {
+    let mut piece = vec![0; 64 << 10];
+    while let Ok(length @ 1..) = from.read(&mut piece).await {
+        let number = count.fetch_add(1, Ordering::SeqCst) + 1;
+        let breaks = breaks_at > 0 && number.is_multiple_of(breaks_at) && !holds.load(Ordering::SeqCst);
+        if breaks || to.write_all(piece.get(..length).unwrap()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Has a load run over a line that breaks; what it was told.
+async fn over(breaks: Breaks) -> Told {
+    let options = fresh();
+    let holds = Arc::new(AtomicBool::new(true));
+    let port = line(support::server().port(), breaks, Arc::clone(&holds)).await;
+    let mut over = options.clone();
+    over.config = PostgresOptions::parse(&format!("postgres://postgres@127.0.0.1:{port}/postgres"))
+        .unwrap()
+        .config;
+    let store = open(over).await;
+    holds.store(false, Ordering::SeqCst);
+    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let running = load(&store, 0, &stop, &count);
+    while count.load(Ordering::SeqCst) < 400 {
+        tokio::task::yield_now().await;
+    }
+    stop.store(true, Ordering::SeqCst);
+    let told = running.await.unwrap();
+    holds.store(true, Ordering::SeqCst);
+    recovered(&store).await;
+    assert_eq!(missing(&open(options).await, &told).await, 0);
+    told
+}
+
+#[test]
+fn i149_questions_that_are_lost_were_not_decided_or_are_in_doubt() {
+    run(async {
+        let told = over(Breaks {
+            from_client: 7,
+            from_server: 0,
+        })
+        .await;
+        assert!(
+            !told.not_applied.is_empty() || !told.unknown.is_empty(),
+            "nothing broke"
+        );
+    });
+}
+
+/// A commit whose answer was lost is asked about, and mostly known then.
+#[test]
+fn i149_answers_that_are_lost_are_asked_for_once_more() {
+    run(async {
+        let told = over(Breaks {
+            from_client: 0,
+            from_server: 7,
+        })
+        .await;
+        let in_doubt = told.unknown.len();
+        assert!(
+            in_doubt * 4 < told.applied.len(),
+            "{in_doubt} of {}",
+            told.applied.len()
+        );
+    });
+}
+
+#[test]
+fn i149_a_full_disk_refuses_what_writes_and_room_mends_it() {
+    let disk = match SmallDisk::mounted(&directory("full"), 120) {
+        Ok(disk) => disk,
+        // The test command says so by name.
+        Err(error) => return println!("skipped: no file system can be mounted here: {error}"),
+    };
+    run(async {
+        let small = "wal_level = minimal\nmax_wal_senders = 0\nmin_wal_size = '32MB'\nmax_wal_size = '32MB'\nwal_recycle = off";
+        let server = PostgresServer::start(&disk.path().join("server"), Syncs::No, small).unwrap();
+        let store = open(PostgresOptions::parse(&server.url()).unwrap()).await;
+        let before = store.apply(&creating(1), support::WITHIN).await;
+        assert!(matches!(before, StoreAnswer::Applied(_)), "{before:?}");
+        // Somebody else's file takes what is left.
+        disk.fill().unwrap();
+        let mut full = None;
+        for number in 2..20_000 {
+            let answer = store.apply(&creating(number), support::WITHIN).await;
+            if let StoreAnswer::NotApplied(fault) = answer {
+                full = Some((number, fault));
+                break;
+            }
+        }
+        let (number, fault) = full.unwrap();
+        assert!(
+            matches!(fault, StoreFault::Full(_) | StoreFault::Unavailable(_)),
+            "{fault:?}"
+        );
+        disk.make_room().unwrap();
+        recovered(&store).await;
+        let again = store.apply(&creating(number), support::WITHIN).await;
+        assert!(matches!(again, StoreAnswer::Applied(_)), "{again:?}");
+    });
+}
+
+/// What was answered with synchronous replication is on the copy that takes over.
+#[test]
+fn i149_a_copy_that_is_promoted_goes_on_with_what_was_answered() {
+    run(async {
+        let at = directory("primary");
+        let primary = PostgresServer::start(
+            &at,
+            Syncs::No,
+            "wal_level = replica\nmax_wal_senders = 4\nsynchronous_standby_names = ''",
+        )
+        .unwrap();
+        let mut copy = PostgresServer::copy_of(&primary, &directory("copy")).unwrap();
+        copy.begin(&[]).unwrap();
+        // From here on a commit waits for the copy.
+        let owner = PostgresOptions::parse(&primary.url()).unwrap();
+        let (client, connection) = owner.config.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+            .batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            .await
+            .unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        let both = format!(
+            "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
+            primary.port(),
+            copy.port()
+        );
+        let store = open(PostgresOptions::parse(&both).unwrap()).await;
+        let epoch = store.health().await.unwrap().epoch;
+        let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+        let running = load(&store, 0, &stop, &count);
+        while count.load(Ordering::SeqCst) < 200 {
+            tokio::task::yield_now().await;
+        }
+        let mut primary = primary;
+        primary.kill().unwrap();
+        copy.promote().unwrap();
+        stop.store(true, Ordering::SeqCst);
+        let told = running.await.unwrap();
+        recovered(&store).await;
+        assert_eq!(missing(&store, &told).await, 0);
+        assert_eq!(store.health().await.unwrap().epoch, epoch);
+        assert!(store.apply(&nothing(), support::WITHIN).await.seen().is_ok());
+    });
+}

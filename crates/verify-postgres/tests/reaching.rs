@@ -1,0 +1,278 @@
+//! How a server is reached, and what is said where it cannot be: each refusal names what to change.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are outside of test functions"
+)]
+
+mod support;
+
+use std::fs;
+use std::process::Command;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use support::{creating, directory, fresh, nothing, open, run};
+use tokio_postgres::NoTls;
+use verify_core::store::{Epoch, Store, StoreAnswer};
+use verify_lab::{PgBouncer, PostgresServer, Syncs};
+use verify_postgres::{OpenError, PostgresOptions, PostgresStore};
+use verify_testkit::store_answers_as_the_model;
+
+async fn why_not(options: PostgresOptions) -> OpenError {
+    match PostgresStore::open(options).await {
+        Ok(_) => panic!("it must not be opened"),
+        Err(error) => error,
+    }
+}
+
+/// Asks the server of a test as its owner.
+async fn as_owner(options: &PostgresOptions, sql: &str) {
+    let (client, connection) = options.config.connect(NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+}
+
+#[test]
+fn i148_a_newer_schema_is_refused_where_it_must_be_and_used_where_it_may_be() {
+    run(async {
+        let options = fresh();
+        drop(open(options.clone()).await);
+        let schema = &options.schema;
+        as_owner(&options, &format!("UPDATE {schema}.meta SET version = 9")).await;
+        drop(open(options.clone()).await);
+        as_owner(&options, &format!("UPDATE {schema}.meta SET needs = 2")).await;
+        let why = why_not(options).await;
+        assert!(
+            matches!(
+                why,
+                OpenError::Newer {
+                    found: 9,
+                    needed: 2,
+                    ..
+                }
+            ),
+            "{why}"
+        );
+    });
+}
+
+#[test]
+fn i148_of_many_that_begin_at_once_one_makes_the_tables() {
+    run(async {
+        for _ in 0..3 {
+            let options = fresh();
+            let opening: Vec<_> = (0..8).map(|_| tokio::spawn(open(options.clone()))).collect();
+            let mut epochs = Vec::new();
+            for opened in opening {
+                epochs.push(opened.await.unwrap().health().await.unwrap().epoch);
+            }
+            epochs.dedup();
+            assert_eq!(epochs.len(), 1, "{epochs:?}");
+        }
+    });
+}
+
+#[test]
+fn i148_a_program_needs_no_right_to_make_tables_that_are_there() {
+    run(async {
+        let options = fresh();
+        let mut lesser = options.clone();
+        lesser.config.user("lesser");
+        as_owner(&options, "CREATE ROLE lesser LOGIN").await;
+        let why = why_not(lesser.clone()).await;
+        assert!(matches!(why, OpenError::Migrate(_)), "{why}");
+        assert!(why.to_string().contains("store migrate"), "{why}");
+        drop(open(options.clone()).await);
+        let schema = &options.schema;
+        let rights = format!(
+            "GRANT USAGE ON SCHEMA {schema} TO lesser; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO lesser"
+        );
+        as_owner(&options, &rights).await;
+        let store = open(lesser).await;
+        let answer = store.apply(&creating(1), support::WITHIN).await;
+        assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+    });
+}
+
+#[test]
+fn i62_an_empty_database_in_the_place_of_one_that_is_remembered_is_not_a_first_start() {
+    run(async {
+        let remembered = Some(Epoch([7; 16]));
+        let store = open(fresh().remembered(remembered)).await;
+        let origin = store.health().await.unwrap();
+        assert!(!origin.accepted && Some(origin.epoch) != remembered);
+        let seen = store.apply(&nothing(), support::WITHIN).await.seen().unwrap();
+        assert!(!seen.origin.accepted, "every answer says so");
+        store.accept().await.unwrap();
+        assert!(store.health().await.unwrap().accepted);
+        let begun = store.begin_epoch().await.unwrap();
+        assert!(!begun.accepted && begun.epoch != origin.epoch);
+    });
+}
+
+#[test]
+fn i62_what_was_emptied_under_a_running_store_was_not_expected() {
+    run(async {
+        let options = fresh();
+        let store = open(options.clone()).await;
+        let before = store.health().await.unwrap();
+        let schema = &options.schema;
+        as_owner(&options, &format!("TRUNCATE {schema}.lane, {schema}.record, {schema}.event; UPDATE {schema}.meta SET epoch = NULL")).await;
+        let origin = store
+            .apply(&nothing(), support::WITHIN)
+            .await
+            .seen()
+            .unwrap()
+            .origin;
+        assert!(!origin.accepted && origin.epoch != before.epoch);
+        let told = open(options).await.health().await.unwrap();
+        assert_eq!((told.epoch, told.accepted), (origin.epoch, false));
+    });
+}
+
+#[test]
+fn what_is_no_url_is_not_repeated() {
+    let secret = "postgres://verify:s3cret@host:notaport/db";
+    let error = PostgresOptions::parse(secret).unwrap_err().to_string();
+    assert!(!error.contains("s3cret"), "{error}");
+    let options = PostgresOptions::parse("postgres://verify:s3cret@127.0.0.1:1/db").unwrap();
+    assert!(!format!("{options:?}").contains("s3cret"));
+    run(async {
+        let why = why_not(options).await.to_string();
+        assert!(!why.contains("s3cret") && why.contains("refused"), "{why}");
+        let why = why_not(fresh().schema("Robert'); --")).await;
+        assert!(matches!(why, OpenError::SchemaName(_)), "{why}");
+    });
+}
+
+#[test]
+fn a_wrong_password_is_said_and_the_right_one_comes_from_a_file() {
+    run(async {
+        let server = PostgresServer::start(&directory("password"), Syncs::No, "").unwrap();
+        let owner = PostgresOptions::parse(&server.url()).unwrap();
+        as_owner(
+            &owner,
+            "CREATE ROLE app LOGIN PASSWORD 'right'; GRANT CREATE ON DATABASE postgres TO app",
+        )
+        .await;
+        let rules = server.data().join("pg_hba.conf");
+        let others = fs::read_to_string(&rules).unwrap();
+        fs::write(
+            &rules,
+            format!("host all app 127.0.0.1/32 scram-sha-256\n{others}"),
+        )
+        .unwrap();
+        as_owner(&owner, "SELECT pg_reload_conf()").await;
+        let file = directory("password").join("secret");
+        let mut options = owner.password_file(&file);
+        options.config.user("app");
+        fs::write(&file, "wrong\n").unwrap();
+        let why = why_not(options.clone()).await.to_string();
+        assert!(
+            why.contains("password authentication failed") && !why.contains("wrong\n"),
+            "{why}"
+        );
+        fs::write(&file, "right\n").unwrap();
+        open(options).await;
+    });
+}
+
+/// A certificate for a name, signed by an authority; PEM of certificate and key.
+fn signed(by: &Issuer<'_, KeyPair>, name: &str) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new([name.to_owned()]).unwrap();
+    (
+        certificate.signed_by(&key, by).unwrap().pem(),
+        key.serialize_pem(),
+    )
+}
+
+fn authority() -> (String, Issuer<'static, KeyPair>) {
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let pem = authority.self_signed(&key).unwrap().pem();
+    (pem, Issuer::new(authority, key))
+}
+
+#[test]
+fn the_server_s_certificate_and_name_are_verified() {
+    run(async {
+        let at = directory("tls");
+        let mut server = PostgresServer::make(
+            &at,
+            Syncs::No,
+            "ssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'",
+        )
+        .unwrap();
+        let (pem, issuer) = authority();
+        let (certificate, key) = signed(&issuer, "localhost");
+        fs::write(server.data().join("server.crt"), certificate).unwrap();
+        fs::write(server.data().join("server.key"), key).unwrap();
+        for file in ["server.crt", "server.key"] {
+            let path = server.data().join(file);
+            Command::new("chmod").arg("600").arg(&path).status().unwrap();
+            // Where a test runs as root the server does not.
+            Command::new("chown")
+                .arg("--reference")
+                .arg(server.data())
+                .arg(&path)
+                .status()
+                .unwrap();
+        }
+        server.begin(&[]).unwrap();
+        let (right, wrong) = (at.join("ca.pem"), at.join("other.pem"));
+        fs::write(&right, pem).unwrap();
+        fs::write(&wrong, authority().0).unwrap();
+        let by_name = format!(
+            "postgres://postgres@localhost:{}/postgres?hostaddr=127.0.0.1",
+            server.port()
+        );
+        let to = |url: &str| PostgresOptions::parse(url).unwrap();
+        open(to(&by_name).ca_file(&right)).await;
+        let why = why_not(to(&by_name).ca_file(&wrong)).await.to_string();
+        assert!(why.contains("certificate"), "{why}");
+        let why = why_not(to(&server.url()).ca_file(&right)).await.to_string();
+        assert!(why.contains("certificate"), "another name: {why}");
+        let why = why_not(to(&by_name).ca_file(at.join("nothing.pem")))
+            .await
+            .to_string();
+        assert!(why.contains("nothing.pem"), "{why}");
+    });
+}
+
+#[test]
+fn a_server_without_tls_elsewhere_is_refused() {
+    run(async {
+        // A name that is not of this machine, though it leads here.
+        let mut options = fresh();
+        let url = format!(
+            "postgres://postgres@db.invalid:{}/postgres?hostaddr=127.0.0.1",
+            options.config.get_ports()[0]
+        );
+        options.config = PostgresOptions::parse(&url).unwrap().config;
+        let why = why_not(options.clone()).await.to_string();
+        assert!(why.contains("TLS"), "{why}");
+        options.config = PostgresOptions::parse(&format!("{url}&sslmode=disable"))
+            .unwrap()
+            .config;
+        open(options).await;
+    });
+}
+
+store_answers_as_the_model!(
+    through_a_pool_by_transaction_it_answers_as_the_model,
+    6,
+    || async {
+        static POOL: std::sync::LazyLock<PgBouncer> = std::sync::LazyLock::new(|| {
+            let behind = support::server();
+            PgBouncer::start(&directory("pgbouncer"), behind).unwrap_or_else(|error| panic!("{error}"))
+        });
+        let mut options = fresh();
+        options.config = PostgresOptions::parse(&POOL.url()).unwrap().config;
+        open(options).await
+    }
+);

@@ -1,0 +1,103 @@
+//! The file: made for its owner alone, on a disk of this machine.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::errors::OpenError;
+use crate::options::{Durability, SqliteOptions};
+use crate::schema;
+
+/// File systems on which locks are somebody else's promise: from `linux/magic.h` and their sources.
+const NETWORK: [(u64, &str); 7] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB2"),
+    (0x0102_1997, "9P"),
+    (0x5346_414f, "AFS"),
+    (0x00c3_6400, "Ceph"),
+];
+/// Statements that are kept prepared: all there are.
+const STATEMENTS: usize = 64;
+/// The log is cut back to that many bytes once all of it stands in the file.
+const LARGEST_LOG: i64 = 32 << 20;
+/// So many pages of the log are written back at once: each costs two syncs of its own.
+const CHECKPOINT_PAGES: i64 = 4_000;
+
+/// Which file stands under a name.
+pub(crate) type Inode = (u64, u64);
+
+/// Opens the file, brings it to this program's schema, and says which one it was.
+pub(crate) fn open(options: &SqliteOptions) -> Result<(Connection, Inode), OpenError> {
+    let path = &options.path;
+    let file = |error| OpenError::File {
+        path: path.clone(),
+        error,
+    };
+    // Before SQLite does, which would leave it to the umask who may read it. Log and index are made as the file is.
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(file)?;
+    if let Some(kind) = network(path).map_err(file)? {
+        let path = path.clone();
+        return Err(OpenError::NetworkFileSystem { path, kind });
+    }
+    let sqlite = |error| OpenError::Sqlite {
+        path: path.clone(),
+        error,
+    };
+    let mut connection = connect(options).map_err(sqlite)?;
+    schema::migrate(&mut connection, options)?;
+    let inode = inode(path).map_err(file)?;
+    Ok((connection, inode))
+}
+
+/// A connection to a file that was opened before.
+pub(crate) fn connect(options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&options.path, flags)?;
+    connection.busy_timeout(options.busy)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // It counts where the file is empty yet, and is left alone elsewhere.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        let words = "the file cannot have a write-ahead log";
+        return Err(rusqlite::Error::InvalidParameterName(words.to_owned()));
+    }
+    let synchronous = match options.durability {
+        Durability::Full => "FULL",
+        Durability::Process => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "trusted_schema", "OFF")?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "journal_size_limit", LARGEST_LOG)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    Ok(connection)
+}
+
+/// Which file stands under this name now. Another one than was opened: it was moved away, and what is written is lost with it.
+pub(crate) fn inode(path: &Path) -> io::Result<Inode> {
+    fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+fn network(path: &Path) -> io::Result<Option<&'static str>> {
+    let found = rustix::fs::statfs(path)?;
+    // Signed on some machines, and 32 bits wide everywhere.
+    let magic = (found.f_type as u64) & 0xffff_ffff;
+    Ok(NETWORK
+        .iter()
+        .find(|(number, _)| *number == magic)
+        .map(|(_, kind)| *kind))
+}

@@ -1,0 +1,108 @@
+//! Records that want a look, and those that must be written again.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use verify_core::keys::{KeyId, Print};
+use verify_core::store::{RecordKey, RecordKind, WrittenUnder, put_off_for};
+use verify_core::time::Timestamp;
+
+use crate::outbox::limit;
+
+/// Services with an event or a record that is due, behind this one.
+pub(crate) fn services(
+    connection: &Connection,
+    now: Timestamp,
+    after: &str,
+    most: usize,
+) -> rusqlite::Result<Vec<String>> {
+    let mut asked = connection.prepare_cached(
+        "SELECT service FROM lane
+         WHERE service > ?2 AND (events > 0 OR EXISTS (
+           SELECT 1 FROM record
+           WHERE record.lane = lane.id AND due <= ?1 AND (ends IS NULL OR ends > ?1)))
+         ORDER BY service LIMIT ?3",
+    )?;
+    let named = asked.query_map(params![now.as_millis(), after, limit(most)], |row| row.get(0))?;
+    named.collect()
+}
+
+/// A service's records that are due, soonest first.
+pub(crate) fn due(
+    connection: &Connection,
+    service: &str,
+    now: Timestamp,
+    most: usize,
+) -> rusqlite::Result<Vec<RecordKey>> {
+    let mut asked = connection.prepare_cached(
+        "SELECT key FROM record
+         WHERE lane = (SELECT id FROM lane WHERE service = ?1) AND due <= ?2 AND (ends IS NULL OR ends > ?2)
+         ORDER BY due, key LIMIT ?3",
+    )?;
+    let keys = asked.query_map(params![service, now.as_millis(), limit(most)], |row| {
+        row.get::<_, Vec<u8>>(0)
+    })?;
+    known(keys)
+}
+
+/// Puts off a record that is due.
+pub(crate) fn put_off(
+    connection: &Connection,
+    service: &str,
+    record: &RecordKey,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let found: Option<(i64, u32)> = connection
+        .prepare_cached(
+            "SELECT id, put_off FROM record
+             WHERE lane = (SELECT id FROM lane WHERE service = ?1) AND key = ?2
+               AND due <= ?3 AND (ends IS NULL OR ends > ?3)",
+        )?
+        .query_row(params![service, record.to_bytes(), now.as_millis()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    if let Some((id, times)) = found {
+        let until = now + put_off_for(times);
+        // Written meanwhile by somebody who settled it: then its count begins anew, and this says nothing of it.
+        connection
+            .prepare_cached("UPDATE record SET due = ?3, put_off = put_off + 1 WHERE id = ?1 AND put_off = ?2 AND due <= ?4")?
+            .execute(params![id, times, until.as_millis(), now.as_millis()])?;
+    }
+    Ok(())
+}
+
+/// A service's durable records with something sealed in them that were written under other keys.
+pub(crate) fn durable_under_others(
+    connection: &Connection,
+    service: &str,
+    newest: WrittenUnder,
+    most: usize,
+) -> rusqlite::Result<Vec<RecordKey>> {
+    let mut asked = connection.prepare_cached(
+        "SELECT key FROM record
+         WHERE lane = (SELECT id FROM lane WHERE service = ?1) AND ends IS NULL AND seal IS NOT NULL
+           AND (fingerprint <> ?2 OR seal IS NOT ?3)
+         LIMIT ?4",
+    )?;
+    let row = params![
+        service,
+        newest.fingerprint.get(),
+        newest.seal.map(KeyId::get),
+        limit(most)
+    ];
+    let keys = asked.query_map(row, |row| row.get::<_, Vec<u8>>(0))?;
+    known(keys)
+}
+
+/// Keys of kinds that this program knows. A later program's are left to it.
+fn known(keys: impl Iterator<Item = rusqlite::Result<Vec<u8>>>) -> rusqlite::Result<Vec<RecordKey>> {
+    keys.filter_map(|key| key.map(|key| record_key(&key)).transpose())
+        .collect()
+}
+
+fn record_key(bytes: &[u8]) -> Option<RecordKey> {
+    let (tag, print) = bytes.split_first()?;
+    Some(RecordKey {
+        kind: RecordKind::of_tag(*tag)?,
+        print: Print::from_bytes(print.try_into().ok()?),
+    })
+}

@@ -1,0 +1,56 @@
+//! Rows that nobody can read, and what is in the clear.
+
+mod support;
+
+use rusqlite::Connection;
+use support::{WITHIN, charging, creating, fresh, open, run};
+use verify_core::store::{Store, StoreAnswer, StoreFault};
+use verify_sqlite::SqliteOptions;
+
+#[test]
+fn i146_a_corrupt_row_is_a_fault_of_those_that_name_it() {
+    run(async {
+        let path = fresh();
+        let store = open(SqliteOptions::at(&path));
+        for number in [1, 2] {
+            assert!(matches!(
+                store.apply(&charging(number), WITHIN).await,
+                StoreAnswer::Applied(_)
+            ));
+            assert!(matches!(
+                store.apply(&creating(number), WITHIN).await,
+                StoreAnswer::Applied(_)
+            ));
+        }
+        let file = Connection::open(&path).unwrap();
+        let broken = file.execute(
+            "UPDATE counter SET value = x'09' WHERE key = ?1",
+            [support::counter(1).to_bytes()],
+        );
+        assert_eq!(broken, Ok(1));
+        let corrupt = store.apply(&charging(1), WITHIN).await;
+        assert!(
+            matches!(corrupt, StoreAnswer::NotApplied(StoreFault::Corrupt(_))),
+            "{corrupt:?}"
+        );
+        assert!(matches!(
+            store.apply(&charging(2), WITHIN).await,
+            StoreAnswer::Applied(_)
+        ));
+        assert!(store.health().await.is_ok());
+    });
+}
+
+/// A transient row has an expiry, a durable one none, and no row lies beside a lane.
+#[test]
+fn i11_every_row_ends_or_is_durable_and_is_somebody_s() {
+    run(async {
+        let path = fresh();
+        let store = open(SqliteOptions::at(&path));
+        for number in 0..50 {
+            store.apply(&charging(number), WITHIN).await;
+            store.apply(&creating(number), WITHIN).await;
+        }
+        support::scan(&path);
+    });
+}
