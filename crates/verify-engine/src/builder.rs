@@ -261,11 +261,7 @@ impl EngineBuilder {
             store_timeout,
             store_watch,
             carriers,
-            scorers: if self.scorers.is_empty() {
-                vec![Arc::new(NoRisk)]
-            } else {
-                self.scorers
-            },
+            scorers: at_least_one(self.scorers),
             human_check: self.human_check.unwrap_or_else(|| Arc::new(NoHumanCheck)),
             meters: Meters::default(),
         };
@@ -298,6 +294,14 @@ impl std::fmt::Debug for EngineBuilder {
             .field("providers", &self.providers.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The scorers, or the one that sees no risk.
+fn at_least_one(mut scorers: Vec<Arc<dyn RiskScorer>>) -> Vec<Arc<dyn RiskScorer>> {
+    if scorers.is_empty() {
+        scorers.push(Arc::new(NoRisk));
+    }
+    scorers
 }
 
 /// A random name, for as long as the engine runs.

@@ -207,7 +207,7 @@ impl StoreThen {
     fn resume(self, asked: Changeset, now: Timestamp, answer: StoreAnswer) -> Step {
         let answer = unless_it_cools(&asked, answer);
         let is_lost = matches!(answer, StoreAnswer::Unknown(_));
-        let step = match self {
+        let mut step = match self {
             Self::SendLook(stage) => stage.resume(now, answer),
             Self::SendIntent(stage) => stage.resume(asked, now, answer),
             Self::SendSettle(stage) => stage.resume(now, answer),
@@ -228,13 +228,10 @@ impl StoreThen {
             Self::EraseLook(stage) => stage.resume(now, answer),
             Self::EraseWrite(stage) => stage.resume(now, answer),
         };
-        match step {
-            Step::Store(again) if is_lost => Step::Store(StoreStep {
-                not_after: again.not_after.min(now + ASKED_AGAIN_WITHIN),
-                ..again
-            }),
-            step => step,
+        if let (Step::Store(again), true) = (&mut step, is_lost) {
+            again.not_after = again.not_after.min(now + ASKED_AGAIN_WITHIN);
         }
+        step
     }
 }
 
