@@ -13,6 +13,7 @@ use verify_core::keys::Print;
 use verify_core::outcome::{CheckAnswer, SendAnswer};
 use verify_core::port::{Compared, Detail, End};
 use verify_core::record::Status;
+use verify_core::store::Origin;
 use verify_lab::explore::{Kinds, World};
 use verify_tests::explored::{Finding, SCENARIOS, Size, finding};
 use verify_tests::promises::{
@@ -65,6 +66,7 @@ notices! {
     i51_resend_after_unknown_is_noticed: ResendAfterUnknown by i51_one_message_for_a_charge on TwoOwn,
     i55_accept_token_of_another_kind_is_noticed:
         AcceptTokenOfAnotherKind by i55_a_proof_is_no_device_token on Own,
+    i62_count_on_what_is_lost_is_noticed: CountOnWhatIsLost by i62_nothing_is_sent_over_a_store_that_lost_its_data on Own,
 }
 
 #[test]
@@ -96,6 +98,18 @@ fn i07_every_verdict_leaves_the_failure(mut world: World) -> Finding {
         finding(failures(&world) == 1, &format!("i07: {verdict:?} gave it back"))?;
     }
     Ok(())
+}
+
+fn i62_nothing_is_sent_over_a_store_that_lost_its_data(mut world: World) -> Finding {
+    world.store.set_origin(Origin {
+        made: world.now,
+        ..Origin::default()
+    });
+    world.run(send());
+    finding(
+        world.dispatches == 0,
+        "i62: it was sent as if nothing had been counted",
+    )
 }
 
 fn i130_a_code_proves_its_own_mailbox(mut world: World) -> Finding {

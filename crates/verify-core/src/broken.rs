@@ -41,6 +41,8 @@ pub enum Broken {
     ShareBetweenMailboxes,
     /// What a provider says is over ends what was sent after it was asked.
     EndWhatIsNewer,
+    /// A store that lost what it counted decides as if nothing had been counted.
+    CountOnWhatIsLost,
 }
 
 #[cfg(verify_broken)]
@@ -60,6 +62,7 @@ impl Broken {
         Self::ShareBetweenStandings,
         Self::ShareBetweenMailboxes,
         Self::EndWhatIsNewer,
+        Self::CountOnWhatIsLost,
     ];
 
     /// What is broken, as names of tests spell it.
@@ -78,6 +81,7 @@ impl Broken {
             Self::ShareBetweenStandings => "share_between_standings",
             Self::ShareBetweenMailboxes => "share_between_mailboxes",
             Self::EndWhatIsNewer => "end_what_is_newer",
+            Self::CountOnWhatIsLost => "count_on_what_is_lost",
         }
     }
 
@@ -97,6 +101,7 @@ impl Broken {
             Self::ShareBetweenStandings => &[36],
             Self::ShareBetweenMailboxes => &[130],
             Self::EndWhatIsNewer => &[133],
+            Self::CountOnWhatIsLost => &[62],
         }
     }
 }

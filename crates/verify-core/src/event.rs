@@ -160,6 +160,9 @@ event_kinds! {
     Erased = 18 "operator.erased",
     /// A destination or prefix is remembered as unreachable.
     NoteTaken = 19 "note.taken",
+    /// The store came up without what it held, and nobody has accepted that: what was counted, spent or opted out of before
+    /// is forgotten. Told once.
+    StoreForgot = 20 "store.forgot",
 }
 
 impl Serialize for EventKind {

@@ -301,9 +301,11 @@ fn refused(engine: &Engine, refusal: &Refusal) -> Response {
 
 fn failed(fault: Fault) -> Response {
     let status = match fault {
-        Fault::StoreUnavailable | Fault::StoreFull | Fault::StoreCorrupt | Fault::Misconfigured => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Fault::StoreUnavailable
+        | Fault::StoreFull
+        | Fault::StoreCorrupt
+        | Fault::Misconfigured
+        | Fault::StoreCools { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Defect => StatusCode::INTERNAL_SERVER_ERROR,
     };
     (status, Json(json!({ "code": fault.as_str() }))).into_response()

@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use verify_core::command::TickRequest;
 use verify_core::outcome::TickAnswer;
-use verify_core::store::{RecordKey, StoreFault, Work};
+use verify_core::store::{Changeset, Origin, RecordKey, StoreFault, Work};
 use verify_core::vocabulary::ServiceId;
 
 use crate::caught::caught;
@@ -23,8 +23,11 @@ use crate::telemetry;
 
 /// Services that are named in one trip to the store.
 const SERVICES_AT_ONCE: usize = 64;
-/// For how long a service's work is lent: longer than a sink or a batch of inquiries takes.
+/// For how long a service's records are lent: longer than a batch of inquiries takes, most of the time.
 const LEASE: Duration = Duration::from_secs(60);
+/// For how long a service's events are lent, which are handed over in order as long as one engine has them: longer than a
+/// sink takes, and no longer than they may wait when an engine dies.
+const PUMP_LEASE: Duration = Duration::from_secs(30);
 /// Records of a service that are looked at in its turn.
 const SWEEP_BATCH: usize = 64;
 /// Of these, so many at a time.
@@ -35,8 +38,8 @@ const MOST_TURNS: usize = 64;
 const DROPPED_AT_ONCE: usize = 1_024;
 /// Events of a service that are handed over at a time.
 const PUMP_BATCH: usize = 256;
-/// A sink that takes longer has not taken them.
-const SINK_TIMEOUT: Duration = Duration::from_secs(30);
+/// A sink that takes longer has not taken them. What is left of the lease is for the store.
+const SINK_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two sweeps, and between two looks into outboxes that were empty.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -104,10 +107,19 @@ impl Engine {
     /// could not be settled is put off, so that it delays no other. A service whose work is lent to another engine is left to
     /// that one.
     ///
+    /// First the store is asked how it is: one that came up without what it held is told of (`store.forgot`), and while its
+    /// clock and this machine's differ nothing is looked at.
+    ///
     /// # Errors
     /// The first [`StoreFault`] of any service: its records stay due. The others had their turn.
     pub async fn sweep_once(&self) -> Result<Swept, StoreFault> {
         let mut swept = Swept::default();
+        if let Ok(origin) = self.inner.outside.look_at_store().await {
+            self.tell_of_what_was_lost(&origin).await;
+        }
+        if self.inner.outside.store_watch.is_apart() {
+            return Ok(swept);
+        }
         for _ in 0..MOST_TURNS {
             let (more, fault) = self.sweep_each(&mut swept).await;
             match fault {
@@ -117,6 +129,29 @@ impl Engine {
             }
         }
         Ok(swept)
+    }
+
+    /// Tells each service that the policies name, and the one for those that name none, of an epoch that nobody accepted.
+    /// Whoever is first tells it; where one could not be told, all are asked for again.
+    async fn tell_of_what_was_lost(&self, origin: &Origin) {
+        let outside = &self.inner.outside;
+        let Some(epoch) = outside.store_watch.untold(origin) else {
+            return;
+        };
+        let policies = self.policies();
+        let mut services: BTreeSet<_> = policies.services.keys().cloned().collect();
+        services.insert(ServiceId::default());
+        for service in services {
+            let changeset = Changeset::telling_of_loss(service, epoch, outside.now());
+            let told = outside.ask_store("apply", async {
+                let within = outside.store_timeout;
+                outside.store.apply(&changeset, within).await.seen()
+            });
+            if told.await.is_err() {
+                return;
+            }
+        }
+        outside.store_watch.told(epoch);
     }
 
     /// One turn of each service. True when there is more to do.
@@ -169,7 +204,11 @@ impl Engine {
 
     async fn is_lent(&self, work: Work, service: &ServiceId) -> Result<bool, StoreFault> {
         let outside = &self.inner.outside;
-        let lease = outside.store.lease(work, service, self.inner.holder, LEASE);
+        let span = match work {
+            Work::Sweep | Work::Housekeeping => LEASE,
+            Work::Pump => PUMP_LEASE,
+        };
+        let lease = outside.store.lease(work, service, self.inner.holder, span);
         outside.ask_store("lease", lease).await
     }
 

@@ -24,6 +24,7 @@ use crate::engine::{Engine, Flows, Inner};
 use crate::meters::Meters;
 use crate::outside::Outside;
 use crate::rate::{FloodShield, Pacer};
+use crate::store_watch::StoreWatch;
 use crate::system::{FixedKeys, SystemClock, SystemEntropy};
 use crate::telemetry;
 use crate::without_effect::{self, Asked};
@@ -162,7 +163,8 @@ impl EngineBuilder {
     }
 
     /// Another clock than the system's, for all that is decided, counted and kept. What waits goes by tokio's clock: the flood
-    /// shield, the pacing of calls, and the timeouts of store and providers.
+    /// shield, the pacing of calls, and the timeouts of store and providers. Only the system's clock is compared with the
+    /// store's ([`Readiness::clocks_differ`](crate::Readiness::clocks_differ)).
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Some(Arc::new(clock));
@@ -231,6 +233,7 @@ impl EngineBuilder {
             .collect::<Vec<_>>();
         let routes = routes(&capabilities, &self.routes)?;
         let policies = self.policies.unwrap_or_default();
+        let store_watch = StoreWatch::new(self.clock.is_none());
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let asked = Asked::of(&self.scorers, self.human_check.as_deref());
         check_policies(&policies, &routes, asked, clock.now())?;
@@ -256,12 +259,9 @@ impl EngineBuilder {
             clock,
             store,
             store_timeout,
+            store_watch,
             carriers,
-            scorers: if self.scorers.is_empty() {
-                vec![Arc::new(NoRisk)]
-            } else {
-                self.scorers
-            },
+            scorers: at_least_one(self.scorers),
             human_check: self.human_check.unwrap_or_else(|| Arc::new(NoHumanCheck)),
             meters: Meters::default(),
         };
@@ -294,6 +294,14 @@ impl std::fmt::Debug for EngineBuilder {
             .field("providers", &self.providers.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The scorers, or the one that sees no risk.
+fn at_least_one(mut scorers: Vec<Arc<dyn RiskScorer>>) -> Vec<Arc<dyn RiskScorer>> {
+    if scorers.is_empty() {
+        scorers.push(Arc::new(NoRisk));
+    }
+    scorers
 }
 
 /// A random name, for as long as the engine runs.

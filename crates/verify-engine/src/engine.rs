@@ -17,11 +17,11 @@ use verify_core::destination::{Destination, DestinationError};
 use verify_core::flow::Machine;
 use verify_core::ids::HolderId;
 use verify_core::outcome::{
-    CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Refusal, RefusalCode, ReportAnswer,
+    CancelAnswer, CheckAnswer, EraseAnswer, Fault, Outcome, RedeemAnswer, Refusal, RefusalCode, ReportAnswer,
     Request, RuleHit, SendAnswer, StatusAnswer, UnlockAnswer,
 };
 use verify_core::policy::{BackendKeys, Disclosure, PolicySet};
-use verify_core::port::{Entropy, EventSink, KeySource, RefusalSink};
+use verify_core::port::{Detail, Entropy, EventSink, KeySource, RefusalSink};
 use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::{Country, ServiceId};
 
@@ -222,6 +222,9 @@ impl Engine {
     ///
     /// Dropping the future does not stop a flow that began.
     async fn run_command(&self, command: Command, room: Option<OwnedSemaphorePermit>) -> Outcome {
+        if self.inner.outside.store_watch.is_apart() {
+            return self.refused_by_the_clock(&command);
+        }
         let flow = Flow::begin(&self.inner, command);
         if flow.is_over() {
             return flow.answer(&self.inner).await.0;
@@ -261,6 +264,16 @@ impl Engine {
         });
         // No answer: a port panicked, or the runtime shuts down. The flow may have got anywhere.
         told.await.unwrap_or_else(|_| about.lost())
+    }
+
+    /// The outcome of a command that nobody can decide: its stamps would be no time of the store's.
+    fn refused_by_the_clock(&self, command: &Command) -> Outcome {
+        let mut outcome = About::of(command, self.now()).outcome(Err(Fault::Misconfigured));
+        let words = "its clock and this machine's differ by more than the skew";
+        outcome.explanation.store = Some(Detail::new(None, words));
+        let meters = &self.inner.outside.meters;
+        telemetry::command_ended(meters, command.name(), &outcome, 0, Duration::ZERO);
+        outcome
     }
 
     /// Takes other policies from now on. Flows under way end by the ones they began with, and codes that are pending stay as

@@ -10,12 +10,13 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use verify_core::flow::{FLOW_BUDGET, Heard, NotBegun, Resting, Step};
 use verify_core::port::{Clock, HumanCheck, Provider, ProviderName, RiskScorer};
-use verify_core::store::{Changeset, Store, StoreAnswer, StoreFault};
+use verify_core::store::{Changeset, Origin, Store, StoreAnswer, StoreFault};
 use verify_core::time::Timestamp;
 
 use crate::carrier::{Calling, Carrier, Said, Verb};
 use crate::driver::FlowClock;
 use crate::meters::Meters;
+use crate::store_watch::{StoreWatch, Trip};
 use crate::telemetry::{self, StoreTrouble};
 
 /// Kept of a flow's time for writing down what came of a call: a provider that hangs must not cost the record too.
@@ -32,6 +33,7 @@ pub(crate) struct Outside {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) store_timeout: Duration,
+    pub(crate) store_watch: StoreWatch,
     pub(crate) carriers: BTreeMap<ProviderName, Carrier>,
     pub(crate) scorers: Vec<Arc<dyn RiskScorer>>,
     pub(crate) human_check: Arc<dyn HumanCheck>,
@@ -158,13 +160,20 @@ impl Outside {
             telemetry::store_failed("apply", StoreTrouble::TooLate, "");
             return Heard::NotBegun(NotBegun::TooLate);
         }
-        let began = Instant::now();
+        let (at, began) = (self.now(), Instant::now());
         // The store gives up by itself what it has not begun: its word is better than the silence of a call that was
         // dropped, which may have happened.
         let within = most - most / 4;
         let answer = timeout(most, self.store.apply(changeset, within)).await;
-        self.meters.store_called("apply", began.elapsed().as_secs_f64());
+        let took = began.elapsed();
+        self.meters.store_called("apply", took.as_secs_f64());
         match &answer {
+            // A store without a clock goes by the changeset's own time, which may be a later stamp than the clock's.
+            Ok(StoreAnswer::Applied(seen) | StoreAnswer::Refused(seen))
+                if seen.origin.clock != changeset.at =>
+            {
+                self.store_watch.saw_clock(seen.origin.clock, Trip { at, took });
+            }
             Ok(StoreAnswer::Applied(_) | StoreAnswer::Refused(_)) => {}
             Ok(StoreAnswer::NotApplied(fault)) => fault_noted("apply", fault),
             Ok(StoreAnswer::Unknown(words)) => {
@@ -175,6 +184,22 @@ impl Outside {
             }
         }
         answer.map_or(Heard::Lost, Heard::Answer)
+    }
+
+    /// Asks the store how it is, and remembers where what it holds comes from and how far its clock is from this one.
+    pub(crate) async fn look_at_store(&self) -> Result<Origin, StoreFault> {
+        let (at, began) = (self.now(), Instant::now());
+        let origin = self.ask_store("health", self.store.health()).await?;
+        let trip = Trip {
+            at,
+            took: began.elapsed(),
+        };
+        if let Some(difference) = self.store_watch.difference(origin.clock, trip) {
+            telemetry::clock_difference(difference);
+        }
+        self.store_watch.saw_clock(origin.clock, trip);
+        self.store_watch.saw_epoch(&origin);
+        Ok(origin)
     }
 
     /// Any other call of the store. One that takes too long is as good as failed: none of them decides anything.

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use verify_core::port::{Blame, Detail, Provider, ProviderName, Rejection, RejectionKind};
 use verify_core::store::{Origin, StoreFault};
+use verify_core::time::Timestamp;
 
 use crate::engine::Engine;
 
@@ -19,6 +20,13 @@ const PROBE: Duration = Duration::from_secs(5);
 pub struct Readiness {
     /// Whether the store can decide, and where what it holds comes from; why not, in its own words, masked.
     pub store: Result<Origin, StoreFault>,
+    /// Until when sends, checks and redeems wait because the store may have lost what it counted, unless an operator accepts
+    /// it before; of the policies in force the one that waits longest. Cancels, status, reports and operators go on.
+    pub cools_until: Option<Timestamp>,
+    /// True while the store's clock and this machine's differ by more than the skew ([`SKEW`](verify_core::time::SKEW)), in
+    /// three answers running: nothing is decided then. Looked at by each call of [`Engine::readiness`] and by the background
+    /// rounds; without either an engine that refuses never learns that the clocks agree again.
+    pub clocks_differ: bool,
     /// By provider.
     pub providers: BTreeMap<ProviderName, ProviderReadiness>,
 }
@@ -36,10 +44,11 @@ pub struct ProviderReadiness {
 }
 
 impl Readiness {
-    /// False when the store cannot decide, when an operator has to correct a provider's credentials or
+    /// False when the store cannot decide, when its clock and this machine's differ, when an operator has to correct a provider's credentials or
     /// configuration, or when no provider at all can be reached. One provider of several that is down is no reason:
     /// the others carry on. Nothing that a request can bring about is one either: neither a channel or purpose that a
-    /// provider is not set up for, nor a quota that is used up.
+    /// provider is not set up for, nor a quota that is used up. While a store [cools](Self::cools_until) it is ready: all
+    /// engines wait alike, and what goes on meanwhile needs one.
     pub fn is_ready(&self) -> bool {
         let wants_operator = self.providers.values().any(|provider| provider.operator_fault);
         let reached = |provider: &ProviderReadiness| match &provider.health {
@@ -47,7 +56,7 @@ impl Readiness {
             Err(rejection) => rejection.kind.blame() == Blame::Quota,
         };
         let reachable = self.providers.values().any(reached);
-        self.store.is_ok() && reachable && !wants_operator
+        self.store.is_ok() && !self.clocks_differ && reachable && !wants_operator
     }
 }
 
@@ -60,7 +69,7 @@ impl Engine {
             let (name, provider) = (name.clone(), Arc::clone(&carrier.provider));
             asked.spawn(async move { (name, health_of(&*provider).await) });
         }
-        let store = outside.ask_store("health", outside.store.health()).await;
+        let store = outside.look_at_store().await;
         let mut said = BTreeMap::new();
         while let Some(joined) = asked.join_next().await {
             said.extend(joined.ok());
@@ -81,9 +90,22 @@ impl Engine {
             (name.clone(), readiness)
         };
         Readiness {
+            cools_until: store.as_ref().ok().and_then(|origin| self.cools_until(origin)),
+            clocks_differ: outside.store_watch.is_apart(),
             store,
             providers: outside.carriers.iter().map(state).collect(),
         }
+    }
+}
+
+impl Engine {
+    /// Until when a store that came up without what it held is waited for.
+    fn cools_until(&self, origin: &Origin) -> Option<Timestamp> {
+        let policies = self.policies();
+        let all = policies.services.values().chain([&policies.default]);
+        let longest = all.map(|policy| policy.looks_back()).max().unwrap_or_default();
+        origin.cools(longest, self.now())?;
+        origin.cools_until(longest)
     }
 }
 

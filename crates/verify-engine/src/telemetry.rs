@@ -40,6 +40,10 @@ measured! {
     STORE_SECONDS = "verify_store_seconds": describe_histogram Seconds;
     /// Calls of the store that failed or were dropped, by `operation` and `fault`. Counter.
     STORE_FAULTS = "verify_store_faults_total": describe_counter Count;
+    /// Changes of the store's epoch under a running engine: it was emptied, or another one is in its place. Counter.
+    STORE_EPOCH_CHANGES = "verify_store_epoch_changes_total": describe_counter Count;
+    /// By how much the store's clock and this machine's differ, where both are a machine's own. Gauge, seconds.
+    STORE_CLOCK_DIFFERENCE = "verify_store_clock_difference_seconds": describe_gauge Seconds;
     /// Calls of a provider, by `provider` and `call`. Histogram, seconds.
     PROVIDER_SECONDS = "verify_provider_seconds": describe_histogram Seconds;
     /// What providers said, by `provider`, `call` and `result`. Counter.
@@ -61,7 +65,7 @@ pub const COMMAND_SPAN: &str = "verify.command";
 pub const TARGET_COMMAND: &str = "verify::command";
 /// Log target of providers: breakers and refused credentials at `warn`.
 pub const TARGET_PROVIDER: &str = "verify::provider";
-/// Log target of the store: faults at `warn`.
+/// Log target of the store: faults at `warn`, another epoch and clocks that differ at `error`.
 pub const TARGET_STORE: &str = "verify::store";
 /// Log target of the sweeper and the outbox pump.
 pub const TARGET_BACKGROUND: &str = "verify::background";
@@ -153,6 +157,16 @@ pub(crate) fn store_failed(operation: &'static str, trouble: StoreTrouble, words
     let fault = trouble.as_str();
     counter!(STORE_FAULTS, "operation" => operation, "fault" => fault).increment(1);
     tracing::warn!(target: TARGET_STORE, operation, fault, words, "the store failed");
+}
+
+/// Counts an epoch that changed.
+pub(crate) fn epoch_changed() {
+    counter!(STORE_EPOCH_CHANGES).increment(1);
+}
+
+/// Shows by how much the clocks differ.
+pub(crate) fn clock_difference(difference: Duration) {
+    gauge!(STORE_CLOCK_DIFFERENCE).set(difference.as_secs_f64());
 }
 
 /// What can be wrong with a call of the store.

@@ -103,7 +103,8 @@ pub fn base(demo: bool) -> OpenApi {
 fn description() -> String {
     let mut text = String::from(
         "Verifies that a person controls a number or a mailbox.\n\nRefusals are problem documents (RFC 9457). Clients \
-         branch on `code`; `retry_after` is how long to wait until the same request would be admitted.\n\n\
+         branch on `code`; `retry_after` is how long to wait until the same request would be admitted; while the \
+         store is down, until it is worth asking again.\n\n\
          | status | code | meaning |\n|---|---|---|\n",
     );
     for code in ProblemCode::ALL {

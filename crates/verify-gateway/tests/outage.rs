@@ -23,7 +23,7 @@ use verify_core::ids::Nonce;
 use verify_core::keys::{Keys, Print};
 use verify_core::secret::SecretString;
 use verify_core::seed::Seed;
-use verify_core::store::{Store, StoreFault};
+use verify_core::store::{Epoch, Origin, Store, StoreFault};
 use verify_core::time::Timestamp;
 use verify_core::token::DeliveryToken;
 use verify_core::vocabulary::ServiceId;
@@ -36,7 +36,7 @@ use verify_gateway::gate::Gate;
 use verify_gateway::webhook::Webhooks;
 use verify_http::TrustedProxies;
 use verify_memstore::MemStore;
-use verify_testkit::{FaultyStore, store_around};
+use verify_testkit::{FaultyStore, ModelStore, store_around};
 
 const BASE: &str = "https://verify.example.com";
 
@@ -171,6 +171,51 @@ async fn what_is_wrong_with_the_store_is_told_each_with_what_to_do() {
     }
     let well = Gateway::demo().get("/readyz").await.accepts(200);
     assert_eq!((&well["store"], well.get("store_detail")), (&json!("ok"), None));
+}
+
+/// A copy from before comes up under an epoch that nobody accepted.
+#[tokio::test]
+async fn i62_a_store_that_lost_its_data_is_told_with_the_wait_and_what_ends_goes_on() {
+    let store = ModelStore::new();
+    let gateway = over(store.clone(), &Keys::generate(&[1; 32]));
+    let id = gateway.sent("+12025550143").await;
+    gateway.later(1).await;
+    let renew = |accepted| {
+        let origin = Origin {
+            epoch: Epoch([9; 16]),
+            made: gateway.app.engine.now(),
+            accepted,
+            ..Origin::default()
+        };
+        store.change(|state| state.set_origin(origin));
+    };
+    renew(false);
+    let send = || gateway.post("/verify/send", json!({ "to": "+12025550144" }));
+    let check = json!({ "verification_id": id, "code": gateway.code("+12025550143").await });
+    let waits = |answer: &support::Answer| {
+        let problem = answer.refuses(503, "store_unavailable");
+        let wait = answer.header("retry-after").unwrap().parse::<u64>().unwrap();
+        assert!((3_600..=3_610).contains(&wait), "{wait}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("accepted"),
+            "{problem}"
+        );
+    };
+    waits(&send().await);
+    waits(&gateway.post("/verify/check", check.clone()).await);
+    let ready = gateway.get("/readyz").await.accepts(200);
+    assert_eq!((&ready["ok"], &ready["store"]), (&json!(true), &json!("cools")));
+    assert!(ready["store_cools_until"].is_string(), "{ready}");
+    gateway.get(&format!("/verify/{id}")).await.accepts(200);
+    let unlock = json!({ "to": "+12025550143" });
+    gateway.post("/operator/unlock", unlock).await.accepts(200);
+
+    renew(true);
+    gateway.post("/verify/check", check).await.accepts(200);
+    renew(false);
+    waits(&send().await);
+    gateway.later(3_611).await;
+    send().await.accepts(201);
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! Refusals on the wire: RFC 9457 problem documents with a stable `code`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use verify_core::outcome::{Fault, Refusal, RefusalCode, WrongCode, wait_secs};
 use verify_core::time::{Timestamp, Until};
+
+/// How long to wait where nobody knows: stores are asked each second whether they are back, and a client need not be quicker.
+const A_WHILE: Duration = Duration::from_secs(5);
 
 /// The media type of every refusal.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -165,7 +169,8 @@ pub struct ProblemBody {
     /// A JSON pointer (RFC 6901) to the field it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// Seconds after which the same request would be admitted, rounded up.
+    /// Seconds after which the same request would be admitted, rounded up; where nobody knows, as while the store is down,
+    /// after which it is worth asking again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
     /// Channels that may be tried instead. One that does not reach this destination (`email` for a number) is among them: ask
@@ -247,6 +252,12 @@ impl Problem {
         self
     }
 
+    /// Worth asking again after this wait.
+    fn after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait.as_millis().div_ceil(1_000) as u64);
+        self
+    }
+
     /// The engine's refusal; `now` is the engine's time.
     pub fn refused(refusal: Refusal, now: Timestamp) -> Self {
         let mut problem = Self::new(refusal.code.into(), refusal.detail);
@@ -318,12 +329,14 @@ impl From<Fault> for Problem {
             Fault::StoreUnavailable => Self::new(
                 ProblemCode::StoreUnavailable,
                 "the store cannot be reached, so nothing was allowed; try again in a while",
-            ),
+            )
+            .after(A_WHILE),
             Fault::StoreFull => Self::new(
                 ProblemCode::StoreUnavailable,
                 "the store has no room for anything new, so nothing was allowed; give it more room, or wait until what \
                  it holds expires",
-            ),
+            )
+            .after(A_WHILE),
             Fault::StoreCorrupt => Self::new(
                 ProblemCode::StoreUnavailable,
                 "the store holds something that this version cannot read, so nothing was allowed; run the version that \
@@ -332,8 +345,15 @@ impl From<Fault> for Problem {
             Fault::Defect => Self::internal(),
             Fault::Misconfigured => Self::new(
                 ProblemCode::ProviderUnavailable,
-                "the provider that made this code is not in use here any more; ask for a new code",
+                "the provider that made this code is not in use here any more, so ask for a new code; or the clock here is wrong, and \
+                 the log says so",
             ),
+            Fault::StoreCools { wait } => Self::new(
+                ProblemCode::StoreUnavailable,
+                "the store may have lost what it counted, so nothing was allowed; try again after the wait, or once an \
+                 operator has accepted the store",
+            )
+            .after(wait),
         }
     }
 }
@@ -372,41 +392,66 @@ mod tests {
         let told = Fault::ALL.iter().map(|fault| {
             let problem = Problem::from(*fault);
             let body = problem.body();
-            assert_eq!(body.retry_after, None, "{fault:?}");
             assert_eq!(body.status, fault.http_status(), "{fault:?}");
-            (body.status, body.code.as_str(), body.detail.to_string())
+            (
+                body.status,
+                body.code.as_str(),
+                body.retry_after,
+                body.detail.to_string(),
+            )
         });
         let expected = [
             (
                 503,
                 "store_unavailable",
+                Some(5),
                 "the store cannot be reached, so nothing was allowed; try again in a while",
             ),
             (
                 503,
                 "store_unavailable",
+                Some(5),
                 "the store has no room for anything new, so nothing was allowed; give it more room, or wait until what \
                  it holds expires",
             ),
             (
                 503,
                 "store_unavailable",
+                None,
                 "the store holds something that this version cannot read, so nothing was allowed; run the version that \
                  wrote it, or a newer one",
             ),
             (
                 500,
                 "internal",
+                None,
                 "something went wrong here; the log of this request id says what",
             ),
             (
                 503,
                 "provider_unavailable",
-                "the provider that made this code is not in use here any more; ask for a new code",
+                None,
+                "the provider that made this code is not in use here any more, so ask for a new code; or the clock here is wrong, and \
+                 the log says so",
+            ),
+            (
+                503,
+                "store_unavailable",
+                Some(0),
+                "the store may have lost what it counted, so nothing was allowed; try again after the wait, or once an \
+                 operator has accepted the store",
             ),
         ];
-        let expected = expected.map(|(status, code, detail)| (status, code, detail.to_owned()));
+        let expected = expected.map(|(status, code, wait, detail)| (status, code, wait, detail.to_owned()));
         assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn i62_a_store_that_cools_says_for_how_long() {
+        let wait = Duration::from_millis(59_001);
+        let problem = Problem::from(Fault::StoreCools { wait });
+        assert_eq!(problem.body().retry_after, Some(60));
+        assert_eq!(problem.headers()[header::RETRY_AFTER], "60");
     }
 
     #[test]

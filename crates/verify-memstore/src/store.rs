@@ -347,9 +347,6 @@ impl Store for MemStore {
     }
 
     async fn health(&self) -> Result<Origin, StoreFault> {
-        Ok(Origin {
-            clock: Timestamp::from_millis(self.latest.load(Ordering::Relaxed)),
-            ..self.epoch
-        })
+        Ok(self.epoch)
     }
 }

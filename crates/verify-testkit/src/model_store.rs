@@ -41,6 +41,8 @@ pub struct ModelState {
     put_off: ByService<RecordKey, (Timestamp, u32)>,
     last_version: u64,
     last_event: u64,
+    /// `None`: a first start, and no clock.
+    origin: Option<Origin>,
 }
 
 impl ModelState {
@@ -174,6 +176,24 @@ impl ModelState {
         std::mem::swap(&mut self.counters, other);
     }
 
+    /// Where it comes from from now on: another epoch, or one that nobody expected. Where the store's clock stands in it the
+    /// store has one, which stands still; with a zero it has none, and goes by whoever asks.
+    pub fn set_origin(&mut self, origin: Origin) {
+        self.origin = Some(origin);
+    }
+
+    /// Where it comes from, asked at this time.
+    fn origin(&self, at: Timestamp) -> Origin {
+        let origin = self.origin.unwrap_or(Origin {
+            accepted: true,
+            ..Origin::default()
+        });
+        match origin.clock {
+            Timestamp::ZERO => Origin { clock: at, ..origin },
+            _ => origin,
+        }
+    }
+
     /// Every state of a limit or lockout, outlived or not.
     pub fn counters(&self) -> &ByService<CounterKey, KeptCounter> {
         &self.counters
@@ -223,13 +243,8 @@ struct ServiceView<'a> {
 }
 
 impl View for ServiceView<'_> {
-    /// The model has no clock: it goes by whoever asks.
     fn origin(&self) -> Origin {
-        Origin {
-            accepted: true,
-            clock: self.at,
-            ..Origin::default()
-        }
+        self.state.origin(self.at)
     }
 
     fn counter(&self, key: &CounterKey) -> Option<Counter> {
@@ -384,10 +399,6 @@ impl Store for ModelStore {
     }
 
     async fn health(&self) -> Result<Origin, StoreFault> {
-        Ok(Origin {
-            accepted: true,
-            clock: self.lent.lock().now,
-            ..Origin::default()
-        })
+        Ok(self.state.lock().origin(Timestamp::ZERO))
     }
 }

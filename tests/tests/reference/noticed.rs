@@ -7,12 +7,14 @@ use verify_lab::explore::Kinds;
 use crate::acts::{rules, with_mishaps};
 use crate::{config, with_machine};
 
-/// Machines whose missing rule no answer shows: three take a race of two commands, one a second provider.
-const UNSEEN: [Broken; 4] = [
+/// Machines whose missing rule no answer shows: three take a race of two commands, one a second provider, and one a store that
+/// lost its data.
+const UNSEEN: [Broken; 5] = [
     Broken::IgnoreExpectedVersion,
     Broken::ApproveWithoutCompareAndSwap,
     Broken::ResendAfterUnknown,
     Broken::EndWhatIsNewer,
+    Broken::CountOnWhatIsLost,
 ];
 
 /// The comparison disagrees with a machine that lacks this rule.

@@ -155,7 +155,7 @@ impl Write {
                 }
             }
             // The look tells whether it was applied.
-            StoreAnswer::Unknown(_) if named.ctx.try_again() => look(named, true, now),
+            StoreAnswer::Unknown(_) if named.ctx.ask_again() => look(named, true, now),
             StoreAnswer::Unknown(words) => named.ctx.failed(StoreFault::Unavailable(words)),
             StoreAnswer::NotApplied(fault) => named.ctx.failed(fault),
         }

@@ -18,7 +18,7 @@ use super::scopes::Scopes;
 use super::step::{AnswerStep, AnswerThen, Step};
 use super::{FLOW_BUDGET, Machine, Resting, Routes, Start};
 
-/// How often a flow tries again after a conflict or a lost answer of the store.
+/// How often a flow tries after a conflict.
 const MOST_TRIES: u8 = 6;
 
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub(super) struct Context {
     pub(super) not_after: Timestamp,
     pub(super) explanation: Explanation,
     tries: u8,
+    /// A lost answer of the store was asked about.
+    asked_again: bool,
     /// Something that refuses has been named, and nothing has lifted it since.
     named: bool,
     #[cfg(verify_broken)]
@@ -60,6 +62,7 @@ impl Context {
                 ..Explanation::default()
             },
             tries: 0,
+            asked_again: false,
             named: false,
             #[cfg(verify_broken)]
             broken: machine.broken,
@@ -93,7 +96,26 @@ impl Context {
         Changeset::new(self.service.clone(), now, room)
     }
 
-    /// True while the flow may try once more.
+    /// The same, of something that limits, lockouts or what was used up before have to admit: it waits while the store may
+    /// have lost that.
+    pub(super) fn admitting(&self, now: Timestamp, standing: Standing) -> Changeset {
+        let looks_back = match self.is_broken(Broken::CountOnWhatIsLost) {
+            true => Duration::ZERO,
+            false => self.scopes.looks_back,
+        };
+        Changeset {
+            looks_back,
+            ..self.changeset(now, standing)
+        }
+    }
+
+    /// True when what became of a changeset may be asked, because its answer was lost: once a flow. A store that does not
+    /// answer is not asked six times by everybody.
+    pub(super) fn ask_again(&mut self) -> bool {
+        !std::mem::replace(&mut self.asked_again, true)
+    }
+
+    /// True while the flow may try once more after a conflict.
     pub(super) fn try_again(&mut self) -> bool {
         self.tries += 1;
         self.tries < MOST_TRIES

@@ -114,7 +114,8 @@ impl Write {
         } = self;
         match answer {
             StoreAnswer::Applied(_) => look.ctx.done(EraseAnswer::Erased { verifications }),
-            StoreAnswer::Refused(_) | StoreAnswer::Unknown(_) if look.ctx.try_again() => look.step(now),
+            StoreAnswer::Refused(_) if look.ctx.try_again() => look.step(now),
+            StoreAnswer::Unknown(_) if look.ctx.ask_again() => look.step(now),
             StoreAnswer::Refused(_) => look.ctx.refuse::<EraseAnswer>(contention()),
             StoreAnswer::Unknown(words) => look.ctx.failed(StoreFault::Unavailable(words)),
             StoreAnswer::NotApplied(fault) => look.ctx.failed(fault),

@@ -54,7 +54,8 @@ pub(super) fn start(mut ctx: Context, request: &RedeemRequest, now: Timestamp) -
     let by: [u8; 16] = ctx.seed.bytes("redeem");
     let mut value = by.to_vec();
     value.extend(key.iter().flat_map(|key| *key.newest().as_bytes()));
-    let mut changeset = ctx.changeset(now, Standing::Known);
+    let mut changeset = ctx.admitting(now, Standing::Known);
+    changeset.uses_up = Some(token.approved_at);
     changeset.claims = vec![Claim {
         key: ClaimKey {
             kind: ClaimKind::Proof,
@@ -125,7 +126,7 @@ impl Spend {
                     false => self.ctx.refuse::<RedeemAnswer>(spent()),
                 }
             }
-            StoreAnswer::Unknown(_) if self.ctx.try_again() => self.step(asked),
+            StoreAnswer::Unknown(_) if self.ctx.ask_again() => self.step(asked),
             StoreAnswer::Unknown(words) => self.ctx.failed(StoreFault::Unavailable(words)),
             StoreAnswer::NotApplied(fault) => self.ctx.failed(fault),
         }

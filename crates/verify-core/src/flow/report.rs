@@ -175,9 +175,8 @@ impl Write {
             StoreAnswer::Refused(seen) if seen.claim(&reporting.dedupe).is_some() => {
                 reporting.ctx.done(ReportAnswer { changed: false })
             }
-            StoreAnswer::Refused(_) | StoreAnswer::Unknown(_) if reporting.ctx.try_again() => {
-                reporting.look(now)
-            }
+            StoreAnswer::Refused(_) if reporting.ctx.try_again() => reporting.look(now),
+            StoreAnswer::Unknown(_) if reporting.ctx.ask_again() => reporting.look(now),
             // Told again, it will be taken: the host answers so that the provider repeats it.
             StoreAnswer::Refused(_) => reporting
                 .ctx

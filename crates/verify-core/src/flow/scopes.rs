@@ -1,8 +1,9 @@
-//! The first half of a counter's key: which rule, and for limits on people, of which standing. It depends on the policy
-//! alone, so it is computed when a machine is made and not for every command.
+//! The first half of a counter's key: which rule, and for limits on people, of which standing. And how far back the rules
+//! look. Both depend on the policy alone, so they are computed when a machine is made and not for every command.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::policy::{Policy, PolicySet, limit_names};
 use crate::vocabulary::{ServiceId, Standing};
@@ -24,6 +25,8 @@ pub(super) struct Scopes {
     /// The names of the lockouts, and their scopes.
     pub(super) lockout_destination: (Arc<str>, Scope),
     pub(super) lockout_subject: (Arc<str>, Scope),
+    /// How far back its rules look, as far as anybody waits for what a store has lost.
+    pub(super) looks_back: Duration,
 }
 
 /// Those of all policies.
@@ -65,6 +68,7 @@ impl Scopes {
             limits: policy.limits.iter().map(|limit| Scope::of(&limit.name)).collect(),
             lockout_destination: named(limit_names::LOCKOUT_DESTINATION),
             lockout_subject: named(limit_names::LOCKOUT_SUBJECT),
+            looks_back: policy.looks_back(),
         }
     }
 }

@@ -1,17 +1,25 @@
 //! The steps: what a driver sees of a flow, and where each goes on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::detail::Detail;
 use crate::outcome::Outcome;
 use crate::port::{
     AssessRequest, Assessment, CompareRequest, Compared, ConcludeRequest, Concluded, DispatchRequest,
     Dispatched, HumanRequest, InquireRequest, Inquired, Unavailable,
 };
-use crate::store::{Changeset, StoreAnswer};
+use crate::store::{Changeset, StoreAnswer, StoreFault};
 use crate::time::Timestamp;
 
 use super::safe::{Heard, NotBegun, Safe};
 use super::{cancel, check, erase, redeem, report, send, status, tick, unlock};
+
+/// What became of a changeset whose answer was lost is asked for that long: somebody has waited for the answer before it.
+const ASKED_AGAIN_WITHIN: Duration = Duration::from_millis(750);
+
+/// For operators: what a store that lost its data is waited for.
+const COOLS: &str = "its epoch is new and not accepted: what was counted before may be missing";
 
 /// What must be done next.
 #[derive(Debug, Clone)]
@@ -197,7 +205,9 @@ pub(super) enum StoreThen {
 impl StoreThen {
     /// Some flows ask the same again when the answer was lost, so what was asked comes with the answer.
     fn resume(self, asked: Changeset, now: Timestamp, answer: StoreAnswer) -> Step {
-        match self {
+        let answer = unless_it_cools(&asked, answer);
+        let is_lost = matches!(answer, StoreAnswer::Unknown(_));
+        let mut step = match self {
             Self::SendLook(stage) => stage.resume(now, answer),
             Self::SendIntent(stage) => stage.resume(asked, now, answer),
             Self::SendSettle(stage) => stage.resume(now, answer),
@@ -217,7 +227,23 @@ impl StoreThen {
             Self::UnlockWrite(stage) => stage.resume(now, answer),
             Self::EraseLook(stage) => stage.resume(now, answer),
             Self::EraseWrite(stage) => stage.resume(now, answer),
+        };
+        if let (Step::Store(again), true) = (&mut step, is_lost) {
+            again.not_after = again.not_after.min(now + ASKED_AGAIN_WITHIN);
         }
+        step
+    }
+}
+
+/// What a store refused because it may have lost what it counted says nothing about anybody: it is a fault of the store.
+fn unless_it_cools(asked: &Changeset, answer: StoreAnswer) -> StoreAnswer {
+    let wait = match &answer {
+        StoreAnswer::Refused(seen) => seen.origin.cools(asked.looks_back, asked.at),
+        StoreAnswer::Applied(_) | StoreAnswer::NotApplied(_) | StoreAnswer::Unknown(_) => None,
+    };
+    match wait {
+        Some(wait) => StoreAnswer::NotApplied(StoreFault::Cools(Detail::new(None, COOLS), wait)),
+        None => answer,
     }
 }
 

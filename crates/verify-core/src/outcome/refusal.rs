@@ -151,19 +151,30 @@ pub enum Fault {
     /// A bug here: a port that panicked, an answer that no command has. The log says more.
     #[error("something is broken here; the log says what")]
     Defect,
-    /// Only a provider that is not registered can do it: the one that made the code which is to be compared.
-    #[error("the provider that can do this is not configured; register it again")]
+    /// Only an operator can mend it: the provider that made the code which is to be compared is not registered, or this
+    /// machine's clock and the store's differ by more than the skew.
+    #[error(
+        "this is not set up as it has to be; register the provider that made the code again, or set the clock right"
+    )]
     Misconfigured,
+    /// The store came up without what it held, and limits of security and money would start from nothing. What ends or
+    /// repairs something goes on.
+    #[error("the store may have lost what it counted; try again after the wait, or accept the store")]
+    StoreCools {
+        /// For that much longer, unless an operator accepts the store before.
+        wait: Duration,
+    },
 }
 
 impl Fault {
-    /// Every fault.
+    /// Every fault; the wait in one stands for any.
     pub const ALL: &'static [Self] = &[
         Self::StoreUnavailable,
         Self::StoreFull,
         Self::StoreCorrupt,
         Self::Defect,
         Self::Misconfigured,
+        Self::StoreCools { wait: Duration::ZERO },
     ];
 
     /// The stable word for logs and metrics.
@@ -174,13 +185,18 @@ impl Fault {
             Self::StoreCorrupt => "store_corrupt",
             Self::Defect => "defect",
             Self::Misconfigured => "misconfigured",
+            Self::StoreCools { .. } => "store_cools",
         }
     }
 
     /// The HTTP status that it travels with. All but a defect may be gone when somebody comes again.
     pub const fn http_status(self) -> u16 {
         match self {
-            Self::StoreUnavailable | Self::StoreFull | Self::StoreCorrupt | Self::Misconfigured => 503,
+            Self::StoreUnavailable
+            | Self::StoreFull
+            | Self::StoreCorrupt
+            | Self::Misconfigured
+            | Self::StoreCools { .. } => 503,
             Self::Defect => 500,
         }
     }
@@ -193,6 +209,7 @@ impl From<&StoreFault> for Fault {
             StoreFault::Full(_) => Self::StoreFull,
             StoreFault::Corrupt(_) => Self::StoreCorrupt,
             StoreFault::Defect(_) => Self::Defect,
+            StoreFault::Cools(_, wait) => Self::StoreCools { wait: *wait },
         }
     }
 }

@@ -81,14 +81,10 @@ impl Limit {
             Standing::Stranger => (common, None),
             Standing::Known => (most, reserve),
         };
-        let per = match &*self.name {
-            limit_names::SENDS_PER_NETWORK => self.per.max(policy.longest_code()),
-            _ => self.per,
-        };
         Some(Effect {
             by,
             max,
-            per,
+            per: policy.window(self),
             personal,
             shared,
             reserve,
@@ -101,6 +97,14 @@ impl Policy {
     pub fn longest_code(&self) -> Duration {
         let purposes = self.purposes.values().map(|rules| rules.code.ttl);
         purposes.fold(self.code.ttl, Duration::max)
+    }
+
+    /// The length of a limit's window.
+    pub(super) fn window(&self, limit: &Limit) -> Duration {
+        match &*limit.name {
+            limit_names::SENDS_PER_NETWORK => limit.per.max(self.longest_code()),
+            _ => limit.per,
+        }
     }
 
     /// What a shared network may do, where the policy names one that holds the caller's address.

@@ -23,6 +23,7 @@ pub mod file;
 mod limits;
 mod load;
 mod lockout;
+mod looks_back;
 mod networks;
 mod owner;
 mod prices;

@@ -185,7 +185,7 @@ pub enum Room {
 /// What a flow asks of a store: all of it, or nothing.
 ///
 /// The store decides in this order: takebacks, resets, then the charges one after the other on what results, the
-/// expectations, the claims. It touches one service only.
+/// expectations, the claims, and whether it may have forgotten what it would have to go by. It touches one service only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changeset {
     /// The one service.
@@ -194,6 +194,12 @@ pub struct Changeset {
     pub at: Timestamp,
     /// Whose room new entries take.
     pub room: Room,
+    /// How far back the rules look that have to admit it: refused while the store may lack something of that span
+    /// ([`Origin::cools`](super::Origin::cools)). Zero: it goes on, whatever the store has forgotten.
+    pub looks_back: Duration,
+    /// When that was issued which it uses up: refused where the store may have forgotten whether it was used
+    /// ([`Origin::forgot`](super::Origin::forgot)).
+    pub uses_up: Option<Timestamp>,
     /// Charges to undo.
     pub takebacks: Vec<Takeback>,
     /// Runs and windows to end: nothing is counted in them any more. Absent ones are fine.
@@ -221,6 +227,8 @@ impl Changeset {
             service,
             at,
             room,
+            looks_back: Duration::ZERO,
+            uses_up: None,
             takebacks: Vec::new(),
             resets: Vec::new(),
             charges: Vec::new(),

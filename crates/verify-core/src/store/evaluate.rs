@@ -68,7 +68,7 @@ pub fn evaluate(changeset: &Changeset, view: &impl View, version: u64) -> Evalua
         seen.claims.extend(existing(view, &claim.key, changeset.at));
         claims.push((claim.key, Some(claim.clone())));
     }
-    if denied || conflict || !seen.claims.is_empty() {
+    if denied || conflict || !seen.claims.is_empty() || may_lack(changeset, &seen.origin) {
         return refused(seen);
     }
     claims.extend(changeset.unclaim.iter().map(|key| (*key, None)));
@@ -150,6 +150,12 @@ fn look_at_records(changeset: &Changeset, view: &impl View, seen: &mut Seen) -> 
     seen.records
         .extend(changeset.reads.iter().map(|key| (*key, found(key))));
     conflict
+}
+
+/// True when the store may have forgotten what decides on it.
+fn may_lack(changeset: &Changeset, origin: &Origin) -> bool {
+    let forgot = |issued| origin.forgot(issued, changeset.at);
+    origin.cools(changeset.looks_back, changeset.at).is_some() || changeset.uses_up.is_some_and(forgot)
 }
 
 /// A claim that still holds.

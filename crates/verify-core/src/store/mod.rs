@@ -10,6 +10,7 @@ mod evaluate;
 pub mod kept;
 mod key;
 mod loaded;
+mod loss;
 
 pub use answer::*;
 pub use changeset::*;
@@ -182,6 +183,9 @@ pub enum StoreFault {
     /// A decision that should have been possible was not: a fault of this program.
     #[error("the store could not decide{}", in_its_words(.0))]
     Defect(Detail),
+    /// It may have lost what it counted, and admits nothing for that much longer.
+    #[error("the store may have lost what it counted{}", in_its_words(.0))]
+    Cools(Detail, Duration),
 }
 
 impl StoreFault {
@@ -208,18 +212,22 @@ impl StoreFault {
     /// The store's own words, masked.
     pub const fn detail(&self) -> &Detail {
         match self {
-            Self::Unavailable(detail) | Self::Full(detail) | Self::Corrupt(detail) | Self::Defect(detail) => {
-                detail
-            }
+            Self::Unavailable(detail)
+            | Self::Full(detail)
+            | Self::Corrupt(detail)
+            | Self::Defect(detail)
+            | Self::Cools(detail, _) => detail,
         }
     }
 
     /// The same words, taken out.
     pub fn into_detail(self) -> Detail {
         match self {
-            Self::Unavailable(detail) | Self::Full(detail) | Self::Corrupt(detail) | Self::Defect(detail) => {
-                detail
-            }
+            Self::Unavailable(detail)
+            | Self::Full(detail)
+            | Self::Corrupt(detail)
+            | Self::Defect(detail)
+            | Self::Cools(detail, _) => detail,
         }
     }
 
@@ -230,6 +238,7 @@ impl StoreFault {
             Self::Full(_) => "full",
             Self::Corrupt(_) => "corrupt",
             Self::Defect(_) => "defect",
+            Self::Cools(..) => "cools",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use verify_core::command::{CheckRequest, Expected, SendRequest, StatusRequest};
+use verify_core::command::{CheckRequest, Expected, RedeemRequest, SendRequest, StatusRequest};
 use verify_core::outcome::{CheckAnswer, Fault, Refusal, RefusalCode, SendAnswer, StatusAnswer};
 use verify_core::port::{
     AssessRequest, Assessment, Capabilities, CompareRequest, Compared, ConcludeRequest, Concluded,
@@ -51,6 +51,30 @@ async fn i13_a_store_that_fails_or_hangs_refuses_and_nothing_is_sent() {
         );
         assert_eq!(parts.provider.sends(), 0);
         assert!(!engine.readiness().await.is_ready());
+    }
+}
+
+/// Five for the answer, and what became of it is asked for a moment.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_answered_for_within_six_seconds() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.engine();
+    let proof = proof(&parts, &engine).await;
+    *parts.store.mood.lock() = Mood::Hangs;
+    let began = tokio::time::Instant::now();
+    let redeemed = engine.redeem(RedeemRequest::of(proof, number(1)));
+    assert_eq!(redeemed.await.answer, Err(Fault::StoreUnavailable));
+    let asked_once = Duration::from_secs(5);
+    let took = began.elapsed();
+    assert!(asked_once < took && took <= Duration::from_secs(6), "{took:?}");
+}
+
+async fn proof(parts: &Parts, engine: &Engine) -> String {
+    send(engine, 1).await;
+    let right = CheckRequest::to(number(1), parts.provider.last_code());
+    match engine.check(right).await.answer.unwrap() {
+        CheckAnswer::Approved(approval) => approval.proof,
+        other => panic!("{other:?}"),
     }
 }
 

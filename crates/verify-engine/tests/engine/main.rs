@@ -13,6 +13,7 @@ mod builder;
 mod dropped_callers;
 mod examples;
 mod faults;
+mod lost_data;
 mod mock_provider;
 mod private;
 mod shield;

@@ -331,6 +331,16 @@ impl Parts {
     pub(crate) fn engine(&self) -> Engine {
         self.builder().build().unwrap()
     }
+
+    /// An engine by the system's clock, over this store.
+    pub(crate) fn on_the_wall(&self, store: ModelStore) -> Engine {
+        let builder = Engine::builder().keys(Keys::generate(&[7; 32])).store(store);
+        builder
+            .provider(self.provider.clone())
+            .without_client_ip()
+            .build()
+            .unwrap()
+    }
 }
 
 /// The default policy with a change.

@@ -15,7 +15,7 @@ use verify_core::keys::Keys;
 use verify_core::outcome::SendAnswer;
 use verify_core::policy::PolicySet;
 use verify_core::port::{NoRisk, RejectionKind};
-use verify_core::store::StoreFault;
+use verify_core::store::{Epoch, Origin, StoreFault};
 use verify_engine::{Engine, telemetry};
 use verify_testkit::{ModelStore, ScriptedHumanCheck, ScriptedProvider};
 
@@ -68,13 +68,15 @@ impl Recorder for Names {
     }
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 14] = [
     telemetry::COMMANDS,
     telemetry::COMMAND_SECONDS,
     telemetry::FLOW_STEPS,
     telemetry::REFUSALS,
     telemetry::STORE_SECONDS,
     telemetry::STORE_FAULTS,
+    telemetry::STORE_EPOCH_CHANGES,
+    telemetry::STORE_CLOCK_DIFFERENCE,
     telemetry::PROVIDER_SECONDS,
     telemetry::PROVIDER_RESULTS,
     telemetry::BREAKER_OPEN,
@@ -113,6 +115,25 @@ async fn a_recorder_that_comes_late_counts_and_knows_what_everything_means() {
             "{name}"
         );
         assert!(text.ends_with('.') && !text.starts_with(' '), "{name}: {text}");
+    }
+}
+
+/// With clocks of their own.
+async fn look_at_a_store_that_is_emptied(names: &Names) {
+    let store = ModelStore::new();
+    let engine = Parts::new(Gate::open()).on_the_wall(store.clone());
+    for epoch in [1, 1, 2] {
+        let changed = |names: &Names| names.names.lock().contains(telemetry::STORE_EPOCH_CHANGES);
+        assert!(!changed(names), "the first one that is seen is no change");
+        store.change(|state| {
+            state.set_origin(Origin {
+                epoch: Epoch([epoch; 16]),
+                accepted: true,
+                clock: engine.now(),
+                ..Origin::default()
+            });
+        });
+        engine.readiness().await;
     }
 }
 
@@ -157,6 +178,7 @@ async fn i20_every_documented_metric_is_measured_and_none_names_a_person() {
         .await
         .answer
         .unwrap_err();
+    look_at_a_store_that_is_emptied(&names).await;
 
     let measured = names.names.lock().clone();
     for name in NAMES {

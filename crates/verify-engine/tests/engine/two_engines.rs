@@ -18,7 +18,7 @@ use verify_testkit::store_around;
 use crate::support::{Gate, HeldClock, TestProvider, number, taken};
 
 /// For how long a service's work is lent.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(30);
 /// Events of a service that are handed over at a time.
 const PUMP_BATCH: usize = 256;
 

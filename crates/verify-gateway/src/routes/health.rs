@@ -11,11 +11,11 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use utoipa::ToSchema;
-use verify_core::store::StoreFault;
-use verify_engine::Engine;
+use verify_engine::{Engine, Readiness};
 
 use super::answers::OperatorKeyed;
 use crate::app::{App, OperatorOrLocal};
+use verify_http::views::rfc3339;
 use verify_http::{Problem, ProblemBody, ProblemCode};
 
 /// How long an answer about readiness is given again. Probes come every few seconds.
@@ -35,10 +35,15 @@ pub(super) struct Health {
 pub(super) struct Ready {
     /// True when they can.
     ok: bool,
-    /// `ok`, `unavailable`, `full`, or `corrupt` (it holds something that this version cannot read).
+    /// `ok`, `unavailable`, `full`, `corrupt` (it holds something that this version cannot read), `clock` (its clock and this
+    /// machine's differ: nothing is decided), or `cools` (it came up without what it held: sends, checks and redeems wait, and
+    /// all else goes on).
     #[schema(value_type = String)]
     store: &'static str,
-    /// The store's own words, when it is not ok: for operators, and for requests that come straight from this machine.
+    /// Until when a store that cools is waited for, unless an operator accepts it before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_cools_until: Option<String>,
+    /// What is wrong, in the store's own words where it said so: for operators, and for requests that come straight from this machine.
     /// Numbers and mailboxes in them are masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     store_detail: Option<String>,
@@ -146,14 +151,28 @@ impl Seen {
     }
 }
 
+/// What is the matter with the store, in a word and for operators.
+fn state_of_store(readiness: &Readiness) -> (&'static str, &str) {
+    match (&readiness.store, readiness.cools_until) {
+        (Err(fault), _) => (fault.as_str(), fault.detail().message()),
+        (Ok(_), _) if readiness.clocks_differ => (
+            "clock",
+            "its clock and this machine's differ by more than ten seconds: set the one right that is wrong",
+        ),
+        (Ok(_), Some(_)) => (
+            "cools",
+            "it came up without what it held: limits would start from nothing. Accept it, or wait",
+        ),
+        (Ok(_), None) => ("ok", ""),
+    }
+}
+
 async fn look(engine: Engine) -> Ready {
     let readiness = engine.readiness().await;
-    let store = readiness.store.as_ref().err();
-    if let Some(fault) = store {
-        let (kind, detail) = (fault.as_str(), fault.detail().message());
-        tracing::warn!(kind, detail, "the store is not ready");
+    let (store, words) = state_of_store(&readiness);
+    if store != "ok" {
+        tracing::warn!(kind = store, detail = words, "the store is not ready");
     }
-    let store_detail = store.map(|fault| fault.detail().message());
     let providers = readiness.providers.iter().map(|(name, provider)| {
         let state = match &provider.health {
             Ok(()) | Err(_) if provider.operator_fault => "misconfigured",
@@ -172,8 +191,9 @@ async fn look(engine: Engine) -> Ready {
     });
     Ready {
         ok: readiness.is_ready(),
-        store: store.map_or("ok", StoreFault::as_str),
-        store_detail: store_detail.filter(|words| !words.is_empty()).map(str::to_owned),
+        store,
+        store_cools_until: readiness.cools_until.map(rfc3339),
+        store_detail: (!words.is_empty()).then(|| words.to_owned()),
         providers: providers.collect(),
     }
 }
@@ -214,6 +234,7 @@ mod tests {
         Ready {
             ok: true,
             store: "ok",
+            store_cools_until: None,
             store_detail: None,
             providers: Vec::new(),
         }

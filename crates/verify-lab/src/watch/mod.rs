@@ -291,9 +291,13 @@ impl Watch {
                 | Answer::Erase(_),
             ) => Ok(()),
             Err(Fault::Defect) => Err(format!("a defect of {}", course.facts.command)),
-            Err(Fault::StoreUnavailable | Fault::StoreFull | Fault::StoreCorrupt | Fault::Misconfigured) => {
-                Ok(())
-            }
+            Err(
+                Fault::StoreUnavailable
+                | Fault::StoreFull
+                | Fault::StoreCorrupt
+                | Fault::Misconfigured
+                | Fault::StoreCools { .. },
+            ) => Ok(()),
         }
     }
 }

@@ -73,7 +73,7 @@ impl Approve {
             return self.checking.ctx.fault(Fault::Defect);
         };
         let Checking { ctx, who, board, .. } = checking;
-        let mut changeset = ctx.changeset(now, Standing::Known);
+        let mut changeset = ctx.admitting(now, Standing::Known);
         changeset.takebacks = board.takebacks(ctx, |kind| kind == Kind::Failures);
         changeset.resets = lockout_keys(ctx, who, who.standing).collect();
         changeset.records = change;
@@ -109,7 +109,7 @@ impl Approve {
                 Ok(found) => self.again(found, now),
                 Err(fault) => self.checking.ctx.failed(fault),
             },
-            StoreAnswer::Unknown(_) if checking.ctx.try_again() => self.write(now),
+            StoreAnswer::Unknown(_) if checking.ctx.ask_again() => self.write(now),
             StoreAnswer::Unknown(words) => self.checking.ctx.failed(StoreFault::Unavailable(words)),
             StoreAnswer::NotApplied(fault) => self.checking.ctx.failed(fault),
         }

@@ -215,7 +215,7 @@ impl Close {
                     Ok(_) | Err(_) => self.checking.ctx.answer(self.answer),
                 }
             }
-            StoreAnswer::Unknown(_) if checking.ctx.try_again() => self.write(now),
+            StoreAnswer::Unknown(_) if checking.ctx.ask_again() => self.write(now),
             StoreAnswer::Unknown(_) | StoreAnswer::NotApplied(_) => self.checking.ctx.answer(self.answer),
         }
     }

@@ -26,7 +26,7 @@ pub(in crate::flow) struct Count {
 
 impl Checking {
     pub(super) fn count(self, now: Timestamp) -> Step {
-        let mut changeset = self.ctx.changeset(now, self.who.standing);
+        let mut changeset = self.ctx.admitting(now, self.who.standing);
         changeset.charges = self.charges();
         if self.ctx.is_broken(Broken::CountAfterCompare) {
             for charge in &mut changeset.charges {

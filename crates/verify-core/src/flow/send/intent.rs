@@ -58,7 +58,7 @@ impl Sending {
 
     /// Reads the record, and probes everything that it would be charged on.
     fn look(self, now: Timestamp) -> Step {
-        let mut changeset = self.ctx.changeset(now, self.who.standing);
+        let mut changeset = self.ctx.admitting(now, self.who.standing);
         changeset.charges = self.board.charges();
         for charge in &mut changeset.charges {
             charge.mode = Mode::Probe;
@@ -88,7 +88,7 @@ impl Sending {
             return self.ctx.fault(Fault::Defect);
         };
         self.ctx.explanation.verification = Some(attempt.nonce.print());
-        let mut changeset = self.ctx.changeset(clock, self.who.standing);
+        let mut changeset = self.ctx.admitting(clock, self.who.standing);
         self.force(go);
         if !self.ctx.is_broken(Broken::ChargeAfterDispatch) {
             changeset.charges = self.board.charges();
@@ -291,7 +291,7 @@ impl Intent {
             StoreAnswer::Refused(seen) => self.refused(seen, now),
             StoreAnswer::NotApplied(fault) => self.sending.ctx.failed(fault),
             // Asked again, the store tells: the delivery is there, or it is not and this makes it.
-            StoreAnswer::Unknown(_) if sending.ctx.try_again() && !sending.ctx.is_late(now) => {
+            StoreAnswer::Unknown(_) if sending.ctx.ask_again() && !sending.ctx.is_late(now) => {
                 self.maybe_applied = true;
                 self.step(asked)
             }

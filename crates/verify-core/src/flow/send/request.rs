@@ -231,7 +231,8 @@ fn idempotency(
 }
 
 /// A proof answers a step-up when it is of this subject and was given by a factor stronger than what it steps up from.
-/// No such factor exists yet, so today no proof does; the comparison is what a factor will have to pass.
+/// No such factor exists yet, so today no proof does; the comparison is what a factor will have to pass. One that does is
+/// named with what it uses up ([`Changeset::uses_up`](crate::store::Changeset::uses_up)).
 fn answers_step_up(ctx: &Context, who: &Who, proof: &str, now: Timestamp) -> bool {
     use crate::token::Assurance;
     let proof: Option<ProofToken> = ctx.keys.open_token(&ctx.service, now, proof).ok();

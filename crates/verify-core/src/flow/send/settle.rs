@@ -357,7 +357,7 @@ impl Settle {
             }
             StoreAnswer::Refused(seen) => self.again(&seen, now),
             // The same once more: if it was applied, the version tells.
-            StoreAnswer::Unknown(_) if self.sending.ctx.try_again() => self.write(now),
+            StoreAnswer::Unknown(_) if self.sending.ctx.ask_again() => self.write(now),
             StoreAnswer::Unknown(_) | StoreAnswer::NotApplied(_) => self.unwritten(now),
         }
     }

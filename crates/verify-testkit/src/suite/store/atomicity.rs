@@ -2,8 +2,8 @@
 
 use verify_core::event::EventKind;
 use verify_core::limit::Counter;
-use verify_core::store::{Alert, Changeset, Claim, Expect, RecordKey, Seen, Write};
-use verify_core::time::Until;
+use verify_core::store::{Alert, Changeset, Claim, Expect, RecordKey, Seen, StoreAnswer, Write};
+use verify_core::time::{Timestamp, Until};
 
 use super::fixture::*;
 
@@ -188,6 +188,22 @@ pub async fn an_empty_changeset_is_applied(store: Subject) {
         store.health().await.map(|origin| origin.epoch),
         Ok(seen.origin.epoch)
     );
+}
+
+/// Whether it was used up may have been known to an earlier epoch: it cannot be used now. A store that says of no epoch when it was
+/// made has forgotten nothing.
+pub async fn i62_what_was_issued_before_the_epoch_cannot_be_used_up(store: Subject) {
+    let made = applied(&store, change(0)).await.origin.made;
+    let using_up = |issued| Changeset {
+        at: made,
+        uses_up: Some(issued),
+        ..change(0)
+    };
+    let before = Timestamp::from_millis(made.as_millis().saturating_sub(1));
+    let answer = store.apply(&using_up(before), WITHIN).await;
+    let is_refused = matches!(answer, StoreAnswer::Refused(_));
+    assert_eq!(is_refused, before < made, "{answer:?}");
+    applied(&store, using_up(made)).await;
 }
 
 /// It says so when it can decide.

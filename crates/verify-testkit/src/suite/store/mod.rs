@@ -38,6 +38,7 @@ macro_rules! store_suite {
             a_refusal_says_all_that_stood_against_it,
             services_are_apart,
             an_empty_changeset_is_applied,
+            i62_what_was_issued_before_the_epoch_cannot_be_used_up,
             a_store_at_hand_is_healthy,
             i43_a_window_denies_until_the_instant_that_it_says,
             i43_a_lockout_denies_until_the_instant_that_it_says,
