@@ -282,9 +282,7 @@ impl<'a> Side<'a> {
         let until = self.world.now + Duration::from_secs(30);
         let names = [("own", true), ("managed", false), ("second", false)];
         let rests = |first: bool, others: bool| {
-            let open = names
-                .iter()
-                .filter(|(_, is_first)| if *is_first { first } else { others });
+            let open = names.iter().filter(|name| if name.1 { first } else { others });
             open.map(|(name, _)| ((*name).into(), until)).collect()
         };
         self.world.resting.sends = rests(first, others);
@@ -305,10 +303,8 @@ impl<'a> Side<'a> {
     }
 
     fn exists_at(&self, id: &str) -> bool {
-        let token =
-            self.world
-                .keys()
-                .open_token::<VerificationToken>(&ServiceId::default(), self.world.now, id);
+        let (keys, service, now) = (self.world.keys(), ServiceId::default(), self.world.now);
+        let token = keys.open_token::<VerificationToken>(&service, now, id);
         let to = token.map(|token| token.to).unwrap_or_default();
         let known = PEOPLE.iter().position(|person| *person == to);
         known.is_none_or(|known| self.secret.exists[known])
@@ -317,9 +313,7 @@ impl<'a> Side<'a> {
     fn tick(&mut self) {
         let records = self.world.store.records().keys();
         let records = records.filter(|(_, key)| key.kind == RecordKind::Verifications);
-        let records: Vec<_> = records
-            .map(|(service, record)| (service.clone(), *record))
-            .collect();
+        let records: Vec<_> = records.cloned().collect();
         for (service, record) in records {
             self.run(TickRequest::of(record).service(service));
         }
@@ -339,9 +333,7 @@ impl<'a> Side<'a> {
             };
             let reference = self.references[message % count].clone();
             let (outcome, _) = self.run(ReportRequest::of(reference, report, nth.to_string()));
-            if let Some(next) = outcome.follow_up {
-                self.run(*next);
-            }
+            outcome.follow_up.map(|next| self.run(*next));
         }
     }
 }
