@@ -313,7 +313,7 @@ impl<'a> Side<'a> {
     fn tick(&mut self) {
         let records = self.world.store.records().keys();
         let records = records.filter(|(_, key)| key.kind == RecordKind::Verifications);
-        let records: Vec<_> = records.cloned().collect();
+        let records: Vec<_> = records.map(|(service, key)| (service.clone(), *key)).collect();
         for (service, record) in records {
             self.run(TickRequest::of(record).service(service));
         }

@@ -74,7 +74,9 @@ async fn proof(parts: &Parts, engine: &Engine) -> String {
     let right = CheckRequest::to(number(1), parts.provider.last_code());
     match engine.check(right).await.answer.unwrap() {
         CheckAnswer::Approved(approval) => approval.proof,
-        other => panic!("{other:?}"),
+        other @ (CheckAnswer::Unclaimed(_) | CheckAnswer::WrongCode(_) | CheckAnswer::Refused(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 

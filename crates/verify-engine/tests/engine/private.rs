@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::{Instant, advance, timeout};
+use tokio::time::{Instant, advance};
 use verify_core::command::{CheckRequest, SendRequest, StatusRequest};
 use verify_core::outcome::{CheckAnswer, Fault, RefusalCode, SendAnswer, StatusAnswer};
 use verify_core::policy::Disclosure;
