@@ -59,6 +59,8 @@ async fn i146_a_tenth_of_the_queue_is_for_known_callers_and_a_quarter_for_one_se
     let answers = all(asked).await;
     let (not_begun, decided): (Vec<_>, Vec<_>) = answers.iter().partition(|it| is_unavailable(it));
     assert_eq!((not_begun.len(), decided.len()), (2 + 34 + 2, 1 + 40));
+    let answer = lanes.apply(&charging(service(8), 1), WITHIN).await;
+    assert!(is_applied(&answer), "the queue is empty again: {answer:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,7 +110,8 @@ async fn i146_the_queue_is_bounded_in_bytes() {
 async fn i146_what_is_not_begun_in_its_time_is_answered_then_and_does_not_happen() {
     let memory = Memory::default();
     let mut limits = Limits::of(Turns::Together);
-    (limits.waiting, limits.transaction) = (4, Duration::from_secs(60));
+    (limits.waiting, limits.waiting_bytes) = (8, 4_000);
+    limits.transaction = Duration::from_secs(60);
     let lanes = Lanes::new(memory.clone(), limits);
     let held = memory.hold(Step::Begin).await;
     let under_way = asks(&lanes, &change(one()));
@@ -123,6 +126,12 @@ async fn i146_what_is_not_begun_in_its_time_is_answered_then_and_does_not_happen
     );
     assert!(is_unavailable(&late.await.unwrap()));
     assert_eq!(began.elapsed().as_secs(), 1, "while another one is under way");
+    // As often as would fill the queue, if their room were not free again.
+    for _ in 0..10 {
+        let late = lanes.apply(&charging(one(), 1), Duration::from_secs(1)).await;
+        assert!(is_unavailable(&late), "{late:?}");
+    }
+    assert_eq!(began.elapsed().as_secs(), 11);
     let in_its_place = asks(&lanes, &charging(one(), 2));
     settle().await;
     drop(held);
