@@ -164,14 +164,15 @@ mod tests {
 
     #[test]
     fn i55_a_key_id_is_part_of_what_is_sealed() {
-        // The same secret under two ids: changing the id must still open nothing.
+        // The same secret under another id: changing the id must still open nothing.
         let text = keys().to_text();
-        let secret = text.expose().rsplit(':').next().unwrap();
-        let twins = Keys::parse(&format!("{},9:{secret}", text.expose())).unwrap();
-        let mut sealed = twins.seal(&seed(), b"", b"plain").unwrap();
-        assert!(twins.open(b"", &sealed).is_some());
+        let (before, secret) = text.expose().rsplit_once(':').unwrap();
+        let before = before.trim_end_matches(|last: char| last.is_ascii_digit());
+        let twin = Keys::parse(&format!("{before}9:{secret}")).unwrap();
+        let mut sealed = keys().seal(&seed(), b"", b"plain").unwrap();
+        assert!(keys().open(b"", &sealed).is_some());
         sealed[0] = 9;
-        assert!(twins.open(b"", &sealed).is_none());
+        assert!(twin.open(b"", &sealed).is_none());
     }
 
     #[test]
