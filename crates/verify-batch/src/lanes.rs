@@ -74,7 +74,7 @@ impl<B: Backend> Lanes<B> {
         };
         let now = Instant::now();
         let pushed = shared.queue.lock().push(waiting, now + within, &shared.limits);
-        if let Err((_, fault)) = pushed {
+        if let Err(fault) = pushed {
             meters::turned_away();
             return StoreAnswer::NotApplied(fault);
         }

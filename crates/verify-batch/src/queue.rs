@@ -45,13 +45,13 @@ struct Queued {
 pub(crate) type Taken = Vec<(ServiceId, Vec<Waiting>)>;
 
 impl Queue {
-    /// Lets one wait, or hands it back with why it may not.
+    /// Lets one wait, or says why it may not.
     pub(crate) fn push(
         &mut self,
         waiting: Waiting,
         not_after: Instant,
         limits: &Limits,
-    ) -> Result<(), (Waiting, StoreFault)> {
+    ) -> Result<(), StoreFault> {
         let bytes = size(&waiting.changeset);
         let (most, most_bytes) = match waiting.changeset.room {
             Room::Known => (limits.waiting, limits.waiting_bytes),
@@ -61,13 +61,13 @@ impl Queue {
             ),
         };
         if self.waiting >= most || self.bytes + bytes > most_bytes {
-            return Err((waiting, too_many()));
+            return Err(too_many());
         }
         let service = waiting.changeset.service.clone();
         let room = waiting.changeset.room;
         let of_one = self.services.entry(service.clone()).or_default();
         if room == Room::Stranger && of_one.strangers.len() >= limits.waiting / OF_ONE_SERVICE {
-            return Err((waiting, too_many()));
+            return Err(too_many());
         }
         if of_one.is_empty() && !of_one.under_way {
             self.turns.push_back(service);
