@@ -72,10 +72,10 @@ async fn a_store_that_hangs_is_answered_for_within_six_seconds() {
 async fn proof(parts: &Parts, engine: &Engine) -> String {
     send(engine, 1).await;
     let right = CheckRequest::to(number(1), parts.provider.last_code());
-    match engine.check(right).await.answer.unwrap() {
-        CheckAnswer::Approved(approval) => approval.proof,
-        other => panic!("{other:?}"),
-    }
+    let CheckAnswer::Approved(approval) = engine.check(right).await.answer.unwrap() else {
+        panic!()
+    };
+    approval.proof
 }
 
 #[tokio::test(start_paused = true)]
