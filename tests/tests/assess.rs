@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use verify_core::event::EventKind;
 use verify_core::flow::{AssessAnswer, Step, drive};
 use verify_core::outcome::{Outcome, RefusalCode, SendAnswer};
 use verify_core::port::{Assessment, Blame, RejectionKind, RiskLevel, Unavailable};
 use verify_core::vocabulary::Channel;
 use verify_lab::explore::{Kinds, World};
-use verify_tests::{Asks, policy, refused, send, sent, world};
+use verify_tests::{Asks, events, policy, refused, send, sent, world};
 
 type Word = Result<Assessment, Unavailable>;
 
@@ -177,6 +178,11 @@ fn course(kind: RejectionKind, decoy: bool) -> Vec<(String, u32)> {
         world.advance(Duration::from_secs(31));
     }
     assert_eq!(world.dispatches, 0);
+    assert_eq!(
+        events(&world, EventKind::NoteTaken),
+        0,
+        "who exists tomorrow would pay for it"
+    );
     course
 }
 

@@ -341,6 +341,19 @@ fn a_record_is_bounded_and_keeps_room_for_known_callers() {
     sent(world.ask(SendRequest::to(Person::at(TO).subject("owner")).device_token(device)));
 }
 
+/// Else each limit is charged twice, and what moves from the older key to the newer is lost on the way.
+#[test]
+fn i56_a_rotation_to_the_key_that_is_in_force_changes_nothing() {
+    let mut world = world(Kinds::Own);
+    let key = [7; 32];
+    world.use_keys(Keys::generate(&key));
+    let before = sent(world.ask(send())).sends_left;
+    world.use_keys(world.keys().rotated(&key));
+    world.advance(Duration::from_secs(31));
+    let after = sent(world.ask(send())).sends_left;
+    assert_eq!((before, after), (Some(2), Some(1)));
+}
+
 #[test]
 fn i56_an_intent_that_is_repeated_under_the_old_key_revives_nothing() {
     // The gap would refuse the repetition.

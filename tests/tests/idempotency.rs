@@ -48,6 +48,29 @@ fn i29_a_send_that_reached_nobody_frees_its_key() {
     sent(world.ask(keyed));
 }
 
+/// Under private disclosure its answer does not wait for the provider, and so neither does its repetition, which of a decoy nobody
+/// carries.
+#[test]
+fn i40_a_key_whose_message_is_under_way_is_answered_as_a_decoys() {
+    for (disclosure, decoy, told) in [
+        ("open", false, "in_progress"),
+        ("private", false, "repeated"),
+        ("private", true, "repeated"),
+    ] {
+        let text = format!("version = 1\n[privacy]\ndisclosure = \"{disclosure}\"\n");
+        let mut world = World::new(policy(&text), Kinds::Own);
+        let keyed = send().key("k1").decoy(decoy);
+        let kind = if decoy { "answer" } else { "dispatch" };
+        drop(world.begin(keyed.clone(), kind));
+        let answer = match world.ask(keyed) {
+            SendAnswer::Repeated(_) => "repeated",
+            SendAnswer::Refused(refusal) => refusal.code.as_str(),
+            SendAnswer::Sent(_) => "sent",
+        };
+        assert_eq!(answer, told, "{disclosure} {decoy}");
+    }
+}
+
 #[test]
 fn i29_a_right_check_whose_answer_was_lost_gives_the_same_proof_again() {
     let mut world = world(Kinds::Own);

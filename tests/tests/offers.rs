@@ -118,6 +118,23 @@ async fn where_nobody_reports_a_longer_silence_is_waited_for() {
     assert_eq!(way.is_offered().await, NEXT);
 }
 
+/// Of a decoy nobody reports anything, so that where somebody may be hidden all messages are silent.
+#[tokio::test]
+async fn i40_the_next_channel_is_offered_at_one_time_whoever_reports_what() {
+    let text = "version = 1\n[privacy]\ndisclosure = \"private\"\n";
+    for reports in [true, false] {
+        offered_from(reports, text, 20).await;
+        for report in [Report::Delivered, Report::Undelivered(Detail::default())] {
+            let way = UnderWay::new(reports, text).await;
+            way.report(report).await;
+            way.clock.advance(Duration::from_millis(19_999));
+            assert_eq!(way.is_offered().await, []);
+            way.clock.advance(Duration::from_millis(1));
+            assert_eq!(way.is_offered().await, NEXT);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_reported_failure_offers_it_at_once_and_a_delivery_never() {
     let failed = UnderWay::new(true, "version = 1").await;

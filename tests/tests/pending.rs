@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use verify_core::command::{CancelRequest, CheckRequest, Expected, Person, SendRequest};
 use verify_core::event::EventKind;
-use verify_core::flow::drive;
+use verify_core::flow::{Step, drive};
 use verify_core::outcome::{Answer, CheckAnswer, Outcome, RefusalCode};
 use verify_core::port::{Compared, End};
 use verify_core::record::Status;
@@ -116,6 +116,38 @@ fn i133_a_message_that_may_have_come_later_keeps_it_pending() {
     assert_eq!(refused(outcome.answer.unwrap()).code, RefusalCode::NotFound);
     assert_eq!(failures(&world), 0);
     assert_eq!(seen(&mut world, &id).status, Status::Pending);
+}
+
+/// A message to anybody who has the same code, since the question: the provider spoke of what was before it. Its id tells
+/// nothing, because a provider may go on under the same one.
+#[test]
+fn i133_a_message_since_the_question_keeps_all_that_share_the_code_pending() {
+    for renews in [false, true] {
+        let mut world = World::new(policy(NO_FIRST_WAIT), Kinds::Managed);
+        if renews {
+            world.managed = world.managed.clone().renewing();
+        }
+        let first = sent(world.ask(send())).id;
+        world.advance(Duration::from_secs(31));
+        let sibling = sent(world.ask(of("ann"))).id;
+        for _ in 0..5 {
+            world.managed.compare(&"scope".into(), TO, "none", world.now);
+        }
+        world.advance(Duration::from_secs(31));
+        let Step::Compare(asked) = world.begin(check("000000"), "compare") else {
+            panic!("it begins with a comparison")
+        };
+        sent(world.ask(of("ann")));
+        let said = Compared::Ended {
+            upstream: FIRST.to_owned(),
+            end: End::UsedUp,
+        };
+        drop(drive(asked.resume(world.now, said), &mut world));
+        assert_eq!(failures(&world), 0, "nothing was compared");
+        for id in [&first, &sibling] {
+            assert_eq!(seen(&mut world, id).status, Status::Pending, "{renews}");
+        }
+    }
 }
 
 /// Four failures of one subject elsewhere, and one wait short of the lockout.

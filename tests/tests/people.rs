@@ -249,6 +249,39 @@ fn i40_no_guess_of_a_million_approves_a_decoy() {
     }
 }
 
+/// Who made a code compares no more after five wrong guesses, and only for a real one would say so: both end here by then.
+#[test]
+fn i40_a_managed_code_and_its_decoy_end_at_the_same_guess() {
+    let unlimited = "[[limit]]\nname = \"checks_per_identity\"\nmax = \"unlimited\"\n";
+    let text = format!("{PRIVATE}[lockout]\nwaits = \"unlimited\"\n{unlimited}");
+    for decoy in [false, true] {
+        let mut world = World::new(policy(&text), Kinds::Managed);
+        let id = sent(world.ask(send().decoy(decoy))).id;
+        for left in (0..5).rev() {
+            let CheckAnswer::WrongCode(wrong) = world.ask(check("000000")) else {
+                panic!("decoy: {decoy}, {left} left")
+            };
+            let status = match left {
+                0 => Status::Exhausted,
+                _ => Status::Pending,
+            };
+            assert_eq!(
+                (wrong.checks_left, wrong.status),
+                (Some(left), status),
+                "decoy: {decoy}"
+            );
+            let seen = seen(&mut world, &id);
+            assert_eq!(
+                (seen.checks_left, seen.status),
+                (Some(left), status),
+                "decoy: {decoy}"
+            );
+        }
+        let over = refused(world.ask(check("000000")));
+        assert_eq!(over.code, RefusalCode::NotFound, "decoy: {decoy}");
+    }
+}
+
 #[test]
 fn i40_a_resent_decoy_expires_as_a_resent_code_does() {
     for kinds in BOTH {

@@ -194,13 +194,23 @@ fn i144_a_follow_up_is_charged_to_every_limit_of_the_send_that_it_follows() {
             assert_eq!(messages_with_follow_ups(&mut world, request), 5, "{by} {then}");
         }
     }
-    let text = format!("version = 1\n{off}[privacy]\ndisclosure = \"private\"\n");
-    let mut world = World::new(policy(&text), Kinds::Own);
-    assert_eq!(
-        messages_with_follow_ups(&mut world, request),
-        8,
-        "nothing follows by itself"
-    );
+}
+
+/// Of a decoy nothing is reported. Soon, when a gap stands against it as well, and later, when nothing else does.
+#[test]
+fn i40_nothing_follows_by_itself_where_somebody_may_be_hidden() {
+    for (disclosure, follows) in [("open", true), ("private", false)] {
+        for waited in [1, 25, 40] {
+            let text = format!("version = 1\n[privacy]\ndisclosure = \"{disclosure}\"\n");
+            let mut world = World::new(policy(&text), Kinds::Own);
+            sent(world.ask(send().consent(true)));
+            world.advance(Duration::from_secs(waited));
+            let failed = Report::Undelivered(Detail::default());
+            let failed = ReportRequest::of(&world.sent[0].reference, failed, "once");
+            let follow_up = world.run(failed).0.follow_up;
+            assert_eq!(follow_up.is_some(), follows, "{disclosure} {waited}");
+        }
+    }
 }
 
 #[test]

@@ -190,6 +190,11 @@ fn explain_data(path: &str, said: &str) -> (String, String) {
         return (field.to_owned(), "this field stands there twice".to_owned());
     }
     match said.rsplit_once("expected ") {
+        // The names of types are Rust's, and the reader's language is another.
+        Some((_, "u8" | "u16" | "u32" | "u64" | "usize")) => (
+            path.to_owned(),
+            "expected a whole number, zero or more and not too large".to_owned(),
+        ),
         Some((_, expected)) => (path.to_owned(), format!("expected {expected}")),
         None => (path.to_owned(), "this value cannot be used".to_owned()),
     }
@@ -248,7 +253,13 @@ mod tests {
             Some("/colour"),
         );
         says(r#"{"to":["a"]}"#, "expected a string", Some("/to"));
-        says(r#"{"to":"a","asn":-1}"#, "expected u32", Some("/asn"));
+        for number in ["-1", "1.5", "4294967296"] {
+            says(
+                &format!(r#"{{"to":"a","asn":{number}}}"#),
+                "expected a whole number, zero or more and not too large",
+                Some("/asn"),
+            );
+        }
         says(r#"["a"]"#, "the body is not a JSON object", None);
     }
 

@@ -2,13 +2,16 @@
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use verify_core::port::Detail;
 use verify_core::store::{Changeset, Names, StoreAnswer, StoreFault};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
-use crate::found::Found;
+use crate::away::Away;
+use crate::found::{Found, Verdict};
 use crate::limits::Limits;
+use crate::telemetry;
 use crate::written::Decided;
 
 /// Changesets that share a transaction, by service.
@@ -16,6 +19,7 @@ pub struct Batch {
     number: u64,
     lanes: Vec<Lane>,
     limits: Limits,
+    begun: Instant,
     state: Mutex<State>,
 }
 
@@ -33,6 +37,8 @@ pub struct Lane {
 struct Asked {
     changeset: Changeset,
     names: Names,
+    asked: Instant,
+    not_after: Instant,
 }
 
 /// Which batch, for whoever asks what became of it.
@@ -40,7 +46,7 @@ struct Asked {
 pub struct Ticket {
     /// Its number among those of this process.
     pub number: u64,
-    /// Its services, in the order of their locks.
+    /// The services of which it had something to write, in the order of their locks.
     pub services: Vec<ServiceId>,
 }
 
@@ -49,12 +55,21 @@ pub struct Ticket {
 pub(crate) struct Waiting {
     pub(crate) changeset: Changeset,
     pub(crate) answer: oneshot::Sender<StoreAnswer>,
+    pub(crate) asked: Instant,
+    pub(crate) not_after: Instant,
 }
 
+#[derive(Default)]
 struct State {
     given_up: bool,
-    /// By lane and changeset, once it was decided.
-    answers: Option<Vec<Vec<StoreAnswer>>>,
+    decision: Option<Decision>,
+}
+
+/// What came of a batch, if it is committed.
+struct Decision {
+    /// By lane and changeset.
+    verdicts: Vec<Vec<Verdict>>,
+    ticket: Ticket,
 }
 
 /// Where the answers of a batch go.
@@ -65,21 +80,14 @@ impl Batch {
     /// Of these, by service in the order in which they are to be decided.
     pub(crate) fn of(
         number: u64,
-        waiting: Vec<(ServiceId, Vec<Waiting>)>,
+        mut waiting: Vec<(ServiceId, Vec<Waiting>)>,
         limits: &Limits,
     ) -> (Self, Askers) {
-        let mut waiting = waiting;
         // The order of locks is the same for everybody.
         waiting.sort_by(|(one, _), (other, _)| one.cmp(other));
         let (mut lanes, mut askers) = (Vec::new(), Vec::new());
         for (service, those) in waiting {
-            let (asked, answers): (Vec<_>, Vec<_>) = those
-                .into_iter()
-                .map(|Waiting { changeset, answer }| {
-                    let names = changeset.names();
-                    (Asked { changeset, names }, answer)
-                })
-                .unzip();
+            let (asked, answers): (Vec<_>, Vec<_>) = those.into_iter().map(Asked::of).unzip();
             lanes.push(Lane::of(service, asked));
             askers.push(answers);
         }
@@ -87,10 +95,8 @@ impl Batch {
             number,
             lanes,
             limits: limits.clone(),
-            state: Mutex::new(State {
-                given_up: false,
-                answers: None,
-            }),
+            begun: Instant::now(),
+            state: Mutex::default(),
         };
         (batch, Askers(askers))
     }
@@ -111,57 +117,52 @@ impl Batch {
         asked.map(|asked| asked.changeset.at).min().unwrap_or_default()
     }
 
-    /// What is asked for when nobody knows what became of it.
-    pub fn ticket(&self) -> Ticket {
-        Ticket {
-            number: self.number,
-            services: self.lanes.iter().map(|lane| lane.service.clone()).collect(),
-        }
-    }
-
     /// Decides all of them on what was found, one of these for each lane and in their order; what is to be written. Nothing
-    /// where there is nothing to write. `None`: it was given up meanwhile, and nothing may be written.
+    /// where there is nothing to write. `None`: it was given up meanwhile, or something is missing, and nothing may be
+    /// written.
     pub fn decide(&self, found: Vec<Found>) -> Option<Vec<Decided>> {
         let mut state = self.state.lock();
-        if state.given_up {
+        if state.given_up || found.len() != self.lanes.len() {
             return None;
         }
-        let (mut answers, mut written) = (Vec::new(), Vec::new());
+        match &state.decision {
+            None => telemetry::lanes_were_held(self.begun.elapsed()),
+            Some(_) => telemetry::retried(),
+        }
+        let (mut verdicts, mut written) = (Vec::new(), Vec::new());
         for (lane, mut found) in self.lanes.iter().zip(found) {
             let decide = |asked: &Asked| found.decide(&asked.changeset, &asked.names, &self.limits);
-            answers.push(lane.asked.iter().map(decide).collect());
+            verdicts.push(lane.asked.iter().map(decide).collect());
             written.extend(found.written(&lane.service));
         }
-        state.answers = Some(answers);
+        let ticket = Ticket {
+            number: self.number,
+            services: written.iter().map(|part| part.service.clone()).collect(),
+        };
+        state.decision = Some(Decision { verdicts, ticket });
         Some(written)
     }
 
-    /// True when nothing was decided and nothing will be: surely nothing is written.
-    pub(crate) fn give_up(&self) -> bool {
+    /// From now on nothing is decided. What there is to ask about; `None`: surely nothing of it is written.
+    pub(crate) fn give_up(&self) -> Option<Ticket> {
         let mut state = self.state.lock();
         state.given_up = true;
-        state.answers.is_none()
+        let ticket = state.decision.as_ref().map(|decision| decision.ticket.clone());
+        ticket.filter(|ticket| !ticket.services.is_empty())
     }
 
     pub(crate) fn len(&self) -> usize {
         self.lanes.iter().map(|lane| lane.asked.len()).sum()
     }
 
-    fn answers(&self) -> Option<Vec<Vec<StoreAnswer>>> {
-        self.state.lock().answers.clone()
-    }
-
-    /// Each alone, in a batch of its own.
+    /// Each as it waited before.
     pub(crate) fn apart(&self, askers: Askers) -> Vec<(ServiceId, Waiting)> {
-        let lanes = self.lanes.iter().zip(askers.0);
-        lanes
-            .flat_map(|(lane, answers)| {
-                lane.asked.iter().zip(answers).map(|(asked, answer)| {
-                    let changeset = asked.changeset.clone();
-                    (lane.service.clone(), Waiting { changeset, answer })
-                })
-            })
-            .collect()
+        let mut apart = Vec::new();
+        for (lane, answers) in self.lanes.iter().zip(askers.0) {
+            let each = lane.asked.iter().zip(answers);
+            apart.extend(each.map(|(asked, answer)| (lane.service.clone(), asked.waiting(answer))));
+        }
+        apart
     }
 }
 
@@ -175,40 +176,87 @@ impl Lane {
     }
 }
 
+impl Asked {
+    fn of(waiting: Waiting) -> (Self, oneshot::Sender<StoreAnswer>) {
+        let Waiting {
+            changeset,
+            answer,
+            asked,
+            not_after,
+        } = waiting;
+        let names = changeset.names();
+        let asked = Self {
+            changeset,
+            names,
+            asked,
+            not_after,
+        };
+        (asked, answer)
+    }
+
+    fn waiting(&self, answer: oneshot::Sender<StoreAnswer>) -> Waiting {
+        Waiting {
+            changeset: self.changeset.clone(),
+            answer,
+            asked: self.asked,
+            not_after: self.not_after,
+        }
+    }
+}
+
+impl Waiting {
+    /// Itself while it may be begun. Later it is answered: nothing was begun.
+    pub(crate) fn in_time(self, now: Instant) -> Option<Self> {
+        if now <= self.not_after {
+            return Some(self);
+        }
+        self.turn_away(Away::Late);
+        None
+    }
+
+    /// Answers that it is not begun.
+    pub(crate) fn turn_away(self, why: Away) {
+        self.answer.send(why.answer()).ok();
+    }
+}
+
 impl Askers {
     /// To each what was decided: the commit is certain.
     pub(crate) fn tell(self, batch: &Batch) {
-        let Some(answers) = batch.answers() else {
-            let words = "the transaction ended without a decision";
-            return self.tell_all(&StoreAnswer::NotApplied(StoreFault::defect(words)));
-        };
-        let each = self.0.into_iter().flatten().zip(answers.into_iter().flatten());
-        for (asker, answer) in each {
-            // Whoever went away is not told.
-            asker.send(answer).ok();
-        }
-    }
-
-    /// To all the same.
-    pub(crate) fn tell_all(self, answer: &StoreAnswer) {
-        for asker in self.0.into_iter().flatten() {
-            asker.send(answer.clone()).ok();
-        }
+        let undecided = StoreFault::defect("the transaction ended without a decision");
+        self.tell_each(batch, |verdict| verdict.answer, &undecided);
     }
 
     /// Nobody knows what became of it: those that wrote may have been applied, the others surely were not.
     pub(crate) fn tell_doubt(self, batch: &Batch, words: &Detail) {
-        let answers = batch.answers().into_iter().flatten().flatten();
-        let mut doubted = answers.map(|answer| match answer {
-            StoreAnswer::Applied(_) | StoreAnswer::Unknown(_) => StoreAnswer::Unknown(words.clone()),
-            StoreAnswer::Refused(_) => StoreAnswer::NotApplied(StoreFault::Unavailable(words.clone())),
+        let unavailable = StoreFault::Unavailable(words.clone());
+        let doubted = |verdict: Verdict| match verdict.answer {
             StoreAnswer::NotApplied(fault) => StoreAnswer::NotApplied(fault),
-        });
+            StoreAnswer::Applied(_) | StoreAnswer::Refused(_) | StoreAnswer::Unknown(_) => {
+                match verdict.writes {
+                    true => StoreAnswer::Unknown(words.clone()),
+                    false => StoreAnswer::NotApplied(unavailable.clone()),
+                }
+            }
+        };
+        self.tell_each(batch, doubted, &unavailable);
+    }
+
+    /// To all that nothing of it is there.
+    pub(crate) fn tell_all(self, fault: &StoreFault) {
         for asker in self.0.into_iter().flatten() {
-            let answer = doubted.next();
-            asker
-                .send(answer.unwrap_or_else(|| StoreAnswer::Unknown(words.clone())))
-                .ok();
+            asker.send(StoreAnswer::NotApplied(fault.clone())).ok();
+        }
+    }
+
+    fn tell_each(self, batch: &Batch, say: impl Fn(Verdict) -> StoreAnswer, undecided: &StoreFault) {
+        let Some(decision) = batch.state.lock().decision.take() else {
+            return self.tell_all(undecided);
+        };
+        let verdicts = decision.verdicts.into_iter().flatten();
+        for (asker, verdict) in self.0.into_iter().flatten().zip(verdicts) {
+            // Whoever went away is not told.
+            asker.send(say(verdict)).ok();
         }
     }
 }

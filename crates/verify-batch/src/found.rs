@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use verify_core::store::{
     Changeset, ClaimKey, CounterKey, Evaluation, Loaded, Names, Origin, RecordKey, Room, StoreAnswer,
-    StoreFault, Write, kept,
+    StoreFault, kept,
 };
 use verify_core::vocabulary::ServiceId;
 
@@ -42,7 +42,16 @@ pub struct Found {
     loaded: Loaded,
     /// What is there and nobody can read.
     unreadable: Unreadable,
-    events: u64,
+    /// The kept forms of those that were decided.
+    events: Vec<Vec<u8>>,
+}
+
+/// What was decided on a changeset: its answer, if the transaction is committed.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) answer: StoreAnswer,
+    /// True when something of it is there afterwards that was not before.
+    pub(crate) writes: bool,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +69,7 @@ impl Found {
             fill,
             loaded: Loaded::new(origin),
             unreadable: Unreadable::default(),
-            events: 0,
+            events: Vec::new(),
         }
     }
 
@@ -94,19 +103,19 @@ impl Found {
     }
 
     /// Decides one more. What it may not have is not answered by a refusal: nothing was decided.
-    pub(crate) fn decide(&mut self, changeset: &Changeset, names: &Names, limits: &Limits) -> StoreAnswer {
+    pub(crate) fn decide(&mut self, changeset: &Changeset, names: &Names, limits: &Limits) -> Verdict {
         if self.unreadable.has(names) {
-            return StoreAnswer::NotApplied(StoreFault::corrupt("a row that is named is not in its format"));
+            return not_decided(StoreFault::corrupt("a row that is named is not in its format"));
         }
         let decided = catch_unwind(AssertUnwindSafe(|| self.try_to(changeset, limits)));
-        decided.unwrap_or_else(|_| StoreAnswer::NotApplied(StoreFault::defect("a decision panicked")))
+        decided.unwrap_or_else(|_| not_decided(StoreFault::defect("a decision panicked")))
     }
 
-    fn try_to(&mut self, changeset: &Changeset, limits: &Limits) -> StoreAnswer {
-        let answer = self.decide_whole(changeset, limits);
-        let is_full = matches!(answer, StoreAnswer::NotApplied(StoreFault::Full(_)));
+    fn try_to(&mut self, changeset: &Changeset, limits: &Limits) -> Verdict {
+        let verdict = self.decide_whole(changeset, limits);
+        let is_full = matches!(verdict.answer, StoreAnswer::NotApplied(StoreFault::Full(_)));
         if !is_full || changeset.alerts.is_empty() {
-            return answer;
+            return verdict;
         }
         // An alert refuses nothing: where there is no room for it, it is left out.
         let without = Changeset {
@@ -116,30 +125,34 @@ impl Found {
         self.decide_whole(&without, limits)
     }
 
-    fn decide_whole(&mut self, changeset: &Changeset, limits: &Limits) -> StoreAnswer {
+    fn decide_whole(&mut self, changeset: &Changeset, limits: &Limits) -> Verdict {
         let version = self.lane.version + 1;
         let decided = self.loaded.evaluate(changeset, version);
         if !decided.applied {
-            return StoreAnswer::Refused(decided.seen);
+            return Verdict {
+                answer: StoreAnswer::Refused(decided.seen),
+                writes: false,
+            };
         }
         if let Some(full) = self.lacks(changeset, &decided, limits) {
-            return StoreAnswer::NotApplied(StoreFault::full(full));
+            return not_decided(StoreFault::full(full));
         }
+        let events = changeset.events.iter().chain(&decided.alerts);
+        let events: Vec<Vec<u8>> = events.map(kept::event).collect();
+        let lane = self.lane.and(&decided, version, &events);
+        let writes = decided.counters.len() + decided.records.len() + decided.claims.len() + events.len() > 0;
+        // From here on nothing fails: it is kept as a whole, or not at all.
         self.loaded.keep(changeset, &decided);
-        let puts = |write: &Write| matches!(write, Write::Put(_));
-        if changeset.records.iter().any(|change| puts(&change.write)) {
-            self.lane.version = version;
+        self.lane = lane;
+        self.events.extend(events);
+        Verdict {
+            answer: StoreAnswer::Applied(decided.seen),
+            writes,
         }
-        let events = (changeset.events.len() + decided.alerts.len()) as u64;
-        self.lane.seq += events;
-        self.lane.events += events;
-        self.events += events;
-        StoreAnswer::Applied(decided.seen)
     }
 
     fn lacks(&self, changeset: &Changeset, decided: &Evaluation, limits: &Limits) -> Option<&'static str> {
-        let events = changeset.events.len() + decided.alerts.len();
-        let has_events = events > 0;
+        let has_events = !(changeset.events.is_empty() && decided.alerts.is_empty());
         if has_events && changeset.room == Room::Stranger && self.lane.outbox_is_full(limits) {
             return Some("the outbox is full: nobody takes the events");
         }
@@ -151,24 +164,36 @@ impl Found {
 
     /// What is to be written, if anything is.
     pub(crate) fn written(self, service: &ServiceId) -> Option<Decided> {
-        let written = self.loaded.into_written();
-        let nothing = written.counters.is_empty()
-            && written.records.is_empty()
-            && written.claims.is_empty()
-            && written.events.is_empty();
-        (!nothing).then(|| {
-            let mut decided = Decided::of(service.clone(), self.lane, written);
-            decided.lane.bytes += decided
-                .events
-                .iter()
-                .map(|(_, bytes)| bytes.len() as u64)
-                .sum::<u64>();
-            decided
-        })
+        let decided = Decided::of(
+            service.clone(),
+            self.lane,
+            self.loaded.into_written(),
+            self.events,
+        );
+        (!decided.is_empty()).then_some(decided)
+    }
+}
+
+fn not_decided(fault: StoreFault) -> Verdict {
+    Verdict {
+        answer: StoreAnswer::NotApplied(fault),
+        writes: false,
     }
 }
 
 impl LaneRow {
+    /// What stands there after one more was applied. Only one that puts a record uses up a version.
+    fn and(self, decided: &Evaluation, version: u64, events: &[Vec<u8>]) -> Self {
+        let puts = decided.records.iter().any(|(_, row)| row.is_some());
+        let bytes: usize = events.iter().map(Vec::len).sum();
+        Self {
+            version: if puts { version } else { self.version },
+            seq: self.seq + events.len() as u64,
+            events: self.events + events.len() as u64,
+            bytes: self.bytes + bytes as u64,
+        }
+    }
+
     fn outbox_is_full(&self, limits: &Limits) -> bool {
         self.events >= limits.outbox_events || self.bytes >= limits.outbox_bytes
     }

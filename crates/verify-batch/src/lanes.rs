@@ -7,17 +7,21 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use verify_core::port::Detail;
 use verify_core::store::{Changeset, StoreAnswer, StoreFault};
 use verify_core::vocabulary::ServiceId;
 
+use crate::away::Away;
 use crate::backend::{Backend, Ended};
 use crate::batch::{Askers, Batch, Waiting};
 use crate::limits::Limits;
-use crate::meters;
 use crate::queue::{Queue, Taken};
 use crate::stalled::{PROBED_EVERY, Stalled};
+use crate::telemetry::{self, Introduced};
+
+/// Whoever says that it may be begun later still is not waited for longer.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// Decides changesets together, in transactions of a [`Backend`]. Clones are the same lanes.
 pub struct Lanes<B> {
@@ -30,12 +34,12 @@ struct Shared<B> {
     queue: Mutex<Queue>,
     numbers: AtomicU64,
     stalled: Stalled,
+    metrics: Introduced,
 }
 
 impl<B: Backend> Lanes<B> {
     /// Lanes over a backend.
     pub fn new(backend: B, limits: Limits) -> Self {
-        meters::describe();
         Self {
             shared: Arc::new(Shared {
                 backend,
@@ -43,6 +47,7 @@ impl<B: Backend> Lanes<B> {
                 queue: Mutex::default(),
                 numbers: AtomicU64::new(0),
                 stalled: Stalled::default(),
+                metrics: Introduced::default(),
             }),
         }
     }
@@ -57,72 +62,90 @@ impl<B: Backend> Lanes<B> {
         &self.shared.limits
     }
 
-    /// As [`Store::apply`](verify_core::store::Store::apply): what was not begun `within` that time is not begun any more.
-    /// Dropped before that, it is not begun; afterwards it ends all the same.
+    /// As [`Store::apply`](verify_core::store::Store::apply): what was not begun `within` that time is not begun any more,
+    /// and is answered then. Dropped before it was begun, it is not begun; afterwards it ends all the same.
     ///
-    /// Must be called inside a tokio runtime.
+    /// # Panics
+    /// Outside of a tokio runtime with a clock.
     pub async fn apply(&self, changeset: &Changeset, within: Duration) -> StoreAnswer {
         let shared = &self.shared;
+        shared.metrics.to_the_recorder();
         if shared.stalled.is() {
-            let words = "the store did not answer, and is asked each second whether it is back";
-            return StoreAnswer::NotApplied(StoreFault::unavailable(words));
+            return Away::Stalled.answer();
         }
-        let (answer, told) = oneshot::channel();
+        let (answer, mut told) = oneshot::channel();
+        let now = Instant::now();
+        let not_after = now + within.min(LONGEST);
+        let in_time = timeout_at(not_after, &mut told);
         let waiting = Waiting {
             changeset: changeset.clone(),
             answer,
+            asked: now,
+            not_after,
         };
-        let now = Instant::now();
-        let pushed = shared.queue.lock().push(waiting, now + within, &shared.limits);
-        if let Err(fault) = pushed {
-            meters::turned_away();
-            return StoreAnswer::NotApplied(fault);
-        }
+        let place = match shared.queue.lock().push(waiting, &shared.limits) {
+            Ok(place) => place,
+            Err(away) => return away.answer(),
+        };
         shared.begin();
-        let answer = told.await;
-        meters::waited(now.elapsed());
+        let answer = match in_time.await {
+            Ok(answer) => answer,
+            Err(_elapsed) if shared.queue.lock().withdraw(&changeset.service, &place) => {
+                return Away::Late.answer();
+            }
+            // It was begun, and will be told.
+            Err(_elapsed) => told.await,
+        };
         answer.unwrap_or_else(|_| StoreAnswer::Unknown(words("what decided it ended early")))
     }
 }
 
 impl<B: Backend> Shared<B> {
-    /// Begins as many transactions as may be under way.
+    /// Begins as many transactions as may be under way. One at a time does this: a runtime that is shut down drops a task
+    /// at once, whose turn is over then and begins the next one, as deep as the queue is long.
     fn begin(self: &Arc<Self>) {
-        loop {
-            let taken = {
-                let mut queue = self.queue.lock();
-                meters::waiting(queue.len());
-                queue.take(&self.limits, Instant::now())
-            };
-            match taken {
-                Some(taken) => drop(tokio::spawn(Turn::of(self, &taken).run(taken))),
-                None => return,
-            }
+        if !self.queue.lock().may_be_taken_from() {
+            return;
+        }
+        while let Some(taken) = self.take() {
+            tokio::spawn(Turn::of(self, &taken).run(taken));
         }
     }
 
-    fn batch(&self, taken: Taken) -> (Arc<Batch>, Askers) {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
-        let (batch, askers) = Batch::of(number, taken, &self.limits);
-        (Arc::new(batch), askers)
+    fn take(&self) -> Option<Taken> {
+        let now = Instant::now();
+        let (taken, left) = {
+            let mut queue = self.queue.lock();
+            (queue.take(&self.limits, now), queue.len())
+        };
+        telemetry::waiting(left);
+        for waiting in taken.iter().flatten().flat_map(|(_, waiting)| waiting) {
+            telemetry::queued(now - waiting.asked);
+        }
+        taken
     }
 
     /// One transaction, until every one in it is answered.
     async fn decide(self: &Arc<Self>, taken: Taken) {
-        let (batch, askers) = self.batch(taken);
-        meters::decided_together(batch.len());
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed) + 1;
+        let (batch, askers) = Batch::of(number, taken, &self.limits);
+        let batch = Arc::new(batch);
+        telemetry::decided_together(batch.len());
         match self.transact(&batch).await {
             Ended::Committed => askers.tell(&batch),
-            Ended::NotApplied(fault) => askers.tell_all(&StoreAnswer::NotApplied(fault)),
-            Ended::Lost(words) => self.ask_again(&batch, askers, words).await,
-            Ended::OneIsRefused(words) if batch.len() == 1 => {
-                askers.tell_all(&StoreAnswer::NotApplied(StoreFault::Corrupt(words)));
-            }
-            Ended::OneIsRefused(_) => {
-                meters::retried();
-                for (service, waiting) in batch.apart(askers) {
-                    Box::pin(self.decide(vec![(service, vec![waiting])])).await;
-                }
+            Ended::NotApplied(fault) => askers.tell_all(&fault),
+            Ended::Lost(words) => self.ask_again(&batch, askers, &words).await,
+            Ended::OneIsRefused(words) if batch.len() == 1 => askers.tell_all(&StoreFault::Corrupt(words)),
+            Ended::OneIsRefused(_) => self.decide_one_by_one(batch.apart(askers)).await,
+        }
+    }
+
+    /// Each in a transaction of its own, so that what the server refuses is the fault of one.
+    async fn decide_one_by_one(self: &Arc<Self>, apart: Vec<(ServiceId, Waiting)>) {
+        for (service, waiting) in apart {
+            if let Some(waiting) = waiting.in_time(Instant::now()) {
+                telemetry::retried();
+                Box::pin(self.decide(vec![(service, vec![waiting])])).await;
             }
         }
     }
@@ -133,36 +156,35 @@ impl<B: Backend> Shared<B> {
             let (shared, batch) = (Arc::clone(self), Arc::clone(batch));
             async move { shared.backend.run(&batch).await }
         });
-        let ended = match timeout(self.limits.transaction, &mut task).await {
+        match timeout(self.limits.transaction, &mut task).await {
             Ok(Ok(ended)) => {
                 self.stalled.answered();
-                return ended;
+                ended
             }
-            Ok(Err(_)) => "the transaction ended early",
+            Ok(Err(_)) => Ended::Lost(words("the transaction ended early")),
             Err(_elapsed) => {
                 task.abort();
                 if self.stalled.ran_out() {
+                    self.queue.lock().turn_away_all(Away::Stalled);
                     self.probe();
                 }
-                "the transaction did not end in its time"
+                Ended::Lost(words("the transaction did not end in its time"))
             }
-        };
-        match batch.give_up() {
-            true => Ended::NotApplied(StoreFault::unavailable(ended)),
-            false => Ended::Lost(words(ended)),
         }
     }
 
-    /// Asks once what became of a transaction, and tells it.
-    async fn ask_again(&self, batch: &Arc<Batch>, askers: Askers, words: Detail) {
-        let ticket = batch.ticket();
+    /// Asks once what became of a transaction, where something may be written, and tells it.
+    async fn ask_again(&self, batch: &Batch, askers: Askers, words: &Detail) {
+        let Some(ticket) = batch.give_up() else {
+            return askers.tell_doubt(batch, words);
+        };
         let asked = timeout(self.limits.asked_again, self.backend.was_committed(&ticket)).await;
         let known = asked.ok().and_then(Result::ok);
-        meters::in_doubt(known);
+        telemetry::in_doubt(known);
         match known {
             Some(true) => askers.tell(batch),
-            Some(false) => askers.tell_all(&StoreAnswer::NotApplied(StoreFault::Unavailable(words))),
-            None => askers.tell_doubt(batch, &words),
+            Some(false) => askers.tell_all(&StoreFault::Unavailable(words.clone())),
+            None => askers.tell_doubt(batch, words),
         }
     }
 
@@ -173,6 +195,9 @@ impl<B: Backend> Shared<B> {
             loop {
                 sleep(PROBED_EVERY).await;
                 let Some(shared) = shared.upgrade() else { return };
+                if !shared.stalled.is() {
+                    return;
+                }
                 if let Ok(Ok(())) = timeout(PROBED_EVERY, shared.backend.ping()).await {
                     return shared.stalled.answered();
                 }
@@ -202,7 +227,7 @@ impl<B: Backend> Turn<B> {
 
 impl<B: Backend> Drop for Turn<B> {
     fn drop(&mut self) {
-        self.shared.queue.lock().ended(&self.services);
+        self.shared.queue.lock().ended(std::mem::take(&mut self.services));
         // A runtime that is shut down takes nobody's turn any more.
         if tokio::runtime::Handle::try_current().is_ok() {
             self.shared.begin();

@@ -9,22 +9,29 @@
 //!
 //! - *Nothing is answered before the commit*, refusals too: one that was decided on a predecessor which never came to be would
 //!   speak of what never was.
-//! - *A batch is a task of its own.* Whoever asked may go away, give up or panic: it ends all the same. One that dies answers
-//!   [`Unknown`](verify_core::store::StoreAnswer::Unknown) to all that it took.
+//! - *A batch is a task of its own.* Whoever asked may go away, give up or panic: it ends all the same, and its services have
+//!   their next turn however it ends. Should the task itself die, all that it took are
+//!   [`Unknown`](verify_core::store::StoreAnswer::Unknown).
 //! - *Doubt is asked about once*: with each batch its number is written beside the lane, and read again under the lane's lock
-//!   ([`Backend::was_committed`]). What stays in doubt is `Unknown` for those that wrote, and `NotApplied` for the refused.
+//!   ([`Backend::was_committed`]). What stays in doubt is `Unknown` for those that wrote, and `NotApplied` for the others.
 //! - *One harms no other*: a decision that panics, a row that nobody can read, and a row that the server refuses are faults of
 //!   those that name them.
-//! - *Bounded* in count, bytes and age ([`Limits`]). A tenth is for known callers, who also go first; services take turns.
+//! - *Bounded* in count, bytes and age ([`Limits`]). A tenth is for known callers, who also go first; services take turns, and
+//!   each has a place in the next transaction that its turn comes to.
+//! - *Who answers nobody is not asked by everybody*: after five transactions in a row that ran out of time all are answered at
+//!   once, until a ping that goes out each second comes back.
+//!
+//! What it does is measured under the names in [`telemetry`].
 
+mod away;
 mod backend;
 mod batch;
 mod found;
 mod lanes;
 mod limits;
-mod meters;
 mod queue;
 mod stalled;
+pub mod telemetry;
 mod written;
 
 pub use backend::{Backend, Ended};

@@ -20,9 +20,10 @@ pub enum Turns {
 pub struct Limits {
     /// Whose changesets share a transaction.
     pub turns: Turns,
-    /// Changesets that wait, of all services. A tenth is for known callers; one service's strangers have a quarter.
+    /// Changesets that wait, of all services. A tenth is for known callers; one service's strangers have a quarter, and its
+    /// known callers half.
     pub waiting: usize,
-    /// Bytes of those.
+    /// Bytes of those, about, with the same parts.
     pub waiting_bytes: usize,
     /// Changesets in one transaction.
     pub together: usize,
@@ -30,7 +31,8 @@ pub struct Limits {
     pub transaction: Duration,
     /// How long it may take to learn what became of one.
     pub asked_again: Duration,
-    /// Events of a service that wait to be taken. From there on what strangers begin is refused.
+    /// Events of a service that nobody acknowledged. From there on what strangers begin is
+    /// [`Full`](verify_core::store::StoreFault::Full) where it brings one, and alerts of theirs are left out.
     pub outbox_events: u64,
     /// Bytes of those.
     pub outbox_bytes: u64,

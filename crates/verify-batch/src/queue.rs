@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tokio::time::Instant;
-use verify_core::store::{Changeset, Room, StoreAnswer, StoreFault};
+use verify_core::store::{Changeset, Room, Write};
 use verify_core::vocabulary::ServiceId;
 
+use crate::away::Away;
 use crate::batch::Waiting;
 use crate::limits::{Limits, Turns};
 
 /// A part of the queue that is for known callers.
 const FOR_KNOWN: usize = 10;
 /// A part of the queue that one service's strangers may fill.
-const OF_ONE_SERVICE: usize = 4;
+const STRANGERS_OF_ONE: usize = 4;
+/// And one service's known callers.
+const KNOWN_OF_ONE: usize = 2;
 /// What a changeset takes besides the bytes in it.
 const AT_LEAST: usize = 512;
 
@@ -25,20 +28,36 @@ pub(crate) struct Queue {
     waiting: usize,
     bytes: usize,
     under_way: usize,
+    /// Somebody takes what may be begun, one after the other, and comes upon what is pushed meanwhile.
+    is_taken_from: bool,
+    pushed: u64,
 }
 
 #[derive(Debug, Default)]
 struct OfOne {
-    known: VecDeque<Queued>,
-    strangers: VecDeque<Queued>,
+    known: Line,
+    strangers: Line,
     under_way: bool,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    queued: VecDeque<Queued>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Queued {
     waiting: Waiting,
     bytes: usize,
-    not_after: Instant,
+    nth: u64,
+}
+
+/// Where one waits.
+#[derive(Debug)]
+pub(crate) struct Place {
+    room: Room,
+    nth: u64,
 }
 
 /// What is taken from the queue for one transaction.
@@ -46,44 +65,66 @@ pub(crate) type Taken = Vec<(ServiceId, Vec<Waiting>)>;
 
 impl Queue {
     /// Lets one wait, or says why it may not.
-    pub(crate) fn push(
-        &mut self,
-        waiting: Waiting,
-        not_after: Instant,
-        limits: &Limits,
-    ) -> Result<(), StoreFault> {
+    pub(crate) fn push(&mut self, waiting: Waiting, limits: &Limits) -> Result<Place, Away> {
         let bytes = size(&waiting.changeset);
-        let (most, most_bytes) = match waiting.changeset.room {
-            Room::Known => (limits.waiting, limits.waiting_bytes),
-            Room::Stranger => (
-                limits.waiting - limits.waiting / FOR_KNOWN,
-                limits.waiting_bytes - limits.waiting_bytes / FOR_KNOWN,
-            ),
+        let (service, room) = (waiting.changeset.service.clone(), waiting.changeset.room);
+        let for_all = |most: usize| match room {
+            Room::Known => most,
+            Room::Stranger => most - most / FOR_KNOWN,
         };
-        if self.waiting >= most || self.bytes + bytes > most_bytes {
-            return Err(too_many());
+        let for_one = |most: usize| match room {
+            Room::Known => most / KNOWN_OF_ONE,
+            Room::Stranger => most / STRANGERS_OF_ONE,
+        };
+        let has_room = self.waiting < for_all(limits.waiting)
+            && self.bytes + bytes <= for_all(limits.waiting_bytes)
+            && self.services.get(&service).is_none_or(|of_one| {
+                let line = of_one.line(room);
+                line.queued.is_empty()
+                    || line.queued.len() < for_one(limits.waiting)
+                        && line.bytes + bytes <= for_one(limits.waiting_bytes)
+            });
+        if !has_room {
+            return Err(Away::Full);
         }
-        let service = waiting.changeset.service.clone();
-        let room = waiting.changeset.room;
         let of_one = self.services.entry(service.clone()).or_default();
-        if room == Room::Stranger && of_one.strangers.len() >= limits.waiting / OF_ONE_SERVICE {
-            return Err(too_many());
-        }
         if of_one.is_empty() && !of_one.under_way {
             self.turns.push_back(service);
         }
-        let queued = Queued {
-            waiting,
-            bytes,
-            not_after,
-        };
-        match room {
-            Room::Known => of_one.known.push_back(queued),
-            Room::Stranger => of_one.strangers.push_back(queued),
-        }
+        let nth = self.pushed;
+        let line = of_one.line_mut(room);
+        line.queued.push_back(Queued { waiting, bytes, nth });
+        line.bytes += bytes;
+        self.pushed += 1;
         self.waiting += 1;
         self.bytes += bytes;
-        Ok(())
+        Ok(Place { room, nth })
+    }
+
+    /// Takes one out again. False: it was begun, or answered.
+    pub(crate) fn withdraw(&mut self, service: &ServiceId, place: &Place) -> bool {
+        let Some(of_one) = self.services.get_mut(service) else {
+            return false;
+        };
+        let line = of_one.line_mut(place.room);
+        // They stand in the order in which they came.
+        let found = line.queued.binary_search_by_key(&place.nth, |queued| queued.nth);
+        let Some(queued) = found.ok().and_then(|index| line.queued.remove(index)) else {
+            return false;
+        };
+        line.bytes -= queued.bytes;
+        self.waiting -= 1;
+        self.bytes -= queued.bytes;
+        if of_one.is_empty() && !of_one.under_way {
+            self.services.remove(service);
+            self.turns.retain(|turn| turn != service);
+        }
+        true
+    }
+
+    /// True for the one that may take, until nothing is left to take.
+    pub(crate) fn may_be_taken_from(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_taken_from, true)
     }
 
     /// What the next transaction decides, when one may begin. Its services are under way until they are [given
@@ -95,79 +136,94 @@ impl Queue {
                 Turns::Apart { .. } => 1,
             };
             let services: Vec<ServiceId> = self.turns.drain(..most).collect();
-            let taken = self.take_of(services, limits.together.max(1), now);
+            let taken = self.take_of(&services, limits.together.max(1), now);
+            for service in services {
+                self.stand_in_line(service);
+            }
             if !taken.is_empty() {
                 self.under_way += 1;
                 return Some(taken);
             }
         }
+        self.is_taken_from = false;
         None
     }
 
-    /// One of each service, and again: known callers first, and no service after another's flood.
-    fn take_of(&mut self, services: Vec<ServiceId>, most: usize, now: Instant) -> Taken {
+    /// First one of each service, so that no flood of one keeps another's out; then known callers, one of each service and
+    /// again, and then strangers.
+    fn take_of(&mut self, services: &[ServiceId], most: usize, now: Instant) -> Taken {
         let mut taken: BTreeMap<ServiceId, Vec<Waiting>> = BTreeMap::new();
         let mut left = most;
-        for room in [Room::Known, Room::Stranger] {
-            let mut more = true;
-            while more && left > 0 {
-                more = false;
-                for service in &services {
-                    let next = (left > 0).then(|| self.pop(service, room, now)).flatten();
-                    if let Some(next) = next {
-                        taken.entry(service.clone()).or_default().push(next);
-                        left -= 1;
-                        more = true;
-                    }
+        let mut round = |rooms: &[Room]| {
+            let before = left;
+            for service in services {
+                let next = || rooms.iter().find_map(|room| self.pop(service, *room, now));
+                if let Some(next) = (left > 0).then(next).flatten() {
+                    taken.entry(service.clone()).or_default().push(next);
+                    left -= 1;
                 }
             }
-        }
-        for service in services {
-            if let Some(of_one) = self.services.get_mut(&service) {
-                of_one.under_way = taken.contains_key(&service);
-                if of_one.under_way {
-                } else if of_one.is_empty() {
-                    self.services.remove(&service);
-                } else {
-                    self.turns.push_back(service);
-                }
+            left < before
+        };
+        round(&[Room::Known, Room::Stranger]);
+        while round(&[Room::Known]) {}
+        while round(&[Room::Stranger]) {}
+        for service in taken.keys() {
+            if let Some(of_one) = self.services.get_mut(service) {
+                of_one.under_way = true;
             }
         }
         taken.into_iter().collect()
     }
 
-    /// The oldest that is still worth beginning. The others are told: nothing was begun.
+    /// The oldest that is still worth beginning.
     fn pop(&mut self, service: &ServiceId, room: Room, now: Instant) -> Option<Waiting> {
-        let of_one = self.services.get_mut(service)?;
-        let queue = match room {
-            Room::Known => &mut of_one.known,
-            Room::Stranger => &mut of_one.strangers,
-        };
-        while let Some(queued) = queue.pop_front() {
+        let line = self.services.get_mut(service)?.line_mut(room);
+        while let Some(Queued { waiting, bytes, .. }) = line.queued.pop_front() {
+            line.bytes -= bytes;
             self.waiting -= 1;
-            self.bytes -= queued.bytes;
-            if now <= queued.not_after && !queued.waiting.answer.is_closed() {
-                return Some(queued.waiting);
+            self.bytes -= bytes;
+            match waiting.in_time(now) {
+                Some(waiting) if !waiting.answer.is_closed() => return Some(waiting),
+                Some(_) | None => {}
             }
-            let late = StoreFault::unavailable("not begun in its time: too much waits for the store");
-            queued.waiting.answer.send(StoreAnswer::NotApplied(late)).ok();
         }
         None
     }
 
     /// A transaction of these services is over.
-    pub(crate) fn ended(&mut self, services: &[ServiceId]) {
+    pub(crate) fn ended(&mut self, services: Vec<ServiceId>) {
         self.under_way -= 1;
         for service in services {
-            if let Some(of_one) = self.services.get_mut(service) {
+            if let Some(of_one) = self.services.get_mut(&service) {
                 of_one.under_way = false;
-                if of_one.is_empty() {
-                    self.services.remove(service);
-                } else {
-                    self.turns.push_back(service.clone());
+            }
+            self.stand_in_line(service);
+        }
+    }
+
+    /// A service has its next turn where it has something waiting and nothing under way.
+    fn stand_in_line(&mut self, service: ServiceId) {
+        match self.services.get(&service) {
+            Some(of_one) if of_one.under_way => {}
+            Some(of_one) if of_one.is_empty() => drop(self.services.remove(&service)),
+            Some(_) => self.turns.push_back(service),
+            None => {}
+        }
+    }
+
+    /// Answers all that wait: none of them will be begun.
+    pub(crate) fn turn_away_all(&mut self, why: Away) {
+        for of_one in self.services.values_mut() {
+            for line in [&mut of_one.known, &mut of_one.strangers] {
+                for queued in std::mem::take(line).queued {
+                    queued.waiting.turn_away(why);
                 }
             }
         }
+        self.services.retain(|_, of_one| of_one.under_way);
+        self.turns.clear();
+        (self.waiting, self.bytes) = (0, 0);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -177,25 +233,38 @@ impl Queue {
 
 impl OfOne {
     fn is_empty(&self) -> bool {
-        self.known.is_empty() && self.strangers.is_empty()
+        self.known.queued.is_empty() && self.strangers.queued.is_empty()
     }
-}
 
-fn too_many() -> StoreFault {
-    StoreFault::unavailable("too much waits for the store")
+    fn line(&self, room: Room) -> &Line {
+        match room {
+            Room::Known => &self.known,
+            Room::Stranger => &self.strangers,
+        }
+    }
+
+    fn line_mut(&mut self, room: Room) -> &mut Line {
+        match room {
+            Room::Known => &mut self.known,
+            Room::Stranger => &mut self.strangers,
+        }
+    }
 }
 
 /// About how many bytes a changeset takes while it waits.
 fn size(changeset: &Changeset) -> usize {
     let records = changeset.records.iter().map(|change| match &change.write {
-        verify_core::store::Write::Put(row) => row.bytes.len(),
-        verify_core::store::Write::Delete | verify_core::store::Write::Keep => 0,
+        Write::Put(row) => row.bytes.len(),
+        Write::Delete | Write::Keep => 0,
     });
     let claims = changeset.claims.iter().map(|claim| claim.value.len());
     let parts = changeset.charges.len()
         + changeset.takebacks.len()
+        + changeset.resets.len()
         + changeset.records.len()
         + changeset.claims.len()
+        + changeset.unclaim.len()
+        + changeset.reads.len()
         + changeset.events.len()
         + changeset.alerts.len();
     AT_LEAST + 128 * parts + records.chain(claims).sum::<usize>()

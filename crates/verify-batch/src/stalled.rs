@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::telemetry;
+
 /// So many transactions in a row that ran out of time, and nobody waits for the next.
 const STALLED_AFTER: u32 = 5;
 /// How often it is asked whether it is back.
@@ -20,11 +22,17 @@ impl Stalled {
 
     /// One more ran out of time. True for the one with which it begins.
     pub(crate) fn ran_out(&self) -> bool {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1 == STALLED_AFTER
+        let begins = self.0.fetch_add(1, Ordering::Relaxed) + 1 == STALLED_AFTER;
+        if begins {
+            telemetry::stalled(true);
+        }
+        begins
     }
 
     /// It answered.
     pub(crate) fn answered(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        if self.0.swap(0, Ordering::Relaxed) >= STALLED_AFTER {
+            telemetry::stalled(false);
+        }
     }
 }

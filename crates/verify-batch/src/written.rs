@@ -70,15 +70,14 @@ pub struct PutClaim {
 }
 
 impl Decided {
-    pub(crate) fn of(service: ServiceId, lane: LaneRow, written: Written) -> Self {
+    /// Of what the changesets of a service wrote; the lane counts the events already.
+    pub(crate) fn of(service: ServiceId, lane: LaneRow, written: Written, events: Vec<Vec<u8>>) -> Self {
         let Written {
             counters,
             records,
             claims,
-            events,
+            events: _,
         } = written;
-        let events: Vec<Vec<u8>> = events.iter().map(kept::event).collect();
-        // The lane counts them already.
         let first = lane.seq - events.len() as u64;
         Self {
             service,
@@ -107,6 +106,13 @@ impl Decided {
                 .collect(),
             events: (first + 1..).map(EventSeq).zip(events).collect(),
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counters.is_empty()
+            && self.records.is_empty()
+            && self.claims.is_empty()
+            && self.events.is_empty()
     }
 }
 

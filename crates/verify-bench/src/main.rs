@@ -8,23 +8,42 @@ use std::process::ExitCode;
 use verify_bench::gateway::Programs;
 use verify_bench::measure::Measured;
 use verify_bench::report::{HEAD, Row};
-use verify_bench::rows::{Effort, attack, charge, flows, gateway, growth, start};
+use verify_bench::rows::{
+    Effort, attack, charge, flows, gateway, growth, start, stores, stores_with_slow_syncs,
+};
 
 const USAGE: &str =
-    "usage: verify-bench [--smoke] [--keys N] [--only charge|flows|growth|attack|gateway|start]";
+    "usage: verify-bench [--smoke] [--keys N] [--only charge|flows|growth|attack|gateway|start|stores]";
 
 type Part = fn(Effort) -> Measured<Vec<Row>>;
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("charge", charge),
     ("flows", flows),
     ("growth", growth),
     ("attack", attack),
     ("gateway", |effort| gateway(effort, &Programs::beside_this_one()?)),
     ("start", |effort| start(effort, &Programs::beside_this_one()?)),
+    ("stores", stores),
 ];
 
 fn main() -> ExitCode {
+    // Started by the part about stores, with a library preloaded.
+    if let Some(directory) = std::env::args()
+        .nth(1)
+        .filter(|_| std::env::args().nth(2).as_deref() == Some("--slow"))
+    {
+        return match stores_with_slow_syncs(directory.as_ref()) {
+            Ok(line) => {
+                println!("{line}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("verify-bench: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let Some((effort, parts)) = wanted(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);

@@ -2,11 +2,11 @@
 //! fast a machine is.
 
 use verify_bench::gateway::Programs;
-use verify_bench::rows::{Effort, attack, charge, flows, gateway, growth, start};
+use verify_bench::rows::{Effort, attack, charge, flows, gateway, growth, start, stores};
 
 #[test]
 fn every_row_has_a_figure() {
-    for part in [charge, flows, growth, attack] {
+    for part in [charge, flows, growth, attack, stores] {
         for row in part(Effort::SMOKE).unwrap() {
             assert!(row.figure.median > 0.0, "{row}");
         }

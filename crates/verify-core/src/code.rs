@@ -7,7 +7,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::hidden::trimmed;
+use crate::hidden::{between_digits, trimmed};
 use crate::keys::{KeyId, Keys};
 use crate::mac::{MacKey, first};
 use crate::secret::Secret;
@@ -59,13 +59,13 @@ pub struct Code(Secret<String>);
 
 impl Code {
     /// Reads a guess of any length that a code may have, as it was typed or pasted: white space and marks that nobody sees are
-    /// dropped at its ends, as around a destination, and ASCII spaces and hyphens are left out; what remains is 4 to 10 ASCII
-    /// digits. Nothing else is folded: a code has one form, and everything is counted and compared by that.
+    /// dropped at its ends, as around a destination, and spaces, hyphens and dashes of any width are left out; what remains is
+    /// 4 to 10 ASCII digits. Nothing else is folded: a code has one form, and everything is counted and compared by that.
     pub fn read(text: &str) -> Option<Self> {
         let most = usize::from(CodeLength::MOST);
         // With room for all of them: a longer one would be left behind in memory.
         let mut digits = Zeroizing::new(String::with_capacity(most));
-        for c in trimmed(text).chars().filter(|c| !matches!(c, ' ' | '-')) {
+        for c in trimmed(text).chars().filter(|c| between_digits(*c).is_none()) {
             if !c.is_ascii_digit() || digits.len() == most {
                 return None;
             }
@@ -207,8 +207,9 @@ mod tests {
             "12345",
             "1234567",
             "123\t456",
-            "123\u{a0}456",
-            "123\u{2011}456",
+            "123\n456",
+            "123\u{2028}456",
+            "123~456",
             "12 456",
             "123 4567",
             "1-2-3-4-5",
@@ -240,7 +241,8 @@ mod tests {
     proptest! {
         #[test]
         fn i15_what_is_read_is_what_was_written(text in "\\PC{0,12}|[0-9 -]{3,16}|[0-9]{3,11}", digits in 4u8..=10) {
-            let kept = trimmed(&text).replace([' ', '-'], "");
+            let left_out = |c: char| (c.is_whitespace() && !c.is_control() && c != '\u{2028}' && c != '\u{2029}') || "-‐‑‒–—―−".contains(c);
+            let kept = trimmed(&text).replace(left_out, "");
             let expected = kept.chars().count() == usize::from(digits) && kept.chars().all(|c| "0123456789".contains(c));
             let read = Code::parse(&text, length(digits));
             prop_assert_eq!(read.is_ok(), expected);
@@ -260,7 +262,7 @@ mod tests {
         }
 
         #[test]
-        fn i15_spaces_and_hyphens_of_a_pasted_code_are_left_out(code in "[0-9]{6}", gaps in prop::collection::vec("[ -]{0,2}", 7)) {
+        fn i15_spaces_and_hyphens_of_a_pasted_code_are_left_out(code in "[0-9]{6}", gaps in prop::collection::vec("[ \u{a0}\u{2009}\u{202f}\u{3000}\\-‑–−]{0,2}", 7)) {
             let pasted: String = code.chars().map(String::from).chain([String::new()]).zip(gaps).map(|(c, gap)| gap + &c).collect();
             let read = Code::parse(&pasted, length(6)).unwrap();
             prop_assert_eq!(read.expose(), code);

@@ -33,6 +33,16 @@ pub(crate) fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || is_mark(c))
 }
 
+/// What people write between digits, as the character of ASCII that it looks like: `None` for anything but a space of some width,
+/// a hyphen or a dash. Telephones and pages put the unbreakable ones into numbers and codes, and nobody sees the difference.
+pub(crate) fn between_digits(c: char) -> Option<char> {
+    match c {
+        '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' => Some('-'),
+        '\u{2028}' | '\u{2029}' => None,
+        _ => (c.is_whitespace() && !c.is_control()).then_some(' '),
+    }
+}
+
 fn is_mark(c: char) -> bool {
     // Of ASCII, which is nearly all there is, nothing is looked up.
     !c.is_ascii() && MARKS.iter().any(|(first, last)| (*first..=*last).contains(&c))

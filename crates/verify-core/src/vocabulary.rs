@@ -161,7 +161,7 @@ words! {
 
 /// An amount and who gets it, as the person is shown them. Both are compared byte by byte, in the code, the proof and every
 /// repeat: `25 USD` is not `25.00 USD`. So that no two look alike and differ, each is words with a single space in between,
-/// without line breaks, tabs and marks that nobody sees.
+/// without line breaks, tabs, no-break spaces (formatters of currency write them) and marks that nobody sees.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Payment {
     /// The amount; 1 to 40 bytes.

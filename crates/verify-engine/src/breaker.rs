@@ -74,6 +74,17 @@ impl Breaker {
         }
     }
 
+    /// The same for a call that may not be the probe.
+    pub(crate) fn rests_unprobed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let unprobed = self.is_to_probe(now).then(|| now + LEAST_WAIT);
+        self.rests_until(now).or(unprobed)
+    }
+
+    /// True when the next call that gets leave is the probe.
+    pub(crate) fn is_to_probe(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Open { since } if now.since(since) >= REST)
+    }
+
     /// Leave for a call that is about to be made, or none. Whoever gets it says how the call went with
     /// [`Breaker::record`].
     pub(crate) fn leave(&mut self, now: Timestamp) -> Option<Leave> {

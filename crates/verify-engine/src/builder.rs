@@ -137,11 +137,11 @@ impl EngineBuilder {
         self
     }
 
-    /// At most this many sends at a time that providers are asked for, all providers together, and as many checks; 128 when left
-    /// out. One more waits two seconds for room, and is not made then. Under private disclosure nobody waits for a send's call:
+    /// At most this many sends at a time that providers are asked for, all providers together, as many checks, and half as many
+    /// ends and inquiries; 128 when left out. One more waits two seconds for room, and is not made then. Under private disclosure nobody waits for a send's call:
     /// while as many are not over, a send waits a second and is then `overloaded`, and nothing is charged.
     ///
-    /// A call may hold a socket for ten seconds. The process needs twice as many, besides those of its clients.
+    /// A call may hold a socket for ten seconds. The process needs two and a half times as many, besides those of its clients.
     #[must_use]
     pub fn calls_at_once(mut self, most: NonZeroU32) -> Self {
         self.calls_at_once = Some(usize::try_from(most.get()).unwrap_or(usize::MAX));

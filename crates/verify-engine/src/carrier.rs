@@ -17,7 +17,6 @@ use verify_core::port::{
 use verify_core::time::Timestamp;
 
 use crate::breaker::{Breaker, Leave, Verdict};
-use crate::caught::caught;
 use crate::outside::PROVIDER_TIMEOUT;
 use crate::rate::Pacer;
 use crate::telemetry;
@@ -34,26 +33,29 @@ pub(crate) type Calling<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// How many calls there may be at a time. Of all providers together, since sockets are the process's.
 pub(crate) struct Room {
     pub(crate) of_each: usize,
-    /// Apart, so that no check waits for messages.
+    /// Apart, so that no check waits for messages, and no message for what only tidies up.
     compares: Semaphore,
-    others: Semaphore,
+    sends: Semaphore,
+    tidies: Semaphore,
 }
 
 impl Room {
-    /// For so many checks, and for so many calls of the other verbs.
+    /// For so many checks, for so many sends, and for half as many calls of the other verbs.
     pub(crate) fn of_each(most: usize) -> Self {
-        let room = || Semaphore::new(most.min(Semaphore::MAX_PERMITS));
+        let room = |most: usize| Semaphore::new(most.min(Semaphore::MAX_PERMITS));
         Self {
             of_each: most,
-            compares: room(),
-            others: room(),
+            compares: room(most),
+            sends: room(most),
+            tidies: room(most.div_ceil(2)),
         }
     }
 
     const fn of(&self, verb: Verb) -> &Semaphore {
         match verb {
             Verb::Compare => &self.compares,
-            Verb::Dispatch | Verb::Inquire | Verb::Conclude => &self.others,
+            Verb::Dispatch => &self.sends,
+            Verb::Inquire | Verb::Conclude => &self.tidies,
         }
     }
 }
@@ -129,6 +131,16 @@ impl Carrier {
     /// While its breaker keeps every call of this verb away: when one may be made again.
     pub(crate) fn rests_until(&self, verb: Verb, now: Timestamp) -> Option<Timestamp> {
         self.breaker(verb)?.lock().rests_until(now)
+    }
+
+    /// The same for a send that may not be the one that finds out whether it is back.
+    pub(crate) fn rests_unprobed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.sends.lock().rests_unprobed_until(now)
+    }
+
+    /// True where the next send would find out whether it is back.
+    pub(crate) fn is_to_probe(&self, now: Timestamp) -> bool {
+        self.sends.lock().is_to_probe(now)
     }
 
     /// True while any of its breakers keeps calls away.
@@ -208,8 +220,7 @@ impl Carrier {
         }
     }
 
-    /// Where its breaker would let a send through to find out how the provider is: asks for its health instead. Where nobody may
-    /// tell whom a send is for, no send may decide whether the next one is refused.
+    /// Where its breaker would let a send through to find out how the provider is: asks for its health instead.
     pub(crate) async fn probe(&self, clock: &dyn Clock) {
         let leave = match self.leave(Verb::Dispatch, clock.now()) {
             Ok(leave @ Leave::Probe) => leave,
@@ -222,11 +233,10 @@ impl Carrier {
             leave,
             verdict: Verdict::Faulty,
         };
-        let health = timeout(PROVIDER_TIMEOUT, caught(self.provider.health())).await;
-        match health {
-            Ok(Some(Err(rejection))) if rejection.kind.trips_breaker() => {}
-            Ok(Some(Ok(()) | Err(_))) => call.ended(Verdict::Sound),
-            Ok(None) | Err(_) => {}
+        match timeout(PROVIDER_TIMEOUT, self.provider.health()).await {
+            Ok(Err(rejection)) if rejection.kind.trips_breaker() => {}
+            Ok(Ok(()) | Err(_)) => call.ended(Verdict::Sound),
+            Err(_elapsed) => {}
         }
     }
 

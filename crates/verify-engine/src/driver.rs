@@ -5,6 +5,7 @@ use tracing::Instrument;
 use verify_core::command::Command;
 use verify_core::flow::{MOST_STEPS, Start, Step};
 use verify_core::outcome::{Explanation, Fault, Outcome};
+use verify_core::policy::Disclosure;
 use verify_core::seed::Seed;
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
@@ -67,14 +68,22 @@ impl Flow {
         let about = About::of(&command, at);
         let span = telemetry::command_span(about.command, about.service.as_str());
         let began = Instant::now();
-        let start = Start {
-            now: at,
-            seed: Seed::from_bytes(inner.entropy.seed()),
-            keys: inner.keys.keys(),
-            resting: inner.outside.resting(),
-            human_check: inner.outside.human_check.is_configured(),
-        };
-        let step = span.in_scope(|| inner.machine.read().start(command, start));
+        let (seed, keys) = (inner.entropy.seed(), inner.keys.keys());
+        let human_check = inner.outside.human_check.is_configured();
+        let step = span.in_scope(|| {
+            let machine = inner.machine.read();
+            let privacy = &machine.policies().of(command.service()).privacy;
+            let is_private_send =
+                matches!(command, Command::Send(_)) && privacy.disclosure == Disclosure::Private;
+            let start = Start {
+                now: at,
+                seed: Seed::from_bytes(seed),
+                keys,
+                resting: inner.outside.resting(!is_private_send),
+                human_check,
+            };
+            machine.start(command, start)
+        });
         Self {
             step,
             about,
@@ -127,7 +136,7 @@ impl Flow {
             let rest = rest.map(|step| Rest {
                 step,
                 span: of_rest,
-                newest: clock.newest,
+                newest: clock.now(),
             });
             (outcome, rest)
         }

@@ -40,6 +40,9 @@ const MOST_FOLLOW_UPS: usize = 4;
 /// Where there is no room for another send that answers first, it waits this long before it is turned away.
 const FOR_ROOM: Duration = Duration::from_secs(1);
 
+/// A send that finds a provider to be asked for its health waits this long for it to say how it is.
+const FOR_HEALTH: Duration = Duration::from_secs(1);
+
 /// Runs commands against the policy, the store and the providers that it was built with.
 ///
 /// Cloning is cheap, and all clones are one engine. It needs a tokio runtime with time enabled: a flow that has to wait
@@ -158,12 +161,14 @@ impl Engine {
         &self,
         command: &Command,
     ) -> Result<Option<OwnedSemaphorePermit>, Box<Outcome<SendAnswer>>> {
-        if self.policies().of(command.service()).privacy.disclosure == Disclosure::Open {
+        let is_open = self.policies().of(command.service()).privacy.disclosure == Disclosure::Open;
+        // Without a runtime nobody can wait, and the command says so itself.
+        if is_open || Handle::try_current().is_err() {
             return Ok(None);
         }
         let room = Arc::clone(&self.inner.flows.room).acquire_owned();
         if let Ok(Ok(room)) = timeout(FOR_ROOM, room).await {
-            self.inner.outside.probe().await;
+            self.probe().await;
             return Ok(Some(room));
         }
         let now = self.now();
@@ -179,6 +184,33 @@ impl Engine {
             now,
             refusal,
         ))
+    }
+
+    /// Asks providers how they are whose breakers would let a send through to find out: where nobody may tell whom a send is for,
+    /// no send may decide whether the next one is refused. Each is asked in a task of its own, which goes on when whoever sent goes
+    /// away; who has not said so within a second rests for this send.
+    async fn probe(&self) {
+        let (now, outside) = (self.now(), &self.inner.outside);
+        let to_probe = outside
+            .carriers
+            .values()
+            .filter(|carrier| carrier.is_to_probe(now));
+        let asked: Vec<_> = to_probe
+            .map(|carrier| {
+                let (inner, name) = (Arc::clone(&self.inner), carrier.name().clone());
+                tokio::spawn(async move { inner.outside.probe(&name).await })
+            })
+            .collect();
+        if asked.is_empty() {
+            return;
+        }
+        let all = async {
+            for one in asked {
+                // One that panicked is not well, and its breaker knows.
+                one.await.ok();
+            }
+        };
+        timeout(FOR_HEALTH, all).await.ok();
     }
 
     /// Any request, unshielded.

@@ -77,24 +77,26 @@ impl Outside {
         self.left(not_after).saturating_sub(TO_SETTLE).min(ASSESS_TIMEOUT)
     }
 
-    /// Providers whose breakers are open.
-    pub(crate) fn resting(&self) -> Resting {
+    /// Providers whose breakers are open; for what may not probe one, those too whose breakers would let a probe through.
+    pub(crate) fn resting(&self, may_probe: bool) -> Resting {
         let now = self.now();
-        let by = |verb| {
+        let by = |rests: &dyn Fn(&Carrier) -> Option<Timestamp>| {
             let carriers = self.carriers.values();
-            let rest = carriers
-                .filter_map(|carrier| Some((carrier.name().clone(), carrier.rests_until(verb, now)?)));
+            let rest = carriers.filter_map(|carrier| Some((carrier.name().clone(), rests(carrier)?)));
             rest.collect()
         };
         Resting {
-            sends: by(Verb::Dispatch),
-            compares: by(Verb::Compare),
+            sends: by(&|carrier| match may_probe {
+                true => carrier.rests_until(Verb::Dispatch, now),
+                false => carrier.rests_unprobed_until(now),
+            }),
+            compares: by(&|carrier| carrier.rests_until(Verb::Compare, now)),
         }
     }
 
-    /// Asks providers how they are whose breakers would let a send through to find out.
-    pub(crate) async fn probe(&self) {
-        for carrier in self.carriers.values() {
+    /// Asks a provider how it is, where its breaker waits for that.
+    pub(crate) async fn probe(&self, provider: &ProviderName) {
+        if let Some(carrier) = self.carriers.get(provider) {
             carrier.probe(&*self.clock).await;
         }
     }

@@ -234,6 +234,21 @@ async fn the_demo_destinations_behave_as_they_are_described() {
 }
 
 #[tokio::test]
+async fn an_inbox_is_the_same_in_any_case_and_of_no_other_mailbox() {
+    let gateway = Gateway::demo();
+    gateway.sent("Ann.Lee+Shop@Example.com").await;
+    gateway.later(1).await;
+    for (to, messages) in [
+        ("Ann.Lee+Shop@Example.com", 1),
+        ("ann.lee+shop@example.com", 1),
+        ("ANN.LEE+SHOP@EXAMPLE.COM", 1),
+        ("ann.lee@example.com", 0),
+    ] {
+        assert_eq!(gateway.inbox(to).await.len(), messages, "{to}");
+    }
+}
+
+#[tokio::test]
 async fn consent_goes_on_by_itself_before_the_clock_answers() {
     let gateway = Gateway::demo();
     gateway

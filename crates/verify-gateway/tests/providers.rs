@@ -59,6 +59,36 @@ async fn i23_no_reload_brings_a_service_onto_the_verify_service_of_others() {
     reload("other").unwrap();
 }
 
+/// A language that Twilio does not know keeps no message from being sent.
+#[tokio::test]
+async fn i132_a_language_that_the_provider_turns_away_is_left_out() {
+    for (locale, asked) in [
+        ("de-DE", &[Some("Locale=de&")][..]),
+        ("de_AT", &[Some("Locale=de&")]),
+        ("eu", &[Some("Locale=eu&"), None]),
+        ("x-none", &[Some("Locale=x-none&"), None]),
+    ] {
+        let twilio = Double::start().await.unwrap();
+        for _ in 1..asked.len() {
+            twilio.then(Twilio::error(404, 20404, "The requested resource was not found"));
+        }
+        twilio.then(verification(1, "pending"));
+        let gateway = Gateway::live(&twilio.base_url(), &[]);
+        send_with(&gateway, 1, json!({ "locale": locale }))
+            .await
+            .accepts(201);
+        let bodies = twilio.recorded();
+        assert_eq!(bodies.len(), asked.len(), "{locale}: {bodies:?}");
+        for (request, wish) in bodies.iter().zip(asked) {
+            let body = &request.body;
+            assert!(
+                wish.map_or(!body.contains("Locale"), |wish| body.contains(wish)),
+                "{locale}: {body}"
+            );
+        }
+    }
+}
+
 /// A key that may not cancel, or an account over its rate: ten sends and ten cancels, and everybody else is served.
 #[tokio::test]
 async fn i141_cancels_that_the_provider_refuses_keep_no_send_from_going_out() {

@@ -62,11 +62,25 @@ async fn i136_a_text_names_what_is_wrong_with_a_destination() {
 }
 
 #[tokio::test]
+async fn a_mailbox_where_no_mail_is_sent_is_the_field_that_is_named() {
+    let gateway = Gateway::ruled("[channels]\nenabled = [\"sms\", \"call\"]");
+    let send = |body: Value| gateway.post("/verify/send", body);
+    let problem = send(json!({ "to": "ada@example.com" })).await;
+    let problem = problem.refuses(422, "channel_unavailable");
+    assert_eq!(problem["pointer"], "/to", "no channel was asked for");
+    let chosen = send(json!({ "to": "ada@example.com", "channel": "email" })).await;
+    assert_eq!(chosen.refuses(422, "channel_unavailable")["pointer"], "/channel");
+}
+
+#[tokio::test]
 async fn i136_what_nobody_sees_at_the_ends_makes_no_other_destination() {
     let gateway = Gateway::demo();
     let id = gateway.sent("\u{202a}+12025550143\u{202c}").await;
     let again = gateway
-        .post("/verify/send", json!({ "to": "+12025550143\r\n" }))
+        .post(
+            "/verify/send",
+            json!({ "to": "+1\u{a0}(202)\u{a0}555\u{2011}0143\r\n" }),
+        )
         .await
         .accepts(200);
     assert_eq!(again["verification_id"], id, "a repeat of the same send");
@@ -84,6 +98,8 @@ async fn i15_spaces_and_hyphens_of_a_pasted_code_are_left_out() {
         |code: &str| format!(" {code} "),
         |code: &str| format!("{}-{}-{}", &code[..2], &code[2..4], &code[4..]),
         |code: &str| format!("\u{a0}{code}\r\n"),
+        |code: &str| format!("{}\u{a0}{}", &code[..3], &code[3..]),
+        |code: &str| format!("{}\u{2011}{}", &code[..3], &code[3..]),
     ]
     .into_iter()
     .enumerate()
@@ -118,6 +134,9 @@ async fn what_is_paid_is_words_that_the_person_sees() {
             .await
             .refuses(400, "invalid_request");
         assert_eq!(problem["pointer"], pointer, "{amount:?} {payee:?}");
+        let no_break = amount.contains('\u{a0}');
+        let said = problem["detail"].as_str().unwrap();
+        assert!(!no_break || said.contains("not the plain one"), "{said}");
     }
     let body =
         json!({ "to": TO, "purpose": "transaction", "amount": "25.00 USD", "payee": "Bäckerei Öz & Söhne" });

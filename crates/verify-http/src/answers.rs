@@ -2,8 +2,8 @@
 
 use http::StatusCode;
 use verify_core::outcome::{
-    Approval, CancelAnswer, CheckAnswer, Outcome, RedeemAnswer, Redemption, SendAnswer, StatusAnswer,
-    VerificationView,
+    Approval, CancelAnswer, CheckAnswer, EraseAnswer, Outcome, RedeemAnswer, Redemption, SendAnswer, Stands,
+    StatusAnswer, UnlockAnswer, VerificationView,
 };
 use verify_core::time::Timestamp;
 
@@ -110,6 +110,30 @@ impl OrProblem for StatusAnswer {
     fn or_problem(self, now: Timestamp) -> Result<VerificationView, Problem> {
         match self {
             Self::Found(verification) => Ok(*verification),
+            Self::Refused(refusal) => Err(Problem::refused(refusal, now)),
+        }
+    }
+}
+
+impl OrProblem for UnlockAnswer {
+    type Good = Vec<Stands>;
+
+    /// What refuses the person all the same. It has names of rules: for operators.
+    fn or_problem(self, now: Timestamp) -> Result<Vec<Stands>, Problem> {
+        match self {
+            Self::Unlocked { stands } => Ok(stands),
+            Self::Refused(refusal) => Err(Problem::refused(refusal, now)),
+        }
+    }
+}
+
+impl OrProblem for EraseAnswer {
+    type Good = usize;
+
+    /// How many verifications went.
+    fn or_problem(self, now: Timestamp) -> Result<usize, Problem> {
+        match self {
+            Self::Erased { verifications } => Ok(verifications),
             Self::Refused(refusal) => Err(Problem::refused(refusal, now)),
         }
     }

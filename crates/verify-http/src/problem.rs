@@ -173,7 +173,8 @@ pub struct ProblemBody {
     /// after which it is worth asking again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
-    /// Channels that may be tried instead.
+    /// Channels that may be tried instead. One that does not reach this destination (`email` for a number) is among them: ask
+    /// for another destination and send there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fallback: Vec<&'static str>,
     /// Stronger factors that would do.
@@ -243,7 +244,8 @@ impl Problem {
         )
     }
 
-    /// About this field of the body.
+    /// About this field of the body, in place of the one that it was about: for bodies whose fields have other names than
+    /// those of the ready routes.
     #[must_use]
     pub fn at(mut self, field: &str) -> Self {
         self.0.pointer = Some(format!("/{}", field.replace('~', "~0").replace('/', "~1")));
@@ -464,6 +466,29 @@ mod tests {
         assert_eq!(problem.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(problem.headers()[header::RETRY_AFTER], "30");
         assert_eq!(problem.headers()[header::CONTENT_TYPE], PROBLEM_JSON);
+    }
+
+    #[test]
+    fn a_wrong_code_speaks_of_a_wait_where_there_is_one_and_nowhere_else() {
+        let now = Timestamp::from_millis(10_000);
+        let at = |millis| Until::At(Timestamp::from_millis(millis));
+        for (checks_left, retry_at, seconds, waits) in [
+            (None, at(0), Some(0), false),
+            (None, at(10_000), Some(0), false),
+            (Some(4), at(10_000), Some(0), false),
+            (Some(4), at(10_001), Some(1), true),
+            (None, at(70_000), Some(60), true),
+            // Another code is what helps.
+            (Some(0), at(70_000), Some(60), false),
+            (None, Until::Never, None, false),
+        ] {
+            let mut wrong = WrongCode::new(Status::Pending, retry_at);
+            wrong.checks_left = checks_left;
+            let problem = Problem::wrong_code(&wrong, now);
+            let body = problem.body();
+            assert_eq!(body.retry_after, seconds, "{wrong:?}");
+            assert_eq!(body.detail.contains("wait"), waits, "{wrong:?}: {}", body.detail);
+        }
     }
 
     #[test]

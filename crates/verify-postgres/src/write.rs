@@ -108,6 +108,46 @@ impl Tables {
 
 type Params<'a> = Vec<(&'a (dyn ToSql + Sync), Type)>;
 
+/// The other values of a lane's part, as the server takes them.
+struct Values<'a> {
+    lane: i64,
+    places: Vec<i64>,
+    events: Vec<&'a [u8]>,
+    row: [i64; 4],
+    grows: i64,
+    process: &'a [u8],
+    number: i64,
+    at: i64,
+}
+
+impl<'a> Values<'a> {
+    fn of(lane: i64, decided: &'a Decided, tables: &Tables, sizes: &Sizes, mark: Mark<'a>) -> Self {
+        let (places, events) = decided
+            .events
+            .iter()
+            .map(|(seq, bytes)| (signed(seq.0), bytes.as_slice()))
+            .unzip();
+        let verify_batch::LaneRow {
+            version,
+            seq,
+            events: waiting,
+            bytes,
+        } = decided.lane;
+        Self {
+            lane,
+            places,
+            events,
+            row: [version, seq, waiting, bytes].map(signed),
+            grows: tables.counters.grows(&sizes.counters)
+                + tables.records.grows(&sizes.records)
+                + tables.claims.grows(&sizes.claims),
+            process: mark.process,
+            number: signed(mark.number),
+            at: signed(mark.at.as_millis()),
+        }
+    }
+}
+
 /// Writes what was decided of a lane, and commits. All of it is one trip: where a statement fails the commit rolls back.
 pub(crate) async fn write_and_commit(
     client: &Client,
@@ -118,103 +158,11 @@ pub(crate) async fn write_and_commit(
     mark: Mark<'_>,
 ) -> Result<(), Failed> {
     let tables = Tables::of(decided);
-    let Tables {
-        counters,
-        records,
-        claims,
-    } = &tables;
-    let (places, events): (Vec<i64>, Vec<&[u8]>) = decided
-        .events
-        .iter()
-        .map(|(seq, bytes)| (signed(seq.0), bytes.as_slice()))
-        .unzip();
-    let row = [
-        decided.lane.version,
-        decided.lane.seq,
-        decided.lane.events,
-        decided.lane.bytes,
-    ]
-    .map(signed);
-    let [version, seq, waiting, bytes] = &row;
-    let grows = counters.grows(&sizes.counters) + records.grows(&sizes.records) + claims.grows(&sizes.claims);
-    let (number, at) = (signed(mark.number), signed(mark.at.as_millis()));
-    let (many, numbers) = (Type::BYTEA_ARRAY, Type::INT8_ARRAY);
-    let mut asked: Vec<(&str, Params<'_>)> = Vec::new();
-    if !counters.keys.is_empty() {
-        asked.push((
-            &sql.put_counters,
-            vec![
-                (&lane, Type::INT8),
-                (&counters.keys, many.clone()),
-                (&counters.values, many.clone()),
-                (&counters.gone, numbers.clone()),
-            ],
-        ));
-    }
-    if !records.keys.is_empty() {
-        asked.push((
-            &sql.put_records,
-            vec![
-                (&lane, Type::INT8),
-                (&records.keys, many.clone()),
-                (&records.values, many.clone()),
-                (&records.ends, numbers.clone()),
-                (&records.gone, numbers.clone()),
-                (&records.due, numbers.clone()),
-                (&records.fingerprints, Type::INT2_ARRAY),
-                (&records.seals, Type::INT2_ARRAY),
-            ],
-        ));
-    }
-    if !records.dropped.is_empty() {
-        asked.push((
-            &sql.drop_records,
-            vec![(&lane, Type::INT8), (&records.dropped, many.clone())],
-        ));
-    }
-    if !claims.keys.is_empty() {
-        asked.push((
-            &sql.put_claims,
-            vec![
-                (&lane, Type::INT8),
-                (&claims.keys, many.clone()),
-                (&claims.values, many.clone()),
-                (&claims.gone, numbers.clone()),
-            ],
-        ));
-    }
-    if !claims.dropped.is_empty() {
-        asked.push((
-            &sql.drop_claims,
-            vec![(&lane, Type::INT8), (&claims.dropped, many.clone())],
-        ));
-    }
-    if !places.is_empty() {
-        asked.push((
-            &sql.put_events,
-            vec![(&lane, Type::INT8), (&places, numbers), (&events, many)],
-        ));
-    }
-    asked.push((
-        &sql.put_lane,
-        vec![
-            (&lane, Type::INT8),
-            (version, Type::INT8),
-            (seq, Type::INT8),
-            (waiting, Type::INT8),
-            (bytes, Type::INT8),
-            (&grows, Type::INT8),
-        ],
-    ));
-    asked.push((
-        &sql.put_batch,
-        vec![
-            (&mark.process, Type::BYTEA),
-            (&lane, Type::INT8),
-            (&number, Type::INT8),
-            (&at, Type::INT8),
-        ],
-    ));
+    let values = Values::of(lane, decided, &tables, sizes, mark);
+    let asked: Vec<(&str, Params<'_>)> = of_tables(sql, &tables, &values.lane)
+        .into_iter()
+        .chain(of_lane(sql, &values))
+        .collect();
     let writes = asked
         .iter()
         .map(|(sql, params)| client.execute_typed(sql, params).boxed());
@@ -222,6 +170,73 @@ pub(crate) async fn write_and_commit(
     let (written, committed) = join(join_in_order(writes.collect()), client.batch_execute("COMMIT")).await;
     written.map_err(Failed::Before)?;
     committed.map_err(Failed::AtCommit)
+}
+
+/// Statements for the tables in which there is something to do.
+fn of_tables<'a>(sql: &'a Statements, tables: &'a Tables, lane: &'a i64) -> Vec<(&'a str, Params<'a>)> {
+    let Tables {
+        counters,
+        records,
+        claims,
+    } = tables;
+    let (many, numbers) = (|| Type::BYTEA_ARRAY, || Type::INT8_ARRAY);
+    let lane = || (lane as &(dyn ToSql + Sync), Type::INT8);
+    let mut asked: Vec<(&str, Params<'_>)> = Vec::new();
+    for (sql, columns) in [(&sql.put_counters, counters), (&sql.put_claims, claims)] {
+        if !columns.keys.is_empty() {
+            let Columns {
+                keys, values, gone, ..
+            } = columns;
+            asked.push((
+                sql,
+                vec![lane(), (keys, many()), (values, many()), (gone, numbers())],
+            ));
+        }
+    }
+    if !records.keys.is_empty() {
+        let params: Params<'_> = vec![
+            lane(),
+            (&records.keys, many()),
+            (&records.values, many()),
+            (&records.ends, numbers()),
+            (&records.gone, numbers()),
+            (&records.due, numbers()),
+            (&records.fingerprints, Type::INT2_ARRAY),
+            (&records.seals, Type::INT2_ARRAY),
+        ];
+        asked.push((&sql.put_records, params));
+    }
+    for (sql, columns) in [(&sql.drop_records, records), (&sql.drop_claims, claims)] {
+        if !columns.dropped.is_empty() {
+            asked.push((sql, vec![lane(), (&columns.dropped, many())]));
+        }
+    }
+    asked
+}
+
+/// Statements for the events, the lane and the batch's number.
+fn of_lane<'a>(sql: &'a Statements, values: &'a Values<'_>) -> Vec<(&'a str, Params<'a>)> {
+    let lane = || (&values.lane as &(dyn ToSql + Sync), Type::INT8);
+    let mut asked: Vec<(&str, Params<'_>)> = Vec::new();
+    if !values.places.is_empty() {
+        let params: Params<'_> = vec![
+            lane(),
+            (&values.places, Type::INT8_ARRAY),
+            (&values.events, Type::BYTEA_ARRAY),
+        ];
+        asked.push((&sql.put_events, params));
+    }
+    let row = values.row.iter().chain([&values.grows]);
+    let row = row.map(|number| (number as &(dyn ToSql + Sync), Type::INT8));
+    asked.push((&sql.put_lane, std::iter::once(lane()).chain(row).collect()));
+    let params: Params<'_> = vec![
+        (&values.process, Type::BYTEA),
+        lane(),
+        (&values.number, Type::INT8),
+        (&values.at, Type::INT8),
+    ];
+    asked.push((&sql.put_batch, params));
+    asked
 }
 
 /// The first error of any, once all have ended.

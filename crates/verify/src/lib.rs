@@ -52,13 +52,13 @@ pub mod prelude {
     #[cfg(feature = "axum")]
     pub use verify_axum::{ClientIp, DeviceCookie, IdempotencyKey, JsonBody};
     pub use verify_core::command::{
-        Caller, CancelRequest, CheckRequest, EraseRequest, Person, RedeemRequest, SendRequest, StatusRequest,
-        Target, UnlockRequest,
+        Caller, CancelRequest, CheckRequest, EraseRequest, Expected, Known, Person, RedeemRequest,
+        SendRequest, StatusRequest, Target, UnlockRequest,
     };
     pub use verify_core::keys::Keys;
     pub use verify_core::outcome::{
         Approval, CancelAnswer, CheckAnswer, EraseAnswer, Fault, Outcome, RedeemAnswer, Refusal, RefusalCode,
-        SendAnswer, StatusAnswer, UnlockAnswer, VerificationView,
+        SendAnswer, StatusAnswer, Unclaimed, UnlockAnswer, VerificationView, WrongCode,
     };
     pub use verify_core::policy::PolicySet;
     pub use verify_core::port::{DispatchRequest, Dispatched, Provider};

@@ -8,6 +8,7 @@ mod gateway;
 mod growth;
 pub mod memory;
 mod start;
+mod stores;
 
 pub use attack::attack;
 pub use charge::charge;
@@ -15,6 +16,7 @@ pub use flows::flows;
 pub use gateway::gateway;
 pub use growth::growth;
 pub use start::start;
+pub use stores::{stores, stores_with_slow_syncs};
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]

@@ -33,7 +33,9 @@ mod refused;
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::hidden::trimmed;
+use zeroize::Zeroizing;
+
+use crate::hidden::{between_digits, trimmed};
 use crate::policy::email::EmailRules;
 use crate::vocabulary::{Channel, Country};
 
@@ -61,8 +63,9 @@ impl Destination {
     /// Reads a destination as a person wrote it: a mailbox when it has an `@`, else a phone number.
     ///
     /// `country` is where a number without `+` and country code belongs; a number that has them ignores it, and so
-    /// does a mailbox. White space and marks that nobody sees (of direction, zero-width) are dropped at the ends. What is
-    /// left has at most 64 bytes for a number and 254 for a mailbox; the text as it came is measured before any other work.
+    /// does a mailbox. White space and marks that nobody sees (of direction, zero-width) are dropped at the ends; in a number
+    /// a space of any width is a space, and any hyphen or dash a hyphen. What is left has at most 64 bytes for a number and
+    /// 254 for a mailbox; the text as it came is measured before any other work.
     ///
     /// # Errors
     /// A [`DestinationError`] that says what to write instead. Doubtful input is refused, never guessed at.
@@ -74,6 +77,8 @@ impl Destination {
         if text.is_empty() {
             return Err(DestinationError::Empty);
         }
+        let written = (!text.is_ascii() && !text.contains('@')).then(|| with_plain_separators(text));
+        let text = written.as_deref().map_or(text, String::as_str);
         Self::read(text, country, rules).map_err(|error| refused::more_exactly(error, text, country, rules))
     }
 
@@ -172,6 +177,14 @@ impl Destination {
             Self::Mailbox(_) => None,
         }
     }
+}
+
+/// A number as it would be written with the spaces and hyphens of ASCII.
+fn with_plain_separators(text: &str) -> Zeroizing<String> {
+    // With room for all of it: a longer one would be left behind in memory.
+    let mut plain = Zeroizing::new(String::with_capacity(text.len()));
+    plain.extend(text.chars().map(|c| between_digits(c).unwrap_or(c)));
+    plain
 }
 
 impl fmt::Debug for Destination {

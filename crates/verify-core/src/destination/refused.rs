@@ -110,8 +110,8 @@ mod tests {
 
     use super::*;
 
-    const MARKS: [char; 8] = [
-        '\t', '\n', '\u{a0}', '\u{ad}', '\u{200b}', '\u{202a}', '\u{2066}', '\u{feff}',
+    const MARKS: [char; 7] = [
+        '\t', '\n', '\u{ad}', '\u{200b}', '\u{202a}', '\u{2066}', '\u{feff}',
     ];
 
     fn parse(text: &str) -> Result<Destination, DestinationError> {
@@ -143,13 +143,14 @@ mod tests {
         for (text, place) in [
             ("+120\u{200b}25550110", "after the third digit"),
             ("+\u{202a}12025550110", "before the first digit"),
-            ("+1\u{a0}2025550110", "after the first digit"),
+            ("+1\u{2028}2025550110", "after the first digit"),
             ("+1202555011\n0", "after the tenth digit"),
             ("202\t555 0110", "after the third digit"),
             ("+12025550110\0", "after the eleventh digit"),
             ("bo\u{200b}b@example.com", "after the second character"),
             ("bob\t@example.com", "after the third character"),
             ("bob@exam\nple.com", "after the eighth character"),
+            ("bo\u{a0}b@example.com", "after the second character"),
             ("a.mailbox.that.is.long\u{ad}@example.com", "after character 22"),
         ] {
             let said = said(text);
@@ -158,6 +159,29 @@ mod tests {
                 "{text:?}: {said}"
             );
         }
+    }
+
+    #[test]
+    fn i136_what_looks_like_a_space_or_a_hyphen_is_one_in_a_number() {
+        for text in [
+            "+1\u{a0}(202)\u{a0}555\u{2011}0110",
+            "\u{202a}(202)\u{a0}555-0110\u{202c}",
+            "202\u{2013}555\u{2013}0110",
+            "202\u{202f}555\u{2009}0110",
+            "202\u{2010}555\u{2212}0110",
+            "+1\u{3000}2025550110",
+        ] {
+            assert_eq!(parse(text).unwrap().canonical(), "+12025550110", "{text:?}");
+        }
+        assert_eq!(
+            parse("+1\u{a0}202\u{a0}555"),
+            parse("+1 202 555"),
+            "its own fault is named"
+        );
+        assert_eq!(
+            parse("+1\u{a0}2025550110\u{a0}+1\u{a0}2025550111"),
+            Err(DestinationError::Several)
+        );
     }
 
     #[test]

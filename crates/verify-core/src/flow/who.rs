@@ -435,7 +435,9 @@ fn check_texts(spelled: &Spelled, caller: &Caller) -> Result<(), Refusal> {
     let shown = |text: &String, most, field| {
         match bounded(Some(text), most, field) {
         Ok(()) if text.contains(is_hidden) => unfit(
-            "has a line break, a tab or a mark that nobody sees; the person is shown this text, so remove it".into(),
+            "has a line break, a tab, a space that is not the plain one (formatters of currency write such) or a mark that \
+             nobody sees; the person is shown this text, so write plain spaces or remove it"
+                .into(),
             field,
         ),
         Ok(()) if text.split(' ').any(str::is_empty) => unfit(

@@ -54,6 +54,9 @@ pub enum KeysError {
     /// Two keys of this ring share an id.
     #[error("two keys in ring {0} have the same id; give each its own")]
     SameId(&'static str),
+    /// Two keys of this ring are one under two ids.
+    #[error("two keys in ring {0} have the same secret; remove one")]
+    SameSecret(&'static str),
     /// This ring is too long.
     #[error("ring {0} has more than {MAX_KEYS} keys; remove the oldest, at the end")]
     TooMany(&'static str),
@@ -138,7 +141,7 @@ impl Keys {
     }
 
     /// These keys with a new newest one in each ring, from 32 bytes of a cryptographic random source. A ring
-    /// that is full ([`MAX_KEYS`]) loses its eldest.
+    /// that is full ([`MAX_KEYS`]) loses its eldest. A key that is there already, announced at its ring's end, moves to the front.
     pub fn rotated(&self, seed_bytes: &[u8; 32]) -> Self {
         let [fingerprint, code, seal] = secrets(seed_bytes);
         Self {
@@ -167,9 +170,17 @@ fn secrets(seed_bytes: &[u8; 32]) -> [[u8; 32]; 3] {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+    /// Another one for each number.
+    fn secret(number: u8) -> String {
+        URL_SAFE_NO_PAD.encode([number; 32])
+    }
 
     fn text(fingerprint: &str) -> String {
         format!("v1/fingerprint={fingerprint}/code=1:{SECRET}/seal=1:{SECRET}")
@@ -234,7 +245,11 @@ mod tests {
             Keys::parse(&text(&format!("{good},{good}"))).unwrap_err(),
             KeysError::SameId("fingerprint")
         );
-        let nine: Vec<String> = (0..9).map(|id| format!("{id}:{SECRET}")).collect();
+        assert_eq!(
+            Keys::parse(&text(&format!("{good},2:{SECRET}"))).unwrap_err(),
+            KeysError::SameSecret("fingerprint")
+        );
+        let nine: Vec<String> = (0..9).map(|id| format!("{id}:{}", secret(id))).collect();
         assert!(Keys::parse(&text(&nine[..8].join(","))).is_ok());
         assert_eq!(
             Keys::parse(&text(&nine.join(","))).unwrap_err(),
@@ -263,9 +278,23 @@ mod tests {
         assert_eq!(ids(&keys), [10, 9, 8, 7, 6, 5, 4, 3]);
     }
 
+    /// It was announced at the end of the ring, or is the newest already: under two ids a record would lie twice in one place.
+    #[test]
+    fn i56_a_rotation_to_a_key_of_the_ring_puts_it_in_front() {
+        let keys = (1..=3).fold(Keys::generate(&[0; 32]), |keys, round| keys.rotated(&[round; 32]));
+        for (round, ids) in [(1, [2, 4, 3, 1]), (3, [4, 3, 2, 1])] {
+            let rotated = keys.rotated(&[round; 32]);
+            for ring in [&rotated.fingerprint, &rotated.code, &rotated.seal] {
+                assert_eq!(ring.ids().map(KeyId::get).collect::<Vec<_>>(), ids);
+            }
+            let secret = |keys: &Keys| *keys.seal.get(KeyId::new(2)).unwrap().secret();
+            assert_eq!(secret(&rotated), secret(&keys));
+        }
+    }
+
     #[test]
     fn ids_start_again_after_255_and_skip_those_in_use() {
-        let keys = Keys::parse(&text(&format!("255:{SECRET},0:{SECRET}"))).unwrap();
+        let keys = Keys::parse(&text(&format!("255:{SECRET},0:{}", secret(0)))).unwrap();
         assert_eq!(keys.rotated(&[1; 32]).fingerprint.newest(), KeyId::new(1));
     }
 

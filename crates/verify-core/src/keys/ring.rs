@@ -37,7 +37,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// One to [`MAX_KEYS`] keys with different ids, newest first. New writes use the newest; all of them read.
+/// One to [`MAX_KEYS`] keys with different ids and secrets, newest first. New writes use the newest; all of them read.
 ///
 /// `Debug` prints the ids.
 #[derive(Clone)]
@@ -76,13 +76,14 @@ impl Ring {
         }
     }
 
-    /// This ring with a new newest key. Beyond [`MAX_KEYS`] the eldest leaves.
+    /// This ring with this key as the newest. Beyond [`MAX_KEYS`] the eldest leaves.
     pub(super) fn with_newest(&self, secret: [u8; 32]) -> Self {
-        let older: Vec<Key> = self.keys().take(MAX_KEYS - 1).cloned().collect();
-        Self {
-            newest: Key::new(self.free_id(), secret),
-            older,
-        }
+        let newest = Key::new(self.free_id(), secret);
+        // Under a second id all that lies under it would lie twice in one place.
+        let newest = self.same_as(&newest).cloned().unwrap_or(newest);
+        let others = self.keys().filter(|key| key.id != newest.id);
+        let older = others.take(MAX_KEYS - 1).cloned().collect();
+        Self { newest, older }
     }
 
     /// `ID:SECRET,ID:SECRET`, newest first.
@@ -105,6 +106,9 @@ impl Ring {
             if keys.iter().any(|earlier| earlier.id == key.id) {
                 return Err(KeysError::SameId(name));
             }
+            if keys.iter().any(|earlier| earlier.secret() == key.secret()) {
+                return Err(KeysError::SameSecret(name));
+            }
             if keys.len() == MAX_KEYS {
                 return Err(KeysError::TooMany(name));
             }
@@ -120,6 +124,11 @@ impl Ring {
 
     fn keys(&self) -> impl Iterator<Item = &Key> {
         std::iter::once(&self.newest).chain(&self.older)
+    }
+
+    /// The key of the ring with that one's secret.
+    fn same_as(&self, key: &Key) -> Option<&Key> {
+        self.keys().find(|own| own.secret() == key.secret())
     }
 
     /// The next id that no key of the ring has; numbers start again after 255.

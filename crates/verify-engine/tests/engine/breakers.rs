@@ -346,3 +346,46 @@ async fn i141_more_calls_than_there_may_be_are_not_made_and_open_no_breaker() {
     let sent = world.send(30).await;
     assert!(matches!(sent, SendAnswer::Sent(_)), "{sent:?}");
 }
+
+/// Ends that a provider takes its time over have room of their own.
+#[tokio::test(start_paused = true)]
+async fn i141_ends_that_are_told_slowly_take_no_room_from_sends() {
+    let World { provider, clock, .. } = world();
+    let builder = Engine::builder()
+        .keys(Keys::generate(&[7; 32]))
+        .store(ModelStore::new())
+        .provider(provider.clone())
+        .calls_at_once(NonZeroU32::new(2).unwrap())
+        .clock(clock.clone());
+    let engine = builder.without_client_ip().build().unwrap();
+    let world = World {
+        engine,
+        provider,
+        clock,
+    };
+    let mut ids = Vec::new();
+    for n in 0..2 {
+        let SendAnswer::Sent(sent) = world.send(n).await else {
+            panic!("{n}")
+        };
+        ids.push(sent.id.clone());
+    }
+    world.provider.script(Verb::Conclude, [Turn::Slow; 2]);
+    let canceling = ids.into_iter().map(|id| {
+        let engine = world.engine.clone();
+        tokio::spawn(async move { drop(engine.cancel(CancelRequest::of(&id)).await) })
+    });
+    let canceling: Vec<_> = canceling.collect();
+    while world.provider.count(Verb::Conclude) == 0 {
+        tokio::task::yield_now().await;
+    }
+    for n in 10..12 {
+        let sent = world.send(n).await;
+        assert!(matches!(sent, SendAnswer::Sent(_)), "{sent:?}");
+    }
+    world.provider.release();
+    world.provider.release();
+    for canceled in canceling {
+        canceled.await.unwrap();
+    }
+}

@@ -1,17 +1,20 @@
 //! Under private disclosure nobody waits for a provider, and nobody hears what it says (I-40).
 
 use std::num::NonZeroU32;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, advance};
 use verify_core::command::{CheckRequest, SendRequest, StatusRequest};
-use verify_core::outcome::{CheckAnswer, RefusalCode, SendAnswer, StatusAnswer};
+use verify_core::outcome::{CheckAnswer, Fault, RefusalCode, SendAnswer, StatusAnswer};
 use verify_core::policy::Disclosure;
 use verify_core::port::RejectionKind;
 use verify_core::record::Status;
 use verify_engine::{Engine, telemetry};
 
-use crate::support::{Gate, Parts, number, policies};
+use crate::support::{Gate, Parts, TestProvider, number, policies};
 
 const TO: &str = "+12025550123";
 
@@ -27,16 +30,20 @@ async fn sent(engine: &Engine, request: SendRequest) -> String {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn i40_a_provider_that_hangs_keeps_nobody_waiting() {
     let parts = Parts::new(Gate::open());
     let engine = private(&parts);
     *parts.provider.hangs.lock() = true;
     let unknown = SendRequest::to("+12025550124").decoy(true);
     for request in [SendRequest::to(TO), unknown] {
-        timeout(Duration::from_secs(3_600), sent(&engine, request))
-            .await
-            .expect("it is answered though its provider is not");
+        let began = Instant::now();
+        sent(&engine, request).await;
+        assert_eq!(
+            began.elapsed(),
+            Duration::ZERO,
+            "not even until a call is given up"
+        );
     }
 }
 
@@ -137,5 +144,124 @@ async fn i40_whether_a_provider_is_back_is_asked_of_itself_and_not_by_a_send() {
         sent(&engine, SendRequest::to(number(12)).decoy(decoy)).await;
         sent(&engine, SendRequest::to(number(13))).await;
         engine.drain().await;
+    }
+}
+
+/// Parts whose provider stops in its health check, and an engine of theirs that has met ten of its failures.
+async fn met_by_failures(health: &Arc<Gate>) -> (Parts, Engine) {
+    let mut parts = Parts::new(Gate::open());
+    parts.provider = TestProvider::whose_health("fake", &parts.gate, health);
+    let engine = private(&parts);
+    fails(&parts.provider, &engine, 0..10).await;
+    (parts, engine)
+}
+
+/// So many sends of which this provider carries none.
+async fn fails(provider: &TestProvider, engine: &Engine, numbers: std::ops::Range<usize>) {
+    provider.rejects(RejectionKind::Down, numbers.len());
+    for n in numbers {
+        sent(engine, SendRequest::to(number(n))).await;
+        engine.drain().await;
+    }
+}
+
+/// Else whoever goes away at the right moment, again and again, keeps a provider out of service that is well.
+#[tokio::test]
+async fn i40_whether_a_provider_is_back_is_learned_though_whoever_sent_goes_away() {
+    let health = Gate::closed();
+    let (parts, engine) = met_by_failures(&health).await;
+    parts.clock.advance(Duration::from_secs(30));
+    tokio::select! {
+        _ = engine.send(SendRequest::to(number(10))) => panic!("nobody has said how the provider is"),
+        () = health.reached(1) => {}
+    }
+    health.let_through(1);
+    tokio::task::yield_now().await;
+    sent(&engine, SendRequest::to(number(11))).await;
+    engine.drain().await;
+    assert_eq!(parts.provider.sends(), 11);
+}
+
+/// Of whom it waits for: a provider that answers nothing keeps a send waiting as long as want of room does.
+#[tokio::test(start_paused = true)]
+async fn i40_a_health_check_that_hangs_keeps_a_send_waiting_for_a_second() {
+    let health = Gate::closed();
+    let (parts, engine) = met_by_failures(&health).await;
+    parts.clock.advance(Duration::from_secs(30));
+    let began = Instant::now();
+    let answer = engine.send(SendRequest::to(number(10))).await.answer;
+    assert!(began.elapsed() <= Duration::from_secs(1), "{:?}", began.elapsed());
+    let SendAnswer::Refused(refusal) = answer.unwrap() else {
+        panic!("nobody has said how the provider is")
+    };
+    assert_eq!(refusal.code, RefusalCode::ProviderUnavailable);
+    health.let_through(1);
+    tokio::task::yield_now().await;
+    sent(&engine, SendRequest::to(number(11))).await;
+    engine.drain().await;
+}
+
+/// A breaker whose rest ends while another provider's health is asked is not probed by a send either.
+#[tokio::test]
+async fn i40_no_send_is_a_probe_however_long_another_provider_takes_to_say_how_it_is() {
+    let health = Gate::closed();
+    let mut parts = Parts::new(Gate::open());
+    parts.provider = TestProvider::whose_health("first", &parts.gate, &health);
+    let second = TestProvider::new("another", &parts.gate);
+    let policies = policies(|policy| policy.privacy.disclosure = Disclosure::Private);
+    let builder = parts.builder().provider(second.clone()).policy(policies);
+    let engine = builder.build().unwrap();
+    fails(&parts.provider, &engine, 0..10).await;
+    parts.clock.advance(Duration::from_secs(5));
+    fails(&second, &engine, 10..20).await;
+    assert_eq!((parts.provider.sends(), second.sends()), (10, 20));
+
+    parts.clock.advance(Duration::from_secs(25));
+    *parts.provider.ails.lock() = Some(RejectionKind::Down);
+    let sending = engine.clone();
+    let sending = tokio::spawn(async move { sending.send(SendRequest::to(number(20))).await.answer });
+    health.reached(1).await;
+    parts.clock.advance(Duration::from_secs(5));
+    health.let_through(1);
+    let SendAnswer::Refused(refusal) = sending.await.unwrap().unwrap() else {
+        panic!("the second has not said how it is")
+    };
+    assert_eq!(refusal.code, RefusalCode::ProviderUnavailable);
+    assert!(refusal.retry_in(engine.now()).is_some());
+    sent(&engine, SendRequest::to(number(21))).await;
+    engine.drain().await;
+    assert_eq!((parts.provider.sends(), second.sends()), (10, 21));
+}
+
+#[test]
+fn i40_outside_a_runtime_a_send_is_a_fault_and_no_panic() {
+    let parts = Parts::new(Gate::open());
+    let engine = private(&parts);
+    let mut sending = pin!(engine.send(SendRequest::to(TO)));
+    let polled = sending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(outcome) = polled else {
+        panic!("there is nobody to wait with")
+    };
+    assert_eq!(outcome.answer, Err(Fault::Defect));
+}
+
+/// What follows the answer goes on from the time of the answer, though the clock was set back.
+#[tokio::test(start_paused = true)]
+async fn i44_what_follows_an_answer_is_not_before_it() {
+    for disclosure in [Disclosure::Open, Disclosure::Private] {
+        let parts = Parts::new(Gate::closed());
+        let policies = policies(|policy| policy.privacy.disclosure = disclosure);
+        let ttl = policies.default.code.ttl;
+        let engine = parts.builder().policy(policies).build().unwrap();
+        let sending = engine.clone();
+        let sending = tokio::spawn(async move { sent(&sending, SendRequest::to(TO)).await });
+        parts.gate.reached(1).await;
+        parts.clock.set_back(Duration::from_secs(3_600));
+        advance(Duration::from_secs(1)).await;
+        parts.gate.let_through(3);
+        sending.await.unwrap();
+        engine.drain().await;
+        let asked = parts.provider.sent.lock()[0].code_ttl;
+        assert_eq!(asked, ttl - Duration::from_secs(1), "{disclosure:?}");
     }
 }

@@ -175,17 +175,25 @@ pub(crate) struct TestProvider {
     pub(crate) hangs: Mutex<bool>,
     /// What its health check says.
     pub(crate) ails: Mutex<Option<RejectionKind>>,
+    /// Where its health check stops.
+    health: Arc<Gate>,
     gate: Arc<Gate>,
 }
 
 impl TestProvider {
     pub(crate) fn new(name: &'static str, gate: &Arc<Gate>) -> Arc<Self> {
+        Self::whose_health(name, gate, &Gate::open())
+    }
+
+    /// One whose health check stops at a gate of its own.
+    pub(crate) fn whose_health(name: &'static str, gate: &Arc<Gate>, health: &Arc<Gate>) -> Arc<Self> {
         Arc::new(Self {
             name,
             says: Mutex::default(),
             sent: Mutex::default(),
             hangs: Mutex::new(false),
             ails: Mutex::default(),
+            health: Arc::clone(health),
             gate: Arc::clone(gate),
         })
     }
@@ -256,6 +264,7 @@ impl Provider for TestProvider {
     }
 
     async fn health(&self) -> Result<(), Rejection> {
+        self.health.pass().await;
         let ails = *self.ails.lock();
         ails.map_or(Ok(()), |kind| {
             Err(Rejection {
@@ -277,6 +286,10 @@ impl HeldClock {
 
     pub(crate) fn advance(&self, span: Duration) {
         self.0.fetch_add(span.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_back(&self, span: Duration) {
+        self.0.fetch_sub(span.as_millis() as u64, Ordering::SeqCst);
     }
 }
 

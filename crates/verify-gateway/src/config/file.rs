@@ -63,7 +63,8 @@ impl Beside {
 }
 
 impl File {
-    /// Reads a file. After a fault it is as if there were none.
+    /// Reads a file. After a fault its policy is the default one, and what stands beside it is there all the same: so that what is
+    /// wrong with that is said at once too.
     pub(super) fn read(path: &Path, faults: &mut Vec<String>) -> Self {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -78,13 +79,10 @@ impl File {
             PolicyFile::from_toml(&text)
         };
         let mut file = Self::default();
-        let read = parsed.and_then(|parsed| file.read_all(parsed));
-        let unfit = read.err().map(|errors| errors.to_string());
-        faults.extend(unfit.iter().flat_map(|errors| errors.lines()).map(str::to_owned));
-        file.check_gateway(faults);
-        if unfit.is_some() {
-            return Self::default();
+        if let Err(errors) = parsed.and_then(|parsed| file.read_all(parsed)) {
+            faults.extend(errors.to_string().lines().map(str::to_owned));
         }
+        file.check_gateway(faults);
         file.path = Some(path.to_owned());
         file
     }

@@ -226,7 +226,7 @@ fn every_fault_is_named_at_once() {
 
 #[test]
 fn faults_of_all_readers_of_the_file_come_at_once() {
-    let text = "[gateway]\nport = 1\n[twilio]\nauth_mode = \"token\"\n[logging]\nlog_level = \"verbose\"\nlevel = 1\n\
+    let text = "[gateway]\nport = 1\nlisten = \"here\"\ntrusted_proxies = \"10.0.0.1/8\"\n[twilio]\nauth_mode = \"token\"\n[logging]\nlog_level = \"verbose\"\nlevel = 1\n\
                 redact_fields = [\"a b\"]\n[security]\nhmac_key = \"x\"\nhmac_key_env = \"a secret\"\n[code]\nlength = 3\n";
     let file = TempFile::new("readers.toml", text);
     let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
@@ -243,7 +243,13 @@ fn faults_of_all_readers_of_the_file_come_at_once() {
     ] {
         assert!(faults.iter().any(|fault| fault == line), "{line}\n{faults:#?}");
     }
-    assert_eq!(faults.len(), 8, "{faults:#?}");
+    for key in ["gateway.listen", "gateway.trusted_proxies"] {
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(key)),
+            "{key}\n{faults:#?}"
+        );
+    }
+    assert_eq!(faults.len(), 10, "{faults:#?}");
 }
 
 #[test]
@@ -491,5 +497,31 @@ fn a_mark_of_the_encoding_is_no_matter_in_either_format() {
         let file = TempFile::new(name, text);
         let settings = with(&[], &file.args(), Goal::Serve).unwrap();
         assert_eq!(settings.policies.default.code.length, 8, "{name}");
+    }
+}
+
+/// A webhook is signed with the whole URL: where nothing takes the path off, all of them are refused, and nobody would know why.
+#[test]
+fn a_path_of_the_public_url_is_noted() {
+    for (url, path) in [
+        ("https://verify.example.com", None),
+        ("https://verify.example.com/", None),
+        ("https://verify.example.com:8443", None),
+        ("https://example.com/verify", Some("/verify")),
+        ("https://example.com/verify/", Some("/verify")),
+        ("https://example.com/a/b", Some("/a/b")),
+    ] {
+        let settings = serve_live(|vars| vars.push(("VERIFY_PUBLIC_URL", url.into()))).unwrap();
+        let noted: Vec<_> = settings
+            .notes
+            .iter()
+            .filter(|note| note.starts_with("VERIFY_PUBLIC_URL: "))
+            .collect();
+        let expected = path.map(|path| format!("VERIFY_PUBLIC_URL: has the path {path}; "));
+        assert_eq!(noted.len(), usize::from(path.is_some()), "{url}: {noted:?}");
+        assert!(
+            expected.is_none_or(|expected| noted[0].starts_with(&expected)),
+            "{url}: {noted:?}"
+        );
     }
 }

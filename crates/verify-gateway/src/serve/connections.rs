@@ -104,7 +104,8 @@ impl Limits {
     }
 }
 
-/// As many sends at a time, and as many checks, as this process has descriptors for: a third of those that are kept for each.
+/// As many sends at a time, and as many checks, as this process has descriptors for: a third of those that are kept for each. Ends
+/// and inquiries take half as many more, and a sixth is left for the rest.
 pub(super) fn calls_at_once() -> NonZeroU32 {
     let most = u32::try_from(kept(descriptors()) / 3).unwrap_or(u32::MAX);
     NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN)

@@ -105,6 +105,8 @@ async fn read(path: PathBuf, env: AppEnv, reading: &Arc<AtomicBool>) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -114,7 +116,9 @@ mod tests {
         assert!(made.unwrap().success());
         let reading = Arc::new(AtomicBool::new(false));
         let take = || read(path.clone(), AppEnv::NotProduction, &reading);
+        let began = Instant::now();
         assert!(take().await.unwrap_err().contains("within 5 s"));
+        assert!((MOST_READING..2 * MOST_READING).contains(&began.elapsed()));
         assert!(take().await.unwrap_err().contains("still being read"));
         // Lets the thread go.
         std::fs::write(&path, "").unwrap();

@@ -10,6 +10,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// No process here has so much to do, on any machine: one that hangs is killed, and whoever waits for it fails.
+const LONG: Duration = Duration::from_secs(120);
 
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verify-gateway"));
@@ -34,6 +39,8 @@ pub struct Serving {
     pub child: Child,
     pub lines: Box<dyn BufRead + Send + Sync>,
     pub address: String,
+    /// Until it goes, the process may not take too long.
+    _watched: Sender<()>,
 }
 
 impl Serving {
@@ -59,6 +66,7 @@ impl Serving {
             std::thread::yield_now();
         }
         Self {
+            _watched: watched(&child),
             child,
             lines: Box::new(std::io::empty()),
             address,
@@ -69,6 +77,7 @@ impl Serving {
     pub fn of(mut child: Child, ready: &str) -> Self {
         let lines = Box::new(BufReader::new(child.stderr.take().unwrap()));
         let mut serving = Self {
+            _watched: watched(&child),
             child,
             lines,
             address: String::new(),
@@ -132,6 +141,18 @@ impl Serving {
         stream.read_to_string(&mut answer).unwrap();
         answer
     }
+}
+
+/// Kills the process after a long time, unless what is given back goes before.
+fn watched(child: &Child) -> Sender<()> {
+    let (watched, gone) = channel();
+    let id = child.id().to_string();
+    std::thread::spawn(move || {
+        if gone.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
+            Command::new("kill").args(["-KILL", &id]).status().ok();
+        }
+    });
+    watched
 }
 
 impl Drop for Serving {

@@ -201,8 +201,8 @@ struct Side<S> {
     store: S,
     /// By service and key: all versions that it was told, the newest last.
     versions: BTreeMap<(ServiceId, RecordKey), Vec<u64>>,
-    /// A service's versions in the order in which they were first told: the numbers themselves may differ, and those of two
-    /// services may be the same.
+    /// By service: versions in the order in which they were first told. The numbers themselves may differ, and services may
+    /// have the same.
     names: BTreeMap<ServiceId, Vec<u64>>,
     charged: Vec<Takeback>,
 }

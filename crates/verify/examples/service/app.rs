@@ -9,7 +9,6 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 use verify::axum::{Asked, Host, Who, routes};
-use verify::core::outcome::UnlockAnswer;
 use verify::prelude::*;
 
 use super::accounts::Accounts;
@@ -176,11 +175,7 @@ async fn unlock(
     let number = app.canonical(&body.to, None)?;
     let mut request = UnlockRequest::at(&number).check_limits(true);
     request.subject = app.accounts.of_number(&number);
-    match app.engine.unlock(request).await.answer? {
-        UnlockAnswer::Unlocked { stands } => {
-            let stands: Vec<_> = stands.iter().map(|one| one.rule.to_string()).collect();
-            Ok(Json(json!({ "unlocked": true, "stands": stands })).into_response())
-        }
-        UnlockAnswer::Refused(refusal) => Err(Problem::refused(refusal, app.engine.now())),
-    }
+    let stands = app.engine.unlock(request).await.or_problem(app.engine.now())?;
+    let stands: Vec<_> = stands.iter().map(|one| one.rule.to_string()).collect();
+    Ok(Json(json!({ "unlocked": true, "stands": stands })).into_response())
 }

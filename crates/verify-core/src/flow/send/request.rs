@@ -105,8 +105,12 @@ fn channel_of(ctx: &mut Context, request: &SendRequest, who: &Who) -> Result<Cha
     }
     if !rules.enabled.contains(&channel) {
         ctx.hit_by("channels_enabled", channel.as_str(), 0);
-        let refusal =
-            Refusal::new(RefusalCode::ChannelUnavailable, "this channel is not in use here").field("channel");
+        // Nobody has to know which channel a mailbox means.
+        let (text, field) = match request.channel {
+            Some(_) => ("this channel is not in use here", "channel"),
+            None => ("no mail is sent here; write a number", "to"),
+        };
+        let refusal = Refusal::new(RefusalCode::ChannelUnavailable, text).field(field);
         let channels = fallback(ctx, who, &Notes::default(), ctx.explanation.at, |tried| {
             tried == channel
         });
