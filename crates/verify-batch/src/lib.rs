@@ -19,6 +19,7 @@
 
 mod backend;
 mod batch;
+pub mod copy;
 mod found;
 mod lanes;
 mod limits;

@@ -27,15 +27,53 @@ impl Disk {
             Some((at, fill)) if at.elapsed() < LOOKED_AT_EVERY => fill,
             Some(_) | None => {
                 // What cannot be seen is said by the disk itself when it is full.
-                let fill = rustix::fs::statvfs(path).map_or(Fill::Free, |disk| {
-                    let free = disk.f_bavail.min(disk.f_blocks);
-                    filled(disk.f_blocks - free, disk.f_blocks, DISK_PERCENT)
-                });
+                let fill =
+                    of_disk(path).map_or(Fill::Free, |disk| filled(disk.used, disk.most, DISK_PERCENT));
                 self.seen = Some((Instant::now(), fill));
                 fill
             }
         }
     }
+}
+
+/// How much of what there is is used: of [`SqliteOptions::most_bytes`], or of the disk, whichever is fuller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that hold something, others' on the disk too.
+    pub used: u64,
+    /// Bytes that there are for this user.
+    pub most: u64,
+}
+
+impl Space {
+    /// The part that is used, 0 to 1. From 0.9 on strangers are refused.
+    pub fn part(&self) -> f64 {
+        (self.used as f64 / self.most.max(1) as f64).min(1.0)
+    }
+}
+
+/// As `df` counts: what is kept for others, by the system or a quota, is no room, and not used either.
+fn of_disk(path: &Path) -> Option<Space> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    Some(usable(disk.f_blocks, disk.f_bfree, disk.f_bavail, disk.f_frsize))
+}
+
+fn usable(blocks: u64, free: u64, available: u64, size: u64) -> Space {
+    let used = blocks.saturating_sub(free);
+    Space {
+        used: used.saturating_mul(size),
+        most: used.saturating_add(available).saturating_mul(size),
+    }
+}
+
+/// How much room there is, and how much of it is used.
+pub(crate) fn space(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<Space> {
+    let disk = of_disk(&options.path);
+    let used = used(connection)?;
+    let own = options.most_bytes.map(|most| Space { used, most });
+    let fuller = |one: Space, other: Space| if one.part() < other.part() { other } else { one };
+    let known = own.into_iter().chain(disk).reduce(fuller);
+    Ok(known.unwrap_or(Space { used, most: u64::MAX }))
 }
 
 /// How much room is left: on the disk as it was within the last second, in the file as it is now.
@@ -76,6 +114,22 @@ fn filled(used: u64, most: u64, full_percent: u64) -> Fill {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_kept_for_others_is_no_room_and_not_used() {
+        // 252 blocks, 181 of them free, 21 of these for this user.
+        let disk = usable(252, 181, 21, 4_096);
+        assert_eq!(
+            disk,
+            Space {
+                used: 71 * 4_096,
+                most: 92 * 4_096
+            }
+        );
+        assert_eq!(filled(disk.used, disk.most, DISK_PERCENT), Fill::Free);
+        assert_eq!(filled(71, 71, DISK_PERCENT), Fill::Full);
+        assert!((usable(10, 5, 5, 1).part() - 0.5).abs() < f64::EPSILON);
+    }
 
     #[test]
     fn i57_strangers_have_nine_tenths() {

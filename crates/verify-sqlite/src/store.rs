@@ -20,12 +20,12 @@ use verify_core::vocabulary::ServiceId;
 use crate::decide::Decider;
 use crate::epoch;
 use crate::errors::OpenError;
-use crate::file::{self, Inode};
+use crate::file::{self, Inode, Opened};
 use crate::housekeeping;
 use crate::options::SqliteOptions;
 use crate::outbox;
 use crate::records;
-use crate::room::Disk;
+use crate::room::{self, Disk, Space};
 use crate::worker::{Then, Worker};
 
 /// A store in one SQLite file. Clones are the same store.
@@ -39,7 +39,7 @@ use crate::worker::{Then, Worker};
 pub struct SqliteStore {
     lanes: Lanes<Writer>,
     reader: Worker,
-    path: Arc<std::path::PathBuf>,
+    options: Arc<SqliteOptions>,
 }
 
 /// The one thread that writes.
@@ -55,11 +55,10 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`], which says what to do.
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
-        let (connection, opened) = file::open(&options)?;
-        let sqlite = |error| OpenError::Sqlite {
-            path: options.path.clone(),
-            error,
-        };
+        let Opened {
+            connection, inode, ..
+        } = file::open(&options)?;
+        let sqlite = |error| OpenError::of(&options.path, error);
         let io = |error| OpenError::File {
             path: options.path.clone(),
             error,
@@ -73,7 +72,7 @@ impl SqliteStore {
         let reader = Worker::start("verify-read", reading, options.clone()).map_err(io)?;
         let worker = Worker::start("verify-write", connection, options.clone()).map_err(io)?;
         let limits = options.limits.clone();
-        let path = Arc::new(options.path.clone());
+        let shared = Arc::new(options.clone());
         let decider = Decider {
             options,
             process,
@@ -85,12 +84,12 @@ impl SqliteStore {
         let writer = Writer {
             worker,
             decider: Arc::new(Mutex::new(decider)),
-            opened,
+            opened: inode,
         };
         Ok(Self {
             lanes: Lanes::new(writer, limits),
             reader,
-            path,
+            options: shared,
         })
     }
 
@@ -108,6 +107,27 @@ impl SqliteStore {
     /// It cannot be written down.
     pub async fn begin_epoch(&self) -> Result<Origin, StoreFault> {
         self.writes(|connection| epoch::begin(connection, false)).await
+    }
+
+    /// How full the file or its disk is.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn space(&self) -> Result<Space, StoreFault> {
+        let options = Arc::clone(&self.options);
+        self.reader
+            .asks(move |connection| room::space(connection, &options))
+            .await
+    }
+
+    /// How many durable records, of all services, were written under other keys than these.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn durable_under_others_left(&self, newest: WrittenUnder) -> Result<u64, StoreFault> {
+        self.reader
+            .asks(move |connection| records::durable_under_others_left(connection, newest))
+            .await
     }
 
     async fn writes<T: Send + 'static>(
@@ -273,7 +293,7 @@ impl Store for SqliteStore {
     }
 
     async fn health(&self) -> Result<Origin, StoreFault> {
-        match file::inode(&self.path) {
+        match file::inode(&self.options.path) {
             Ok(inode) if inode == self.lanes.backend().opened => {}
             Ok(_) | Err(_) => return Err(StoreFault::unavailable("the file was moved away or replaced")),
         }
@@ -286,7 +306,7 @@ impl Store for SqliteStore {
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore")
-            .field("path", &self.path)
+            .field("path", &self.options.path)
             .finish_non_exhaustive()
     }
 }
