@@ -44,12 +44,12 @@ const EVENT: u64 = 300;
 const COUNTERS_OF_A_SEND: u64 = 6;
 const SEND: u64 = COUNTERS_OF_A_SEND * COUNTER + RECORD + CLAIM;
 /// The part of the memory that is for events, and how many are enough.
-const FOR_EVENTS: u64 = 16;
+const FOR_EVENTS: u64 = 8;
 const MOST_EVENTS: u64 = 1_000_000;
 
 impl Capacity {
     /// What that many bytes of memory hold: as many sends as there is room for, with the counters, the record and the claim of
-    /// each, and a sixteenth for events. A flood of new keys, which is what fills a store, takes less than the bytes; counters
+    /// each, and an eighth for events. A flood of new keys, which is what fills a store, takes less than the bytes; counters
     /// that were all charged many times take up to three times as many.
     #[must_use]
     pub fn of_bytes(bytes: u64) -> Self {
@@ -176,8 +176,8 @@ mod tests {
     fn memory_is_for_sends_and_a_part_of_it_for_events() {
         let gib = Capacity::of_bytes(1 << 30);
         assert_eq!((gib.counters, gib.claims), (gib.records * 6, gib.records));
-        assert!((800_000..1_000_000).contains(&gib.records), "{gib:?}");
-        assert!((200_000..230_000).contains(&gib.events), "{gib:?}");
+        assert!((800_000..850_000).contains(&gib.records), "{gib:?}");
+        assert!((430_000..460_000).contains(&gib.events), "{gib:?}");
         assert_eq!(Capacity::of_bytes(1 << 40).events, 1_000_000);
         assert_eq!(Capacity::of_bytes(0).records, 0);
     }

@@ -91,7 +91,7 @@ fn a_budget_is_not_exceeded_and_not_wasted() {
     let change = region.change();
     let kept = (change.bytes_allocated - change.bytes_deallocated) as u64;
     assert!(kept <= budget, "{sends} sends, {kept} bytes");
-    assert!(kept >= budget / 2, "{sends} sends, {kept} bytes");
+    assert!(kept >= budget * 2 / 5, "{sends} sends, {kept} bytes");
     // A tenth is for known callers, and a shard is full before the others.
     assert!((0.8..=0.95).contains(&store.usage().part_of(store.capacity())));
     drop(store);
