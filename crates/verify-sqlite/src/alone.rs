@@ -42,6 +42,11 @@ impl SqliteFile {
         })?;
         Ok(Self { worker })
     }
+
+    /// Closes it. What was begun and not ended is not there.
+    pub async fn close(self) {
+        self.worker.close().await;
+    }
 }
 
 #[async_trait]

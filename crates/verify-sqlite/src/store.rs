@@ -109,6 +109,13 @@ impl SqliteStore {
         self.writes(|connection| epoch::begin(connection, false)).await
     }
 
+    /// Closes the file, after all that was asked of it before: the last process that does leaves one file with everything in it,
+    /// and no log beside it. What is asked afterwards is [`Unavailable`](StoreFault::Unavailable).
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.lanes.backend().worker.close().await;
+    }
+
     /// How full the file or its disk is.
     ///
     /// # Errors

@@ -16,10 +16,12 @@ use crate::options::SqliteOptions;
 type Job = Box<dyn FnOnce(&mut Connection) -> Then + Send>;
 
 /// Whether a connection is used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Then {
     Keep,
     Reopen,
+    /// It is not, and whoever waits is told once it is closed.
+    Close(oneshot::Sender<()>),
 }
 
 /// A thread with a connection. It ends with the last handle, after all that was asked of it.
@@ -35,6 +37,14 @@ impl Worker {
             .name(name.to_owned())
             .spawn(move || work(connection, &options, &asked))?;
         Ok(Self { jobs })
+    }
+
+    /// Closes its connection, after all that was asked of it before; what is asked afterwards finds that it ended.
+    pub(crate) async fn close(&self) {
+        let (closed, told) = oneshot::channel();
+        if self.jobs.send(Box::new(move |_| Then::Close(closed))).is_ok() {
+            told.await.ok();
+        }
     }
 
     /// Has it do this. `None`: it ended, or what it did panicked.
@@ -71,11 +81,16 @@ impl Worker {
 
 fn work(mut connection: Connection, options: &SqliteOptions, asked: &mpsc::Receiver<Job>) {
     while let Ok(job) = asked.recv() {
-        let then = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
-        if then.is_ok_and(|then| then == Then::Keep) {
-            continue;
+        match catch_unwind(AssertUnwindSafe(|| job(&mut connection))) {
+            Ok(Then::Keep) => continue,
+            Ok(Then::Close(closed)) => {
+                drop(connection);
+                closed.send(()).ok();
+                return;
+            }
+            // What it began is rolled back with it.
+            Ok(Then::Reopen) | Err(_) => {}
         }
-        // What it began is rolled back with it.
         match file::connect(options) {
             Ok(anew) => connection = anew,
             Err(error) => tracing::error!(target: "verify::store", %error, "the file cannot be opened anew"),

@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use support::{fresh, open};
-use verify_batch::copy::{CopyError, Source, Target, compare, copy};
+use verify_batch::copy::{CopyError, Source, Table, Target, compare, copy};
 use verify_core::event::{Event, EventKind};
 use verify_core::keys::{KeyId, Print};
 use verify_core::limit::Rule;
@@ -189,6 +189,24 @@ async fn a_copy_of_something_else_is_told_from_one() {
         .unwrap_err()
         .to_string();
     assert_eq!(differ, "read back, the epochs are not the same");
+}
+
+#[tokio::test]
+async fn a_file_that_was_closed_is_one_file() {
+    let options = SqliteOptions::at(fresh());
+    let store = open(options.clone());
+    let [service, _] = services();
+    let applied = store.apply(&something(&service, 1), Duration::from_secs(5)).await;
+    assert!(matches!(applied, StoreAnswer::Applied(_)), "{applied:?}");
+    let log = options.path.with_extension("db-wal");
+    assert!(log.exists());
+    store.clone().close().await;
+    assert!(!log.exists());
+    assert!(store.health().await.is_err());
+    let late = store.apply(&something(&service, 2), Duration::from_secs(5)).await;
+    assert!(!matches!(late, StoreAnswer::Applied(_)), "{late:?}");
+    let held = alone(&options).entries(&service, Table::Records, &[], 9).await;
+    assert_eq!(held.unwrap().len(), 1);
 }
 
 #[tokio::test]
