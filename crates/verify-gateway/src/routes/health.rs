@@ -16,6 +16,7 @@ use verify_engine::Engine;
 
 use super::answers::OperatorKeyed;
 use crate::app::{App, OperatorOrLocal};
+use crate::store::OpenStore;
 use verify_http::{Problem, ProblemBody, ProblemCode};
 
 /// How long an answer about readiness is given again. Probes come every few seconds.
@@ -42,6 +43,11 @@ pub(super) struct Ready {
     /// Numbers and mailboxes in them are masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     store_detail: Option<String>,
+    /// The part of the store's room that is used, 0 to 1: for operators, and for requests that come straight from this machine.
+    /// From 0.9 on strangers are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
+    store_room_used: Option<f64>,
     /// All providers.
     providers: Vec<ProviderState>,
 }
@@ -79,9 +85,10 @@ pub(super) async fn readyz(
     Extension(glance): Extension<Glance>,
     operator: Result<OperatorOrLocal, Problem>,
 ) -> Result<Response, Problem> {
-    let mut ready = glance.at(|| look(app.engine.clone())).await?;
+    let mut ready = glance.at(|| look(app.engine.clone(), app.store.clone())).await?;
     if operator.is_err() {
         ready.store_detail = None;
+        ready.store_room_used = None;
     }
     let status = if ready.ok {
         StatusCode::OK
@@ -146,7 +153,7 @@ impl Seen {
     }
 }
 
-async fn look(engine: Engine) -> Ready {
+async fn look(engine: Engine, open: Option<OpenStore>) -> Ready {
     let readiness = engine.readiness().await;
     let store = readiness.store.as_ref().err();
     if let Some(fault) = store {
@@ -154,6 +161,10 @@ async fn look(engine: Engine) -> Ready {
         tracing::warn!(kind, detail, "the store is not ready");
     }
     let store_detail = store.map(|fault| fault.detail().message());
+    let room = match open.filter(|_| store.is_none()) {
+        Some(open) => open.room_used().await.ok(),
+        None => None,
+    };
     let providers = readiness.providers.iter().map(|(name, provider)| {
         let state = match &provider.health {
             Ok(()) | Err(_) if provider.operator_fault => "misconfigured",
@@ -174,6 +185,7 @@ async fn look(engine: Engine) -> Ready {
         ok: readiness.is_ready(),
         store: store.map_or("ok", StoreFault::as_str),
         store_detail: store_detail.filter(|words| !words.is_empty()).map(str::to_owned),
+        store_room_used: room.map(|used| (used * 1_000.0).round() / 1_000.0),
         providers: providers.collect(),
     }
 }
@@ -215,6 +227,7 @@ mod tests {
             ok: true,
             store: "ok",
             store_detail: None,
+            store_room_used: None,
             providers: Vec::new(),
         }
     }
