@@ -26,6 +26,7 @@
 mod away;
 mod backend;
 mod batch;
+pub mod copy;
 mod found;
 mod lanes;
 mod limits;

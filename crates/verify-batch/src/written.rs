@@ -116,7 +116,7 @@ impl Decided {
     }
 }
 
-fn put_row(row: &Row) -> PutRow {
+pub(crate) fn put_row(row: &Row) -> PutRow {
     PutRow {
         bytes: kept::row(row),
         expires_at: match row.lifetime {

@@ -20,6 +20,7 @@ use crate::explain::Explanations;
 use crate::gate::Gate;
 use crate::observe::RequestId;
 use crate::shield::Shield;
+use crate::store::OpenStore;
 use crate::webhook::Webhooks;
 use verify_http::views::VerificationJson;
 use verify_http::{Problem, ProblemCode};
@@ -45,6 +46,8 @@ pub struct App {
     pub demo: Option<Demo>,
     /// What `/metrics` shows; `None` where no recorder is installed.
     pub metrics: Option<PrometheusHandle>,
+    /// The store, where `/readyz` shows how full it is.
+    pub store: Option<OpenStore>,
 }
 
 impl App {

@@ -28,16 +28,22 @@ pub struct ServeArgs {
     /// Policy and settings, TOML or JSON [variable: VERIFY_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where state lives; this build knows one store, memory [variable: VERIFY_STORE; default: memory]
+    /// Where state lives: memory, or sqlite:PATH [variable: VERIFY_STORE; default: sqlite:verify.db, memory in demo mode]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
+    /// What lives on this machine; relative paths of stores are in it [variable: STATE_DIRECTORY; default: ./verify-state]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub state_dir: Option<PathBuf>,
+    /// What the store in memory may take: a size such as 512MiB, or a part [variable: VERIFY_MEMORY_BUDGET; default: 25%]
+    #[arg(long, value_name = "SIZE")]
+    pub memory_budget: Option<String>,
     /// On SIGHUP, take a policy that is weaker than the one in force too
     #[arg(long)]
     pub reload_weaker: bool,
     /// Say what is wrong with the configuration, and exit with 0 or 2
     #[arg(long)]
     pub check_config: bool,
-    /// With --check-config: print the policy in force
+    /// With --check-config: print the policy in force, under a comment that names the store
     #[arg(long, requires = "check_config")]
     pub print: bool,
 }
@@ -48,9 +54,74 @@ pub enum Tool {
     /// Make keys
     #[command(subcommand)]
     Keys(KeysTool),
+    /// Look after a store
+    Store {
+        /// Which one.
+        #[command(flatten)]
+        args: StoreArgs,
+        /// What to do.
+        #[command(subcommand)]
+        tool: StoreTool,
+    },
     /// Look into webhooks
     #[command(subcommand)]
     Webhook(WebhookTool),
+}
+
+/// Which store: as for serving, but that nothing is a demo.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StoreArgs {
+    /// The file with settings [variable: VERIFY_CONFIG]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// The store: sqlite:PATH [variable: VERIFY_STORE; default: sqlite:verify.db]
+    #[arg(long, value_name = "STORE", global = true)]
+    pub store: Option<String>,
+    /// The state directory [variable: STATE_DIRECTORY; default: ./verify-state]
+    #[arg(long, value_name = "DIRECTORY", global = true)]
+    pub state_dir: Option<PathBuf>,
+}
+
+impl StoreArgs {
+    /// The same as flags of serving.
+    pub(crate) fn as_serve(&self) -> ServeArgs {
+        ServeArgs {
+            config: self.config.clone(),
+            store: self.store.clone(),
+            state_dir: self.state_dir.clone(),
+            ..ServeArgs::default()
+        }
+    }
+}
+
+/// Look after a store.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StoreTool {
+    /// Say how it is, and change nothing. Exit with 0 when all is well, 1 when something is not, 2 when it cannot be told
+    Check,
+    /// Make it, or bring it to this program's schema, and do nothing else
+    Migrate,
+    /// Say that what is in it is all there is, and end the wait that a loss of data imposes
+    Accept,
+    /// Epochs: what a store held since when
+    #[command(subcommand)]
+    Epoch(EpochTool),
+    /// Say how many durable records are under older keys than the newest. Exit with 0 when there are none, 1 when there are
+    Rekey,
+    /// Copy all of a store into an empty one, and read it back. The gateway must not run
+    Copy {
+        /// The store to copy
+        from: String,
+        /// The store to fill
+        to: String,
+    },
+}
+
+/// Epochs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum EpochTool {
+    /// Begin another one, that nobody has accepted: after a restore of an older copy
+    New,
 }
 
 /// Make keys.

@@ -22,6 +22,8 @@ mod page;
 pub mod routes;
 pub mod serve;
 pub mod shield;
+mod state_dir;
+pub mod store;
 pub mod tools;
 pub mod webhook;
 
@@ -87,9 +89,11 @@ fn check_config(args: &ServeArgs, environment: &Environment<'_>) -> ExitCode {
             for note in &settings.notes {
                 logs::answer(stderr(), &format!("note: {note}"));
             }
+            let store = settings.storage.summary();
             let said = if args.print {
-                settings.policies.to_toml()
+                format!("# store: {store}\n\n{}", settings.policies.to_toml())
             } else {
+                logs::answer(stderr(), &format!("note: store: {store}"));
                 "the configuration can be used".to_owned()
             };
             logs::answer(stdout(), &said);

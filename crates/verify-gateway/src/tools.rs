@@ -1,4 +1,4 @@
-//! Operators' tools: make keys, look into a webhook.
+//! Operators' tools: make keys, look after a store, look into a webhook.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use verify_engine::SystemEntropy;
 use crate::callers::{Callers, Role, entry};
 use crate::cli::{KeysTool, Tool, WebhookTool};
 use crate::environment::Environment;
-use crate::webhook;
+use crate::{store, webhook};
 
 /// What a tool says, and the exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,7 @@ pub fn run(tool: &Tool, environment: &Environment<'_>) -> Said {
             Said::well(Keys::generate(&SystemEntropy.bytes()).to_text().expose().as_str())
         }
         Tool::Keys(KeysTool::Caller { name, role, service }) => caller(name, role, service),
+        Tool::Store { args, tool } => store::tools::run(args, tool, environment),
         Tool::Webhook(WebhookTool::Check(check)) => webhook::check_by_hand(check, environment),
     }
 }

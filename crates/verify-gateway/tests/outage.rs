@@ -100,6 +100,7 @@ fn over(store: impl Store + 'static, keys: &Keys) -> Gateway {
         webhooks: Webhooks::new(vec![token], Some(BASE.to_owned()), keys, &services),
         demo: Some(demo),
         metrics: None,
+        store: None,
     })
 }
 

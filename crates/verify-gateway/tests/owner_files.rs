@@ -59,6 +59,7 @@ fn serving(file: &str, twilio: &Double) -> Serving {
         ("VERIFY_KEYS", keys.expose()),
         ("VERIFY_DESTINATION_HMAC_KEY", "0123456789abcdef0123456789abcdef"),
         ("VERIFY_API_KEYS", callers.as_str()),
+        ("VERIFY_STORE", "memory"),
     ];
     Serving::start_with(&["--config", file], &vars, "listening on http://")
 }

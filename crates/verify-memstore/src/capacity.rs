@@ -35,6 +35,37 @@ impl Default for Capacity {
     }
 }
 
+/// What an entry is taken to take, in bytes: more than one that is new, so that those that grow have their room.
+const COUNTER: u64 = 120;
+const RECORD: u64 = 260;
+const CLAIM: u64 = 160;
+const EVENT: u64 = 300;
+/// What an accepted send leaves behind at most: a counter for each limit that counts it, its record, an idempotency key.
+const COUNTERS_OF_A_SEND: u64 = 6;
+const SEND: u64 = COUNTERS_OF_A_SEND * COUNTER + RECORD + CLAIM;
+/// The part of the memory that is for events, and how many are enough.
+const FOR_EVENTS: u64 = 8;
+const MOST_EVENTS: u64 = 1_000_000;
+
+impl Capacity {
+    /// What that many bytes of memory hold: as many sends as there is room for, with the counters, the record and the claim of
+    /// each, and an eighth for events. A flood of new keys, which is what fills a store, takes less than the bytes; counters
+    /// that were all charged many times take up to three times as many.
+    #[must_use]
+    pub fn of_bytes(bytes: u64) -> Self {
+        let events = (bytes / FOR_EVENTS / EVENT).min(MOST_EVENTS);
+        let sends = (bytes - events * EVENT) / SEND;
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Self {
+            counters: count(sends * COUNTERS_OF_A_SEND),
+            records: count(sends),
+            claims: count(sends),
+            events: count(events),
+            ..Self::default()
+        }
+    }
+}
+
 /// How much of its capacity a store uses. Outlived entries that were not swept yet are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
@@ -46,6 +77,20 @@ pub struct Usage {
     pub claims: usize,
     /// Events not acknowledged.
     pub events: usize,
+}
+
+impl Usage {
+    /// The part of the capacity that is used, by the kind of which the greatest part is: 0 to 1.
+    pub fn part_of(&self, capacity: &Capacity) -> f64 {
+        let kinds = [
+            (self.counters, capacity.counters),
+            (self.records, capacity.records),
+            (self.claims, capacity.claims),
+            (self.events, capacity.events),
+        ];
+        let parts = kinds.map(|(used, most)| used as f64 / most.max(1) as f64);
+        parts.into_iter().fold(0.0, f64::max).min(1.0)
+    }
 }
 
 /// The most entries of one kind in one place, by whose room they take.
@@ -125,6 +170,33 @@ mod tests {
             [of(0), of(10), of(2_048), of(5_000), of(10_000_000)],
             [1, 1, 2, 4, 256]
         );
+    }
+
+    #[test]
+    fn memory_is_for_sends_and_a_part_of_it_for_events() {
+        let gib = Capacity::of_bytes(1 << 30);
+        assert_eq!((gib.counters, gib.claims), (gib.records * 6, gib.records));
+        assert!((800_000..850_000).contains(&gib.records), "{gib:?}");
+        assert!((430_000..460_000).contains(&gib.events), "{gib:?}");
+        assert_eq!(Capacity::of_bytes(1 << 40).events, 1_000_000);
+        assert_eq!(Capacity::of_bytes(0).records, 0);
+    }
+
+    #[test]
+    fn the_kind_that_is_fullest_says_how_full_it_is() {
+        let capacity = Capacity::of_bytes(1 << 20);
+        assert!(Usage::default().part_of(&capacity) < f64::EPSILON);
+        let half = Usage {
+            claims: capacity.claims / 2,
+            ..Usage::default()
+        };
+        assert!((half.part_of(&capacity) - 0.5).abs() < 0.01);
+        let nothing = Capacity {
+            events: 0,
+            ..capacity
+        };
+        let full = Usage { events: 7, ..half };
+        assert!((full.part_of(&nothing) - 1.0).abs() < f64::EPSILON);
     }
 
     #[test]

@@ -41,6 +41,7 @@ use crate::shard::{SWEPT_BY_A_LOOK, Shard};
 pub struct MemStore {
     shards: Box<[Mutex<Shard>]>,
     placement: Placement,
+    capacity: Capacity,
     caps: ShardCaps,
     /// Locked last. `None`: nobody listens.
     outbox: Option<Mutex<Outbox>>,
@@ -68,6 +69,7 @@ impl MemStore {
                 .map(|_| Mutex::new(Shard::new(placement.hasher())))
                 .collect(),
             placement,
+            capacity,
             caps: capacity.of_one_shard(),
             outbox: Some(Mutex::new(Outbox::new(events))),
             versions: AtomicU64::new(0),
@@ -124,6 +126,11 @@ impl MemStore {
             outbox.append(&changeset.service, changeset.events.iter().chain(&decided.alerts));
         }
         StoreAnswer::Applied(held.write(decided))
+    }
+
+    /// What it holds at most.
+    pub fn capacity(&self) -> &Capacity {
+        &self.capacity
     }
 
     /// How full it is. Counted shard by shard while others go on.

@@ -239,7 +239,7 @@ fn write_counters(connection: &Connection, lane: i64, decided: &Decided) -> rusq
     Ok(())
 }
 
-fn write_record(
+pub(crate) fn write_record(
     connection: &Connection,
     lane: i64,
     key: &[u8],
@@ -269,7 +269,7 @@ fn write_record(
     upsert.execute(row).map(drop)
 }
 
-fn write_claim(
+pub(crate) fn write_claim(
     connection: &Connection,
     lane: i64,
     key: &[u8],

@@ -1,7 +1,7 @@
 //! What goes wrong, and what it means.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 use verify_batch::Ended;
@@ -48,6 +48,20 @@ pub enum OpenError {
         /// Which file.
         path: PathBuf,
     },
+    /// It is no database, or what makes it one is damaged.
+    #[error(
+        "{path} is no SQLite database, or a damaged one; name another file, or put a backup in its place"
+    )]
+    NotADatabase {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It is to be read or filled whole, and somebody else has it open.
+    #[error("{path} is open in another process; stop that first")]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+    },
     /// What SQLite says.
     #[error("{path}: {error}")]
     Sqlite {
@@ -56,6 +70,17 @@ pub enum OpenError {
         /// Why.
         error: rusqlite::Error,
     },
+}
+
+impl OpenError {
+    /// What SQLite says of a file that is opened.
+    pub(crate) fn of(path: &Path, error: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
+            _ => Self::Sqlite { path, error },
+        }
+    }
 }
 
 /// What a failure means for whoever asked; nothing of it was applied.

@@ -31,8 +31,17 @@ const CHECKPOINT_PAGES: i64 = 4_000;
 /// Which file stands under a name.
 pub(crate) type Inode = (u64, u64);
 
-/// Opens the file, brings it to this program's schema, and says which one it was.
-pub(crate) fn open(options: &SqliteOptions) -> Result<(Connection, Inode), OpenError> {
+/// A file that was opened, and brought to this program's schema.
+pub(crate) struct Opened {
+    pub(crate) connection: Connection,
+    /// Which file it was.
+    pub(crate) inode: Inode,
+    /// Which schema it had before.
+    pub(crate) schema_before: u32,
+}
+
+/// Opens the file, and makes it where there is none.
+pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
     let path = &options.path;
     let file = |error| OpenError::File {
         path: path.clone(),
@@ -47,25 +56,39 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<(Connection, Inode), OpenE
         .mode(0o600)
         .open(path)
         .map_err(file)?;
-    if let Some(kind) = network(path).map_err(file)? {
-        let path = path.clone();
-        return Err(OpenError::NetworkFileSystem { path, kind });
-    }
-    let sqlite = |error| OpenError::Sqlite {
-        path: path.clone(),
-        error,
-    };
-    let mut connection = connect(options).map_err(sqlite)?;
-    schema::migrate(&mut connection, options)?;
+    refuse_network(path)?;
+    let mut connection = connect(options).map_err(|error| OpenError::of(path, error))?;
+    let schema_before = schema::migrate(&mut connection, path)?;
     let inode = inode(path).map_err(file)?;
-    Ok((connection, inode))
+    Ok(Opened {
+        connection,
+        inode,
+        schema_before,
+    })
+}
+
+/// A connection to a file as it is: nothing of it is changed.
+pub(crate) fn bare(options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&options.path, flags)?;
+    connection.busy_timeout(options.busy)?;
+    Ok(connection)
 }
 
 /// A connection to a file that was opened before.
 pub(crate) fn connect(options: &SqliteOptions) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&options.path, flags)?;
-    connection.busy_timeout(options.busy)?;
+    set_up(bare(options)?, options)
+}
+
+/// The same, and nobody else has one as long as it is open.
+pub(crate) fn connect_alone(options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    let connection = bare(options)?;
+    // Before anything is read: from then on the lock is held.
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    set_up(connection, options)
+}
+
+fn set_up(connection: Connection, options: &SqliteOptions) -> rusqlite::Result<Connection> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // It counts where the file is empty yet, and is left alone elsewhere.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -90,6 +113,21 @@ pub(crate) fn connect(options: &SqliteOptions) -> rusqlite::Result<Connection> {
 /// Which file stands under this name now. Another one than was opened: it was moved away, and what is written is lost with it.
 pub(crate) fn inode(path: &Path) -> io::Result<Inode> {
     fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Locks are not to be relied on there.
+pub(crate) fn refuse_network(path: &Path) -> Result<(), OpenError> {
+    match network(path) {
+        Ok(None) => Ok(()),
+        Ok(Some(kind)) => Err(OpenError::NetworkFileSystem {
+            path: path.to_owned(),
+            kind,
+        }),
+        Err(error) => Err(OpenError::File {
+            path: path.to_owned(),
+            error,
+        }),
+    }
 }
 
 fn network(path: &Path) -> io::Result<Option<&'static str>> {

@@ -18,11 +18,13 @@
 //! # Ok::<(), verify_sqlite::OpenError>(())
 //! ```
 
+mod alone;
 mod decide;
 mod epoch;
 mod errors;
 mod file;
 mod housekeeping;
+mod inspect;
 mod options;
 mod outbox;
 mod records;
@@ -31,6 +33,9 @@ mod schema;
 mod store;
 mod worker;
 
+pub use alone::SqliteFile;
 pub use errors::OpenError;
+pub use inspect::{Inspection, inspect, migrate};
 pub use options::{Durability, SqliteOptions};
+pub use room::Space;
 pub use store::SqliteStore;

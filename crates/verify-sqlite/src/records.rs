@@ -93,6 +93,21 @@ pub(crate) fn durable_under_others(
     known(keys)
 }
 
+/// How many of them there are, of all services.
+pub(crate) fn durable_under_others_left(
+    connection: &Connection,
+    newest: WrittenUnder,
+) -> rusqlite::Result<u64> {
+    let mut asked = connection.prepare_cached(
+        "SELECT count(*) FROM record
+         WHERE ends IS NULL AND seal IS NOT NULL AND (fingerprint <> ?1 OR seal IS NOT ?2)",
+    )?;
+    asked.query_row(
+        params![newest.fingerprint.get(), newest.seal.map(KeyId::get)],
+        |row| row.get(0),
+    )
+}
+
 /// Keys of kinds that this program knows. A later program's are left to it.
 fn known(keys: impl Iterator<Item = rusqlite::Result<Vec<u8>>>) -> rusqlite::Result<Vec<RecordKey>> {
     keys.filter_map(|key| key.map(|key| record_key(&key)).transpose())

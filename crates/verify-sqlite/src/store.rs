@@ -20,12 +20,12 @@ use verify_core::vocabulary::ServiceId;
 use crate::decide::Decider;
 use crate::epoch;
 use crate::errors::OpenError;
-use crate::file;
+use crate::file::{self, Opened};
 use crate::housekeeping;
 use crate::options::SqliteOptions;
 use crate::outbox;
 use crate::records;
-use crate::room::Disk;
+use crate::room::{self, Disk, Space};
 use crate::worker::{Gone, Then, Worker};
 
 /// Outlived entries that go at once at most: a few milliseconds, for which everybody waits.
@@ -42,7 +42,7 @@ const DROPPED_AT_ONCE: usize = 256;
 pub struct SqliteStore {
     lanes: Lanes<Writer>,
     reader: Worker,
-    path: Arc<std::path::PathBuf>,
+    options: Arc<SqliteOptions>,
 }
 
 /// The one thread that writes.
@@ -57,11 +57,10 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`], which says what to do.
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
-        let (connection, opened) = file::open(&options)?;
-        let sqlite = |error| OpenError::Sqlite {
-            path: options.path.clone(),
-            error,
-        };
+        let Opened {
+            connection, inode, ..
+        } = file::open(&options)?;
+        let sqlite = |error| OpenError::of(&options.path, error);
         let io = |error| OpenError::File {
             path: options.path.clone(),
             error,
@@ -73,12 +72,12 @@ impl SqliteStore {
         epoch::origin(&connection, expected_new).map_err(sqlite)?;
         let reading = file::connect(&options).map_err(sqlite)?;
         let start = |name, connection, on_replaced| {
-            Worker::start(name, connection, opened, options.clone(), on_replaced).map_err(io)
+            Worker::start(name, connection, inode, options.clone(), on_replaced).map_err(io)
         };
         let reader = start("verify-read", reading, |_| Ok(()))?;
         let worker = start("verify-write", connection, epoch::replaced)?;
         let limits = options.limits.clone();
-        let path = Arc::new(options.path.clone());
+        let shared = Arc::new(options.clone());
         let decider = Decider {
             options,
             process,
@@ -94,7 +93,7 @@ impl SqliteStore {
         Ok(Self {
             lanes: Lanes::new(writer, limits),
             reader,
-            path,
+            options: shared,
         })
     }
 
@@ -112,6 +111,34 @@ impl SqliteStore {
     /// It cannot be written down.
     pub async fn begin_epoch(&self) -> Result<Origin, StoreFault> {
         self.writes(|connection| epoch::begin(connection, false)).await
+    }
+
+    /// Closes the file, after all that was asked of it before: the last process that does leaves one file with everything in it,
+    /// and no log beside it. What is asked afterwards is [`Unavailable`](StoreFault::Unavailable).
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.lanes.backend().worker.close().await;
+    }
+
+    /// How full the file or its disk is.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn space(&self) -> Result<Space, StoreFault> {
+        let options = Arc::clone(&self.options);
+        self.reader
+            .asks(move |connection| room::space(connection, &options))
+            .await
+    }
+
+    /// How many durable records, of all services, were written under other keys than these.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn durable_under_others_left(&self, newest: WrittenUnder) -> Result<u64, StoreFault> {
+        self.reader
+            .asks(move |connection| records::durable_under_others_left(connection, newest))
+            .await
     }
 
     async fn writes<T: Send + 'static>(
@@ -287,7 +314,7 @@ impl Store for SqliteStore {
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore")
-            .field("path", &self.path)
+            .field("path", &self.options.path)
             .finish_non_exhaustive()
     }
 }

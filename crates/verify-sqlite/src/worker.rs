@@ -9,18 +9,20 @@ use tokio::sync::oneshot;
 use verify_core::store::StoreFault;
 
 use crate::errors::fault;
-use crate::file::{self, Inode};
+use crate::file::{self, Inode, Opened};
 use crate::options::SqliteOptions;
 
 /// What a thread does with its connection, or hears why there is none.
 type Job = Box<dyn FnOnce(Result<&mut Connection, StoreFault>) -> Then + Send>;
 
 /// Whether a connection is used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Then {
     Keep,
     /// It is not to be trusted any more.
     Reopen,
+    /// It is not, and whoever waits is told once it is closed.
+    Close(oneshot::Sender<()>),
 }
 
 /// It panicked, or ended: whatever it was at may have happened.
@@ -45,7 +47,7 @@ impl Worker {
         on_replaced: OnReplaced,
     ) -> io::Result<Self> {
         let (jobs, asked) = mpsc::channel();
-        let mut file = Opened {
+        let mut file = Held {
             connection: Some(connection),
             inode: opened,
             options,
@@ -55,6 +57,14 @@ impl Worker {
             .name(name.to_owned())
             .spawn(move || file.work(&asked))?;
         Ok(Self { jobs })
+    }
+
+    /// Closes its connection, after all that was asked of it before; what is asked afterwards finds that it ended.
+    pub(crate) async fn close(&self) {
+        let (closed, told) = oneshot::channel();
+        if self.jobs.send(Box::new(move |_| Then::Close(closed))).is_ok() {
+            told.await.ok();
+        }
     }
 
     /// Has it do this. A fault: it was not begun, because the file cannot be used.
@@ -95,7 +105,7 @@ impl Worker {
 }
 
 /// The file as a thread has it.
-struct Opened {
+struct Held {
     /// `None`: it could not be opened anew, and is tried with each job.
     connection: Option<Connection>,
     inode: Inode,
@@ -103,13 +113,18 @@ struct Opened {
     on_replaced: OnReplaced,
 }
 
-impl Opened {
+impl Held {
     fn work(&mut self, asked: &mpsc::Receiver<Job>) {
         while let Ok(job) = asked.recv() {
-            let then = catch_unwind(AssertUnwindSafe(|| job(self.usable())));
-            if !then.is_ok_and(|then| then == Then::Keep) {
+            match catch_unwind(AssertUnwindSafe(|| job(self.usable()))) {
+                Ok(Then::Keep) => {}
+                Ok(Then::Close(closed)) => {
+                    self.connection = None;
+                    closed.send(()).ok();
+                    return;
+                }
                 // What was begun is rolled back with the connection.
-                self.connection = None;
+                Ok(Then::Reopen) | Err(_) => self.connection = None,
             }
         }
     }
@@ -132,7 +147,8 @@ impl Opened {
     fn anew(&mut self, inode: Inode) -> Result<Connection, StoreFault> {
         let unusable =
             |why: String| StoreFault::unavailable(&format!("the file cannot be opened anew: {why}"));
-        let (connection, _) = file::open(&self.options).map_err(|error| unusable(error.to_string()))?;
+        let Opened { connection, .. } =
+            file::open(&self.options).map_err(|error| unusable(error.to_string()))?;
         if inode != self.inode {
             tracing::error!(target: "verify::store", path = %self.options.path.display(), "another file stands in the place of the store");
             (self.on_replaced)(&connection).map_err(|error| unusable(error.to_string()))?;

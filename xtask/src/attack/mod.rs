@@ -118,6 +118,7 @@ impl Gateway {
                 ("TWILIO_VERIFY_SERVICE_SID", sid("VA")),
                 ("TWILIO_AUTH_TOKEN", "none".to_owned()),
                 ("TWILIO_BASE_URL", "http://127.0.0.1:9".to_owned()),
+                ("VERIFY_STORE", "memory".to_owned()),
             ])
             .stderr(stderr)
             .spawn()?;

@@ -69,6 +69,7 @@ impl Serving {
                 "VERIFY_API_KEYS",
                 entry("bench", Role::App, API_KEY, &ServiceId::default()),
             )
+            .env("VERIFY_STORE", "memory")
             .env("VERIFY_FLOOD_SHIELD", shield);
         Self::start(command, address, Some(config))
     }

@@ -1,5 +1,4 @@
-//! Where state lives and who sends. A new store or a new provider is an arm here: what names it, what it needs, and how an
-//! engine gets it.
+//! Who sends. A new provider is an arm here: what names it, what it needs, and how an engine gets it.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +6,6 @@ use verify_core::keys::Keys;
 use verify_core::policy::{PolicyFile, PolicySet};
 use verify_core::vocabulary::ServiceId;
 use verify_engine::EngineBuilder;
-use verify_memstore::MemStore;
 use verify_twilio::{ConfigError, TwilioSettings};
 
 use super::Goal;
@@ -16,39 +14,7 @@ use crate::demo::Demo;
 use crate::environment::Environment;
 use crate::webhook::Webhooks;
 
-/// What a setting may say of the store.
-const STORES: [&str; 1] = ["memory"];
-
-/// Where state lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Store {
-    /// In this process, and gone with it.
-    #[default]
-    Memory,
-}
-
-impl Store {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "memory" => Ok(Self::Memory),
-            // It may hold a password, so it is not repeated.
-            _ => Err(match STORES.as_slice() {
-                [one] => format!("this build knows one store: {one}"),
-                several => format!("this build knows these stores: {}", several.join(", ")),
-            }),
-        }
-    }
-
-    /// Gives an engine the store.
-    #[must_use]
-    pub fn equip(self, builder: EngineBuilder) -> EngineBuilder {
-        match self {
-            Self::Memory => builder.store(MemStore::new()),
-        }
-    }
-}
-
-/// What the file says of stores and providers.
+/// What the file says of providers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct InFile {
     twilio: TwilioSettings,
@@ -170,7 +136,7 @@ pub struct Around<'a> {
     pub public_url: Option<&'a str>,
 }
 
-/// Why an engine does not get its store or a provider. A change of the configuration mends it.
+/// Why an engine does not get a provider. A change of the configuration mends it.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
     /// Twilio cannot be reached as configured.

@@ -12,9 +12,13 @@ use super::logging::LoggingSettings;
 /// The gateway's own section.
 const SECTION: &str = "gateway";
 /// Its keys; each is also a variable.
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 10] = [
     "listen",
     "store",
+    "state_dir",
+    "store_durability",
+    "store_size",
+    "memory_budget",
     "public_url",
     "trusted_proxies",
     "forwarded_header",

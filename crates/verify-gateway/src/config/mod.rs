@@ -4,6 +4,8 @@ pub mod backends;
 mod file;
 mod keys;
 mod logging;
+mod memory;
+mod store;
 mod twilio;
 mod values;
 
@@ -21,12 +23,16 @@ use verify_engine::{SystemClock, SystemEntropy};
 pub use crate::environment::Environment;
 pub use file::Beside;
 pub use logging::LogLevel;
+pub use memory::Budget;
+pub(crate) use memory::size;
+pub(crate) use store::of_operator as store_of_operator;
+pub use store::{Storage, Store};
 pub use twilio::TwilioAccount;
 pub use values::AppEnv;
 
 use crate::callers::Callers;
 use crate::cli::ServeArgs;
-use backends::{Provider, Store};
+use backends::Provider;
 use file::File;
 use values::Values;
 use verify_http::TrustedProxies;
@@ -63,7 +69,7 @@ pub struct Settings {
     /// The key rings. New ones at each start in demo mode, unless there are some.
     pub keys: Keys,
     /// Where state lives.
-    pub store: Store,
+    pub storage: Storage,
     /// Who sends, in the order in which they are tried.
     pub providers: Vec<Provider>,
     /// What is worth a line at start.
@@ -117,10 +123,17 @@ pub fn resolve(
         &mut notes,
         &mut faults,
     );
+    let storage = values.stored.storage(found.is_empty());
     if found.is_empty() {
         check_demo(&values, goal, &mut notes, &mut faults);
+        if keys.is_none() && storage.store != Store::Memory {
+            notes.push(
+                "VERIFY_KEYS: not set, so keys are new at each start, and what the store kept under others is not found".to_owned(),
+            );
+        }
     } else {
         check_real(&found, keys.as_ref(), &values, goal, &mut notes, &mut faults);
+        notes.extend(storage.lacks());
     }
     check_tests(values.env, &file.policies, &mut faults);
     if !faults.is_empty() {
@@ -147,7 +160,7 @@ pub fn resolve(
         policies: file.policies,
         services,
         keys: keys.unwrap_or_else(|| Keys::generate(&SystemEntropy.bytes())),
-        store: values.store,
+        storage,
         providers,
         notes,
     })
@@ -169,6 +182,24 @@ pub fn reread(path: &Path, env: AppEnv) -> Result<(PolicySet, Beside), ConfigErr
         Ok((file.policies, file.beside))
     } else {
         Err(ConfigErrors(faults))
+    }
+}
+
+/// The key rings, for whoever does not serve.
+///
+/// # Errors
+/// All faults at once.
+pub(crate) fn keys_of_operator(
+    args: &ServeArgs,
+    environment: &Environment<'_>,
+) -> Result<Option<Keys>, ConfigErrors> {
+    let (mut notes, mut faults) = (Vec::new(), Vec::new());
+    let file = read_file(args, environment, &mut faults);
+    let variable = file.beside.hmac_key_env.as_deref();
+    let keys = keys::read(variable, environment, &mut notes, &mut faults);
+    match faults.is_empty() {
+        true => Ok(keys),
+        false => Err(ConfigErrors(faults)),
     }
 }
 

@@ -79,7 +79,7 @@ impl Drop for TempFile {
 fn nothing_at_all_is_demo_mode_on_this_machine() {
     let settings = serve(&[]).unwrap();
     assert!(is_demo(&settings));
-    assert_eq!(settings.store, Store::Memory);
+    assert_eq!(settings.storage.store, Store::Memory);
     let other = serve(&[]).unwrap();
     assert_ne!(
         settings.keys.to_text().expose(),
@@ -179,9 +179,9 @@ fn a_flag_beats_a_variable_beats_the_file() {
 
 #[test]
 fn a_store_that_is_not_known_is_refused_with_what_would_do() {
-    let known = "this build knows one store: memory";
+    let known = "this build knows these stores: memory, sqlite:PATH";
     let by_flag = ServeArgs {
-        store: Some("redis://:pass@host".to_owned()),
+        store: Some("redis://host".to_owned()),
         ..ServeArgs::default()
     };
     let faults = with(&[], &by_flag, Goal::Serve).unwrap_err();
@@ -193,7 +193,108 @@ fn a_store_that_is_not_known_is_refused_with_what_would_do() {
     assert_eq!(faults, [format!("gateway.store: {known}")]);
 
     let settings = serve(&[("VERIFY_STORE", "memory")]).unwrap();
-    assert_eq!(settings.store, Store::Memory);
+    assert_eq!(settings.storage.store, Store::Memory);
+}
+
+#[test]
+fn state_is_in_a_file_outside_demo_mode_and_its_place_is_the_state_directory() {
+    let real = |more: &[(&'static str, &str)]| {
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        serve_live(|vars| vars.extend(more))
+    };
+    let store = |more: &[(&'static str, &str)]| real(more).unwrap().storage.store.to_string();
+    let cwd = std::env::current_dir().unwrap();
+    assert_eq!(
+        store(&[]),
+        format!("sqlite:{}/verify-state/verify.db", cwd.display())
+    );
+    assert_eq!(
+        store(&[("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")]),
+        "sqlite:/var/lib/a/verify.db"
+    );
+    let named = [("STATE_DIRECTORY", "/a"), ("VERIFY_STORE", "sqlite:b/c.db")];
+    assert_eq!(store(&named), "sqlite:/a/b/c.db");
+    let by_file = TempFile::new("store", "sqlite:/d.db\n");
+    assert_eq!(
+        store(&[("VERIFY_STORE_FILE", by_file.0.to_str().unwrap())]),
+        "sqlite:/d.db"
+    );
+    let flags = ServeArgs {
+        store: Some("sqlite:e.db".to_owned()),
+        state_dir: Some("/f".into()),
+        ..ServeArgs::default()
+    };
+    let settings = with(&named, &flags, Goal::Serve).unwrap();
+    assert_eq!(settings.storage.store.to_string(), "sqlite:/f/e.db");
+    assert!(!settings.storage.remembers, "a demo keeps nothing");
+    let keyless = |settings: &Settings| {
+        settings
+            .notes
+            .iter()
+            .any(|note| note.starts_with("VERIFY_KEYS: not set"))
+    };
+    assert!(keyless(&settings) && !keyless(&serve(&[]).unwrap()));
+    let file = TempFile::new(
+        "storage.toml",
+        "[gateway]\nstore = \"sqlite:g.db\"\nstate_dir = \"/h\"\nstore_durability = \"process\"\nstore_size = \"2GiB\"\n\
+         memory_budget = \"10%\"\n",
+    );
+    let Storage {
+        store,
+        durability,
+        most_bytes,
+        memory,
+        ..
+    } = with(&[], &file.args(), Goal::Serve).unwrap().storage;
+    assert_eq!(store.to_string(), "sqlite:/h/g.db");
+    assert_eq!(
+        (durability, most_bytes, memory),
+        (
+            verify_sqlite::Durability::Process,
+            Some(2 << 30),
+            Budget::Percent(10)
+        )
+    );
+}
+
+#[test]
+fn a_store_that_may_forget_is_told_at_start() {
+    for (variable, value, note) in [
+        (
+            "VERIFY_STORE",
+            "memory",
+            "VERIFY_STORE: memory; a restart forgets",
+        ),
+        (
+            "VERIFY_STORE_DURABILITY",
+            "process",
+            "VERIFY_STORE_DURABILITY: process; a loss of power",
+        ),
+    ] {
+        let settings = serve_live(|vars| vars.push((variable, value.to_owned())));
+        let notes = settings.unwrap().notes;
+        assert!(notes.iter().any(|said| said.starts_with(note)), "{notes:?}");
+    }
+}
+
+#[tokio::test]
+async fn i57_the_store_in_memory_has_the_budget_s_room_and_says_how_much_of_it_is_used() {
+    let args = ServeArgs {
+        memory_budget: Some("16MiB".to_owned()),
+        ..ServeArgs::default()
+    };
+    let settings = with(&[], &args, Goal::Serve).unwrap();
+    let app = crate::serve::assemble(settings, None).unwrap().app;
+    let store = app.store.as_ref().unwrap();
+    assert!(store.room_used().await.unwrap() < f64::EPSILON);
+    for n in 0..20 {
+        let person = verify_core::command::Person::at(format!("+1202555{:04}", 100 + u16::from(n)));
+        let ip = std::net::IpAddr::from([203, 0, 113, n]);
+        let request = verify_core::command::SendRequest::to(person).ip(ip);
+        app.engine.send(request).await.answer.unwrap();
+    }
+    let used = store.room_used().await.unwrap();
+    assert!((0.001..0.01).contains(&used), "20 of some 12 000: {used}");
 }
 
 #[test]
@@ -208,6 +309,9 @@ fn every_fault_is_named_at_once() {
         ("VERIFY_PUBLIC_URL", "example.com?x"),
         ("VERIFY_KEYS", "secret"),
         ("VERIFY_STORE", "redis://:pass@host"),
+        ("VERIFY_STORE_DURABILITY", "maybe"),
+        ("VERIFY_STORE_SIZE", "big"),
+        ("VERIFY_MEMORY_BUDGET", "200%"),
     ];
     let faults = with(&vars, &file.args(), Goal::Serve).unwrap_err();
     for named in vars
@@ -231,7 +335,8 @@ fn faults_of_all_readers_of_the_file_come_at_once() {
     let file = TempFile::new("readers.toml", text);
     let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
     for line in [
-        "gateway.port: unknown key; known are listen, store, public_url, trusted_proxies, forwarded_header, flood_shield",
+        "gateway.port: unknown key; known are listen, store, state_dir, store_durability, store_size, memory_budget, public_url, \
+         trusted_proxies, forwarded_header, flood_shield",
         "twilio.auth_mode: found \"token\"; one of api_key, auth_token would do",
         "logging.log_level: found \"verbose\"; one of error, warn, info, debug, trace would do",
         "logging.redact_fields: found \"a b\"; a list of field names would do",

@@ -7,9 +7,9 @@ use axum::http::Uri;
 use ipnet::IpNet;
 use verify_core::policy::file::Word;
 
-use super::backends::Store;
 use super::file::File;
 use super::logging::LogLevel;
+use super::store::Stored;
 use crate::callers::Callers;
 use crate::cli::ServeArgs;
 use crate::environment::Environment;
@@ -31,7 +31,7 @@ pub(super) struct Values {
     pub(super) listen_origin: String,
     pub(super) env: AppEnv,
     pub(super) log_level: LogLevel,
-    pub(super) store: Store,
+    pub(super) stored: Stored,
     pub(super) callers: Callers,
     pub(super) flood_shield: Option<NonZeroU32>,
     pub(super) public_url: Option<String>,
@@ -39,9 +39,35 @@ pub(super) struct Values {
 }
 
 /// A text and where it stands, for errors.
-struct Given {
-    origin: String,
-    text: String,
+pub(super) struct Given {
+    pub(super) origin: String,
+    pub(super) text: String,
+}
+
+/// Where values come from besides the command line.
+pub(super) struct Sources<'a> {
+    pub(super) environment: &'a Environment<'a>,
+    pub(super) file: &'a File,
+}
+
+impl Sources<'_> {
+    /// The flag, else the variable, else the file's key.
+    pub(super) fn given(&self, flag: Option<(&str, &String)>, variable: &str, key: &str) -> Option<Given> {
+        let flag = flag.map(|(name, text)| (name.to_owned(), text.clone()));
+        let variable = || Some((variable.to_owned(), self.environment.get(variable)?));
+        let in_file = || Some((format!("gateway.{key}"), self.file.gateway(key)?.to_owned()));
+        let (origin, text) = flag.or_else(variable).or_else(in_file)?;
+        Some(Given { origin, text })
+    }
+
+    /// A variable, or what stands in the file that `<name>_FILE` names.
+    pub(super) fn secret(&self, name: &str, faults: &mut Vec<String>) -> Option<Given> {
+        let text = self.environment.get_or_file(name, faults)?;
+        Some(Given {
+            origin: name.to_owned(),
+            text,
+        })
+    }
 }
 
 impl Values {
@@ -51,33 +77,13 @@ impl Values {
         file: &File,
         faults: &mut Vec<String>,
     ) -> Self {
-        let given = |flag: Option<(&str, &String)>, variable: &str, key: &str| {
-            flag.map(|(name, text)| Given {
-                origin: name.to_owned(),
-                text: text.clone(),
-            })
-            .or_else(|| {
-                environment.get(variable).map(|text| Given {
-                    origin: variable.to_owned(),
-                    text,
-                })
-            })
-            .or_else(|| {
-                file.gateway(key).map(|text| Given {
-                    origin: format!("gateway.{key}"),
-                    text: text.to_owned(),
-                })
-            })
-        };
+        let sources = Sources { environment, file };
+        let stored = Stored::read(args, &sources, faults);
+        let given = |flag, variable, key| sources.given(flag, variable, key);
         let listen = given(
             args.listen.as_ref().map(|text| ("--listen", text)),
             "VERIFY_LISTEN",
             "listen",
-        );
-        let store = given(
-            args.store.as_ref().map(|text| ("--store", text)),
-            "VERIFY_STORE",
-            "store",
         );
         let public_url = given(None, "VERIFY_PUBLIC_URL", "public_url");
         let proxies = given(None, "VERIFY_TRUSTED_PROXIES", "trusted_proxies");
@@ -95,7 +101,7 @@ impl Values {
 
         let mut read = Reader { faults };
         Self {
-            store: read.of(store, Store::parse).unwrap_or_default(),
+            stored,
             listen_origin: listen
                 .as_ref()
                 .map_or_else(|| "--listen".to_owned(), |given| given.origin.clone()),
@@ -115,12 +121,12 @@ impl Values {
     }
 }
 
-struct Reader<'a> {
-    faults: &'a mut Vec<String>,
+pub(super) struct Reader<'a> {
+    pub(super) faults: &'a mut Vec<String>,
 }
 
 impl Reader<'_> {
-    fn of<T>(&mut self, given: Option<Given>, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn of<T>(&mut self, given: Option<Given>, parse: fn(&str) -> Result<T, String>) -> Option<T> {
         let given = given?;
         parse(&given.text)
             .map_err(|wanted| self.faults.push(format!("{}: {wanted}", given.origin)))

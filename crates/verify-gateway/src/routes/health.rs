@@ -15,6 +15,7 @@ use verify_engine::{Engine, Readiness};
 
 use super::answers::OperatorKeyed;
 use crate::app::{App, OperatorOrLocal};
+use crate::store::OpenStore;
 use verify_http::views::rfc3339;
 use verify_http::{Problem, ProblemBody, ProblemCode};
 
@@ -47,6 +48,11 @@ pub(super) struct Ready {
     /// Numbers and mailboxes in them are masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     store_detail: Option<String>,
+    /// The part of the store's room that is used, 0 to 1: for operators, and for requests that come straight from this machine.
+    /// From 0.9 on strangers are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
+    store_room_used: Option<f64>,
     /// All providers.
     providers: Vec<ProviderState>,
 }
@@ -84,9 +90,10 @@ pub(super) async fn readyz(
     Extension(glance): Extension<Glance>,
     operator: Result<OperatorOrLocal, Problem>,
 ) -> Result<Response, Problem> {
-    let mut ready = glance.at(|| look(app.engine.clone())).await?;
+    let mut ready = glance.at(|| look(app.engine.clone(), app.store.clone())).await?;
     if operator.is_err() {
         ready.store_detail = None;
+        ready.store_room_used = None;
     }
     let status = if ready.ok {
         StatusCode::OK
@@ -167,12 +174,16 @@ fn state_of_store(readiness: &Readiness) -> (&'static str, &str) {
     }
 }
 
-async fn look(engine: Engine) -> Ready {
+async fn look(engine: Engine, open: Option<OpenStore>) -> Ready {
     let readiness = engine.readiness().await;
     let (store, words) = state_of_store(&readiness);
     if store != "ok" {
         tracing::warn!(kind = store, detail = words, "the store is not ready");
     }
+    let room = match open.filter(|_| readiness.store.is_ok()) {
+        Some(open) => open.room_used().await.ok(),
+        None => None,
+    };
     let providers = readiness.providers.iter().map(|(name, provider)| {
         let state = match &provider.health {
             Ok(()) | Err(_) if provider.operator_fault => "misconfigured",
@@ -194,6 +205,7 @@ async fn look(engine: Engine) -> Ready {
         store,
         store_cools_until: readiness.cools_until.map(rfc3339),
         store_detail: (!words.is_empty()).then(|| words.to_owned()),
+        store_room_used: room.map(|used| (used * 1_000.0).round() / 1_000.0),
         providers: providers.collect(),
     }
 }
@@ -236,6 +248,7 @@ mod tests {
             store: "ok",
             store_cools_until: None,
             store_detail: None,
+            store_room_used: None,
             providers: Vec::new(),
         }
     }

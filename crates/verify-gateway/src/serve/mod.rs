@@ -18,8 +18,8 @@ use verify_core::policy::EmailRules;
 use verify_engine::{BuildError, Engine};
 
 use crate::app::App;
-use crate::config::Settings;
 use crate::config::backends::{Around, BackendError, Equipped};
+use crate::config::{Settings, Storage};
 use crate::event_log::EventLog;
 use crate::explain::Explanations;
 use crate::gate::Gate;
@@ -27,6 +27,7 @@ use crate::logs;
 use crate::observe;
 use crate::routes::router;
 use crate::shield::Shield;
+use crate::store::{OpenStore, StoreError, watch};
 
 pub use connections::{ENDED, Limits, OPEN};
 use reload::Reload;
@@ -55,6 +56,9 @@ pub enum ServeError {
     /// A provider cannot be reached as configured.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The store cannot be had.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// No metrics.
     #[error("metrics cannot be recorded: {0}")]
     Metrics(#[from] RecorderError),
@@ -67,7 +71,7 @@ impl ServeError {
     /// 2 for what a change of the configuration mends, 1 for the rest.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Engine(_) | Self::Backend(_) => 2,
+            Self::Engine(_) | Self::Backend(_) | Self::Store(_) => 2,
             Self::Listen { .. } | Self::Metrics(_) | Self::Io(_) => 1,
         }
     }
@@ -79,6 +83,8 @@ pub struct Assembled {
     pub app: Arc<App>,
     /// What is worth a line at start.
     pub notes: Vec<String>,
+    /// The store that the engine has.
+    pub store: OpenStore,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -104,7 +110,10 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         beside: settings.beside.clone(),
         takes_weaker: settings.reload_weaker,
     };
-    let Assembled { app, notes } = assemble(settings, Some(metrics))?;
+    let storage = settings.storage.clone();
+    let Assembled { app, notes, store } = assemble(settings, Some(metrics))?;
+    // Before anybody is answered: from now on a store that lost its data is noticed.
+    store.remember(&storage).await?;
     for note in notes {
         tracing::warn!(note, "start");
     }
@@ -112,11 +121,12 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     // Before anybody is told that it listens: until a signal is taken, it ends the process on the spot.
     let reloading = reload.on_hangup(app.engine.clone())?;
     let stop = told_to_stop()?;
-    announce(&app, address, log.as_ref());
+    announce(&app, address, &storage, log.as_ref());
 
     let background = app.engine.spawn_background();
     let keeping_up = app.metrics.clone().map(|metrics| tokio::spawn(keep_up(metrics)));
     let reloading = tokio::spawn(reloading);
+    let watching = tokio::spawn(watch(store.clone()));
     let pumping = app
         .demo
         .clone()
@@ -124,10 +134,11 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     serve_until(listener, Arc::clone(&app), Limits::of_this_process(), stop).await;
 
     tracing::info!("stopping: what was begun is finished");
-    for task in std::iter::once(reloading).chain(keeping_up).chain(pumping) {
+    for task in [reloading, watching].into_iter().chain(keeping_up).chain(pumping) {
         task.abort();
     }
     background.shutdown().await;
+    store.close().await;
     Ok(())
 }
 
@@ -177,14 +188,15 @@ pub async fn serve_until(
 /// Builds what requests share; nothing listens yet.
 ///
 /// # Errors
-/// [`ServeError`] when engine or provider cannot be built.
+/// [`ServeError`] when the store cannot be opened, or engine or provider cannot be built.
 pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result<Assembled, ServeError> {
     let builder = Engine::builder()
         .event_sink(EventLog)
         .refusal_sink(EventLog)
         .calls_at_once(connections::calls_at_once())
         .with_client_ip();
-    let builder = settings.store.equip(builder);
+    let store = OpenStore::open(&settings.storage)?;
+    let builder = store.equip(builder);
     let around = Around {
         keys: &settings.keys,
         services: &settings.services,
@@ -219,8 +231,9 @@ pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result
         webhooks,
         demo,
         metrics,
+        store: Some(store.clone()),
     });
-    Ok(Assembled { app, notes })
+    Ok(Assembled { app, notes, store })
 }
 
 /// A panic's own words may hold anything, and the library's way to say them waits for standard error.
@@ -229,7 +242,7 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     tracing::error!(location, "panicked");
 }
 
-fn announce(app: &App, address: SocketAddr, log: Option<&logs::Guard>) {
+fn announce(app: &App, address: SocketAddr, storage: &Storage, log: Option<&logs::Guard>) {
     let said = if app.demo.is_some() {
         format!(
             "verify-gateway: DEMO MODE. Nothing real is sent: a simulated phone network receives all codes.\n\
@@ -238,10 +251,11 @@ fn announce(app: &App, address: SocketAddr, log: Option<&logs::Guard>) {
     } else {
         format!("verify-gateway: listening on http://{address}")
     };
+    let store = storage.summary();
     if let Some(log) = log {
-        log.say(&said);
+        log.say(&format!("{said}\nState: {store}"));
     }
-    tracing::info!(%address, demo = app.demo.is_some(), version = env!("CARGO_PKG_VERSION"), "listening");
+    tracing::info!(%address, store, demo = app.demo.is_some(), version = env!("CARGO_PKG_VERSION"), "listening");
 }
 
 fn told_to_stop() -> Result<impl Future<Output = ()> + Send, std::io::Error> {

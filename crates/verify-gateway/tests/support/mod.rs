@@ -137,6 +137,7 @@ impl Gateway {
             ("VERIFY_CONFIG", file.to_str().unwrap()),
             ("VERIFY_KEYS", keys.expose()),
             ("VERIFY_API_KEYS", &callers),
+            ("VERIFY_STORE", "memory"),
         ];
         vars.extend_from_slice(more);
         Self::with(&vars)

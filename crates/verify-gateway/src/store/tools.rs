@@ -1,0 +1,350 @@
+//! Operators' commands about a store: look at it, prepare it, say what it is, move it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use verify_batch::copy::{self, CopyError, Held, Source, Table};
+use verify_core::keys::Keys;
+use verify_core::store::{Epoch, Store as _, StoreFault, WrittenUnder};
+use verify_http::views::rfc3339;
+use verify_sqlite::{Durability, Inspection, SqliteFile, SqliteStore, inspect};
+
+use super::StoreError;
+use crate::cli::{EpochTool, StoreArgs, StoreTool};
+use crate::config::{self, ConfigErrors, Environment, Storage, Store};
+use crate::state_dir::{StateDir, to_hex};
+use crate::tools::Said;
+
+/// From this part of its room on a store is worth a word.
+const NEARLY_FULL: f64 = 0.8;
+
+/// Why a command did not do it.
+#[derive(Debug, thiserror::Error)]
+enum ToolError {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "the store is in the memory of the gateway's process, and nobody else can look at it; name another one with --store"
+    )]
+    InMemory,
+    #[error(
+        "there is no file {path} yet: the gateway makes it at its first start, and so does `store migrate`"
+    )]
+    Missing { path: PathBuf },
+    #[error("{which}: {why}")]
+    Argument { which: &'static str, why: String },
+    #[error("{0}")]
+    Copy(CopyError),
+    #[error("VERIFY_KEYS: needed to know which keys are the newest")]
+    NoKeys,
+    #[error("the runtime cannot start: {0}")]
+    Runtime(std::io::Error),
+}
+
+impl From<verify_sqlite::OpenError> for ToolError {
+    fn from(error: verify_sqlite::OpenError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<crate::state_dir::StateDirError> for ToolError {
+    fn from(error: crate::state_dir::StateDirError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<StoreFault> for ToolError {
+    fn from(fault: StoreFault) -> Self {
+        Self::Store(StoreError::Fault(fault))
+    }
+}
+
+/// Runs one.
+pub(crate) fn run(args: &StoreArgs, tool: &StoreTool, environment: &Environment<'_>) -> Said {
+    let ran = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ToolError::Runtime)
+        .and_then(|runtime| runtime.block_on(tell(args, tool, environment)));
+    ran.unwrap_or_else(|error| Said::misused(error.to_string()))
+}
+
+async fn tell(args: &StoreArgs, tool: &StoreTool, environment: &Environment<'_>) -> Result<Said, ToolError> {
+    let storage = config::store_of_operator(&args.as_serve(), environment)?;
+    match tool {
+        StoreTool::Check => check(&storage),
+        StoreTool::Migrate => migrate(&storage),
+        StoreTool::Accept => accept(&storage).await,
+        StoreTool::Epoch(EpochTool::New) => new_epoch(&storage).await,
+        StoreTool::Rekey => {
+            let keys = config::keys_of_operator(&args.as_serve(), environment)?;
+            rekey(&storage, &keys.ok_or(ToolError::NoKeys)?).await
+        }
+        StoreTool::Copy { from, to } => copy_to(&storage, from, to).await,
+    }
+}
+
+/// The file of a store that is one, and is there.
+fn file_of(store: &Store) -> Result<&Path, ToolError> {
+    match store {
+        Store::Memory => Err(ToolError::InMemory),
+        Store::Sqlite(path) if path.exists() => Ok(path),
+        Store::Sqlite(path) => Err(ToolError::Missing { path: path.clone() }),
+    }
+}
+
+/// Findings, each with whether it is as it should be.
+#[derive(Default)]
+struct Report {
+    lines: Vec<String>,
+    is_wrong: bool,
+}
+
+impl Report {
+    fn find(&mut self, is_well: bool, what: &str, words: impl Into<String>) {
+        self.is_wrong |= !is_well;
+        let mark = if is_well { "ok   " } else { "WRONG" };
+        self.lines.push(format!("{mark} {what}: {}", words.into()));
+    }
+
+    fn said(self) -> Said {
+        let text = self.lines.join("\n");
+        match self.is_wrong {
+            true => Said::no(text),
+            false => Said::well(text),
+        }
+    }
+}
+
+fn check(storage: &Storage) -> Result<Said, ToolError> {
+    let path = file_of(&storage.store)?;
+    let found = inspect(&storage.sqlite(path))?;
+    let remembered = StateDir::at(&storage.state_dir).remembered(&storage.store.to_string())?;
+    let mut report = Report::default();
+    report.find(true, "store", storage.store.to_string());
+    check_mode(path, &mut report);
+    check_schema(&found, &mut report);
+    match storage.durability {
+        Durability::Full => report.find(true, "durability", "full: what was answered survives a loss of power"),
+        Durability::Process => report.find(
+            false,
+            "durability",
+            "process: a loss of power may take the last seconds, and with them used budgets and accepted codes; unset \
+             VERIFY_STORE_DURABILITY (store_durability in the file)",
+        ),
+    }
+    check_epoch(&found, remembered, &mut report);
+    report.find(true, "clock", "this machine's own, as the gateway's");
+    let space = found.space;
+    let percent = (space.part() * 100.0).floor();
+    let (used, most) = (config::size(space.used), config::size(space.most));
+    let words = format!("{percent} % used, {used} of {most}; from 90 % on strangers are refused");
+    report.find(space.part() < NEARLY_FULL, "room", words);
+    let trip = found.round_trip.as_secs_f64() * 1_000.0;
+    report.find(
+        true,
+        "round trip",
+        format!("{trip:.1} ms to lock, read and unlock"),
+    );
+    Ok(report.said())
+}
+
+fn check_mode(path: &Path, report: &mut Report) {
+    let Ok(metadata) = fs::metadata(path) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    match mode & 0o077 {
+        0 => report.find(true, "file", format!("for its owner alone ({mode:04o})")),
+        _ => report.find(
+            false,
+            "file",
+            format!(
+                "others may open it ({mode:04o}); chmod 600 it, and what stands beside it with -wal and -shm"
+            ),
+        ),
+    }
+}
+
+fn check_schema(found: &Inspection, report: &mut Report) {
+    let Inspection {
+        schema, needs, known, ..
+    } = *found;
+    if needs > known {
+        let words = format!(
+            "{schema}, which needs a program that knows {needs}; this one knows {known}: run a later program"
+        );
+        report.find(false, "schema", words);
+    } else if schema < known {
+        let words =
+            format!("{schema}, and this program's is {known}; run `store migrate`, or start the gateway");
+        report.find(false, "schema", words);
+    } else {
+        report.find(true, "schema", format!("{schema}; this program knows {known}"));
+    }
+}
+
+fn check_epoch(found: &Inspection, remembered: Option<Epoch>, report: &mut Report) {
+    let Some(origin) = found.origin else {
+        return match remembered {
+            None => report.find(true, "epoch", "none yet; whoever serves from it first makes one"),
+            Some(last) => report.find(
+                false,
+                "epoch",
+                format!(
+                    "none, and it was {} when it was last used here: its data was lost; restore it, or start the gateway and \
+                     say `store accept`",
+                    to_hex(last)
+                ),
+            ),
+        };
+    };
+    let is = format!("{}, made {}", to_hex(origin.epoch), rfc3339(origin.made));
+    match remembered {
+        _ if !origin.accepted => report.find(
+            false,
+            "epoch",
+            format!("{is}, and nobody accepted it: something may have been lost; `store accept` says that this is what there is"),
+        ),
+        Some(last) if last != origin.epoch => report.find(
+            false,
+            "epoch",
+            format!(
+                "{is}, and it was {} when it was last used here: this is another file, or a copy from before; `store epoch new` \
+                 where something may have been lost, `store accept` where not",
+                to_hex(last)
+            ),
+        ),
+        Some(_) | None => report.find(true, "epoch", format!("{is}, accepted")),
+    }
+}
+
+fn migrate(storage: &Storage) -> Result<Said, ToolError> {
+    let Store::Sqlite(path) = &storage.store else {
+        return Err(ToolError::InMemory);
+    };
+    if path.starts_with(&storage.state_dir) {
+        StateDir::make(&storage.state_dir)?;
+    }
+    let options = storage.sqlite(path);
+    let before = verify_sqlite::migrate(&options)?;
+    let now = inspect(&options)?.schema;
+    Ok(Said::well(match before {
+        0 => format!("{}: made, with schema {now}", storage.store),
+        same if same == now => format!("{}: has schema {now} already", storage.store),
+        older => format!("{}: schema {older} is now {now}", storage.store),
+    }))
+}
+
+/// The store, opened by somebody who does not serve from it.
+fn opened(storage: &Storage) -> Result<SqliteStore, ToolError> {
+    let path = file_of(&storage.store)?;
+    let remembered = StateDir::at(&storage.state_dir).remembered(&storage.store.to_string())?;
+    Ok(SqliteStore::open(storage.sqlite(path).remembered(remembered))?)
+}
+
+fn remember(storage: &Storage, store: &Store, epoch: Epoch) -> Result<(), ToolError> {
+    Ok(StateDir::make(&storage.state_dir)?.remember(&store.to_string(), epoch)?)
+}
+
+async fn accept(storage: &Storage) -> Result<Said, ToolError> {
+    let store = opened(storage)?;
+    let was_accepted = store.health().await?.accepted;
+    store.accept().await?;
+    let epoch = store.health().await?.epoch;
+    store.close().await;
+    remember(storage, &storage.store, epoch)?;
+    Ok(Said::well(match was_accepted {
+        true => format!("{}: epoch {} was accepted already", storage.store, to_hex(epoch)),
+        false => format!(
+            "{}: epoch {} is accepted; whatever was lost before is forgotten",
+            storage.store,
+            to_hex(epoch)
+        ),
+    }))
+}
+
+async fn new_epoch(storage: &Storage) -> Result<Said, ToolError> {
+    let store = opened(storage)?;
+    let epoch = store.begin_epoch().await?.epoch;
+    store.close().await;
+    remember(storage, &storage.store, epoch)?;
+    Ok(Said::well(format!(
+        "{}: epoch {} has begun, and nobody has accepted it; `store accept` does",
+        storage.store,
+        to_hex(epoch)
+    )))
+}
+
+async fn rekey(storage: &Storage, keys: &Keys) -> Result<Said, ToolError> {
+    let newest = WrittenUnder {
+        fingerprint: keys.fingerprint.newest(),
+        seal: Some(keys.seal.newest()),
+    };
+    let store = opened(storage)?;
+    let left = store.durable_under_others_left(newest).await?;
+    store.close().await;
+    Ok(match left {
+        0 => Said::well(
+            "no durable record is under older keys: these may leave VERIFY_KEYS once what is transient is over",
+        ),
+        left => Said::no(format!(
+            "{left} durable records (opt-outs) are under older keys: keep these in VERIFY_KEYS; a record moves when it is next \
+             written"
+        )),
+    })
+}
+
+async fn copy_to(storage: &Storage, from: &str, to: &str) -> Result<Said, ToolError> {
+    let named = |which, text: &str| {
+        let store = Store::parse_flag(text).map_err(|why| ToolError::Argument { which, why });
+        store.map(|store| store.within(&storage.state_dir))
+    };
+    let (from, to) = (named("FROM", from)?, named("TO", to)?);
+    let source = file_of(&from)?;
+    let Store::Sqlite(target) = &to else {
+        return Err(ToolError::InMemory);
+    };
+    if from == to {
+        let why = "is the store that FROM is".to_owned();
+        return Err(ToolError::Argument { which: "TO", why });
+    }
+    let open = || -> Result<(SqliteFile, SqliteFile), ToolError> {
+        Ok((
+            SqliteFile::alone(&storage.sqlite(source))?,
+            SqliteFile::alone(&storage.sqlite(target))?,
+        ))
+    };
+    let (reading, writing) = open()?;
+    let (source_origin, there) = (reading.origin().await?, writing.origin().await?);
+    // One that was made before, and perhaps not read back.
+    let is_there =
+        source_origin.map(|origin| origin.epoch) == there.map(|origin| origin.epoch) && there.is_some();
+    if !is_there {
+        copy::copy(&reading, &writing).await.map_err(ToolError::Copy)?;
+    }
+    reading.close().await;
+    writing.close().await;
+    // Opened anew: what is read back comes from the file.
+    let (reading, writing) = open()?;
+    let held = copy::compare(&reading, &writing).await.map_err(ToolError::Copy)?;
+    if let Some(origin) = writing.origin().await? {
+        remember(storage, &to, origin.epoch)?;
+    }
+    reading.close().await;
+    writing.close().await;
+    let done = if is_there { "was copied before" } else { "copied" };
+    Ok(Said::well(format!(
+        "{done}: {from} to {to}, and read back: {}; versions, sequences and the epoch are the same\n\
+         Start the gateway with VERIFY_STORE={to}, and put the other away: two that go on from one epoch are two budgets.",
+        counted(&held)
+    )))
+}
+
+fn counted(held: &Held) -> String {
+    let rows = Table::ALL.iter().zip(held.rows);
+    let rows = rows.map(|(table, rows)| format!("{rows} {}", table.as_str()));
+    let services = std::iter::once(format!("{} services", held.services));
+    services.chain(rows).collect::<Vec<_>>().join(", ")
+}

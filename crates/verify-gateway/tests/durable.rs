@@ -1,0 +1,428 @@
+//! The program on a file: what a restart keeps, whom it lets near, and what operators do with it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+
+#[path = "support/program.rs"]
+mod program;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use program::{Serving, err, out, run};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use verify_core::keys::Keys;
+use verify_core::vocabulary::ServiceId;
+use verify_gateway::callers::{Role, entry};
+
+/// A state directory of a test, and the keys that its gateways share.
+struct Place {
+    dir: PathBuf,
+    keys: String,
+}
+
+impl Place {
+    /// A path where there is nothing yet.
+    fn new(name: &str) -> Self {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("durable-{name}"));
+        fs::remove_dir_all(&dir).ok();
+        let keys = Keys::generate(&[7; 32]).to_text().expose().clone();
+        Self { dir, keys }
+    }
+
+    fn dir(&self) -> &str {
+        self.dir.to_str().unwrap()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.join("verify.db")
+    }
+
+    /// A gateway in demo mode on the file of this place.
+    fn demo(&self) -> Serving {
+        self.demo_on("sqlite:verify.db")
+    }
+
+    fn demo_on(&self, store: &str) -> Serving {
+        let args = ["--store", store, "--state-dir", self.dir()];
+        Serving::start_with(&args, &[("VERIFY_KEYS", &self.keys)], "Open http://")
+    }
+
+    /// A gateway that is no demo, told by nobody where state lives but by systemd's variable.
+    fn live(&self) -> Serving {
+        let sid = |kind: &str| format!("{kind}{}", "0".repeat(32));
+        let caller = entry("shop", Role::App, "shop-key", &ServiceId::default());
+        let directories = format!("{}:/nowhere/else", self.dir());
+        let vars = [
+            ("TWILIO_ACCOUNT_SID", sid("AC")),
+            ("TWILIO_API_KEY_SID", sid("SK")),
+            ("TWILIO_API_KEY_SECRET", "secret".to_owned()),
+            ("TWILIO_VERIFY_SERVICE_SID", sid("VA")),
+            ("TWILIO_BASE_URL", "http://127.0.0.1:9".to_owned()),
+            ("VERIFY_KEYS", self.keys.clone()),
+            ("VERIFY_API_KEYS", caller),
+            ("STATE_DIRECTORY", directories),
+        ];
+        let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Serving::start_with(&[], &vars, "listening on http://")
+    }
+
+    /// A command about its store.
+    fn tool(&self, args: &[&str]) -> Output {
+        let mut all = vec!["store", "--state-dir", self.dir()];
+        all.extend_from_slice(args);
+        run(&all, &[("VERIFY_KEYS", &self.keys)])
+    }
+
+    /// A line of `store check`.
+    fn checked(&self, what: &str) -> String {
+        let said = out(&self.tool(&["check"]));
+        let line = said.lines().find(|line| line[6..].starts_with(what));
+        line.unwrap_or_else(|| panic!("{what}: {said}")).to_owned()
+    }
+}
+
+fn stop(mut serving: Serving) {
+    serving.signal("-TERM");
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+}
+
+fn kill(mut serving: Serving) {
+    serving.child.kill().unwrap();
+    serving.child.wait().unwrap();
+}
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+fn body(answer: &str) -> Value {
+    serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
+
+fn ask(serving: &Serving, path: &str, asked: Value) -> (u16, Value) {
+    let answer = serving.post(path, &asked.to_string());
+    (status(&answer), body(&answer))
+}
+
+fn send(serving: &Serving, to: &str) -> (u16, Value) {
+    // An address of their own, or the limit of this machine's would count all of them.
+    let ip = format!("203.0.113.{}", &to[to.len() - 2..]);
+    ask(serving, "/verify/send", json!({ "to": to, "ip": ip }))
+}
+
+fn check(serving: &Serving, to: &str, code: &str) -> (u16, Value) {
+    ask(serving, "/verify/check", json!({ "to": to, "code": code }))
+}
+
+/// The code that a send to there brings.
+fn code(serving: &Serving, to: &str) -> String {
+    assert_eq!(send(serving, to).0, 201);
+    ask(serving, "/demo/clock", json!({ "advance_seconds": 1 }));
+    let inbox = body(&serving.get(&format!("/demo/inbox?to={}", to.replace('+', "%2B"))));
+    inbox[0]["code"].as_str().unwrap().to_owned()
+}
+
+fn another(code: &str) -> String {
+    let last = if code.ends_with('0') { '1' } else { '0' };
+    format!("{}{last}", &code[..code.len() - 1])
+}
+
+#[test]
+fn i03_a_restart_on_a_file_forgets_nothing() {
+    let place = Place::new("restart");
+    let serving = place.demo();
+    let (pending, guessed, used) = ("+12025550123", "+12025550124", "+12025550125");
+    let right = code(&serving, pending);
+    let spent = code(&serving, used);
+    assert_eq!(check(&serving, used, &spent).0, 200);
+    let wrong = another(&code(&serving, guessed));
+    let refused = loop {
+        let (status, told) = check(&serving, guessed, &wrong);
+        if status != 401 {
+            break (status, told["code"].clone());
+        }
+    };
+    assert_eq!(refused.0, 429, "{refused:?}");
+    // Not told beforehand: what was answered is on the disk.
+    kill(serving);
+    let serving = place.demo();
+    let locked = check(&serving, guessed, &wrong);
+    assert_eq!((locked.0, locked.1["code"].clone()), refused);
+    let again = send(&serving, pending);
+    assert_eq!(again.0, 200, "within the gap it is the same one: {}", again.1);
+    assert_eq!(
+        check(&serving, used, &spent).0,
+        404,
+        "i02: a code that was accepted is used up"
+    );
+    assert_eq!(check(&serving, pending, &right).0, 200);
+    stop(serving);
+    let serving = place.demo();
+    assert_eq!(check(&serving, pending, &right).0, 404);
+    stop(serving);
+}
+
+#[test]
+fn i05_two_processes_on_one_file_are_one_while_one_takes_over() {
+    let place = Place::new("overlap");
+    let (old, new) = (place.demo(), place.demo());
+    for n in 0..5 {
+        let to = format!("+1202555013{n}");
+        let right = code(&old, &to);
+        let approved = std::thread::scope(|scope| {
+            let checks = [&old, &new, &old, &new].map(|serving| {
+                let (to, right) = (to.as_str(), right.as_str());
+                scope.spawn(move || check(serving, to, right).0)
+            });
+            checks.map(|check| check.join().unwrap())
+        });
+        let times = approved.iter().filter(|status| **status == 200).count();
+        assert_eq!(times, 1, "{approved:?}");
+    }
+    // Guesses at either count for both.
+    let wrong = another(&code(&old, "+12025550139"));
+    assert_eq!(check(&old, "+12025550139", &wrong).0, 401);
+    let (status, told) = check(&new, "+12025550139", &wrong);
+    let refused = (status, told["code"].as_str());
+    assert_eq!(refused, (429, Some("cooldown")), "the wait holds there too");
+    stop(old);
+    assert_eq!(send(&new, "+12025550140").0, 201);
+    stop(new);
+}
+
+#[test]
+fn files_are_for_their_owner_alone_and_a_demo_remembers_no_store() {
+    let place = Place::new("modes");
+    let serving = place.demo();
+    assert_eq!(send(&serving, "+12025550123").0, 201);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&place.dir), 0o700);
+    let mut names: Vec<_> = fs::read_dir(&place.dir)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["verify.db", "verify.db-shm", "verify.db-wal"]);
+    for name in &names {
+        assert_eq!(mode(&place.dir.join(name)), 0o600, "{name}");
+    }
+    stop(serving);
+    assert!(
+        !place.dir.join("verify.db-wal").exists(),
+        "one file has all of it"
+    );
+    fs::set_permissions(place.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    let said = place.checked("file");
+    assert!(said.starts_with("WRONG") && said.contains("chmod 600"), "{said}");
+}
+
+#[test]
+fn outside_demo_mode_state_is_in_the_state_directory_and_its_loss_is_remembered() {
+    let place = Place::new("live");
+    stop(place.live());
+    let epochs = fs::read_to_string(place.dir.join("epochs.toml")).unwrap();
+    assert!(epochs.contains("verify.db\" = \""), "{epochs}");
+    let accepted = place.checked("epoch");
+    assert!(
+        accepted.starts_with("ok") && accepted.ends_with("accepted"),
+        "{accepted}"
+    );
+    stop(place.live());
+    assert_eq!(place.checked("epoch"), accepted, "a restart is no other epoch");
+    fs::remove_file(place.file()).unwrap();
+    let missing = place.tool(&["check"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(err(&missing).contains("there is no file"), "{}", err(&missing));
+    stop(place.live());
+    let lost = place.checked("epoch");
+    assert!(
+        lost.starts_with("WRONG") && lost.contains("nobody accepted it"),
+        "{lost}"
+    );
+    let said = out(&place.tool(&["accept"]));
+    assert!(said.contains("is accepted"), "{said}");
+    assert!(place.checked("epoch").starts_with("ok"));
+}
+
+/// It exits with 2, says this, and nothing of a password.
+fn refuses(args: &[&str], said: &str) {
+    let output = run(args, &[]);
+    let told = err(&output) + &out(&output);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {told}");
+    assert!(
+        told.contains(said) && !told.contains("hunter2"),
+        "{args:?}: {told}"
+    );
+}
+
+#[test]
+fn what_cannot_be_the_store_is_refused_with_what_to_do() {
+    let place = Place::new("refused");
+    fs::create_dir_all(&place.dir).unwrap();
+    let path = |name: &str| format!("sqlite:{}", place.dir.join(name).display());
+    fs::write(
+        place.dir.join("text.db"),
+        "no database at all, by its bytes".repeat(40),
+    )
+    .unwrap();
+    let other = Connection::open(place.dir.join("other.db")).unwrap();
+    other
+        .execute_batch("CREATE TABLE somebody (elses INTEGER)")
+        .unwrap();
+    let migrated = place.tool(&["migrate", "--store", &path("newer.db")]);
+    assert_eq!(migrated.status.code(), Some(0));
+    let newer = Connection::open(place.dir.join("newer.db")).unwrap();
+    newer
+        .execute_batch("PRAGMA user_version = 99; UPDATE meta SET needs = 98")
+        .unwrap();
+    drop((other, newer));
+    for (store, said) in [
+        (
+            "sqlite:/nowhere/at/all.db",
+            "/nowhere/at/all.db: No such file or directory (os error 2); the directory must exist",
+        ),
+        (&path("text.db"), "is no SQLite database"),
+        (&path("other.db"), "is a database of another program"),
+        (&path("newer.db"), "needs a program that knows 98"),
+        (
+            "postgres://db/verify",
+            "--store: this build knows these stores: memory, sqlite:PATH",
+        ),
+    ] {
+        refuses(&["--store", store], said);
+    }
+    refuses(
+        &["--store", "sqlite:v.db", "--state-dir", "/proc/nowhere"],
+        "set --state-dir or STATE_DIRECTORY to a directory that this user may write",
+    );
+    // What is newer is looked at all the same.
+    let newer = place.tool(&["check", "--store", &path("newer.db")]);
+    assert!(out(&newer).contains("WRONG schema: 99"), "{}", out(&newer));
+}
+
+#[test]
+fn i20_a_password_on_a_command_line_is_refused_and_not_repeated() {
+    let secret = "postgres://user:hunter2@db/verify";
+    refuses(&["--store", secret], "--store: found a password");
+    refuses(
+        &["store", "check", "--store", secret],
+        "--store: found a password",
+    );
+    refuses(
+        &["store", "copy", secret, "sqlite:x.db"],
+        "FROM: found a password",
+    );
+    refuses(&["store", "copy", "sqlite:x.db", secret], "TO: found a password");
+}
+
+#[test]
+fn a_store_is_moved_and_not_while_it_serves() {
+    let place = Place::new("copy");
+    let serving = place.demo();
+    let right = code(&serving, "+12025550123");
+    let copy = ["copy", "sqlite:verify.db", "sqlite:moved.db"];
+    let held = place.tool(&copy);
+    assert_eq!(held.status.code(), Some(2));
+    assert!(
+        err(&held).contains("is open in another process; stop that first"),
+        "{}",
+        err(&held)
+    );
+    stop(serving);
+    let mut killed = program::program()
+        .args(["store", "--state-dir", place.dir()])
+        .args(copy)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    for done in ["copied", "was copied before"] {
+        let said = place.tool(&copy);
+        assert_eq!(said.status.code(), Some(0), "{}", err(&said));
+        let said = out(&said);
+        assert!(
+            done == "was copied before" || !said.contains(" 0 counters"),
+            "{said}"
+        );
+        assert!(said.contains("read back: 1 services"), "{said}");
+    }
+    let moved = place.demo_on("sqlite:moved.db");
+    assert_eq!(check(&moved, "+12025550123", &right).0, 200);
+    stop(moved);
+    let again = place.tool(&copy);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(err(&again).contains("are not the same"), "{}", err(&again));
+}
+
+#[test]
+fn epochs_and_keys_are_told() {
+    let place = Place::new("told");
+    assert!(out(&place.tool(&["migrate"])).ends_with("made, with schema 1\n"));
+    assert!(out(&place.tool(&["migrate"])).ends_with("has schema 1 already\n"));
+    assert!(place.checked("epoch").contains("none yet"));
+    let begun = out(&place.tool(&["epoch", "new"]));
+    assert!(begun.contains("has begun, and nobody has accepted it"), "{begun}");
+    assert!(place.checked("epoch").starts_with("WRONG"));
+    place.tool(&["accept"]);
+    assert!(place.checked("epoch").starts_with("ok"));
+    let keys = place.tool(&["rekey"]);
+    assert_eq!(keys.status.code(), Some(0), "{}", err(&keys));
+    assert!(out(&keys).contains("no durable record is under older keys"));
+    let without = run(&["store", "rekey", "--state-dir", place.dir()], &[]);
+    assert_eq!(without.status.code(), Some(2));
+    assert!(err(&without).starts_with("VERIFY_KEYS: "), "{}", err(&without));
+    let memory = place.tool(&["check", "--store", "memory"]);
+    assert_eq!(memory.status.code(), Some(2));
+    assert!(err(&memory).contains("in the memory of the gateway's process"));
+}
+
+#[test]
+fn i57_a_file_holds_what_it_may_and_tells_when_it_is_nearly_full() {
+    let place = Place::new("full");
+    let args = ["--store", "sqlite:verify.db", "--state-dir", place.dir()];
+    let vars = [
+        ("VERIFY_FLOOD_SHIELD", "off"),
+        ("VERIFY_STORE_SIZE", "400KiB"),
+        ("VERIFY_KEYS", place.keys.as_str()),
+    ];
+    let mut serving = Serving::start_with(&args, &vars, "Open http://");
+    let one = |n: u32| {
+        let to = format!("+1{}{:07}", 202 + n % 7, 2_000_000 + n * 3);
+        let ip = format!("203.{}.{}.7", n / 250, n % 250);
+        let (status, told) = ask(&serving, "/verify/send", json!({ "to": to, "ip": ip }));
+        (status, told["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let refused = (0..).map(one).find(|(_, code)| code == "store_unavailable");
+    assert_eq!(refused.unwrap().0, 503);
+    serving.line_with("nearly full");
+    let ready = body(&serving.get("/readyz"));
+    assert!(ready["store_room_used"].as_f64().unwrap() >= 0.9, "{ready}");
+    let metrics = serving.get("/metrics");
+    let used = metrics.split("\nverify_store_room_ratio ").nth(1).unwrap();
+    let used: f64 = used.lines().next().unwrap().parse().unwrap();
+    assert!(used >= 0.8, "{used}");
+    stop(serving);
+}
+
+#[test]
+fn what_a_budget_of_memory_holds_is_told() {
+    let print = |budget| {
+        let vars = [("VERIFY_MEMORY_BUDGET", budget)];
+        out(&run(&["--check-config", "--print"], &vars))
+    };
+    // It was a hundred thousand records, whatever the machine had.
+    let told = print("1GiB");
+    assert!(
+        told.starts_with("# store: memory, 1.0 GiB of memory: room for 82"),
+        "{told}"
+    );
+    assert!(print("25%").contains(" of memory (25 % of the "));
+}
