@@ -226,7 +226,7 @@ async fn a_file_is_looked_at_and_not_changed() {
     let found = inspect(&filled().await).unwrap();
     assert_eq!((found.schema, found.needs, found.known), (1, 1, 1));
     assert!(found.origin.unwrap().accepted);
-    assert!(found.space.used > 0 && found.space.part() <= 1.0, "{found:?}");
+    assert!(found.space.most > 0 && found.space.part() <= 1.0, "{found:?}");
 
     let options = SqliteOptions::at(fresh());
     migrate(&options).unwrap();

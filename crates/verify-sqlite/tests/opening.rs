@@ -53,7 +53,7 @@ fn a_file_that_is_no_database_or_somebody_else_s_is_left_as_it_is() {
     let before = fs::read(&text).unwrap();
     assert!(matches!(
         why_not(SqliteOptions::at(&text)),
-        OpenError::Sqlite { .. }
+        OpenError::NotADatabase { .. }
     ));
     assert_eq!(fs::read(&text).unwrap(), before);
 
