@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use verify_gateway::cli::ServeArgs;
 use verify_gateway::config::{Environment, Goal, resolve};
 use verify_gateway::serve::{Limits, assemble, serve_until};
+use verify_gateway::store::OpenStore;
 
 #[test]
 fn demo_mode_says_so_and_stops_when_told() {
@@ -416,7 +417,8 @@ async fn a_body_that_stays_away_is_not_waited_for() {
 async fn in_this_process() -> (JoinHandle<()>, TcpStream, oneshot::Sender<()>) {
     let nothing = |_: &str| None;
     let settings = resolve(&ServeArgs::default(), &Environment::new(&nothing), Goal::Serve).unwrap();
-    let app = assemble(settings, None).unwrap().app;
+    let store = OpenStore::in_memory(&settings.storage);
+    let app = assemble(settings, store, None).unwrap().app;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();

@@ -46,6 +46,9 @@ pub enum OpenError {
         "the tables are not there, or of an earlier program, and this role may not change them: {0}; have the owner run `store migrate`"
     )]
     Migrate(String),
+    /// It is to be read or filled whole, and somebody is at it.
+    #[error("somebody is at these tables; stop what serves from them first")]
+    InUse,
     /// It was written by a later program, and this one would misread it.
     #[error(
         "the database's schema is {found} and needs a program that knows {needed}; this one knows {known}: run a later program"

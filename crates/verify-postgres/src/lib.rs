@@ -16,11 +16,13 @@
 //! # }
 //! ```
 
+mod alone;
 mod connect;
 mod decide;
 mod epoch;
 mod errors;
 mod housekeeping;
+mod inspect;
 mod load;
 mod options;
 mod outbox;
@@ -30,6 +32,10 @@ mod statements;
 mod store;
 mod write;
 
+pub use alone::PostgresTables;
 pub use errors::OpenError;
+pub use inspect::{Inspection, inspect, migrate};
 pub use options::{Durability, PostgresOptions};
 pub use store::PostgresStore;
+/// Where a server is: what [`PostgresOptions::config`] says of its hosts.
+pub use tokio_postgres::config::Host;

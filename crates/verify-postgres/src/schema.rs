@@ -82,7 +82,7 @@ async fn steps(client: &Client, schema: &str) -> Result<(), OpenError> {
 }
 
 /// The schema that is there, and the least that a program must know.
-async fn found(client: &Client, schema: &str) -> Result<Option<(i32, i32)>, OpenError> {
+pub(crate) async fn found(client: &Client, schema: &str) -> Result<Option<(i32, i32)>, OpenError> {
     let connect = |error| OpenError::Connect(said(&error));
     let table = format!("{schema}.meta");
     let there = client

@@ -67,6 +67,21 @@ statements! {
     outbox = "SELECT seq, value FROM {s}.event WHERE lane = {lane} ORDER BY seq LIMIT $2";
     acknowledge = "WITH gone AS (DELETE FROM {s}.event WHERE lane = {lane} AND seq <= $2 RETURNING length(value) AS n)
          UPDATE {s}.lane SET events = events - (SELECT count(*) FROM gone), bytes = bytes - (SELECT coalesce(sum(n), 0) FROM gone) WHERE service = $1 AND EXISTS (SELECT 1 FROM gone)";
+    durable_left = "SELECT count(*) FROM {s}.record WHERE ends IS NULL AND seal IS NOT NULL AND (fingerprint <> $1 OR seal IS DISTINCT FROM $2)";
+    lanes = "SELECT service, version, seq, events, bytes FROM {s}.lane ORDER BY service COLLATE \"C\"";
+    page_of_counters = "SELECT key, value FROM {s}.counter WHERE lane = {lane} AND key > $2 ORDER BY key LIMIT $3";
+    page_of_records = "SELECT key, value FROM {s}.record WHERE lane = {lane} AND key > $2 ORDER BY key LIMIT $3";
+    page_of_claims = "SELECT key, value FROM {s}.claim WHERE lane = {lane} AND key > $2 ORDER BY key LIMIT $3";
+    page_of_events = "SELECT seq, value FROM {s}.event WHERE lane = {lane} AND seq > $2 ORDER BY seq LIMIT $3";
+    copy_lane = "INSERT INTO {s}.lane (service, version, seq, events, bytes) VALUES ($1, $2, $3, $4, $5)";
+    copy_counters = "INSERT INTO {s}.counter SELECT {lane}, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) k";
+    copy_claims = "INSERT INTO {s}.claim SELECT {lane}, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) k";
+    copy_records = "INSERT INTO {s}.record (lane, key, value, ends, gone, due, fingerprint, seal) SELECT {lane}, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::smallint[]) k";
+    copy_events = "INSERT INTO {s}.event SELECT {lane}, k.* FROM unnest($2::bigint[], $3::bytea[]) k";
+    copy_epoch = "UPDATE {s}.meta SET epoch = $1, made = $2, accepted = $3";
+    copy_held = "UPDATE {s}.lane SET held = (SELECT coalesce(sum(length(key) + length(value)), 0) FROM (
+           SELECT lane, key, value FROM {s}.counter UNION ALL SELECT lane, key, value FROM {s}.record UNION ALL SELECT lane, key, value FROM {s}.claim
+         ) rows WHERE rows.lane = lane.id)";
     lease = "INSERT INTO {s}.lease VALUES ($1, $2, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $4)
          ON CONFLICT (work, service) DO UPDATE SET holder = excluded.holder, until = excluded.until
          WHERE lease.holder = excluded.holder OR lease.until <= (extract(epoch FROM clock_timestamp()) * 1000)::bigint";

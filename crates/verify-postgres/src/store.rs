@@ -106,6 +106,36 @@ impl PostgresStore {
         self.origin().await
     }
 
+    /// The part of [`PostgresOptions::most_bytes`] that is used, 0 to 1; 0 where nothing bounds it.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn room_used(&self) -> Result<f64, StoreFault> {
+        let Some(most) = self.lanes.backend().0.options.most_bytes else {
+            return Ok(0.0);
+        };
+        let rows = self.query(&self.sql().held, &[]).await?;
+        let held = rows.first().map_or(0, |row| epoch::number(row, 0));
+        Ok((held as f64 / most.max(1) as f64).min(1.0))
+    }
+
+    /// How many durable records, of all services, were written under other keys than these.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn durable_under_others_left(&self, newest: WrittenUnder) -> Result<u64, StoreFault> {
+        let fingerprint = i16::from(newest.fingerprint.get());
+        let seal = newest.seal.map(KeyId::get).map(i16::from);
+        let params: &Params<'_> = &[(&fingerprint, Type::INT2), (&seal, Type::INT2)];
+        let rows = self.query(&self.sql().durable_left, params).await?;
+        Ok(rows.first().map_or(0, |row| epoch::number(row, 0)))
+    }
+
+    /// Closes its connections; what is asked afterwards is [`Unavailable`](StoreFault::Unavailable).
+    pub fn close(&self) {
+        self.lanes.backend().0.pool.close();
+    }
+
     async fn origin(&self) -> Result<Origin, StoreFault> {
         let rows = self.query(&self.sql().origin, &[]).await?;
         epoch::read(&rows).ok_or_else(|| StoreFault::unavailable("the database has no epoch any more"))

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use verify_postgres::{Host, OpenError, PostgresOptions};
 use verify_sqlite::{Durability, SqliteOptions};
 
 use super::memory::{self, Budget};
@@ -13,7 +14,7 @@ use crate::cli::ServeArgs;
 use crate::environment::Environment;
 
 /// What a setting may say of the store.
-const KNOWN: &str = "memory, sqlite:PATH";
+const KNOWN: &str = "memory, sqlite:PATH, postgres://USER@HOST/DATABASE";
 /// Where state lives when nobody said: outside demo mode in this file of the state directory.
 const FILE: &str = "verify.db";
 const STATE_DIR: &str = "./verify-state";
@@ -25,6 +26,48 @@ pub enum Store {
     Memory,
     /// In a SQLite file of this machine.
     Sqlite(PathBuf),
+    /// In a Postgres database, for as many processes as there are.
+    Postgres(PostgresUrl),
+}
+
+/// A URL of a database. There may be a password in it: it is shown without.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(String);
+
+impl PostgresUrl {
+    fn parse(text: &str) -> Result<Self, String> {
+        PostgresOptions::parse(text)
+            .map(|_| Self(text.to_owned()))
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Host, port and database: what names it in logs and in the state directory.
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ok(options) = PostgresOptions::parse(&self.0) else {
+            return f.write_str("postgres:");
+        };
+        let hosts = options.config.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let hosts: Vec<_> = hosts.collect();
+        let ports: Vec<_> = options
+            .config
+            .get_ports()
+            .iter()
+            .map(|port| format!(":{port}"))
+            .collect();
+        let database = options.config.get_dbname().unwrap_or_default();
+        write!(f, "postgres://{}{}/{database}", hosts.join(","), ports.join(","))
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Store {
@@ -41,6 +84,7 @@ impl Store {
             {
                 Ok(Self::Sqlite(PathBuf::from(path)))
             }
+            Some(("postgres" | "postgresql", _)) => PostgresUrl::parse(text).map(Self::Postgres),
             Some(_) | None => Err(format!("this build knows these stores: {KNOWN}")),
         }
     }
@@ -62,6 +106,7 @@ impl Store {
         match self {
             Self::Memory => Self::Memory,
             Self::Sqlite(path) => Self::Sqlite(state_dir.join(path)),
+            Self::Postgres(url) => Self::Postgres(url),
         }
     }
 }
@@ -72,6 +117,7 @@ impl fmt::Display for Store {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => url.fmt(f),
         }
     }
 }
@@ -94,15 +140,95 @@ pub struct Storage {
     pub state_dir: PathBuf,
     /// Whether the state directory keeps what a store was when it was last used. A demo keeps nothing.
     pub remembers: bool,
-    /// What a file keeps.
+    /// What a file or a database keeps.
     pub durability: Durability,
-    /// The most bytes of a file; `None`: what the disk has.
+    /// The most bytes of a file or a database; `None`: what the disk has.
     pub most_bytes: Option<u64>,
+    /// How a database is reached.
+    pub reached: Reached,
     /// How much memory the store in memory may take.
     pub memory: Budget,
 }
 
+/// How a database is reached, besides its URL.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reached {
+    /// A file with the password.
+    pub password_file: Option<PathBuf>,
+    /// Whose signatures on the server's certificate are good.
+    pub ca_file: Option<PathBuf>,
+    /// A certificate of this client and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// The schema that the tables are in.
+    pub schema: Option<String>,
+    /// Connections at most.
+    pub connections: Option<usize>,
+}
+
+impl Reached {
+    fn read(sources: &Sources<'_>, faults: &mut Vec<String>) -> Self {
+        let file = |name, key| {
+            sources
+                .given(None, name, key)
+                .map(|given| PathBuf::from(given.text))
+        };
+        let certificate = file("VERIFY_STORE_CERT_FILE", "store_cert_file");
+        let key = file("VERIFY_STORE_KEY_FILE", "store_key_file");
+        if certificate.is_some() != key.is_some() {
+            faults.push(
+                "VERIFY_STORE_CERT_FILE, VERIFY_STORE_KEY_FILE: one without the other; set both or none"
+                    .to_owned(),
+            );
+        }
+        let schema = sources.given(None, "VERIFY_STORE_SCHEMA", "store_schema");
+        let connections = sources.given(None, "VERIFY_STORE_CONNECTIONS", "store_connections");
+        let mut read = Reader { faults };
+        Self {
+            password_file: file("VERIFY_STORE_PASSWORD_FILE", "store_password_file"),
+            ca_file: file("VERIFY_STORE_CA_FILE", "store_ca_file"),
+            client: certificate.zip(key),
+            schema: schema.map(|given| given.text.to_owned()),
+            connections: read.of(connections, connections_of),
+        }
+    }
+}
+
+fn connections_of(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (3..=1_000).contains(number));
+    number.ok_or_else(|| format!("found {text:?}; expected a number from 3 to 1000"))
+}
+
 impl Storage {
+    /// How a database is reached that is the store.
+    ///
+    /// # Errors
+    /// It is no URL; that was looked at before.
+    pub(crate) fn postgres(&self, url: &PostgresUrl) -> Result<PostgresOptions, OpenError> {
+        let mut options = PostgresOptions::parse(&url.0)?;
+        let Reached {
+            password_file,
+            ca_file,
+            client,
+            schema,
+            connections,
+        } = self.reached.clone();
+        if let Some(connections) = connections {
+            options = options.connections(connections);
+        }
+        if let Some(schema) = schema {
+            options = options.schema(&schema);
+        }
+        options.password_file = password_file;
+        options.ca_file = ca_file;
+        options.client_certificate = client;
+        options.most_bytes = self.most_bytes;
+        options.durability = match self.durability {
+            Durability::Full => verify_postgres::Durability::AsServer,
+            Durability::Process => verify_postgres::Durability::Process,
+        };
+        Ok(options)
+    }
+
     /// How a file is opened that is the store.
     pub(crate) fn sqlite(&self, path: &Path) -> SqliteOptions {
         let options = SqliteOptions::at(path).durability(self.durability);
@@ -119,11 +245,11 @@ impl Storage {
                 "VERIFY_STORE: memory; a restart forgets limits, lockouts, pending codes and opt-outs, and no other process \
                  shares them"
             }
-            (Store::Sqlite(_), Durability::Process) => {
+            (Store::Sqlite(_) | Store::Postgres(_), Durability::Process) => {
                 "VERIFY_STORE_DURABILITY: process; a loss of power may take the last seconds, and with them used budgets and \
                  accepted codes"
             }
-            (Store::Sqlite(_), Durability::Full) => return None,
+            (Store::Sqlite(_) | Store::Postgres(_), Durability::Full) => return None,
         };
         Some(words.to_owned())
     }
@@ -139,7 +265,7 @@ impl Storage {
         } = self;
         match store {
             Store::Memory => format!("{store}, {}", memory.told()),
-            Store::Sqlite(_) => {
+            Store::Sqlite(_) | Store::Postgres(_) => {
                 let kept = match durability {
                     Durability::Full => "full",
                     Durability::Process => "process",
@@ -157,6 +283,7 @@ pub(super) struct Stored {
     state_dir: PathBuf,
     durability: Durability,
     most_bytes: Option<u64>,
+    reached: Reached,
     memory: Budget,
 }
 
@@ -181,6 +308,7 @@ impl Stored {
         let budget = args.memory_budget.as_ref().map(|text| ("--memory-budget", text));
         let budget = sources.given(budget, "VERIFY_MEMORY_BUDGET", "memory_budget");
         let named = sources.given(flag, "VERIFY_STORE", "store");
+        let reached = Reached::read(sources, faults);
         let mut read = Reader { faults };
         let parse = if flag.is_some() {
             Store::parse_flag
@@ -196,6 +324,7 @@ impl Stored {
             ),
             durability: read.of(durability, self::durability).unwrap_or_default(),
             most_bytes: read.of(most_bytes, memory::bytes),
+            reached,
             memory: read.of(budget, Budget::parse).unwrap_or_default(),
         }
     }
@@ -213,6 +342,7 @@ impl Stored {
             remembers: !is_demo,
             durability: self.durability,
             most_bytes: self.most_bytes,
+            reached: self.reached.clone(),
             memory: self.memory,
         }
     }
@@ -291,14 +421,22 @@ mod tests {
             "sqlite://a/b.db",
             "Memory",
             "memory:",
-            "postgres://h",
+            "mysql://h",
         ] {
             let said = Store::parse(wrong).unwrap_err();
             assert_eq!(
-                said, "this build knows these stores: memory, sqlite:PATH",
+                said, "this build knows these stores: memory, sqlite:PATH, postgres://USER@HOST/DATABASE",
                 "{wrong}"
             );
         }
+        let shown = Store::parse("postgres://u:s3cret@h:5433/db?sslmode=require").unwrap();
+        assert_eq!(shown.to_string(), "postgres://h:5433/db");
+        assert!(!format!("{shown:?}").contains("s3cret"));
+        let said = Store::parse("postgres://u:s3cret@h:port/db").unwrap_err();
+        assert!(
+            said.contains("postgres://USER@HOST:PORT/DATABASE") && !said.contains("s3cret"),
+            "{said}"
+        );
         let within = |text: &str| Store::parse(text).unwrap().within(Path::new("/s")).to_string();
         assert_eq!(within("sqlite:a.db"), "sqlite:/s/a.db");
         assert_eq!(within("sqlite:/b/a.db"), "sqlite:/b/a.db");

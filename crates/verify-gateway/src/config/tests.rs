@@ -286,7 +286,8 @@ async fn i57_the_store_in_memory_has_the_budget_s_room_and_says_how_much_of_it_i
         ..ServeArgs::default()
     };
     let settings = with(&[], &args, Goal::Serve).unwrap();
-    let app = crate::serve::assemble(settings, None).unwrap().app;
+    let store = crate::store::OpenStore::open(&settings.storage).await.unwrap();
+    let app = crate::serve::assemble(settings, store, None).unwrap().app;
     let store = app.store.as_ref().unwrap();
     assert!(store.room_used().await.unwrap() < f64::EPSILON);
     for n in 0..20 {

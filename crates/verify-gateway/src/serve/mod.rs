@@ -111,7 +111,8 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         takes_weaker: settings.reload_weaker,
     };
     let storage = settings.storage.clone();
-    let Assembled { app, notes, store } = assemble(settings, Some(metrics))?;
+    let store = OpenStore::open(&storage).await?;
+    let Assembled { app, notes, store } = assemble(settings, store, Some(metrics))?;
     // Before anybody is answered: from now on a store that lost its data is noticed.
     store.remember(&storage).await?;
     for note in notes {
@@ -188,14 +189,17 @@ pub async fn serve_until(
 /// Builds what requests share; nothing listens yet.
 ///
 /// # Errors
-/// [`ServeError`] when the store cannot be opened, or engine or provider cannot be built.
-pub fn assemble(settings: Settings, metrics: Option<PrometheusHandle>) -> Result<Assembled, ServeError> {
+/// [`ServeError`] when engine or provider cannot be built.
+pub fn assemble(
+    settings: Settings,
+    store: OpenStore,
+    metrics: Option<PrometheusHandle>,
+) -> Result<Assembled, ServeError> {
     let builder = Engine::builder()
         .event_sink(EventLog)
         .refusal_sink(EventLog)
         .calls_at_once(connections::calls_at_once())
         .with_client_ip();
-    let store = OpenStore::open(&settings.storage)?;
     let builder = store.equip(builder);
     let around = Around {
         keys: &settings.keys,

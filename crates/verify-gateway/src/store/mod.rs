@@ -5,9 +5,10 @@ mod watch;
 
 use std::sync::Arc;
 
-use verify_core::store::{Store as _, StoreFault};
+use verify_core::store::{Origin, Store as _, StoreFault, WrittenUnder};
 use verify_engine::EngineBuilder;
 use verify_memstore::MemStore;
+use verify_postgres::PostgresStore;
 use verify_sqlite::{OpenError, SqliteStore};
 
 use crate::config::{Storage, Store};
@@ -22,6 +23,8 @@ pub enum OpenStore {
     Memory(Arc<MemStore>),
     /// In a file.
     Sqlite(SqliteStore),
+    /// In a database.
+    Postgres(PostgresStore),
 }
 
 /// Why a store cannot be had. A change of the configuration or of the machine mends it.
@@ -30,6 +33,9 @@ pub enum StoreError {
     /// The file.
     #[error("the store (--store, VERIFY_STORE): {0}")]
     Sqlite(#[from] OpenError),
+    /// The database.
+    #[error("the store (--store, VERIFY_STORE): {0}")]
+    Postgres(#[from] verify_postgres::OpenError),
     /// The state directory.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
@@ -39,15 +45,18 @@ pub enum StoreError {
 }
 
 impl OpenStore {
+    /// One in this process, whatever is named.
+    pub fn in_memory(storage: &Storage) -> Self {
+        Self::Memory(Arc::new(MemStore::with_capacity(storage.memory.capacity())))
+    }
+
     /// Opens it, and makes what is not there yet: file and state directory.
     ///
     /// # Errors
     /// [`StoreError`], which says what to do.
-    pub fn open(storage: &Storage) -> Result<Self, StoreError> {
+    pub async fn open(storage: &Storage) -> Result<Self, StoreError> {
         match &storage.store {
-            Store::Memory => Ok(Self::Memory(Arc::new(MemStore::with_capacity(
-                storage.memory.capacity(),
-            )))),
+            Store::Memory => Ok(Self::in_memory(storage)),
             Store::Sqlite(path) => {
                 let is_inside = path.starts_with(&storage.state_dir);
                 let dir = match is_inside || storage.remembers {
@@ -61,6 +70,14 @@ impl OpenStore {
                 let options = storage.sqlite(path).remembered(remembered);
                 Ok(Self::Sqlite(SqliteStore::open(options)?))
             }
+            Store::Postgres(url) => {
+                let remembered = match storage.remembers {
+                    true => StateDir::make(&storage.state_dir)?.remembered(&storage.store.to_string())?,
+                    false => None,
+                };
+                let options = storage.postgres(url)?.remembered(remembered);
+                Ok(Self::Postgres(PostgresStore::open(options).await?))
+            }
         }
     }
 
@@ -70,6 +87,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => builder.store(Arc::clone(store)),
             Self::Sqlite(store) => builder.store(store.clone()),
+            Self::Postgres(store) => builder.store(store.clone()),
         }
     }
 
@@ -78,9 +96,12 @@ impl OpenStore {
     /// # Errors
     /// The store does not say, or it cannot be written.
     pub async fn remember(&self, storage: &Storage) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(store) if storage.remembers => {
-                let epoch = store.health().await.map_err(StoreError::Fault)?.epoch;
+        if matches!(self, Self::Memory(_)) {
+            return Ok(());
+        }
+        match storage.remembers {
+            true => {
+                let epoch = self.origin().await.map_err(StoreError::Fault)?.epoch;
                 let (dir, name) = (StateDir::at(&storage.state_dir), storage.store.to_string());
                 let last = dir.remembered(&name)?.filter(|last| *last != epoch);
                 if let Some(last) = last {
@@ -93,7 +114,55 @@ impl OpenStore {
                 }
                 Ok(dir.remember(&name, epoch)?)
             }
-            Self::Sqlite(_) | Self::Memory(_) => Ok(()),
+            false => Ok(()),
+        }
+    }
+
+    /// Where what it holds comes from.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub async fn origin(&self) -> Result<Origin, StoreFault> {
+        match self {
+            Self::Memory(store) => store.health().await,
+            Self::Sqlite(store) => store.health().await,
+            Self::Postgres(store) => store.health().await,
+        }
+    }
+
+    /// Ends the wait of one that lost data. One in memory never waits.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub(crate) async fn accept(&self) -> Result<(), StoreFault> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Sqlite(store) => store.accept().await,
+            Self::Postgres(store) => store.accept().await,
+        }
+    }
+
+    /// Begins another epoch, which nobody has accepted.
+    ///
+    /// # Errors
+    /// It cannot be written down.
+    pub(crate) async fn begin_epoch(&self) -> Result<Origin, StoreFault> {
+        match self {
+            Self::Memory(store) => store.health().await,
+            Self::Sqlite(store) => store.begin_epoch().await,
+            Self::Postgres(store) => store.begin_epoch().await,
+        }
+    }
+
+    /// Durable records under other keys than these. One in memory is gone before keys are.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub(crate) async fn durable_under_others_left(&self, newest: WrittenUnder) -> Result<u64, StoreFault> {
+        match self {
+            Self::Memory(_) => Ok(0),
+            Self::Sqlite(store) => store.durable_under_others_left(newest).await,
+            Self::Postgres(store) => store.durable_under_others_left(newest).await,
         }
     }
 
@@ -101,6 +170,7 @@ impl OpenStore {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(store) => store.close().await,
+            Self::Postgres(store) => store.close(),
             // It ends with the process.
             Self::Memory(_) => {}
         }
@@ -114,6 +184,7 @@ impl OpenStore {
         match self {
             Self::Memory(store) => Ok(store.usage().part_of(store.capacity())),
             Self::Sqlite(store) => store.space().await.map(|space| space.part()),
+            Self::Postgres(store) => store.room_used().await,
         }
     }
 }

@@ -4,13 +4,15 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use verify_batch::copy::{self, CopyError, Held, Source, Table};
+use verify_batch::copy::{self, CopyError, Held, Table, Target};
 use verify_core::keys::Keys;
-use verify_core::store::{Epoch, Store as _, StoreFault, WrittenUnder};
+use verify_core::store::{Epoch, Origin, StoreFault, WrittenUnder};
+use verify_core::time::{SKEW, Timestamp};
 use verify_http::views::rfc3339;
-use verify_sqlite::{Durability, Inspection, SqliteFile, SqliteStore, inspect};
+use verify_postgres::{PostgresOptions, PostgresTables};
+use verify_sqlite::{Durability, SqliteFile, inspect};
 
-use super::StoreError;
+use super::{OpenStore, StoreError};
 use crate::cli::{EpochTool, StoreArgs, StoreTool};
 use crate::config::{self, ConfigErrors, Environment, Storage, Store};
 use crate::state_dir::{StateDir, to_hex};
@@ -50,6 +52,12 @@ impl From<verify_sqlite::OpenError> for ToolError {
     }
 }
 
+impl From<verify_postgres::OpenError> for ToolError {
+    fn from(error: verify_postgres::OpenError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl From<crate::state_dir::StateDirError> for ToolError {
     fn from(error: crate::state_dir::StateDirError) -> Self {
         Self::Store(error.into())
@@ -75,8 +83,8 @@ pub(crate) fn run(args: &StoreArgs, tool: &StoreTool, environment: &Environment<
 async fn tell(args: &StoreArgs, tool: &StoreTool, environment: &Environment<'_>) -> Result<Said, ToolError> {
     let storage = config::store_of_operator(&args.as_serve(), environment)?;
     match tool {
-        StoreTool::Check => check(&storage),
-        StoreTool::Migrate => migrate(&storage),
+        StoreTool::Check => check(&storage).await,
+        StoreTool::Migrate => migrate(&storage).await,
         StoreTool::Accept => accept(&storage).await,
         StoreTool::Epoch(EpochTool::New) => new_epoch(&storage).await,
         StoreTool::Rekey => {
@@ -90,7 +98,7 @@ async fn tell(args: &StoreArgs, tool: &StoreTool, environment: &Environment<'_>)
 /// The file of a store that is one, and is there.
 fn file_of(store: &Store) -> Result<&Path, ToolError> {
     match store {
-        Store::Memory => Err(ToolError::InMemory),
+        Store::Memory | Store::Postgres(_) => Err(ToolError::InMemory),
         Store::Sqlite(path) if path.exists() => Ok(path),
         Store::Sqlite(path) => Err(ToolError::Missing { path: path.clone() }),
     }
@@ -119,14 +127,17 @@ impl Report {
     }
 }
 
-fn check(storage: &Storage) -> Result<Said, ToolError> {
+async fn check(storage: &Storage) -> Result<Said, ToolError> {
+    if let Store::Postgres(url) = &storage.store {
+        return check_postgres(storage, &storage.postgres(url)?).await;
+    }
     let path = file_of(&storage.store)?;
     let found = inspect(&storage.sqlite(path))?;
     let remembered = StateDir::at(&storage.state_dir).remembered(&storage.store.to_string())?;
     let mut report = Report::default();
     report.find(true, "store", storage.store.to_string());
     check_mode(path, &mut report);
-    check_schema(&found, &mut report);
+    check_schema((found.schema, found.needs, found.known), &mut report);
     match storage.durability {
         Durability::Full => report.find(true, "durability", "full: what was answered survives a loss of power"),
         Durability::Process => report.find(
@@ -136,7 +147,7 @@ fn check(storage: &Storage) -> Result<Said, ToolError> {
              VERIFY_STORE_DURABILITY (store_durability in the file)",
         ),
     }
-    check_epoch(&found, remembered, &mut report);
+    check_epoch(found.origin, remembered, &mut report);
     report.find(true, "clock", "this machine's own, as the gateway's");
     let space = found.space;
     let percent = (space.part() * 100.0).floor();
@@ -167,10 +178,67 @@ fn check_mode(path: &Path, report: &mut Report) {
     }
 }
 
-fn check_schema(found: &Inspection, report: &mut Report) {
-    let Inspection {
-        schema, needs, known, ..
-    } = *found;
+async fn check_postgres(storage: &Storage, options: &PostgresOptions) -> Result<Said, ToolError> {
+    let found = verify_postgres::inspect(options).await?;
+    let remembered = StateDir::at(&storage.state_dir).remembered(&storage.store.to_string())?;
+    let mut report = Report::default();
+    report.find(
+        true,
+        "store",
+        format!("{}, Postgres {}", storage.store, found.server),
+    );
+    check_schema((found.schema, found.needs, found.known), &mut report);
+    let ours =
+        (storage.durability == Durability::Process).then(|| "VERIFY_STORE_DURABILITY = process".to_owned());
+    let weak: Vec<_> = found
+        .weak
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .chain(ours)
+        .collect();
+    match weak.is_empty() {
+        true => report.find(true, "durability", "the server's: what was answered survives a loss of power"),
+        false => report.find(
+            false,
+            "durability",
+            format!(
+                "{}: a crash may take the last seconds, and with them used budgets and accepted codes; set it back",
+                weak.join(", ")
+            ),
+        ),
+    }
+    check_epoch(found.origin, remembered, &mut report);
+    check_clock(found.clock, &mut report);
+    let held = config::size(found.held);
+    report.find(
+        true,
+        "room",
+        format!("{held} of keys and values; from 90 % of VERIFY_STORE_SIZE on strangers are refused"),
+    );
+    let trip = found.round_trip.as_secs_f64() * 1_000.0;
+    report.find(
+        true,
+        "round trip",
+        format!("{trip:.1} ms for a statement and its answer"),
+    );
+    Ok(report.said())
+}
+
+/// The server's clock beside this machine's.
+fn check_clock(theirs: Timestamp, report: &mut Report) {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let ours =
+        Timestamp::from_millis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)));
+    let apart = ours.since(theirs).max(theirs.since(ours));
+    let words = format!(
+        "{:.1} s apart from this machine's; more than {} s, and nothing is decided",
+        apart.as_secs_f64(),
+        SKEW.as_secs()
+    );
+    report.find(apart <= SKEW, "clock", words);
+}
+
+fn check_schema((schema, needs, known): (u32, u32, u32), report: &mut Report) {
     if needs > known {
         let words = format!(
             "{schema}, which needs a program that knows {needs}; this one knows {known}: run a later program"
@@ -185,8 +253,8 @@ fn check_schema(found: &Inspection, report: &mut Report) {
     }
 }
 
-fn check_epoch(found: &Inspection, remembered: Option<Epoch>, report: &mut Report) {
-    let Some(origin) = found.origin else {
+fn check_epoch(origin: Option<Origin>, remembered: Option<Epoch>, report: &mut Report) {
+    let Some(origin) = origin else {
         return match remembered {
             None => report.find(true, "epoch", "none yet; whoever serves from it first makes one"),
             Some(last) => report.find(
@@ -220,7 +288,13 @@ fn check_epoch(found: &Inspection, remembered: Option<Epoch>, report: &mut Repor
     }
 }
 
-fn migrate(storage: &Storage) -> Result<Said, ToolError> {
+async fn migrate(storage: &Storage) -> Result<Said, ToolError> {
+    if let Store::Postgres(url) = &storage.store {
+        let options = storage.postgres(url)?;
+        let before = verify_postgres::migrate(&options).await?;
+        let now = verify_postgres::inspect(&options).await?.schema;
+        return Ok(migrated(&storage.store, before, now));
+    }
     let Store::Sqlite(path) = &storage.store else {
         return Err(ToolError::InMemory);
     };
@@ -230,18 +304,25 @@ fn migrate(storage: &Storage) -> Result<Said, ToolError> {
     let options = storage.sqlite(path);
     let before = verify_sqlite::migrate(&options)?;
     let now = inspect(&options)?.schema;
-    Ok(Said::well(match before {
-        0 => format!("{}: made, with schema {now}", storage.store),
-        same if same == now => format!("{}: has schema {now} already", storage.store),
-        older => format!("{}: schema {older} is now {now}", storage.store),
-    }))
+    Ok(migrated(&storage.store, before, now))
+}
+
+fn migrated(store: &Store, before: u32, now: u32) -> Said {
+    Said::well(match before {
+        0 => format!("{store}: made, with schema {now}"),
+        same if same == now => format!("{store}: has schema {now} already"),
+        older => format!("{store}: schema {older} is now {now}"),
+    })
 }
 
 /// The store, opened by somebody who does not serve from it.
-fn opened(storage: &Storage) -> Result<SqliteStore, ToolError> {
-    let path = file_of(&storage.store)?;
-    let remembered = StateDir::at(&storage.state_dir).remembered(&storage.store.to_string())?;
-    Ok(SqliteStore::open(storage.sqlite(path).remembered(remembered))?)
+async fn opened(storage: &Storage) -> Result<OpenStore, ToolError> {
+    match &storage.store {
+        Store::Memory => return Err(ToolError::InMemory),
+        Store::Sqlite(_) => drop(file_of(&storage.store)?),
+        Store::Postgres(_) => {}
+    }
+    Ok(OpenStore::open(storage).await?)
 }
 
 fn remember(storage: &Storage, store: &Store, epoch: Epoch) -> Result<(), ToolError> {
@@ -249,10 +330,10 @@ fn remember(storage: &Storage, store: &Store, epoch: Epoch) -> Result<(), ToolEr
 }
 
 async fn accept(storage: &Storage) -> Result<Said, ToolError> {
-    let store = opened(storage)?;
-    let was_accepted = store.health().await?.accepted;
+    let store = opened(storage).await?;
+    let was_accepted = store.origin().await?.accepted;
     store.accept().await?;
-    let epoch = store.health().await?.epoch;
+    let epoch = store.origin().await?.epoch;
     store.close().await;
     remember(storage, &storage.store, epoch)?;
     Ok(Said::well(match was_accepted {
@@ -266,7 +347,7 @@ async fn accept(storage: &Storage) -> Result<Said, ToolError> {
 }
 
 async fn new_epoch(storage: &Storage) -> Result<Said, ToolError> {
-    let store = opened(storage)?;
+    let store = opened(storage).await?;
     let epoch = store.begin_epoch().await?.epoch;
     store.close().await;
     remember(storage, &storage.store, epoch)?;
@@ -282,7 +363,7 @@ async fn rekey(storage: &Storage, keys: &Keys) -> Result<Said, ToolError> {
         fingerprint: keys.fingerprint.newest(),
         seal: Some(keys.seal.newest()),
     };
-    let store = opened(storage)?;
+    let store = opened(storage).await?;
     let left = store.durable_under_others_left(newest).await?;
     store.close().await;
     Ok(match left {
@@ -296,40 +377,67 @@ async fn rekey(storage: &Storage, keys: &Keys) -> Result<Said, ToolError> {
     })
 }
 
+/// A store that nobody serves from, for a copy.
+enum Alone {
+    Sqlite(SqliteFile),
+    Postgres(Box<PostgresTables>),
+}
+
+impl Alone {
+    async fn at(storage: &Storage, store: &Store) -> Result<Self, ToolError> {
+        match store {
+            Store::Memory => Err(ToolError::InMemory),
+            Store::Sqlite(path) => Ok(Self::Sqlite(SqliteFile::alone(&storage.sqlite(path))?)),
+            Store::Postgres(url) => {
+                let tables = PostgresTables::alone(&storage.postgres(url)?).await?;
+                Ok(Self::Postgres(Box::new(tables)))
+            }
+        }
+    }
+
+    fn target(&self) -> &dyn Target {
+        match self {
+            Self::Sqlite(file) => file,
+            Self::Postgres(tables) => &**tables,
+        }
+    }
+
+    async fn close(self) {
+        match self {
+            Self::Sqlite(file) => file.close().await,
+            Self::Postgres(tables) => drop(tables),
+        }
+    }
+}
+
 async fn copy_to(storage: &Storage, from: &str, to: &str) -> Result<Said, ToolError> {
     let named = |which, text: &str| {
         let store = Store::parse_flag(text).map_err(|why| ToolError::Argument { which, why });
         store.map(|store| store.within(&storage.state_dir))
     };
     let (from, to) = (named("FROM", from)?, named("TO", to)?);
-    let source = file_of(&from)?;
-    let Store::Sqlite(target) = &to else {
-        return Err(ToolError::InMemory);
-    };
+    if let Store::Sqlite(_) = &from {
+        file_of(&from)?;
+    }
     if from == to {
         let why = "is the store that FROM is".to_owned();
         return Err(ToolError::Argument { which: "TO", why });
     }
-    let open = || -> Result<(SqliteFile, SqliteFile), ToolError> {
-        Ok((
-            SqliteFile::alone(&storage.sqlite(source))?,
-            SqliteFile::alone(&storage.sqlite(target))?,
-        ))
-    };
-    let (reading, writing) = open()?;
-    let (source_origin, there) = (reading.origin().await?, writing.origin().await?);
+    let (reading, writing) = (Alone::at(storage, &from).await?, Alone::at(storage, &to).await?);
+    let (source, there) = (reading.target().origin().await?, writing.target().origin().await?);
     // One that was made before, and perhaps not read back.
-    let is_there =
-        source_origin.map(|origin| origin.epoch) == there.map(|origin| origin.epoch) && there.is_some();
+    let is_there = source.map(|origin| origin.epoch) == there.map(|origin| origin.epoch) && there.is_some();
     if !is_there {
-        copy::copy(&reading, &writing).await.map_err(ToolError::Copy)?;
+        let copied = copy::copy(reading.target(), writing.target()).await;
+        copied.map_err(ToolError::Copy)?;
     }
     reading.close().await;
     writing.close().await;
-    // Opened anew: what is read back comes from the file.
-    let (reading, writing) = open()?;
-    let held = copy::compare(&reading, &writing).await.map_err(ToolError::Copy)?;
-    if let Some(origin) = writing.origin().await? {
+    // Opened anew: what is read back comes from the store.
+    let (reading, writing) = (Alone::at(storage, &from).await?, Alone::at(storage, &to).await?);
+    let held = copy::compare(reading.target(), writing.target()).await;
+    let held = held.map_err(ToolError::Copy)?;
+    if let Some(origin) = writing.target().origin().await? {
         remember(storage, &to, origin.epoch)?;
     }
     reading.close().await;

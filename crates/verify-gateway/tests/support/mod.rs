@@ -28,6 +28,7 @@ use verify_gateway::cli::ServeArgs;
 use verify_gateway::config::{Environment, Goal, resolve};
 use verify_gateway::routes::router;
 use verify_gateway::serve::assemble;
+use verify_gateway::store::OpenStore;
 
 /// A gateway.
 pub struct Gateway {
@@ -87,7 +88,8 @@ impl Gateway {
         let vars: BTreeMap<&str, &str> = vars.iter().copied().collect();
         let lookup = |name: &str| vars.get(name).map(|value| (*value).to_owned());
         let settings = resolve(&ServeArgs::default(), &Environment::new(&lookup), Goal::Serve).unwrap();
-        Self::around(assemble(settings, None).unwrap().app)
+        let store = OpenStore::in_memory(&settings.storage);
+        Self::around(assemble(settings, store, None).unwrap().app)
     }
 
     /// Under this policy, a TOML text.
@@ -97,7 +99,8 @@ impl Gateway {
             ..ServeArgs::default()
         };
         let settings = resolve(&args, &Environment::new(&|_| None), Goal::Serve).unwrap();
-        Self::around(assemble(settings, None).unwrap().app)
+        let store = OpenStore::in_memory(&settings.storage);
+        Self::around(assemble(settings, store, None).unwrap().app)
     }
 
     /// Over these parts.

@@ -12,6 +12,16 @@ use crate::measure::{BenchError, Measured, Sample};
 const SHARED: u64 = 2;
 const OWN: u64 = 6;
 
+/// The bytes of a file that hold something, whether or not they stand in its log yet.
+pub(super) fn bytes(path: &Path) -> Measured<u64> {
+    let asked = || -> rusqlite::Result<u64> {
+        let connection = Connection::open(path)?;
+        let pages = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+        Ok(pages("page_count")? * pages("page_size")?)
+    };
+    asked().map_err(|error| BenchError::setup(&error))
+}
+
 /// A file with the same tables and indexes.
 pub(super) struct Bare {
     connection: Connection,

@@ -73,9 +73,7 @@ fn sqlite(runtime: &Runtime, directory: &Path, rounds: usize, operations: usize)
     let path = directory.join("ours.db");
     let store: Arc<dyn Store> = Arc::new(open_sqlite(&path)?);
     let mut bare = bare_sqlite::Bare::at(&directory.join("bare.db"))?;
-    let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
-    let held = || size(&path) + size(&path.with_extension("db-wal"));
-    let before = held();
+    let before = bare_sqlite::bytes(&path)?;
     let mut callers = Callers::of(store, runtime);
     let mut rows = ratios(
         "SQLite",
@@ -217,7 +215,7 @@ fn per_second(compared: &Comparison) -> String {
 
 fn bytes(name: &str, each: f64) -> Row {
     Row {
-        work: format!("{name}: bytes of its file and log for a send"),
+        work: format!("{name}: bytes of its file for a send"),
         figure: crate::measure::Figure::of(vec![each]),
         unit: "bytes",
         target: Target::None,
