@@ -292,7 +292,7 @@ fn what_cannot_be_the_store_is_refused_with_what_to_do() {
         (&path("other.db"), "is a database of another program"),
         (&path("newer.db"), "needs a program that knows 98"),
         (
-            "postgres://db/verify",
+            "mysql://db/verify",
             "--store: this build knows these stores: memory, sqlite:PATH",
         ),
     ] {

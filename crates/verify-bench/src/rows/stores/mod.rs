@@ -82,10 +82,8 @@ fn sqlite(runtime: &Runtime, directory: &Path, rounds: usize, operations: usize)
         [60.0, 1.5],
         (rounds, operations),
     )?;
-    let held = fs::metadata(&path)
-        .map_or(0, |file| file.len())
-        .saturating_sub(before);
-    rows.push(bytes("SQLite", held as f64 / callers.sent() as f64));
+    let more = bare_sqlite::bytes(&path)?.saturating_sub(before);
+    rows.push(bytes("SQLite", more as f64 / callers.sent() as f64));
     Ok(rows)
 }
 
