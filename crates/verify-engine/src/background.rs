@@ -209,7 +209,24 @@ impl Engine {
             Work::Pump => PUMP_LEASE,
         };
         let lease = outside.store.lease(work, service, self.inner.holder, span);
-        outside.ask_store("lease", lease).await
+        let lent = outside.ask_store("lease", lease).await?;
+        if lent {
+            self.inner.lent.lock().insert((work, service.clone()));
+        }
+        Ok(lent)
+    }
+
+    /// Gives back the work that was lent: whoever goes on need not wait for its end.
+    async fn give_back(&self) {
+        let lent = std::mem::take(&mut *self.inner.lent.lock());
+        let outside = &self.inner.outside;
+        for (work, service) in lent {
+            let over = outside
+                .store
+                .lease(work, &service, self.inner.holder, Duration::ZERO);
+            // One that is not given back ends by itself.
+            outside.ask_store("lease", over).await.ok();
+        }
     }
 
     /// Hands the oldest events of each service to the sink, and acknowledges them when it took them.
@@ -286,7 +303,10 @@ impl Engine {
         };
         let pump = {
             let engine = self.clone();
-            tokio::spawn(every(stopped, move || engine.clone().pump_until_empty()))
+            tokio::spawn(every(stopped, move || {
+                let engine = engine.clone();
+                async move { engine.pump_until_empty().await }
+            }))
         };
         Background {
             engine: self.clone(),
@@ -316,7 +336,7 @@ impl Engine {
         unsettled
     }
 
-    async fn pump_until_empty(self) {
+    async fn pump_until_empty(&self) {
         let mut resting = BTreeSet::new();
         for _ in 0..MOST_TURNS {
             if self.pump_each(&mut resting).await.0.taken == 0 {
@@ -348,6 +368,7 @@ impl Background {
         }
         self.engine.drain().await;
         self.engine.pump_until_empty().await;
+        self.engine.give_back().await;
     }
 }
 

@@ -271,6 +271,7 @@ impl EngineBuilder {
         let inner = Inner {
             outside,
             holder: holder(&*entropy),
+            lent: parking_lot::Mutex::default(),
             machine: RwLock::new(machine),
             keys,
             asked,

@@ -1,11 +1,12 @@
 //! The engine: commands in, outcomes out.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
@@ -22,6 +23,7 @@ use verify_core::outcome::{
 };
 use verify_core::policy::{BackendKeys, Disclosure, PolicySet};
 use verify_core::port::{Detail, Entropy, EventSink, KeySource, RefusalSink};
+use verify_core::store::Work;
 use verify_core::time::{Timestamp, Until};
 use verify_core::vocabulary::{Country, ServiceId};
 
@@ -69,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) pump: tokio::sync::Mutex<()>,
     /// This engine, where work is lent.
     pub(crate) holder: HolderId,
+    /// What was lent to it.
+    pub(crate) lent: Mutex<BTreeSet<(Work, ServiceId)>>,
 }
 
 impl Engine {

@@ -14,9 +14,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use program::{Serving, err, out, run};
+use program::{Serving, another, ask, body, check, code, err, kill, out, run, send, stop};
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::json;
 use verify_core::keys::Keys;
 use verify_core::vocabulary::ServiceId;
 use verify_gateway::callers::{Role, entry};
@@ -86,52 +86,6 @@ impl Place {
         let line = said.lines().find(|line| line[6..].starts_with(what));
         line.unwrap_or_else(|| panic!("{what}: {said}")).to_owned()
     }
-}
-
-fn stop(mut serving: Serving) {
-    serving.signal("-TERM");
-    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
-}
-
-fn kill(mut serving: Serving) {
-    serving.child.kill().unwrap();
-    serving.child.wait().unwrap();
-}
-
-fn status(answer: &str) -> u16 {
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
-}
-
-fn body(answer: &str) -> Value {
-    serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
-}
-
-fn ask(serving: &Serving, path: &str, asked: Value) -> (u16, Value) {
-    let answer = serving.post(path, &asked.to_string());
-    (status(&answer), body(&answer))
-}
-
-fn send(serving: &Serving, to: &str) -> (u16, Value) {
-    // An address of their own, or the limit of this machine's would count all of them.
-    let ip = format!("203.0.113.{}", &to[to.len() - 2..]);
-    ask(serving, "/verify/send", json!({ "to": to, "ip": ip }))
-}
-
-fn check(serving: &Serving, to: &str, code: &str) -> (u16, Value) {
-    ask(serving, "/verify/check", json!({ "to": to, "code": code }))
-}
-
-/// The code that a send to there brings.
-fn code(serving: &Serving, to: &str) -> String {
-    assert_eq!(send(serving, to).0, 201);
-    ask(serving, "/demo/clock", json!({ "advance_seconds": 1 }));
-    let inbox = body(&serving.get(&format!("/demo/inbox?to={}", to.replace('+', "%2B"))));
-    inbox[0]["code"].as_str().unwrap().to_owned()
-}
-
-fn another(code: &str) -> String {
-    let last = if code.ends_with('0') { '1' } else { '0' };
-    format!("{}{last}", &code[..code.len() - 1])
 }
 
 #[test]

@@ -282,3 +282,22 @@ async fn a_sink_that_panics_at_a_service_holds_up_no_other_and_not_the_end() {
     engine.spawn_background().shutdown().await;
     assert_eq!(sink.of("well").len(), 4);
 }
+
+/// Nobody waits for the end of what was lent to an engine that is gone.
+#[tokio::test]
+async fn what_was_lent_is_given_back_at_the_end() {
+    let shared = Shared::new();
+    let sink = Arc::new(Sink::default());
+    let [first, second] = [(); 2].map(|()| shared.engine(&sink));
+    send(&first, "busy", 1).await;
+    assert_eq!(first.pump_once().await.map(|pumped| pumped.taken), Ok(2));
+    send(&second, "busy", 2).await;
+    assert_eq!(
+        second.pump_once().await.map(|pumped| pumped.taken),
+        Ok(0),
+        "it is the first one's work"
+    );
+    first.spawn_background().shutdown().await;
+    send(&second, "busy", 3).await;
+    assert_eq!(second.pump_once().await.map(|pumped| pumped.taken), Ok(2));
+}

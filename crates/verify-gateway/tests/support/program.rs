@@ -3,6 +3,7 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "helpers of tests, in a crate of each test file"
 )]
 
@@ -10,6 +11,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -185,4 +188,64 @@ impl Drop for TempFile {
     fn drop(&mut self) {
         std::fs::remove_file(&self.0).unwrap();
     }
+}
+
+pub fn stop(mut serving: Serving) {
+    serving.signal("-TERM");
+    assert_eq!(serving.child.wait().unwrap().code(), Some(0));
+}
+
+pub fn kill(mut serving: Serving) {
+    serving.child.kill().unwrap();
+    serving.child.wait().unwrap();
+}
+
+pub fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+pub fn body(answer: &str) -> Value {
+    serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
+
+pub fn ask(serving: &Serving, path: &str, asked: Value) -> (u16, Value) {
+    let answer = serving.post(path, &asked.to_string());
+    (status(&answer), body(&answer))
+}
+
+pub fn send(serving: &Serving, to: &str) -> (u16, Value) {
+    // An address of their own, or the limit of this machine's would count all of them.
+    let ip = format!("203.0.113.{}", &to[to.len() - 2..]);
+    ask(serving, "/verify/send", json!({ "to": to, "ip": ip }))
+}
+
+pub fn check(serving: &Serving, to: &str, code: &str) -> (u16, Value) {
+    ask(serving, "/verify/check", json!({ "to": to, "code": code }))
+}
+
+/// The code that a send to there brings.
+pub fn code(serving: &Serving, to: &str) -> String {
+    assert_eq!(send(serving, to).0, 201);
+    ask(serving, "/demo/clock", json!({ "advance_seconds": 1 }));
+    let inbox = body(&serving.get(&format!("/demo/inbox?to={}", to.replace('+', "%2B"))));
+    inbox[0]["code"].as_str().unwrap().to_owned()
+}
+
+pub fn another(code: &str) -> String {
+    let last = if code.ends_with('0') { '1' } else { '0' };
+    format!("{}{last}", &code[..code.len() - 1])
+}
+
+/// The status of an answer, from one that may be dead.
+pub fn try_ask(address: &str, path: &str, asked: &Value) -> Option<u16> {
+    let asked = asked.to_string();
+    let length = asked.len();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{asked}"
+    );
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
 }
