@@ -1,6 +1,8 @@
 //! The first journey through the pure machine: send, mistype, wait, have it read out, be approved, spend the proof.
 #![allow(missing_docs, reason = "tests")]
 
+mod support;
+
 use std::time::Duration;
 
 use verify_core::command::{CheckRequest, Person, RedeemRequest, SendRequest};
@@ -46,6 +48,7 @@ fn journey(kinds: Kinds) {
     let redeemed = world.ask(redeem.clone());
     assert!(matches!(redeemed, RedeemAnswer::Redeemed(_)), "{redeemed:?}");
     assert_eq!(refused(world.ask(redeem)).code, RefusalCode::NotFound);
+    support::answers_the_same_in_a_file(&world);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use verify_core::store::{Changeset, Loaded, Origin, Written};
+use verify_core::store::Written;
 use verify_core::vocabulary::ServiceId;
 use verify_testkit::{KeptCounter, ModelState, ModelStore, store_answers_as_the_model, store_around};
 
@@ -24,32 +24,6 @@ impl Named<ModelStore> {
             versions: AtomicU64::new(0),
         }
     }
-}
-
-/// What a changeset names of a state.
-fn named(state: &ModelState, changeset: &Changeset) -> Loaded {
-    let (service, names) = (&changeset.service, changeset.names());
-    let mut loaded = Loaded::new(Origin {
-        accepted: true,
-        clock: changeset.at,
-        ..Origin::default()
-    });
-    for key in names.counters {
-        if let Some(kept) = state.counters().get(service, &key) {
-            loaded.counter(key, kept.state.clone(), kept.expires_at);
-        }
-    }
-    for key in names.records {
-        if let Some(row) = state.records().get(service, &key) {
-            loaded.record(key, row.clone());
-        }
-    }
-    for key in names.claims {
-        if let Some(claim) = state.claims().get(service, &key) {
-            loaded.claim(claim.clone());
-        }
-    }
-    loaded
 }
 
 /// What a service holds.
@@ -94,7 +68,7 @@ store_around! {
     Named,
     apply(this, changeset, within) {
         let before = this.model.state();
-        let mut loaded = named(&before, changeset);
+        let mut loaded = before.load(&changeset.service, &changeset.names(), changeset.at);
         let version = this.versions.load(Ordering::Relaxed) + 1;
         let decided = loaded.decide(changeset, version);
         let puts = changeset.records.iter().any(|change| matches!(change.write, Write::Put(_)));

@@ -1,5 +1,7 @@
-//! Real parallelism: engines on a store in memory, hundreds of requests at once.
+//! Real parallelism: engines on one store in memory or in a file, hundreds of requests at once.
 #![allow(missing_docs, reason = "tests")]
+
+mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +11,7 @@ use verify_core::command::{CheckRequest, SendRequest};
 use verify_core::keys::Keys;
 use verify_core::outcome::{CheckAnswer, SendAnswer};
 use verify_core::port::{DispatchRequest, Dispatched};
+use verify_core::store::Store;
 use verify_core::vocabulary::Channel;
 use verify_engine::{Deliverer, Engine};
 use verify_memstore::MemStore;
@@ -21,11 +24,32 @@ struct Inbox {
     last: Mutex<String>,
 }
 
-/// Engines that share a store and a phone network.
-fn engines(count: usize, text: &str) -> (Vec<Engine>, Arc<Inbox>) {
-    let store = Arc::new(MemStore::new());
+/// What eight engines keep their state in.
+#[derive(Debug, Clone, Copy)]
+enum Kept {
+    InMemory,
+    /// Each has opened the file by itself.
+    InAFile,
+}
+
+impl Kept {
+    const BOTH: [Self; 2] = [Self::InMemory, Self::InAFile];
+
+    fn stores(self) -> Vec<Arc<dyn Store>> {
+        let in_memory = Arc::new(MemStore::new());
+        let path = support::fresh();
+        let store = |_| match self {
+            Self::InMemory => Arc::clone(&in_memory) as Arc<dyn Store>,
+            Self::InAFile => Arc::new(support::open(&path)),
+        };
+        (0..8).map(store).collect()
+    }
+}
+
+/// Eight engines that share state and a phone network.
+fn engines(kept: Kept, text: &str) -> (Vec<Engine>, Arc<Inbox>) {
     let inbox = Arc::new(Inbox::default());
-    let engine = |_| {
+    let engine = |store| {
         let inbox = Arc::clone(&inbox);
         let phone = Deliverer::new(
             "phone",
@@ -41,13 +65,13 @@ fn engines(count: usize, text: &str) -> (Vec<Engine>, Arc<Inbox>) {
         Engine::builder()
             .policy(policy(text))
             .keys(Keys::generate(&[3; 32]))
-            .store(Arc::clone(&store))
+            .store(store)
             .provider(phone)
             .without_client_ip()
             .build()
             .unwrap()
     };
-    ((0..count).map(engine).collect(), inbox)
+    (kept.stores().into_iter().map(engine).collect(), inbox)
 }
 
 async fn guesses(engines: &[Engine], codes: Vec<String>) -> (usize, usize) {
@@ -78,41 +102,48 @@ async fn sent_by(engine: &Engine) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn i05_eight_engines_on_one_store_enforce_the_total_of_one() {
-    for (text, expected) in [
-        ("version = 1", 1),
-        (
-            "version = 1\n[lockout]\nwaits = { 5 = \"15m\", 10 = \"1h\", 100 = \"never\" }\n",
-            5,
-        ),
-    ] {
-        let (engines, inbox) = engines(8, text);
-        sent_by(&engines[0]).await;
-        let bad = wrong(&inbox.last.lock().clone());
-        assert_eq!(guesses(&engines, vec![bad; 200]).await, (expected, 0));
+    for kept in Kept::BOTH {
+        for (text, expected) in [
+            ("version = 1", 1),
+            (
+                "version = 1\n[lockout]\nwaits = { 5 = \"15m\", 10 = \"1h\", 100 = \"never\" }\n",
+                5,
+            ),
+        ] {
+            let (engines, inbox) = engines(kept, text);
+            sent_by(&engines[0]).await;
+            let bad = wrong(&inbox.last.lock().clone());
+            let (compared, approved) = guesses(&engines, vec![bad; 200]).await;
+            assert_eq!((compared, approved), (expected, 0), "{kept:?}");
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn i02_two_hundred_right_checks_one_approval() {
-    let (engines, inbox) = engines(8, "version = 1");
-    sent_by(&engines[0]).await;
-    let right = inbox.last.lock().clone();
-    let (_, approved) = guesses(&engines, vec![right; 200]).await;
-    assert_eq!(approved, 1);
+    for kept in Kept::BOTH {
+        let (engines, inbox) = engines(kept, "version = 1");
+        sent_by(&engines[0]).await;
+        let right = inbox.last.lock().clone();
+        let (_, approved) = guesses(&engines, vec![right; 200]).await;
+        assert_eq!(approved, 1, "{kept:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn i26_two_hundred_sends_one_message() {
-    let (engines, inbox) = engines(8, "version = 1");
-    let mut tasks = Vec::new();
-    for index in 0..200 {
-        let engine = engines[index % engines.len()].clone();
-        tasks.push(tokio::spawn(async move {
-            engine.send(SendRequest::to(TO)).await.answer.unwrap()
-        }));
+    for kept in Kept::BOTH {
+        let (engines, inbox) = engines(kept, "version = 1");
+        let mut tasks = Vec::new();
+        for index in 0..200 {
+            let engine = engines[index % engines.len()].clone();
+            tasks.push(tokio::spawn(async move {
+                engine.send(SendRequest::to(TO)).await.answer.unwrap()
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(inbox.messages.load(Ordering::SeqCst), 1, "{kept:?}");
     }
-    for task in tasks {
-        task.await.unwrap();
-    }
-    assert_eq!(inbox.messages.load(Ordering::SeqCst), 1);
 }

@@ -2,7 +2,7 @@
 //!
 //! Each command is a file of its own: [`promises`], [`purity`] and [`sizes`] read the tree and say all that is wrong
 //! with it at once; [`alone`] compiles each library by itself; [`attack`] attacks a gateway; [`mod@bench`] measures; [`simulate`] runs attack traffic; [`mod@explore`] visits every interleaving;
-//! [`fuzz`] runs the targets of the fuzzer; [`packages`] packages the crates; [`mutants`] breaks the core on purpose; [`ci`] runs the checks with
+//! [`fuzz`] runs the targets of the fuzzer; [`packages`] packages the crates; [`mutants`] breaks the core on purpose; [`stores`] holds every store to its contract; [`ci`] runs the checks with
 //! everything else that a change has to pass. Their tests run the same checks, so `cargo test --workspace` fails where
 //! `cargo xtask` would.
 
@@ -19,6 +19,7 @@ mod promises;
 mod purity;
 mod simulate;
 mod sizes;
+mod stores;
 mod tree;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ const USAGE: &str = "usage: cargo xtask <command>
   promises  each promise of docs/promises.md has a test, and each test that is named there exists
   purity    verify-core depends on nothing that has a clock, randomness, a runtime or a network
   sizes     files of at most 600 lines, functions of at most 70
+  stores    every store held to its contract: suites, kills, cuts of power, changesets beside the model; `--long` for the long rounds
   simulate  attack traffic by seed: what it costs and whom it hurts under a policy; see docs/simulator.md";
 
 fn main() -> ExitCode {
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         "purity" => purity::check(&tree::root()),
         "simulate" => simulate::run(std::env::args().skip(2)),
         "sizes" => sizes::check(&tree::root()),
+        "stores" => stores::run(std::env::args().skip(2)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

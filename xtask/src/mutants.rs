@@ -14,6 +14,8 @@ const BROKEN: &[&str] = &[
     "broken_machines",
     "--test",
     "broken_stores",
+    "--test",
+    "broken_transactions",
 ];
 
 /// Mutants of the core against its own tests, which are quick.

@@ -3,7 +3,8 @@
 //! - [`explore`]: every interleaving of several flows over one world, with faults at every step.
 //! - [`mod@reference`]: a naive reference of what a policy promises, to compare with.
 //! - [`Watch`] counts again what any run does.
-//! - [`FlawedStore`]: stores that tests of the tests must find out.
+//! - [`FlawedStore`]: stores that tests of the tests must find out; [`Transactions`]: processes that decide on one server, and a
+//!   [`Misstep`] of one.
 //! - [`Power`]: what a killed program had not synced is taken back.
 //! - [`PostgresServer`], [`PgBouncer`]: servers of a test's own. [`SmallDisk`]: a disk that can be filled.
 //!
@@ -30,10 +31,12 @@ mod power;
 pub mod reference;
 mod servers;
 mod small_disk;
+mod transactions;
 mod watch;
 
 pub use flawed_store::{Flaw, FlawedStore};
 pub use power::Power;
 pub use servers::{PgBouncer, PostgresServer, Syncs};
 pub use small_disk::SmallDisk;
+pub use transactions::{Misstep, Transactions};
 pub use watch::{Course, Holds, Watch};

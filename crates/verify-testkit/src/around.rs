@@ -1,8 +1,8 @@
 //! Stores around a store: what one does besides is said once, and everything else goes through.
 
 /// Implements [`Store`](verify_core::store::Store) for a struct with a store in its field `inner`: `apply` as it is
-/// written out, every other call after `first`, which is told the service of those that are about one, and may refuse it. The
-/// struct is generic over that store, but for `plain` ones.
+/// written out, `drop_outlived` where it is, and every other call after `first`, which is told the service of those that are
+/// about one, and may refuse it. The struct is generic over that store, but for `plain` ones.
 #[macro_export]
 macro_rules! store_around {
     (plain $name:ident, $($rest:tt)*) => {
@@ -11,7 +11,7 @@ macro_rules! store_around {
     ($name:ident, $($rest:tt)*) => {
         $crate::store_around! { @ [<S: Store>] [$name<S>] $($rest)* }
     };
-    (@ [$($generics:tt)*] [$of:ty] apply($this:ident, $changeset:ident, $within:ident) $apply:block $(, first $first:path)?) => {
+    (@ [$($generics:tt)*] [$of:ty] apply($this:ident, $changeset:ident, $within:ident) $apply:block $(, drop_outlived($dropping:ident, $service:ident, $now:ident, $most:ident) $drop:block)? $(, first $first:path)?) => {
         const _: () = {
             use ::std::time::Duration;
             use ::verify_core::event::Event;
@@ -22,6 +22,7 @@ macro_rules! store_around {
 
             #[::async_trait::async_trait]
             impl $($generics)* Store for $of {
+                #[allow(unused_braces, reason = "what is written out may be one expression")]
                 async fn apply(&self, $changeset: &Changeset, $within: Duration) -> StoreAnswer {
                     let $this = self;
                     $apply
@@ -57,7 +58,12 @@ macro_rules! store_around {
                     self.inner.lease(work, service, holder, span).await
                 }
 
+                #[allow(unreachable_code, reason = "where it is written out, that is all that is done")]
                 async fn drop_outlived(&self, service: &ServiceId, now: Timestamp, most: usize) -> Result<usize, StoreFault> {
+                    $(
+                        let ($dropping, $service, $now, $most) = (self, service, now, most);
+                        return $drop;
+                    )?
                     $($first(self, Some(service))?;)?
                     self.inner.drop_outlived(service, now, most).await
                 }

@@ -5,7 +5,8 @@
 //! - A provider, a risk scorer and a human check that do as they are told: [`ScriptedProvider`],
 //!   [`ScriptedRiskScorer`], [`ScriptedHumanCheck`]. [`ManagedCodes`] is what a provider that makes codes keeps.
 //! - Suites for your own adapters: [`store_suite!`], [`capped_store_suite!`], [`durable_store_suite!`], [`provider_suite!`],
-//!   and [`store_answers_as_the_model!`] on random changesets. [`InTurns`] asks several stores over one state.
+//!   and [`store_answers_as_the_model!`] on random changesets. [`InTurns`] asks several stores over one state; a [`Recorder`] tells
+//!   whether some order explains what many were answered at once.
 //!
 //! Nothing here reads a clock or draws randomness: what happens depends on what was handed in alone.
 //!
@@ -30,6 +31,7 @@ mod by_service;
 mod clock;
 mod counting_store;
 mod faulty_store;
+mod history;
 mod in_turns;
 mod managed_codes;
 mod model_store;
@@ -42,6 +44,7 @@ pub use by_service::ByService;
 pub use clock::{ManualClock, SeededEntropy};
 pub use counting_store::CountingStore;
 pub use faulty_store::{Fault, FaultyStore};
+pub use history::{History, Operation, Recorder, Unexplained};
 pub use in_turns::InTurns;
 pub use managed_codes::{ManagedCodes, SendsUsedUp, SentCode};
 pub use model_store::{KeptCounter, ModelState, ModelStore};

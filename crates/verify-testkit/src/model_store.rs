@@ -10,8 +10,8 @@ use verify_core::event::Event;
 use verify_core::ids::HolderId;
 use verify_core::limit::Counter;
 use verify_core::store::{
-    Changeset, Claim, ClaimKey, CounterKey, EventSeq, Lifetime, Origin, RecordKey, Row, Store, StoreAnswer,
-    StoreFault, View, Work, Write, WrittenUnder, evaluate, put_off_for,
+    Changeset, Claim, ClaimKey, CounterKey, EventSeq, Lifetime, Loaded, Names, Origin, RecordKey, Row, Store,
+    StoreAnswer, StoreFault, View, Work, Written, WrittenUnder, evaluate, put_off_for,
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
@@ -58,27 +58,74 @@ impl ModelState {
         if !decided.applied {
             return StoreAnswer::Refused(decided.seen);
         }
-        self.last_version += u64::from(
-            changeset
-                .records
-                .iter()
-                .any(|change| matches!(change.write, Write::Put(_))),
-        );
         let counters = decided
             .counters
             .into_iter()
             .map(|(key, state, expires_at)| (key, Some(KeptCounter { state, expires_at })));
         write(&mut self.counters, service, counters);
-        for (key, _) in &decided.records {
-            self.put_off.remove(service, key);
-        }
-        write(&mut self.records, service, decided.records);
+        self.write_records(service, decided.records);
         write(&mut self.claims, service, decided.claims);
-        for event in changeset.events.iter().chain(&decided.alerts) {
+        self.append(service, changeset.events.iter().chain(&decided.alerts));
+        StoreAnswer::Applied(decided.seen)
+    }
+
+    /// What a store elsewhere would load of these names to decide on it.
+    pub fn load(&self, service: &ServiceId, names: &Names, at: Timestamp) -> Loaded {
+        let mut loaded = Loaded::new(self.origin(at));
+        for key in &names.counters {
+            if let Some(kept) = self.counters.get(service, key) {
+                loaded.counter(*key, kept.state.clone(), kept.expires_at);
+            }
+        }
+        for key in &names.records {
+            if let Some(row) = self.records.get(service, key) {
+                loaded.record(*key, row.clone());
+            }
+        }
+        for key in &names.claims {
+            if let Some(claim) = self.claims.get(service, key) {
+                loaded.claim(claim.clone());
+            }
+        }
+        loaded
+    }
+
+    /// Writes what was decided on what was loaded.
+    pub fn write(&mut self, service: &ServiceId, written: Written) {
+        let counters = written.counters.into_iter();
+        let counters =
+            counters.map(|(key, (state, expires_at))| (key, Some(KeptCounter { state, expires_at })));
+        write(&mut self.counters, service, counters);
+        self.write_records(service, written.records);
+        write(&mut self.claims, service, written.claims);
+        self.append(service, &written.events);
+    }
+
+    /// The last version that a record was given.
+    pub fn last_version(&self) -> u64 {
+        self.last_version
+    }
+
+    fn write_records(
+        &mut self,
+        service: &ServiceId,
+        records: impl IntoIterator<Item = (RecordKey, Option<Row>), IntoIter: ExactSizeIterator>,
+    ) {
+        let mut last = self.last_version;
+        let put_off = &mut self.put_off;
+        let records = records.into_iter().inspect(|(key, row)| {
+            last = last.max(row.as_ref().map_or(0, |row| row.version));
+            put_off.remove(service, key);
+        });
+        write(&mut self.records, service, records);
+        self.last_version = last;
+    }
+
+    fn append<'a>(&mut self, service: &ServiceId, events: impl IntoIterator<Item = &'a Event>) {
+        for event in events {
             self.last_event += 1;
             self.events.of_mut(service).insert(self.last_event, event.clone());
         }
-        StoreAnswer::Applied(decided.seen)
     }
 
     /// As [`Store::services`].

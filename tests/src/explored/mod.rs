@@ -168,6 +168,16 @@ impl Scenario {
         self.search(size, |search| search.run(self.world.clone(), self.flows.clone()))
     }
 
+    /// Goes one way through it, by this seed: the world at its end, with all that its store was asked.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn wander(&self, seed: u64) -> Result<World, Box<Found>> {
+        self.search(Size::Large, |search| {
+            search.wander(self.world.clone(), self.flows.clone(), seed)
+        })
+    }
+
     /// Whether all that was not visited again goes on as what was taken for the same. The number of states.
     ///
     /// # Errors

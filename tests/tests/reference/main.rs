@@ -9,6 +9,8 @@ mod acts;
 #[cfg(verify_broken)]
 mod noticed;
 mod one_instant;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -209,12 +211,28 @@ fn side_by_side(kinds: Kinds, rules: &Rules, acts: &[Act]) -> Result<(), TestCas
     with_machine(kinds, |world| world, rules, acts)
 }
 
+/// The same, and a store in a file is asked all of it again.
+fn and_in_a_file(kinds: Kinds, rules: &Rules, acts: &[Act]) -> Result<(), TestCaseError> {
+    let pair = run_through(kinds, |world| world, rules, acts)?;
+    support::answers_the_same_in_a_file(pair.core.world());
+    Ok(())
+}
+
 fn with_machine(
     kinds: Kinds,
     machine: impl FnOnce(World) -> World,
     rules: &Rules,
     acts: &[Act],
 ) -> Result<(), TestCaseError> {
+    run_through(kinds, machine, rules, acts).map(drop)
+}
+
+fn run_through(
+    kinds: Kinds,
+    machine: impl FnOnce(World) -> World,
+    rules: &Rules,
+    acts: &[Act],
+) -> Result<Pair, TestCaseError> {
     let mut pair = Pair::new(rules.policy(), kinds, machine);
     for act in acts {
         match act {
@@ -249,7 +267,7 @@ fn with_machine(
             }
         }
     }
-    Ok(())
+    Ok(pair)
 }
 
 /// The same cases in every run. `PROPTEST_CASES` runs more, `PROPTEST_RNG_SEED` others.
@@ -294,6 +312,20 @@ proptest! {
     #[test]
     fn managed_codes_with_jumps_back(rules in short_waits(), acts in prop::collection::vec(with_jumps(), 1..60)) {
         side_by_side(Kinds::Managed, &rules, &acts)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(60))]
+
+    #[test]
+    fn own_codes_over_a_file(rules in rules(), acts in prop::collection::vec(with_mishaps(), 1..60)) {
+        and_in_a_file(Kinds::Own, &rules, &acts)?;
+    }
+
+    #[test]
+    fn managed_codes_over_a_file(rules in rules(), acts in prop::collection::vec(with_mishaps(), 1..60)) {
+        and_in_a_file(Kinds::Managed, &rules, &acts)?;
     }
 }
 

@@ -1,4 +1,4 @@
-//! The engine over the store in memory, as somebody who answers.
+//! The engine over a store, as somebody who answers.
 
 use std::sync::Arc;
 
@@ -14,14 +14,15 @@ use verify_core::port::{
     DispatchRequest, Dispatched, HumanCheck, HumanRequest, InquireRequest, Inquired, Provider, Rejection,
     RejectionKind, RiskLevel, RiskScorer, Unavailable,
 };
+use verify_core::store::Store;
 use verify_core::time::Timestamp;
 use verify_engine::Engine;
 use verify_lab::reference::{Answers, Ask, Mishap, Outside, Sent, Tokens, Told};
-use verify_memstore::MemStore;
 use verify_testkit::{ManualClock, ScriptedProvider, SeededEntropy, Turn, Verb};
 
 /// The engine, and what its run is made of.
 pub struct EngineSide {
+    name: &'static str,
     runtime: Runtime,
     engine: Engine,
     clock: ManualClock,
@@ -30,8 +31,14 @@ pub struct EngineSide {
 }
 
 impl EngineSide {
-    /// An engine under these policies.
-    pub fn new(policies: PolicySet, managed: bool, now: Timestamp) -> Self {
+    /// An engine over this store, under these policies.
+    pub fn new(
+        name: &'static str,
+        store: impl Store + 'static,
+        policies: PolicySet,
+        managed: bool,
+        now: Timestamp,
+    ) -> Self {
         let clock = ManualClock::at(now);
         let provider = match managed {
             true => ScriptedProvider::managed("managed", "scope", Arc::new(clock.clone())),
@@ -44,7 +51,7 @@ impl EngineSide {
         let engine = Engine::builder()
             .keys(Keys::generate(&[7; 32]))
             .policy(policies)
-            .store(MemStore::new())
+            .store(store)
             .provider(Arc::clone(&outside))
             .risk_scorer(Moody(Arc::clone(&outside)))
             .human_check(Moody(Arc::clone(&outside)))
@@ -54,6 +61,7 @@ impl EngineSide {
             .build();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Self {
+            name,
             runtime: runtime.expect("a runtime"),
             engine: engine.expect("all that an engine needs"),
             clock,
@@ -65,7 +73,7 @@ impl EngineSide {
 
 impl Answers for EngineSide {
     fn name(&self) -> &'static str {
-        "engine"
+        self.name
     }
 
     fn answer(&mut self, ask: &Ask) -> Told {

@@ -1,9 +1,11 @@
-//! Scenarios as files: the reference, the core and the engine answer each, and all must say what the file expects and
+//! Scenarios as files: the reference, the core and the engine, over a store in memory and one in a file, answer each, and all must say what the file expects and
 //! the same of everything else. How to write one: `docs/how-to/write-a-scenario.md`.
 #![allow(missing_docs, reason = "tests")]
 
 mod engine;
 mod file;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use verify_core::policy::PolicySet;
 use verify_core::time::{Timestamp, Until};
 use verify_lab::explore::{Kinds, World};
 use verify_lab::reference::{Answers, CoreSide, Reference, Seen, Told};
+use verify_memstore::MemStore;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -48,9 +51,16 @@ impl Run {
         };
         let reference = Reference::new(Arc::clone(&policies.default), of, START);
         let core = CoreSide::new(World::new(policies.clone(), kinds));
-        let engine = EngineSide::new(policies, maker == Maker::Managed, START);
+        let managed = maker == Maker::Managed;
+        let engine = EngineSide::new("engine", MemStore::new(), policies.clone(), managed, START);
+        let in_a_file = EngineSide::new("in a file", support::sqlite(), policies, managed, START);
         Self {
-            sides: vec![Box::new(reference), Box::new(core), Box::new(engine)],
+            sides: vec![
+                Box::new(reference),
+                Box::new(core),
+                Box::new(engine),
+                Box::new(in_a_file),
+            ],
             now: START,
         }
     }

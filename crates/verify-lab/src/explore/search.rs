@@ -194,7 +194,7 @@ impl Search<'_> {
         world: World,
         flows: impl IntoIterator<Item = impl Into<Opening>>,
     ) -> Result<Explored, Box<Found>> {
-        let start = self.start(world, flows);
+        let start = self.start(unasked(world), flows);
         self.walk(start.clone(), Order::Deep).map_err(|found| {
             let shorter = Order::Wide(found.trace.len().saturating_sub(1));
             self.walk(start, shorter).err().unwrap_or(found)
@@ -211,7 +211,7 @@ impl Search<'_> {
         world: World,
         flows: impl IntoIterator<Item = impl Into<Opening>>,
     ) -> Result<usize, Box<Found>> {
-        let mut open = vec![self.start(world, flows)];
+        let mut open = vec![self.start(unasked(world), flows)];
         let mut futures: HashMap<u128, u128> = HashMap::new();
         while let Some(state) = open.pop() {
             let happens = state.all_that_may_happen(&self.jumps);
@@ -226,6 +226,41 @@ impl Search<'_> {
             }
         }
         Ok(futures.len())
+    }
+
+    /// Goes one way through the same, by this seed, for as long as anything may happen: the world at its end,
+    /// with all that its store was asked.
+    ///
+    /// # Errors
+    /// [`Found`] with the moves that lead there.
+    pub fn wander(
+        &self,
+        world: World,
+        flows: impl IntoIterator<Item = impl Into<Opening>>,
+        seed: u64,
+    ) -> Result<World, Box<Found>> {
+        let mut state = self.start(world, flows);
+        let mut trail = None;
+        loop {
+            let mut happens = state.all_that_may_happen(&self.jumps);
+            let next = loop {
+                if happens.is_empty() {
+                    return Ok(state.world);
+                }
+                let chance = digest(&(seed, state.digest(), happens.len())) % happens.len() as u128;
+                let happens = happens.swap_remove(usize::try_from(chance).unwrap_or(0));
+                if let Some(after) = state.after(happens) {
+                    break (happens, after);
+                }
+            };
+            let (last, (after, watched)) = next;
+            let before = trail.take();
+            trail = Some(Rc::new(Trail { last, before }));
+            let over = after.is_over();
+            let holds = self.holds(&after, over).and(watched);
+            holds.map_err(|what| found(what, &trail))?;
+            state = after;
+        }
     }
 
     fn start(&self, mut world: World, flows: impl IntoIterator<Item = impl Into<Opening>>) -> State {
@@ -299,6 +334,12 @@ impl Search<'_> {
         }
         Ok(())
     }
+}
+
+/// Without what its store was asked: of all the ways to a state one is kept.
+fn unasked(mut world: World) -> World {
+    world.asked = None;
+    world
 }
 
 fn found(what: String, trail: &Option<Rc<Trail>>) -> Box<Found> {

@@ -118,6 +118,8 @@ pub struct World {
     pub matched: BTreeSet<String>,
     seeds: u64,
     condition: Condition,
+    /// All that the store was asked and what it answered, to ask another store the same. `None`: nobody wants to know.
+    pub asked: Option<Vec<(Changeset, StoreAnswer)>>,
     /// Store round trips of the command that runs.
     trips: u32,
     /// Those before it was answered, where it goes on after that.
@@ -143,6 +145,7 @@ impl World {
             matched: BTreeSet::new(),
             seeds: 0,
             condition: Condition::default(),
+            asked: Some(Vec::new()),
             trips: 0,
             trips_told: None,
         }
@@ -251,7 +254,11 @@ impl World {
     /// What the store makes of a changeset.
     pub fn apply(&mut self, changeset: &Changeset) -> StoreAnswer {
         self.trips += 1;
-        self.condition.apply(&mut self.store, changeset)
+        let answer = self.condition.apply(&mut self.store, changeset);
+        if let Some(asked) = &mut self.asked {
+            asked.push((changeset.clone(), answer.clone()));
+        }
+        answer
     }
 
     /// Carries a message, as the provider would.
@@ -308,7 +315,7 @@ impl World {
     }
 
     /// A digest of everything that can make a difference later. Keys, policies and routes are left out: no step
-    /// changes them; so is what only counts trips.
+    /// changes them; so is what only counts trips or tells of them.
     pub fn digest(&self) -> u128 {
         let Self {
             machine: _,
@@ -325,6 +332,7 @@ impl World {
             matched,
             seeds,
             condition,
+            asked: _,
             trips: _,
             trips_told: _,
         } = self;

@@ -18,8 +18,21 @@
 )]
 
 pub mod differential;
+mod plans;
 pub mod provider;
 pub mod store;
+
+/// How many rounds: as many as usual, or what this variable of the environment says for long runs.
+///
+/// # Panics
+/// When it says no number.
+pub fn rounds(variable: &str, usual: u32) -> u32 {
+    match std::env::var(variable).map(|text| text.parse()) {
+        Ok(Ok(rounds)) => rounds,
+        Ok(Err(_)) => panic!("{variable} must be a number"),
+        Err(_) => usual,
+    }
+}
 
 /// Runs a case on several threads, so that races are races.
 ///

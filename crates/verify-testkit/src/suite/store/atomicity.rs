@@ -93,6 +93,28 @@ pub async fn i49_an_existing_claim_changes_nothing(store: Subject) {
     nothing_changed(&store).await;
 }
 
+/// Its answer was lost and it is asked again: refused, and shown by its own claim and row that it had happened.
+pub async fn i49_the_same_changeset_again_changes_nothing_and_shows_that_it_happened(store: Subject) {
+    used(&store).await;
+    let first = applied(&store, one_of_everything()).await;
+    let counted = state(&store, counter(FRESH), &window(5, 60_000), 1_000).await;
+    for _ in 0..3 {
+        let again = refused(&store, one_of_everything()).await;
+        assert_eq!(
+            again.record(&record(FRESH)),
+            first.record(&record(FRESH)),
+            "its own row"
+        );
+        assert_eq!(
+            again.claim(&claim(FRESH)).map(|claim| claim.value.clone()),
+            Some(b"new".to_vec())
+        );
+    }
+    assert_eq!(waiting(&store).await, [Some(1)], "its event came again");
+    let now = state(&store, counter(FRESH), &window(5, 60_000), 1_000).await;
+    assert_eq!(now, counted, "it was counted again");
+}
+
 /// Every part of an applied changeset is there afterwards.
 pub async fn all_of_a_changeset_happens(store: Subject) {
     used(&store).await;

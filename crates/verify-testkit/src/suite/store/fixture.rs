@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use verify_core::event::{Event, EventKind};
@@ -246,6 +247,21 @@ pub(super) fn denied(seen: &Seen, place: usize, charge: &Charge, millis: u64) ->
 pub(super) fn was_counted(seen: &Seen, place: usize) -> bool {
     let counter = seen.counters.get(place);
     counter.is_some_and(|counter| counter.before != counter.after)
+}
+
+/// What a future comes to, where it is over after it was looked at so often; it is dropped otherwise.
+pub(super) async fn at_most<F: Future>(polls: u32, future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        left -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// Every event of the default service that waits, by its code.

@@ -7,6 +7,7 @@ mod claims;
 mod counters;
 mod durable;
 mod fixture;
+mod order;
 mod outbox;
 mod races;
 mod records;
@@ -18,6 +19,7 @@ pub use capacity::*;
 pub use claims::*;
 pub use counters::*;
 pub use durable::*;
+pub use order::*;
 pub use outbox::*;
 pub use races::*;
 pub use records::*;
@@ -34,6 +36,7 @@ macro_rules! store_suite {
             i49_a_denied_charge_changes_nothing,
             i49_a_failed_expectation_changes_nothing,
             i49_an_existing_claim_changes_nothing,
+            i49_the_same_changeset_again_changes_nothing_and_shows_that_it_happened,
             all_of_a_changeset_happens,
             a_refusal_says_all_that_stood_against_it,
             services_are_apart,
@@ -43,6 +46,7 @@ macro_rules! store_suite {
             i43_a_window_denies_until_the_instant_that_it_says,
             i43_a_lockout_denies_until_the_instant_that_it_says,
             i44_a_jump_back_opens_nothing,
+            i44_jumps_back_and_forth_lose_nothing_and_bring_nothing_back,
             i12_an_interval_across_any_edge_holds_no_more,
             i12_the_edge_of_a_rounded_window_admits_no_more,
             i11_counters_end_and_not_before_their_time,
@@ -74,6 +78,7 @@ macro_rules! store_suite {
             an_alert_is_raised_once_within_its_time,
             what_cannot_be_settled_is_put_off,
             durable_rows_under_older_keys_are_listed,
+            a_durable_row_is_listed_until_it_is_written_again,
             services_with_something_to_do_are_named,
             work_is_lent_to_one_at_a_time,
             what_is_outlived_is_dropped_and_nothing_else,
@@ -84,6 +89,12 @@ macro_rules! store_suite {
             i06_parallel_failures_are_all_counted,
             parallel_changes_over_many_keys_end_and_balance,
             parallel_events_keep_the_order_of_their_changes,
+            events_that_come_while_others_are_taken_are_handed_over_once_and_in_order,
+            of_parallel_copies_of_one_change_exactly_one_happens,
+            of_parallel_holders_one_is_lent_the_work,
+            whoever_goes_away_takes_nobody_along,
+            what_comes_anew_is_not_dropped_with_what_was_outlived,
+            i05_what_many_are_told_at_once_is_explained_by_an_order,
         ] }
     };
 }

@@ -1,12 +1,15 @@
 //! Many at once. A barrier lets all of them go together, on several threads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use verify_core::event::EventKind;
-use verify_core::limit::Counter;
-use verify_core::store::{Changeset, Charge, Expect, Seen, StoreAnswer, Write};
+use verify_core::ids::HolderId;
+use verify_core::limit::{Counter, Rule};
+use verify_core::store::{Changeset, Charge, CounterKey, EventSeq, Expect, Seen, StoreAnswer, Work, Write};
+use verify_core::vocabulary::ServiceId;
 
 use super::fixture::*;
 
@@ -138,10 +141,7 @@ pub async fn parallel_changes_over_many_keys_end_and_balance(store: Subject) {
             .flat_map(|(number, _)| keys(*number))
             .filter(|charged| *charged == key)
             .count();
-        let counted = match state(&store, counter(key), &rule, 0).await {
-            Counter::Window(window) => window.stamps().iter().map(|stamp| stamp.units).sum::<u64>(),
-            Counter::Backoff(_) => panic!("a window was charged"),
-        };
+        let counted = units(&store, counter(key), &rule).await;
         assert_eq!(u64::try_from(expected), Ok(counted));
     }
 }
@@ -162,4 +162,175 @@ pub async fn parallel_events_keep_the_order_of_their_changes(store: Subject) {
     );
     let counted: Vec<_> = through.into_iter().map(|(number, _)| Some(number)).collect();
     assert_eq!(waiting(&store).await, counted);
+}
+
+/// Those that share its transaction, or come into the one after it, are answered.
+pub async fn whoever_goes_away_takes_nobody_along(store: Subject) {
+    let rule = window(10, 60_000);
+    // Each time a bit later.
+    for polls in 1..=8 {
+        let charging = change(0).charging(charge(counter(polls), &rule));
+        let mut others = JoinSet::new();
+        for _ in 0..16 {
+            let (store, charging) = (Arc::clone(&store), charging.clone());
+            others.spawn(async move { store.apply(&charging, WITHIN).await });
+        }
+        let goes_away = at_most(polls, store.apply(&charging, WITHIN));
+        let (_, others) = tokio::join!(goes_away, others.join_all());
+        let mut told = 0;
+        for answer in others {
+            match answer {
+                StoreAnswer::Applied(_) => told += 1,
+                StoreAnswer::Refused(_) => {}
+                other @ (StoreAnswer::NotApplied(_) | StoreAnswer::Unknown(_)) => {
+                    panic!("somebody else went away, and this was answered {other:?}")
+                }
+            }
+        }
+        let counted = units(&store, counter(polls), &rule).await;
+        assert!(
+            told <= counted && counted == 10,
+            "{told} were told, {counted} counted"
+        );
+    }
+}
+
+/// What is counted in a window.
+async fn units(store: &Subject, key: CounterKey, rule: &Rule) -> u64 {
+    match state(store, key, rule, 0).await {
+        Counter::Window(window) => window.stamps().iter().map(|stamp| stamp.units).sum(),
+        Counter::Backoff(_) => panic!("a window was charged"),
+    }
+}
+
+/// What was outlived is dropped and comes anew at once: what is new stays.
+pub async fn what_comes_anew_is_not_dropped_with_what_was_outlived(store: Subject) {
+    let service = ServiceId::default();
+    for round in 0..12 {
+        let (before, now) = (round * 3_600_000, round * 3_600_000 + 1_800_000);
+        for number in 0..8 {
+            let old = change(before)
+                .creating(record(number), row(b"old", before + 60_000))
+                .claiming(claim(number), b"old", before + 60_000);
+            applied(&store, old).await;
+        }
+        let barrier = Arc::new(Barrier::new(9));
+        let mut tasks = JoinSet::new();
+        for number in 0..8 {
+            let (store, barrier) = (Arc::clone(&store), Arc::clone(&barrier));
+            tasks.spawn(async move {
+                barrier.wait().await;
+                let new = change(now)
+                    .creating(record(number), row(b"new", now + 600_000))
+                    .claiming(claim(number), b"new", now + 600_000);
+                applied(&store, new).await;
+            });
+        }
+        let (clearing, of, start) = (Arc::clone(&store), service.clone(), Arc::clone(&barrier));
+        tasks.spawn(async move {
+            start.wait().await;
+            // Each time a bit later.
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..4 {
+                // A fault leaves them for the next time.
+                clearing.drop_outlived(&of, at(now), 8).await.ok();
+            }
+        });
+        tasks.join_all().await;
+        for number in 0..8 {
+            let kept = read(&store, record(number), now).await.map(|row| row.bytes);
+            assert_eq!(kept, Some(b"new".to_vec()), "a record that came anew was dropped");
+            assert!(
+                !is_free(&store, claim(number), now).await,
+                "a claim that came anew was dropped"
+            );
+        }
+    }
+}
+
+/// The same that is asked twice, after its answer was lost or because somebody doubled it, happens once.
+pub async fn of_parallel_copies_of_one_change_exactly_one_happens(store: Subject) {
+    let rule = window(1_000, 60_000);
+    let copies = at_once(&store, |_| {
+        change(0)
+            .charging(charge(counter(1), &rule))
+            .creating(record(1), row(b"once", 600_000))
+            .claiming(claim(1), b"mine", 600_000)
+            .telling(event(EventKind::SendIntended, 1))
+    })
+    .await;
+    assert_eq!(copies.len(), 1, "copies of one change happened");
+    assert_eq!(waiting(&store).await, [Some(1)]);
+    assert_eq!(units(&store, counter(1), &rule).await, 1);
+}
+
+/// Whoever reads and acknowledges while they come gets each once, in the order of its change, at places that rise.
+pub async fn events_that_come_while_others_are_taken_are_handed_over_once_and_in_order(store: Subject) {
+    let service = ServiceId::default();
+    let mut telling = JoinSet::new();
+    for number in 0..AT_ONCE {
+        let store = Arc::clone(&store);
+        telling.spawn(async move {
+            let told = change(0)
+                .charging(force(counter(1), &lockout()))
+                .telling(event(EventKind::SendRejected, number));
+            let seen = applied(&store, told).await;
+            match seen.counters.first().map(|counter| &counter.after) {
+                Some(Counter::Backoff(run)) => (run.count, Some(number)),
+                Some(Counter::Window(_)) | None => panic!("a failure was charged"),
+            }
+        });
+    }
+    let (mut taken, mut counted) = (Vec::<(EventSeq, Option<u32>)>::new(), Vec::new());
+    loop {
+        while let Some(told) = telling.try_join_next() {
+            match told {
+                Ok(told) => counted.push(told),
+                Err(why) => panic!("one could not be told: {why}"),
+            }
+        }
+        let all_are_told = telling.is_empty();
+        let Ok(events) = store.outbox(&service, 7).await else {
+            panic!("the outbox must be readable")
+        };
+        taken.extend(events.iter().map(|(place, event)| (*place, event.code)));
+        assert!(
+            taken.is_sorted_by_key(|(place, _)| *place),
+            "places went back: {taken:?}"
+        );
+        match events.last() {
+            Some((last, _)) => assert_eq!(store.acknowledge(&service, *last).await, Ok(())),
+            None if all_are_told => break,
+            None => tokio::task::yield_now().await,
+        }
+    }
+    counted.sort_unstable();
+    let counted: Vec<_> = counted.into_iter().map(|(_, number)| number).collect();
+    let taken: Vec<_> = taken.into_iter().map(|(_, number)| number).collect();
+    assert_eq!(taken, counted);
+}
+
+/// Of many who ask for the same work at once one has it.
+pub async fn of_parallel_holders_one_is_lent_the_work(store: Subject) {
+    for work in [Work::Sweep, Work::Pump, Work::Housekeeping] {
+        let barrier = Arc::new(Barrier::new(32));
+        let mut tasks = JoinSet::new();
+        for number in 0..32 {
+            let (store, barrier) = (Arc::clone(&store), Arc::clone(&barrier));
+            tasks.spawn(async move {
+                barrier.wait().await;
+                let holder = HolderId::from_bytes([number; 16]);
+                let hour = Duration::from_secs(3_600);
+                (
+                    holder,
+                    store.lease(work, &ServiceId::default(), holder, hour).await,
+                )
+            });
+        }
+        let lent = tasks.join_all().await;
+        let lent: Vec<_> = lent.into_iter().filter(|(_, lent)| *lent == Ok(true)).collect();
+        assert_eq!(lent.len(), 1, "the work was lent to {lent:?}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use verify_core::event::EventKind;
 use verify_core::store::{Expect, Lifetime, RecordKey, Row, Write, WrittenUnder, put_off_for};
 use verify_core::vocabulary::ServiceId;
 
@@ -268,4 +269,63 @@ pub async fn durable_rows_under_older_keys_are_listed(store: Subject) {
             .map(|keys| keys.len()),
         Ok(2)
     );
+}
+
+/// It is on the list until it is written under the newest keys or deleted, and then not any more.
+pub async fn a_durable_row_is_listed_until_it_is_written_again(store: Subject) {
+    let durable = |number| Row {
+        lifetime: Lifetime::Durable,
+        under: under(number),
+        ..row(b"kept", 0)
+    };
+    let service = ServiceId::default();
+    let listed = || {
+        let (store, service) = (store.clone(), service.clone());
+        async move {
+            let keys = store.durable_under_others(&service, under(2), 10).await;
+            keys.map(|keys| keys.into_iter().collect::<BTreeSet<_>>())
+        }
+    };
+    let mut versions = Vec::new();
+    for number in [1, 2, 3] {
+        let seen = applied(&store, change(0).creating(record(number), durable(1))).await;
+        versions.push(Expect::At(version(seen.record(&record(number)))));
+    }
+    assert_eq!(listed().await, Ok(BTreeSet::from([1, 2, 3].map(record))));
+    let writes = [Write::Put(durable(2)), Write::Delete, Write::Put(durable(1))];
+    for ((number, expect), write) in (1..).zip(versions).zip(writes) {
+        applied(&store, change(1).swapping(record(number), expect, write)).await;
+    }
+    assert_eq!(listed().await, Ok(BTreeSet::from([record(3)])));
+}
+
+/// By whatever clock they come: what was written later is there earlier, versions and events keep the order of the changes, and
+/// what is due is due by who asks.
+pub async fn i44_jumps_back_and_forth_lose_nothing_and_bring_nothing_back(store: Subject) {
+    let mut versions = BTreeSet::new();
+    let times = [500_000, 0, 400_000, 100_000, 599_999];
+    for (number, millis) in (0..).zip(times) {
+        let made = change(millis)
+            .creating(record(number), due_row(millis))
+            .claiming(claim(number), b"", 900_000)
+            .telling(event(EventKind::SendIntended, number));
+        let seen = applied(&store, made).await;
+        assert!(
+            versions.insert(version(seen.record(&record(number)))),
+            "a version came twice"
+        );
+    }
+    for millis in times {
+        for number in 0..5 {
+            assert!(
+                read(&store, record(number), millis).await.is_some(),
+                "lost at {millis}"
+            );
+            assert!(!is_free(&store, claim(number), millis).await, "free at {millis}");
+        }
+    }
+    assert_eq!(due(&store, 100_000, 10).await, [record(1), record(3)]);
+    assert_eq!(due(&store, 0, 10).await, [record(1)]);
+    assert_eq!(due(&store, 599_999, 10).await.len(), 5);
+    assert_eq!(waiting(&store).await, [0, 1, 2, 3, 4].map(Some));
 }
