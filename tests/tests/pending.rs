@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use verify_core::command::{CancelRequest, CheckRequest, Expected, Person, SendRequest};
+use verify_core::command::{CancelRequest, CheckRequest, Command, Expected, Person, SendRequest};
 use verify_core::event::EventKind;
 use verify_core::flow::{Step, drive};
 use verify_core::outcome::{Answer, CheckAnswer, Outcome, RefusalCode};
@@ -213,4 +213,50 @@ fn a_cancel_whose_answer_was_lost_is_told_and_the_provider_with_it() {
         };
     };
     assert_eq!((outcome.as_str(), told), ("canceled", 1));
+}
+
+/// The provider hears of an end also where a decoy in the same scope, of which it never heard, ends with it or after it.
+#[test]
+fn i40_a_decoy_that_ends_too_keeps_no_end_from_its_provider() {
+    let text = "version = 1\n[privacy]\ndisclosure = \"private\"\n";
+    let ann = || of("ann");
+    for sends in [
+        vec![ann()],
+        vec![ann(), of("nobody").decoy(true)],
+        vec![of("nobody").decoy(true), ann()],
+    ] {
+        let mut world = World::new(policy(text), Kinds::Managed);
+        let mut ids = Vec::new();
+        for send in sends {
+            ids.push(sent(world.ask(send)).id);
+            world.advance(Duration::from_secs(31));
+        }
+        let upstream = world.managed.upstream(&"scope".into(), TO).map(str::to_owned);
+        let mut canceled = world.clone();
+        let mut told = Vec::new();
+        for id in &ids {
+            told.extend(told_by(&mut canceled, CancelRequest::of(id)));
+        }
+        assert_eq!(told, std::slice::from_ref(&upstream), "{} canceled", ids.len());
+        told.clear();
+        for _ in 0..5 {
+            let guess = CheckRequest::to(Person::at(TO).subject("ann"), "000000");
+            told.extend(told_by(&mut world, guess));
+            world.advance(Duration::from_secs(60));
+        }
+        assert_eq!(told, [upstream], "{} exhausted", ids.len());
+    }
+}
+
+/// Of what its provider is told the end.
+fn told_by(world: &mut World, request: impl Into<Command>) -> Vec<Option<String>> {
+    let mut told = Vec::new();
+    let mut step = world.start(request);
+    while !matches!(step, Step::Done(_)) {
+        if let Step::Conclude(asked) = &step {
+            told.push(asked.request().upstream.clone());
+        }
+        step = world.perform(step);
+    }
+    told
 }

@@ -332,6 +332,28 @@ fn i40_what_is_reported_of_the_real_thing_shows_nowhere() {
     }
 }
 
+/// A message that its provider gives back late goes on through nobody else where somebody has asked again: it would be the last one
+/// then, and show.
+#[test]
+fn i40_a_rejection_after_the_next_send_does_not_show() {
+    let text = format!("{PRIVATE}[[limit]]\nname = \"resend_gap\"\nper = \"5s\"\n");
+    for late in [RejectionKind::Down, RejectionKind::OptedOut] {
+        let mut world = World::new(policy(&text), Kinds::TwoOwn);
+        let mut step = world.start(send().by(Channel::Sms));
+        while step.kind() != "dispatch" {
+            step = world.perform(step);
+        }
+        world.advance(Duration::from_secs(5));
+        let id = sent(world.ask(send().by(Channel::Call))).id;
+        world.rejecting.insert("own".to_owned(), late);
+        while !matches!(step, Step::Done(_)) {
+            step = world.perform(step);
+        }
+        assert_eq!(seen(&mut world, &id).channel, Channel::Call, "{late:?}");
+        approved(world.ask(check(&code(&world))));
+    }
+}
+
 #[test]
 fn i40_risk_answers_for_a_decoy_as_for_anyone() {
     for risk in [RiskLevel::Low, RiskLevel::Medium, RiskLevel::High] {

@@ -70,7 +70,7 @@ async fn asked(
     request: &AssessRequest,
     left: Duration,
 ) -> Result<Assessment, Unavailable> {
-    let asking = caught(async { scorer.assess(request).await });
+    let asking = caught(|| scorer.assess(request));
     timeout(left, asking)
         .await
         .ok()

@@ -271,7 +271,7 @@ impl Engine {
         let Some(last) = places.last() else {
             return Ok(());
         };
-        let taken = timeout(SINK_TIMEOUT, caught(self.inner.event_sink.take(&events)))
+        let taken = timeout(SINK_TIMEOUT, caught(|| self.inner.event_sink.take(&events)))
             .await
             .is_ok_and(|taken| taken == Some(true));
         if !taken {

@@ -14,9 +14,9 @@ pub(crate) fn poll_caught<F: Future + ?Sized>(
     catch_unwind(AssertUnwindSafe(|| call.poll(context)))
 }
 
-/// What a call comes to, in this task; `None` when it panics.
-pub(crate) async fn caught<T>(call: impl Future<Output = T>) -> Option<T> {
-    let mut call = pin!(call);
+/// What a call comes to, in this task; `None` when it panics, or what makes it does.
+pub(crate) async fn caught<F: Future>(call: impl FnOnce() -> F) -> Option<F::Output> {
+    let mut call = pin!(async { call().await });
     poll_fn(|context| {
         let polled = poll_caught(call.as_mut(), context);
         polled.map_or(Poll::Ready(None), |polled| polled.map(Some))

@@ -121,7 +121,7 @@ fn written_before(named: Named, found: Found, now: Timestamp) -> Step {
     let by = announcer(&named.ctx);
     let ours = found.record.concluding.as_ref().is_some_and(|it| it.by == by);
     let conclude = match ours {
-        true => conclude_request(&named.ctx, &found.record, &named.who, named.nonce),
+        true => conclude_request(&named.ctx, &found, &named.who, named.nonce),
         false => None,
     };
     written(named, found, conclude, now)

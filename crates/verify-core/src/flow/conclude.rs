@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ids::{AnnouncerId, Nonce};
 use crate::outcome::{Answer, Fault};
 use crate::port::ConcludeRequest;
-use crate::record::{Concluding, Record};
+use crate::record::{Concluding, Status, Verification};
 use crate::time::Timestamp;
 
 use super::context::Context;
@@ -65,7 +65,7 @@ pub(super) fn announce(
         by: announcer(ctx),
         until: ctx.call_until(now, TELL),
     });
-    conclude_request(ctx, record, who, nonce)
+    conclude_request(ctx, found, who, nonce)
 }
 
 /// The provider is told: after the answer, where there is one. How long it takes would show that it was asked at all.
@@ -82,22 +82,39 @@ pub(super) fn tell<A: Into<Answer>>(
     }
 }
 
-/// What the provider is told, by what the record announces; nothing where it was asked nothing. Then, too, it is announced: by
-/// who has to wait nobody may tell a decoy.
+/// What the provider is told when this one has ended, by what the record announces: of this one's message, or where it is a decoy, of
+/// which the provider does not know, of the latest of those that ended before it or with it. Nothing where it was asked nothing. Then,
+/// too, it is announced: by who has to wait nobody may tell a decoy.
 pub(super) fn conclude_request(
     ctx: &Context,
-    record: &Record,
+    found: &Found,
     who: &Who,
     nonce: Nonce,
 ) -> Option<ConcludeRequest> {
+    let Found { record, clock, .. } = found;
     let concluding = record.concluding.as_ref()?;
-    let verification = record.verification(nonce).filter(|it| !it.is_decoy())?;
+    let last = record.verification(nonce)?;
+    let ended = |it: &&Verification| {
+        matches!(it.status(), Status::Canceled | Status::Exhausted)
+            && *clock < it.expires
+            && !it.is_decoy()
+            && it.scope() == last.scope()
+            && same_mailbox(ctx, last, it)
+    };
+    let latest = |it: &&Verification| {
+        it.deliveries
+            .iter()
+            .rfind(|it| it.may_have_come())
+            .map(|it| it.at)
+    };
+    let before = || record.verifications.iter().filter(ended).max_by_key(latest);
+    let carried = Some(last).filter(|it| !it.is_decoy()).or_else(before)?;
     Some(ConcludeRequest {
         provider: concluding.provider.clone(),
         service: ctx.service.clone(),
         scope: concluding.scope.clone(),
-        to: spelling(ctx, who, verification),
-        upstream: verification.upstream().cloned(),
+        to: spelling(ctx, who, carried),
+        upstream: carried.upstream().cloned(),
         not_after: concluding.until,
     })
 }

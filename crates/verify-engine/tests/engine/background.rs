@@ -1,5 +1,6 @@
 //! Repair, events, follow-ups.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use verify_core::event::Event;
 use verify_core::outcome::{ReportAnswer, SendAnswer};
 use verify_core::port::{Detail, EventSink};
 use verify_core::store::StoreFault;
-use verify_core::vocabulary::Channel;
+use verify_core::vocabulary::{Channel, ServiceId};
 use verify_engine::{Pumped, Swept};
 
 use crate::support::{Gate, Mood, Parts, taken};
@@ -117,6 +118,37 @@ async fn events_are_handed_over_in_order_and_acknowledged_only_when_taken() {
     assert_eq!(engine.pump_once().await, taken(2));
     assert_eq!(*sink.taken.lock(), ["send.intended", "send.accepted"]);
     assert_eq!(engine.pump_once().await, taken(0));
+}
+
+/// Has a bug, and meets it before it makes a future.
+struct PanicsAtOnce;
+
+impl EventSink for PanicsAtOnce {
+    fn take<'s, 'e, 'f>(&'s self, _events: &'e [Event]) -> Pin<Box<dyn Future<Output = bool> + Send + 'f>>
+    where
+        's: 'f,
+        'e: 'f,
+    {
+        panic!("a bug")
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_before_its_first_await_has_taken_nothing_and_the_round_goes_on() {
+    let parts = Parts::new(Gate::open());
+    let engine = parts.builder().event_sink(PanicsAtOnce).build().unwrap();
+    for service in ["one", "another"] {
+        let service = ServiceId::new(service).unwrap();
+        let send = SendRequest::to(TO).service(service);
+        engine.send(send).await.answer.unwrap();
+    }
+    let declined = Pumped {
+        taken: 0,
+        declined: 2,
+    };
+    for _ in 0..2 {
+        assert_eq!(engine.pump_once().await, Ok(declined), "they are kept");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -178,7 +178,10 @@ impl Settle {
     fn next_candidate(&self, now: Timestamp) -> Option<Vec<Candidate>> {
         let Sending { ctx, decoy, .. } = &self.sending;
         let verification = self.found.record.verification(self.attempt.nonce)?;
-        if *decoy || ctx.is_late(now) || verification.status() != Status::Pending {
+        // Somebody has asked again since: what goes on now would be the last message, and show.
+        let last = verification.deliveries.last()?;
+        let is_overtaken = ctx.is_private() && last.id != self.attempt.delivery;
+        if *decoy || is_overtaken || ctx.is_late(now) || verification.status() != Status::Pending {
             return None;
         }
         let mut others = verification

@@ -4,115 +4,38 @@
 //! Narrower for a managed code, and so left out here: a comparison that fails is a 503 that a decoy has not.
 #![allow(missing_docs, reason = "tests")]
 
+mod drawn;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use verify_core::command::{
-    CancelRequest, CheckRequest, Command, EraseRequest, Expected, Person, Report, ReportRequest, SendRequest,
-    StatusRequest, TickRequest, UnlockRequest,
+    CancelRequest, CheckRequest, Command, EraseRequest, Expected, Report, ReportRequest, SendRequest,
+    StatusRequest, TickRequest,
 };
 use verify_core::flow::{AssessAnswer, MOST_STEPS, Outside, Question, Step};
 use verify_core::keys::PrintKind;
-use verify_core::outcome::{Answer, CancelAnswer, CheckAnswer, Outcome, SendAnswer, StatusAnswer};
+use verify_core::outcome::{
+    Answer, CancelAnswer, CheckAnswer, Explanation, Fault, Outcome, SendAnswer, StatusAnswer,
+};
 use verify_core::policy::{Disclosure, PolicySet};
 use verify_core::port::{
     CompareRequest, Compared, ConcludeRequest, Concluded, Detail, DispatchRequest, Dispatched, End,
-    InquireRequest, Inquired, Rejection, RejectionKind, RiskLevel,
+    InquireRequest, Inquired, Rejection, RejectionKind,
 };
 use verify_core::seed::Seed;
 use verify_core::store::{Changeset, RecordKind, StoreAnswer};
 use verify_core::time::Timestamp;
 use verify_core::token::{DeviceToken, VerificationToken};
-use verify_core::vocabulary::{Channel, ServiceId};
+use verify_core::vocabulary::ServiceId;
 use verify_lab::explore::{Kinds, World};
 use verify_tests::policy;
 
+use crate::drawn::{Act, As, PEOPLE, PRIVATE, Secret, act, rules, secret};
+
 /// What a guess comes to that is right by chance: from there on the worlds may differ.
 const APPROVED: &str = "approved";
-
-const PRIVATE: &str = "version = 1\n[privacy]\ndisclosure = \"private\"\n";
-
-/// Two numbers, two mailboxes that are one to limits, and a test destination.
-const PEOPLE: [&str; 5] = [
-    "+12025550123",
-    "+12025550124",
-    "ann@example.com",
-    "ann+shop@example.com",
-    "+12025550190",
-];
-
-/// Who somebody says to be.
-#[derive(Debug, Clone, Copy)]
-struct As {
-    to: usize,
-    subject: bool,
-    /// With the device token of an approval before all this.
-    known: bool,
-    pays: bool,
-}
-
-impl As {
-    fn subject(self) -> Option<String> {
-        self.subject.then(|| "ann".to_owned())
-    }
-
-    fn person(self) -> Person {
-        let mut person = Person::at(PEOPLE[self.to]);
-        if self.pays {
-            person = person.pays("25.00 USD", "Corner Shop");
-        }
-        person.subject = self.subject();
-        person
-    }
-
-    fn unlock(self) -> UnlockRequest {
-        let mut unlock = UnlockRequest::at(PEOPLE[self.to]).check_limits(self.pays);
-        unlock.subject = self.subject();
-        unlock
-    }
-}
-
-/// What somebody does, the same in both worlds.
-#[derive(Debug, Clone)]
-enum Act {
-    Send {
-        who: As,
-        by: Option<Channel>,
-        key: Option<u8>,
-        human: bool,
-        ip: u8,
-    },
-    /// Again, by the id of a verification.
-    Again(usize, Channel),
-    /// A wrong guess, by destination, perhaps with an idempotency key.
-    Guess(As, Option<u8>),
-    /// A wrong guess, by id.
-    GuessAt(usize),
-    Status(usize),
-    Cancel(usize),
-    Wait(u64),
-    Risk(RiskLevel),
-    /// Whether the providers' breakers are open, to sends and to comparisons, of the first and of the others.
-    Rest([bool; 4]),
-    Tick,
-    /// The other policy is in force.
-    Reload,
-    /// The keys are rotated.
-    Rotate(u8),
-    /// What operators do, to everybody alike.
-    Unlock(As),
-    Erase(usize),
-}
-
-/// What is another one in each world: who exists, and everything that providers say and report, in order.
-#[derive(Debug, Clone)]
-struct Secret {
-    exists: [bool; 5],
-    says: Vec<u8>,
-    /// After this act, of this message.
-    reports: Vec<(usize, usize, bool)>,
-}
 
 struct Side<'a> {
     world: World,
@@ -120,6 +43,9 @@ struct Side<'a> {
     policies: Vec<PolicySet>,
     secret: &'a Secret,
     said: usize,
+    paused: usize,
+    /// What is left of flows that have answered, and after how many acts it goes on.
+    left: Vec<(usize, Step)>,
     references: Vec<String>,
     trips: u32,
     told: Option<(Outcome, u32)>,
@@ -135,6 +61,8 @@ impl<'a> Side<'a> {
             policies,
             secret,
             said: 0,
+            paused: 0,
+            left: Vec::new(),
             references: Vec::new(),
             trips: 0,
             told: None,
@@ -160,14 +88,47 @@ impl<'a> Side<'a> {
         let mut step = self.world.start(command);
         for _ in 0..MOST_STEPS {
             step = match step {
-                Step::Done(outcome) => return self.told.take().unwrap_or((*outcome, self.trips)),
+                Step::Done(outcome) => return (*outcome, self.trips),
                 step => step.perform(self),
             };
-            if let Some(told) = self.told.take_if(|_| self.dies) {
+            if let Some(told) = self.told.clone() {
+                self.is_left(step);
                 return told;
             }
         }
         panic!("a flow does not end")
+    }
+
+    /// What nobody waits for goes on as far as its next pause.
+    fn is_left(&mut self, mut step: Step) {
+        while !matches!(step, Step::Done(_)) {
+            let pause = self.secret.pauses.get(self.paused).copied().unwrap_or(0);
+            self.paused += 1;
+            if pause > 0 {
+                self.left.push((pause, step));
+                return;
+            }
+            step = step.perform(self);
+            if std::mem::take(&mut self.dies) {
+                return;
+            }
+        }
+    }
+
+    /// What is left goes on where its pause is over.
+    fn goes_on(&mut self) {
+        for (pause, step) in std::mem::take(&mut self.left) {
+            if pause > 1 {
+                self.left.push((pause - 1, step));
+                continue;
+            }
+            // Its answer was told before.
+            self.told = Some((Outcome::new(Err(Fault::Defect), Explanation::default()), 0));
+            let step = step.perform(self);
+            if !std::mem::take(&mut self.dies) {
+                self.is_left(step);
+            }
+        }
     }
 
     /// What anybody can see of it.
@@ -218,7 +179,7 @@ impl<'a> Side<'a> {
                 ip,
             } => {
                 let mut send = SendRequest::to(who.person())
-                    .decoy(!self.secret.exists[who.to])
+                    .decoy(!self.secret.exists[who.to][usize::from(who.subject)])
                     .ip(std::net::Ipv4Addr::new(192, 0, 2, *ip).into());
                 send.channel = by.filter(|_| !PEOPLE[who.to].contains('@'));
                 send.idempotency_key = key.map(|key| format!("k{key}"));
@@ -304,10 +265,11 @@ impl<'a> Side<'a> {
 
     fn exists_at(&self, id: &str) -> bool {
         let (keys, service, now) = (self.world.keys(), ServiceId::default(), self.world.now);
-        let token = keys.open_token::<VerificationToken>(&service, now, id);
-        let to = token.map(|token| token.to).unwrap_or_default();
-        let known = PEOPLE.iter().position(|person| *person == to);
-        known.is_none_or(|known| self.secret.exists[known])
+        let Ok(token) = keys.open_token::<VerificationToken>(&service, now, id) else {
+            return true;
+        };
+        let known = PEOPLE.iter().position(|person| *person == token.to);
+        known.is_none_or(|known| self.secret.exists[known][usize::from(token.subject.is_some())])
     }
 
     fn tick(&mut self) {
@@ -436,102 +398,12 @@ fn differs(texts: &[String], kinds: Kinds, acts: &[Act], secrets: [&Secret; 2]) 
             return Err(format!("{}\n    {there:?}\n{}", log.join("\n"), texts.join("\n")));
         }
         // Reports and ticks are nobody's acts, and each has a seed of its own.
-        one.reported(number);
-        other.reported(number);
+        for side in [&mut one, &mut other] {
+            side.reported(number);
+            side.goes_on();
+        }
     }
     Ok(())
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let by = || prop_oneof![Just(Channel::Sms), Just(Channel::Call), Just(Channel::Whatsapp)];
-    let who = || {
-        let known = prop::bool::weighted(0.2);
-        let pays = prop::bool::weighted(0.2);
-        let who = (0usize..5, any::<bool>(), known, pays);
-        who.prop_map(|(to, subject, known, pays)| As {
-            to,
-            subject,
-            known,
-            pays,
-        })
-    };
-    let send = (
-        who(),
-        prop::option::of(by()),
-        prop::option::weighted(0.3, 0u8..3),
-        prop::bool::weighted(0.2),
-        1u8..3,
-    );
-    let level =
-        prop_oneof![4 => Just(RiskLevel::Low), 1 => Just(RiskLevel::Medium), 1 => Just(RiskLevel::High)];
-    let wait = prop_oneof![
-        prop::sample::select(vec![
-            1_000u64, 6_000, 19_999, 20_000, 30_000, 60_000, 300_000, 600_000
-        ]),
-        0u64..90_000,
-    ];
-    prop_oneof![
-        8 => send.prop_map(|(who, by, key, human, ip)| Act::Send { who, by, key, human, ip }),
-        3 => (0usize..6, by()).prop_map(|(number, by)| Act::Again(number, by)),
-        4 => (who(), prop::option::weighted(0.2, 0u8..3)).prop_map(|(who, key)| Act::Guess(who, key)),
-        4 => (0usize..6).prop_map(Act::GuessAt),
-        4 => (0usize..6).prop_map(Act::Status),
-        2 => (0usize..6).prop_map(Act::Cancel),
-        8 => wait.prop_map(Act::Wait),
-        1 => level.prop_map(Act::Risk),
-        1 => any::<[bool; 4]>().prop_map(Act::Rest),
-        1 => Just(Act::Tick),
-        1 => Just(Act::Reload),
-        1 => any::<u8>().prop_map(Act::Rotate),
-        1 => who().prop_map(Act::Unlock),
-        1 => (0usize..5).prop_map(Act::Erase),
-    ]
-}
-
-fn secret() -> impl Strategy<Value = Secret> {
-    (
-        any::<[bool; 5]>(),
-        prop::collection::vec(0u8..36, 60),
-        prop::collection::vec((0usize..60, 0usize..12, any::<bool>()), 0..12),
-    )
-        .prop_map(|(exists, says, reports)| Secret {
-            exists,
-            says,
-            reports,
-        })
-}
-
-/// Policies in which what providers say would matter: short waits, codes that a resend replaces, fallback that goes on by itself.
-fn rules() -> impl Strategy<Value = String> {
-    let waits = prop_oneof![
-        Just(""),
-        Just("[lockout]\nwaits = { 1 = \"1s\", 4 = \"10s\" }\n"),
-        Just(
-            "[lockout]\nwaits = \"unlimited\"\n[[limit]]\nname = \"checks_per_identity\"\nmax = \"unlimited\"\n"
-        ),
-    ];
-    let resend = prop_oneof![Just("same"), Just("new")];
-    let automatic = prop_oneof![Just("never"), Just("always")];
-    let limit = prop_oneof![
-        Just(""),
-        Just("[[limit]]\nname = \"sends_per_destination\"\nmax = 2\nper = \"1m\"\n"),
-        Just("[[limit]]\nname = \"resend_gap\"\nper = \"5s\"\n"),
-        Just(
-            "[prices]\ndefault = \"1 EUR\"\n[[limit]]\nname = \"money\"\ncounts = \"spend\"\nby = [\"destination\"]\nmax = \"3 EUR\"\nper = \"1h\"\n"
-        ),
-    ];
-    let blocked = prop_oneof![3 => Just(""), 1 => Just("[countries]\ndefault = \"human_check\"\n")];
-    let length = prop::sample::select(vec![6_usize, 7, 8]);
-    let parts = (waits, resend, automatic, limit, blocked, length);
-    parts.prop_map(|(waits, resend, automatic, limit, blocked, length)| {
-        let channels = format!(
-            "[channels]\nenabled = [\"sms\", \"call\", \"whatsapp\", \"email\"]\nfallback = [\"sms\", \"call\", \"whatsapp\", \"email\"]\nautomatic = \"{automatic}\"\n"
-        );
-        let code = format!("[code]\nttl = \"10m\"\nlength = {length}\nresend = \"{resend}\"\n");
-        let right = &"42424242"[..length];
-        let test = format!("[[tests.destination]]\nto = \"+12025550190\"\ncode = \"{right}\"\nuntil = \"2099-01-01\"\n");
-        format!("{PRIVATE}{channels}{code}{blocked}{waits}{limit}{test}")
-    })
 }
 
 /// The same in every run. `PROPTEST_CASES` runs more, `PROPTEST_RNG_SEED` others.
@@ -571,8 +443,9 @@ proptest! {
 #[test]
 fn i40_under_open_disclosure_a_rejection_tells_two_worlds_apart() {
     let [says, rejects] = [0, 2].map(|said| Secret {
-        exists: [true; 5],
+        exists: [[true; 2]; 5],
         says: vec![said; 60],
+        pauses: Vec::new(),
         reports: Vec::new(),
     });
     let send = Act::Send {
