@@ -35,7 +35,7 @@ pub(crate) struct Decider {
     pub(crate) options: PostgresOptions,
     /// By which this process knows its batches.
     pub(crate) process: Vec<u8>,
-    begin: String,
+    pub(crate) begin: String,
     /// When enough room was last seen, of nine tenths that are for everybody.
     roomy: Mutex<Option<Instant>>,
 }
@@ -109,6 +109,7 @@ impl Decider {
             process: &self.process,
             number: batch.number(),
             at,
+            outlived: batch.at().min(at),
         };
         match write_and_commit(client, &self.sql, lane, decided, &sizes, mark).await {
             Ok(()) => {
@@ -158,8 +159,20 @@ impl Decider {
         if held >= most / 100 * STRANGERS_PERCENT {
             let outlived = housekeeping::outlived(batch.at(), client, &self.sql).await;
             let outlived = outlived.map_err(|error| fault(&error))?;
-            let dropped = housekeeping::drop_outlived(client, &self.sql, outlived, DROPPED_FOR_ROOM).await;
-            if dropped.map_err(|error| fault(&error))? > 0 {
+            let mut dropped = 0;
+            for lane in batch.lanes() {
+                let service = lane.service.as_str();
+                let piece = housekeeping::piece(
+                    client,
+                    &self.sql,
+                    &self.begin,
+                    service,
+                    outlived,
+                    DROPPED_FOR_ROOM,
+                );
+                dropped += piece.await.map_err(|error| fault(&error))?;
+            }
+            if dropped > 0 {
                 held = self.held(client).await.map_err(|error| fault(&error))?;
             }
         }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio_postgres::types::Type;
+use futures_util::try_join;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 use verify_core::time::Timestamp;
 
@@ -18,18 +19,41 @@ pub(crate) async fn outlived(now: Timestamp, client: &Client, sql: &Statements) 
     Ok(origin.map_or(now, |origin| now.min(origin.clock)))
 }
 
-/// Drops at most so many entries of each kind that were outlived at this instant, of all services; how many went.
+/// Drops at most so many entries of each kind of a lane that is locked, which were outlived at this instant; how many went.
 pub(crate) async fn drop_outlived(
     client: &Client,
     sql: &Statements,
+    lane: i64,
     at: Timestamp,
     most: i64,
 ) -> Result<u64, Error> {
     let minute = signed(at.as_millis() / 60_000);
-    let rows = client
-        .query_typed(&sql.drop_outlived, &[(&minute, Type::INT8), (&most, Type::INT8)])
-        .await?;
+    let params: [(&(dyn ToSql + Sync), Type); 3] =
+        [(&lane, Type::INT8), (&minute, Type::INT8), (&most, Type::INT8)];
+    let rows = client.query_typed(&sql.drop_outlived, &params).await?;
     Ok(rows.first().map_or(0, |row| number(row, 0)))
+}
+
+/// The same in a transaction of its own: the lane is locked for no longer than that takes.
+pub(crate) async fn piece(
+    client: &Client,
+    sql: &Statements,
+    begin: &str,
+    service: &str,
+    at: Timestamp,
+    most: i64,
+) -> Result<u64, Error> {
+    let service: [(&(dyn ToSql + Sync), Type); 1] = [(&service, Type::TEXT)];
+    let ((), lane) = try_join!(
+        client.batch_execute(begin),
+        client.query_typed(&sql.lock, &service)
+    )?;
+    let dropped = match lane.first() {
+        Some(lane) => drop_outlived(client, sql, lane.get(0), at, most).await?,
+        None => 0,
+    };
+    client.batch_execute("COMMIT").await?;
+    Ok(dropped)
 }
 
 /// Forgets the batches of processes that are gone.

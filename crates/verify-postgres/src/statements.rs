@@ -40,20 +40,22 @@ statements! {
     put_batch = "INSERT INTO {s}.batch VALUES ($1, $2, $3, $4) ON CONFLICT (lane, process) DO UPDATE SET number = excluded.number, at = excluded.at";
     number = "SELECT number FROM {s}.batch WHERE lane = {lane} AND process = $2";
     held = "SELECT coalesce(sum(held + bytes), 0)::bigint FROM {s}.lane";
-    /// Rows that others have locked are left to the next time; those that were written meanwhile do not fit any more.
+    /// Of a lane that is locked: whoever writes waits for it, and nobody for a row.
     drop_outlived = "WITH counters AS (
-           DELETE FROM {s}.counter WHERE ctid = ANY (ARRAY(SELECT ctid FROM {s}.counter WHERE gone <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)) AND gone <= $1
-           RETURNING lane, length(key) + length(value) AS n
+           DELETE FROM {s}.counter WHERE lane = $1 AND gone <= $2
+             AND key = ANY (ARRAY(SELECT key FROM {s}.counter WHERE gone <= $2 AND lane = $1 LIMIT $3))
+           RETURNING length(key) + length(value) AS n
          ), claims AS (
-           DELETE FROM {s}.claim WHERE ctid = ANY (ARRAY(SELECT ctid FROM {s}.claim WHERE gone <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)) AND gone <= $1
-           RETURNING lane, length(key) + length(value) AS n
+           DELETE FROM {s}.claim WHERE lane = $1 AND gone <= $2
+             AND key = ANY (ARRAY(SELECT key FROM {s}.claim WHERE gone <= $2 AND lane = $1 LIMIT $3))
+           RETURNING length(key) + length(value) AS n
          ), records AS (
-           DELETE FROM {s}.record WHERE ctid = ANY (ARRAY(SELECT ctid FROM {s}.record WHERE gone <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)) AND gone <= $1
-           RETURNING lane, length(key) + length(value) AS n
-         ), dropped AS (SELECT * FROM counters UNION ALL SELECT * FROM claims UNION ALL SELECT * FROM records),
-         less AS (
-           UPDATE {s}.lane SET held = held - gone.n FROM (SELECT lane, sum(n) AS n FROM dropped GROUP BY lane ORDER BY lane) gone WHERE lane.id = gone.lane
-         )
+           DELETE FROM {s}.record WHERE lane = $1 AND gone <= $2
+             AND key = ANY (ARRAY(SELECT key FROM {s}.record WHERE gone <= $2 AND lane = $1 LIMIT $3))
+           RETURNING length(key) + length(value) AS n
+         ),
+         dropped AS (SELECT n FROM counters UNION ALL SELECT n FROM claims UNION ALL SELECT n FROM records),
+         less AS (UPDATE {s}.lane SET held = held - (SELECT coalesce(sum(n), 0) FROM dropped) WHERE id = $1)
          SELECT count(*) FROM dropped";
     drop_processes = "DELETE FROM {s}.batch WHERE at < $1";
     services = "SELECT service FROM {s}.lane WHERE service COLLATE \"C\" > $2 AND (events > 0 OR EXISTS (

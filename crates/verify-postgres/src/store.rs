@@ -273,17 +273,19 @@ impl Store for PostgresStore {
 
     async fn drop_outlived(
         &self,
-        _service: &ServiceId,
+        service: &ServiceId,
         now: Timestamp,
         most: usize,
     ) -> Result<usize, StoreFault> {
-        let connection = Connection::of(&self.lanes.backend().0.pool).await?;
+        let decider = &self.lanes.backend().0;
+        let connection = Connection::of(&decider.pool).await?;
         let client = connection.client()?;
         let piece = async {
             let outlived = housekeeping::outlived(now, client, self.sql()).await?;
             // Each kind is asked for: three entries at most go for one.
             let most = limit(most.min(DROPPED_AT_ONCE) / 3);
-            let dropped = housekeeping::drop_outlived(client, self.sql(), outlived, most).await?;
+            let (begin, service) = (&decider.begin, service.as_str());
+            let dropped = housekeeping::piece(client, self.sql(), begin, service, outlived, most).await?;
             housekeeping::drop_processes(client, self.sql(), outlived).await?;
             Ok(dropped)
         };

@@ -14,12 +14,18 @@ use crate::epoch::signed;
 use crate::load::Sizes;
 use crate::statements::Statements;
 
+/// Outlived entries of each kind that go for each counter that is written: more than come new. And at most for so many.
+const DROPPED_FOR_EACH: i64 = 2;
+const MOST_DROPPED: usize = 64;
+
 /// Which batch of which process, and when.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark<'a> {
     pub(crate) process: &'a [u8],
     pub(crate) number: u64,
     pub(crate) at: Timestamp,
+    /// What is outlived for everybody then: for the server's clock, and for each that asked.
+    pub(crate) outlived: Timestamp,
 }
 
 /// Why it failed: before the commit could be carried out, or perhaps after.
@@ -118,6 +124,8 @@ struct Values<'a> {
     process: &'a [u8],
     number: i64,
     at: i64,
+    outlived: i64,
+    dropped: i64,
 }
 
 impl<'a> Values<'a> {
@@ -144,6 +152,11 @@ impl<'a> Values<'a> {
             process: mark.process,
             number: signed(mark.number),
             at: signed(mark.at.as_millis()),
+            outlived: signed(mark.outlived.as_millis() / 60_000),
+            dropped: DROPPED_FOR_EACH
+                * i64::try_from(decided.counters.len().min(MOST_DROPPED))
+                    .unwrap_or(1)
+                    .max(1),
         }
     }
 }
@@ -236,6 +249,12 @@ fn of_lane<'a>(sql: &'a Statements, values: &'a Values<'_>) -> Vec<(&'a str, Par
         (&values.at, Type::INT8),
     ];
     asked.push((&sql.put_batch, params));
+    let params: Params<'_> = vec![
+        lane(),
+        (&values.outlived, Type::INT8),
+        (&values.dropped, Type::INT8),
+    ];
+    asked.push((&sql.drop_outlived, params));
     asked
 }
 

@@ -43,6 +43,8 @@ impl Kind {
     }
 }
 
+static CALLERS: AtomicU64 = AtomicU64::new(1);
+
 /// Callers of a store.
 pub(super) struct Callers<'a> {
     store: Arc<dyn Store>,
@@ -56,7 +58,8 @@ impl<'a> Callers<'a> {
         Self {
             store,
             runtime,
-            numbers: Arc::new(AtomicU64::new(1)),
+            // Another store's are other ones, though it may lie in the same database.
+            numbers: Arc::new(AtomicU64::new(CALLERS.fetch_add(1 << 32, Ordering::Relaxed))),
             sent: 0,
         }
     }
@@ -102,7 +105,8 @@ impl<'a> Callers<'a> {
                             Kind::Refused => matches!(answer, StoreAnswer::Refused(_)),
                         };
                         if !expected {
-                            eprintln!("{kind:?} {number}: {answer:?}");
+                            let seen = answer.seen().map(|seen| seen.counters.len());
+                            eprintln!("{kind:?} {number}: {seen:?}");
                             return false;
                         }
                     }
