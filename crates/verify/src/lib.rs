@@ -44,6 +44,8 @@ pub use verify_engine as engine;
 pub use verify_http as http;
 #[cfg(feature = "memstore")]
 pub use verify_memstore as memstore;
+#[cfg(feature = "postgres")]
+pub use verify_postgres as postgres;
 #[cfg(feature = "sqlite")]
 pub use verify_sqlite as sqlite;
 #[cfg(feature = "twilio")]
@@ -70,6 +72,8 @@ pub mod prelude {
     pub use verify_http::{ForwardingHeader, OrProblem, Problem, ProblemCode, TrustedProxies, views};
     #[cfg(feature = "memstore")]
     pub use verify_memstore::MemStore;
+    #[cfg(feature = "postgres")]
+    pub use verify_postgres::{PostgresOptions, PostgresStore};
     #[cfg(feature = "sqlite")]
     pub use verify_sqlite::{SqliteOptions, SqliteStore};
 }
