@@ -14,8 +14,10 @@ use crate::epoch::signed;
 use crate::load::Sizes;
 use crate::statements::Statements;
 
-/// Outlived entries of each kind that go for each counter that is written: more than come new. And at most for so many.
-const DROPPED_FOR_EACH: i64 = 2;
+/// With one batch of so many what is outlived is dropped: to look for it costs a good part of a small one.
+const DROPPED_WITH_EVERY: u64 = 8;
+/// Outlived entries of each kind that go then for each counter that is written: more than come new. And at most for so many.
+const DROPPED_FOR_EACH: i64 = 16;
 const MOST_DROPPED: usize = 64;
 
 /// Which batch of which process, and when.
@@ -153,10 +155,15 @@ impl<'a> Values<'a> {
             number: signed(mark.number),
             at: signed(mark.at.as_millis()),
             outlived: signed(mark.outlived.as_millis() / 60_000),
-            dropped: DROPPED_FOR_EACH
-                * i64::try_from(decided.counters.len().min(MOST_DROPPED))
-                    .unwrap_or(1)
-                    .max(1),
+            dropped: match mark.number % DROPPED_WITH_EVERY {
+                0 => {
+                    DROPPED_FOR_EACH
+                        * i64::try_from(decided.counters.len().min(MOST_DROPPED))
+                            .unwrap_or(1)
+                            .max(1)
+                }
+                _ => 0,
+            },
         }
     }
 }
@@ -249,12 +256,14 @@ fn of_lane<'a>(sql: &'a Statements, values: &'a Values<'_>) -> Vec<(&'a str, Par
         (&values.at, Type::INT8),
     ];
     asked.push((&sql.put_batch, params));
-    let params: Params<'_> = vec![
-        lane(),
-        (&values.outlived, Type::INT8),
-        (&values.dropped, Type::INT8),
-    ];
-    asked.push((&sql.drop_outlived, params));
+    if values.dropped > 0 {
+        let params: Params<'_> = vec![
+            lane(),
+            (&values.outlived, Type::INT8),
+            (&values.dropped, Type::INT8),
+        ];
+        asked.push((&sql.drop_outlived, params));
+    }
     asked
 }
 
