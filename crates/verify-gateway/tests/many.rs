@@ -31,7 +31,7 @@ fn directory(name: &str) -> PathBuf {
 
 /// Gateways on one database, with one set of keys.
 struct Nodes {
-    _server: PostgresServer,
+    server: PostgresServer,
     store: String,
     keys: String,
     nodes: Vec<Serving>,
@@ -42,7 +42,7 @@ impl Nodes {
         let server = PostgresServer::start(&directory(name), Syncs::No, "").unwrap();
         let mut nodes = Self {
             store: server.url(),
-            _server: server,
+            server,
             keys: Keys::generate(&[7; 32]).to_text().expose().clone(),
             nodes: Vec::new(),
         };
@@ -74,6 +74,18 @@ impl Nodes {
         messages
             .flat_map(|messages| messages.as_array().cloned().unwrap_or_default())
             .collect()
+    }
+
+    /// I-11, I-20: none of these is in a dump of the database, as text or as bytes.
+    fn holds_nothing_in_the_clear(&self, planted: &[&str]) {
+        let mut dump = self.server.as_its_user("pg_dump");
+        let dump = dump.arg(&self.store).output().unwrap();
+        let dump = String::from_utf8(dump.stdout).unwrap();
+        assert!(dump.contains("COPY verify.record"), "it is a dump");
+        for text in planted {
+            let bytes: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+            assert!(!dump.contains(text) && !dump.contains(&bytes), "i20: {text}");
+        }
     }
 
     fn code(&self, to: &str) -> String {
@@ -147,6 +159,7 @@ fn i05_eight_nodes_admit_together_what_one_does() {
     let together = nodes.at_once(8, |node, nth| send_from(node, &number(100 + nth), "198.51.100.2"));
     assert!(count(&alone, 201) > 0 && count(&alone, 429) > 0, "{alone:?}");
     assert_eq!(count(&together, 201), count(&alone, 201), "i05: {together:?}");
+    nodes.holds_nothing_in_the_clear(&[to, "2025550125", &right, "203.0.113.1", "198.51.100.2", &proof]);
     nodes.nodes.into_iter().for_each(stop);
 }
 

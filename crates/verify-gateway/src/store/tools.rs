@@ -231,7 +231,7 @@ fn check_clock(theirs: Timestamp, report: &mut Report) {
         Timestamp::from_millis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)));
     let apart = ours.since(theirs).max(theirs.since(ours));
     let words = format!(
-        "{:.1} s apart from this machine's; more than {} s, and nothing is decided",
+        "{:.1} s apart from this machine's; beyond {} s nothing is decided",
         apart.as_secs_f64(),
         SKEW.as_secs()
     );
