@@ -54,3 +54,23 @@ fn i11_every_row_ends_or_is_durable_and_is_somebody_s() {
         support::scan(&path);
     });
 }
+
+/// What is refused writes nothing: no frame of the log, no sync.
+#[test]
+fn i49_a_refusal_costs_no_write() {
+    run(async {
+        let path = fresh();
+        let store = open(SqliteOptions::at(&path));
+        assert!(matches!(
+            store.apply(&creating(1), WITHIN).await,
+            StoreAnswer::Applied(_)
+        ));
+        let log = path.with_extension("db-wal");
+        let before = std::fs::read(&log).unwrap();
+        for _ in 0..50 {
+            let again = store.apply(&creating(1), WITHIN).await;
+            assert!(matches!(again, StoreAnswer::Refused(_)), "{again:?}");
+        }
+        assert!(std::fs::read(&log).unwrap() == before, "the log is another");
+    });
+}
