@@ -21,7 +21,10 @@ use crate::options::PostgresOptions;
 /// A pool of connections.
 pub(crate) fn pool(options: &PostgresOptions) -> Result<Pool, OpenError> {
     let mut config = options.config.clone();
-    config.connect_timeout(options.connect);
+    // One that is silent leaves the others time.
+    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
+    let each = options.connect / u32::try_from(hosts).unwrap_or(1);
+    config.connect_timeout(if hosts > 1 { each * 3 / 4 } else { each });
     if let Some(file) = &options.password_file {
         let password = fs::read_to_string(file).map_err(|error| OpenError::File {
             file: file.clone(),

@@ -96,6 +96,10 @@ impl Decider {
         let Loaded { lane, found, sizes } = loaded;
         let at = found.origin().clock;
         let decided = batch.decide(vec![found]).unwrap_or_default();
+        if !decided.is_empty() && lane.is_none() {
+            // It was made just now, and is not there: nothing can be written, and nothing is.
+            return Err(not_applied(StoreFault::defect("a service's lane is missing")));
+        }
         let Some((decided, lane)) = decided.first().zip(lane) else {
             let end = if made { "COMMIT" } else { "ROLLBACK" };
             client

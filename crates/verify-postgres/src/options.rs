@@ -141,13 +141,17 @@ impl PostgresOptions {
 
     /// True when every host is this machine.
     pub(crate) fn is_local(&self) -> bool {
-        self.config.get_hosts().iter().all(|host| match host {
-            Host::Tcp(name) => {
-                let address = name.parse::<std::net::IpAddr>();
-                name == "localhost" || address.is_ok_and(|address| address.is_loopback())
-            }
-            Host::Unix(_) => true,
-        })
+        let (hosts, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
+        let is_named = !hosts.is_empty() || !addresses.is_empty();
+        is_named
+            && addresses.iter().all(|address| address.is_loopback())
+            && hosts.iter().all(|host| match host {
+                Host::Tcp(name) => {
+                    let address = name.parse::<std::net::IpAddr>();
+                    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+                }
+                Host::Unix(_) => true,
+            })
     }
 }
 

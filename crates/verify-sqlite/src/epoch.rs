@@ -1,6 +1,6 @@
 //! What the file says of itself, and whether that was expected.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use verify_core::store::{Epoch, Origin};
 use verify_core::time::Timestamp;
 
@@ -27,6 +27,14 @@ pub(crate) fn replaced(connection: &Connection) -> rusqlite::Result<()> {
         Some(origin) if !origin.accepted => Ok(()),
         Some(_) | None => begin(connection, false).map(drop),
     }
+}
+
+/// The same in a transaction of its own: of several that find none one makes it.
+pub(crate) fn origin_alone(connection: &mut Connection, expected_new: bool) -> rusqlite::Result<Origin> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let (origin, _) = origin(&transaction, expected_new)?;
+    transaction.commit()?;
+    Ok(origin)
 }
 
 /// What stands there.

@@ -58,7 +58,9 @@ impl SqliteStore {
     /// [`OpenError`], which says what to do.
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let Opened {
-            connection, inode, ..
+            mut connection,
+            inode,
+            ..
         } = file::open(&options)?;
         let sqlite = |error| OpenError::of(&options.path, error);
         let io = |error| OpenError::File {
@@ -69,7 +71,7 @@ impl SqliteStore {
         let process = connection
             .query_row("SELECT randomblob(16)", (), |row| row.get(0))
             .map_err(sqlite)?;
-        epoch::origin(&connection, expected_new).map_err(sqlite)?;
+        epoch::origin_alone(&mut connection, expected_new).map_err(sqlite)?;
         let reading = file::connect(&options).map_err(sqlite)?;
         let start = |name, connection, on_replaced| {
             Worker::start(name, connection, inode, options.clone(), on_replaced).map_err(io)

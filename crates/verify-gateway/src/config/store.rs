@@ -36,9 +36,15 @@ pub struct PostgresUrl(String);
 
 impl PostgresUrl {
     fn parse(text: &str) -> Result<Self, String> {
-        PostgresOptions::parse(text)
-            .map(|_| Self(text.to_owned()))
-            .map_err(|error| error.to_string())
+        let options = PostgresOptions::parse(text).map_err(|error| error.to_string())?;
+        let is_part_of_a_password = |host: &Host| match host {
+            Host::Tcp(name) => name.contains('@'),
+            Host::Unix(_) => false,
+        };
+        match options.config.get_hosts().iter().any(is_part_of_a_password) {
+            true => Err("a password with @ in it must have %40 in its place".to_owned()),
+            false => Ok(Self(text.to_owned())),
+        }
     }
 }
 
@@ -123,6 +129,10 @@ impl fmt::Display for Store {
 }
 
 fn has_password(text: &str) -> bool {
+    let parsed = PostgresOptions::parse(text);
+    if parsed.is_ok_and(|options| options.config.get_password().is_some()) {
+        return true;
+    }
     let authority = text.split_once("://").map(|(_, rest)| rest);
     let authority = authority.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
     let in_authority = authority
@@ -385,6 +395,7 @@ mod tests {
     fn a_password_is_seen_wherever_it_stands() {
         for secret in [
             "postgres://u:p@h/db",
+            "postgres://u:p/w@h/x",
             "redis://:p@h",
             "postgres://h/db?password=p",
             "host=h PASSWORD=p",
@@ -392,7 +403,7 @@ mod tests {
             assert!(has_password(secret), "{secret}");
             let said = Store::parse_flag(secret).unwrap_err();
             assert!(
-                said.contains("VERIFY_STORE_FILE") && !said.contains("h/db"),
+                said.contains("VERIFY_STORE_FILE") && !said.contains("h/db") && !said.contains("p/w"),
                 "{said}"
             );
         }
@@ -429,6 +440,8 @@ mod tests {
                 "{wrong}"
             );
         }
+        let cut = Store::parse("postgres://u:p@ss3cret@h/db").unwrap_err();
+        assert!(cut.contains("%40") && !cut.contains("ss3cret"), "{cut}");
         let shown = Store::parse("postgres://u:s3cret@h:5433/db?sslmode=require").unwrap();
         assert_eq!(shown.to_string(), "postgres://h:5433/db");
         assert!(!format!("{shown:?}").contains("s3cret"));

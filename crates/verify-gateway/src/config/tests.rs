@@ -181,7 +181,7 @@ fn a_flag_beats_a_variable_beats_the_file() {
 
 #[test]
 fn a_store_that_is_not_known_is_refused_with_what_would_do() {
-    let known = "this build knows these stores: memory, sqlite:PATH";
+    let known = "this build knows these stores: memory, sqlite:PATH, postgres://USER@HOST/DATABASE";
     let by_flag = ServeArgs {
         store: Some("redis://host".to_owned()),
         ..ServeArgs::default()
