@@ -40,4 +40,4 @@ pub use batch::{Batch, Lane, Ticket};
 pub use found::{Fill, Found};
 pub use lanes::Lanes;
 pub use limits::{Limits, Turns};
-pub use written::{Decided, LaneRow, PutClaim, PutCounter, PutRow};
+pub use written::{Decided, LaneRow, PutClaim, PutCounter, PutRow, gone, minute};

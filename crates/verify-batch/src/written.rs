@@ -6,6 +6,17 @@ use verify_core::store::{
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
+/// The minute from which something that ends then may be dropped: the one after its end. It is coarse, so that what is written
+/// again within it changes no index.
+pub const fn gone(ends: Timestamp) -> u64 {
+    minute(ends) + 1
+}
+
+/// The minute of an instant: what is [`gone`] by it is dropped.
+pub const fn minute(at: Timestamp) -> u64 {
+    at.as_millis() / 60_000
+}
+
 /// What stands in a service's lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LaneRow {

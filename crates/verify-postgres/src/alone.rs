@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
-use verify_batch::LaneRow;
 use verify_batch::copy::{Entry, Source, Table, Target};
+use verify_batch::{LaneRow, gone as gone_from};
 use verify_core::keys::KeyId;
 use verify_core::store::{Origin, StoreFault};
 use verify_core::vocabulary::ServiceId;
@@ -15,7 +15,6 @@ use crate::errors::{OpenError, fault};
 use crate::options::PostgresOptions;
 use crate::schema;
 use crate::statements::Statements;
-use crate::write::minute;
 
 /// A database that nobody serves from, as long as this is there: for a copy.
 pub struct PostgresTables {
@@ -159,14 +158,14 @@ impl Target for PostgresTables {
         let sql = match table {
             Table::Counters => {
                 for entry in &entries {
-                    gone.push(Some(minute(entry.counter_ends()?)));
+                    gone.push(Some(signed(gone_from(entry.counter_ends()?))));
                 }
                 params.push((&gone, Type::INT8_ARRAY));
                 &self.sql.copy_counters
             }
             Table::Claims => {
                 for entry in &entries {
-                    gone.push(Some(minute(entry.claim()?.expires_at)));
+                    gone.push(Some(signed(gone_from(entry.claim()?.expires_at))));
                 }
                 params.push((&gone, Type::INT8_ARRAY));
                 &self.sql.copy_claims
@@ -175,7 +174,7 @@ impl Target for PostgresTables {
                 for entry in &entries {
                     let row = entry.row()?;
                     ends.push(row.expires_at.map(|ends| signed(ends.as_millis())));
-                    gone.push(row.expires_at.map(minute));
+                    gone.push(row.expires_at.map(|ends| signed(gone_from(ends))));
                     due.push(row.due.map(|due| signed(due.as_millis())));
                     fingerprints.push(i16::from(row.under.fingerprint.get()));
                     seals.push(row.under.seal.map(KeyId::get).map(i16::from));

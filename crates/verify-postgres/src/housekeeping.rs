@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::try_join;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
+use verify_batch::minute;
 use verify_core::time::Timestamp;
 
 use crate::epoch::{self, number, signed};
@@ -27,7 +28,7 @@ pub(crate) async fn drop_outlived(
     at: Timestamp,
     most: i64,
 ) -> Result<u64, Error> {
-    let minute = signed(at.as_millis() / 60_000);
+    let minute = signed(minute(at));
     let params: [(&(dyn ToSql + Sync), Type); 3] =
         [(&lane, Type::INT8), (&minute, Type::INT8), (&most, Type::INT8)];
     let rows = client.query_typed(&sql.drop_outlived, &params).await?;

@@ -64,25 +64,24 @@ pub(crate) async fn load(
 
 async fn ask(client: &Client, sql: &Statements, begin: Option<&str>, lane: &Lane) -> Result<Rows, Error> {
     let service = lane.service.as_str();
-    let of = |keys: Vec<Vec<u8>>| keys;
-    let counters = of(lane
+    let counters: Vec<_> = lane
         .names
         .counters
         .iter()
         .map(|key| key.to_bytes().to_vec())
-        .collect());
-    let records = of(lane
+        .collect();
+    let records: Vec<_> = lane
         .names
         .records
         .iter()
         .map(|key| key.to_bytes().to_vec())
-        .collect());
-    let claims = of(lane
+        .collect();
+    let claims: Vec<_> = lane
         .names
         .claims
         .iter()
         .map(|key| key.to_bytes().to_vec())
-        .collect());
+        .collect();
     let begun = async {
         match begin {
             Some(begin) => client.batch_execute(begin).await,

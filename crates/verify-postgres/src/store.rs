@@ -255,11 +255,7 @@ impl Store for PostgresStore {
         holder: HolderId,
         span: Duration,
     ) -> Result<bool, StoreFault> {
-        let work: i16 = match work {
-            Work::Sweep => 1,
-            Work::Pump => 2,
-            Work::Housekeeping => 3,
-        };
+        let work = i16::from(work.tag());
         let (service, holder) = (service.as_str(), holder.as_bytes().as_slice());
         let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         let params: &Params<'_> = &[

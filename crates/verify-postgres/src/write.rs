@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::{join, join_all};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
-use verify_batch::Decided;
+use verify_batch::{Decided, gone, minute};
 use verify_core::keys::KeyId;
 use verify_core::time::Timestamp;
 
@@ -34,11 +34,6 @@ pub(crate) struct Mark<'a> {
 pub(crate) enum Failed {
     Before(Error),
     AtCommit(Error),
-}
-
-/// The minute from which something that ends then may be dropped: the one after its end.
-pub(crate) fn minute(ends: Timestamp) -> i64 {
-    signed(ends.as_millis() / 60_000 + 1)
 }
 
 /// A table's columns, as arrays.
@@ -85,14 +80,22 @@ impl Tables {
         let [mut counters, mut records, mut claims] =
             [Columns::default(), Columns::default(), Columns::default()];
         for put in &decided.counters {
-            counters.put(&put.key.to_bytes(), &put.bytes, Some(minute(put.expires_at)));
+            counters.put(
+                &put.key.to_bytes(),
+                &put.bytes,
+                Some(signed(gone(put.expires_at))),
+            );
         }
         for (key, put) in &decided.records {
             let Some(put) = put else {
                 records.dropped.push(key.to_bytes().to_vec());
                 continue;
             };
-            records.put(&key.to_bytes(), &put.bytes, put.expires_at.map(minute));
+            records.put(
+                &key.to_bytes(),
+                &put.bytes,
+                put.expires_at.map(|ends| signed(gone(ends))),
+            );
             records
                 .ends
                 .push(put.expires_at.map(|ends| signed(ends.as_millis())));
@@ -102,7 +105,7 @@ impl Tables {
         }
         for (key, put) in &decided.claims {
             match put {
-                Some(put) => claims.put(&key.to_bytes(), &put.bytes, Some(minute(put.expires_at))),
+                Some(put) => claims.put(&key.to_bytes(), &put.bytes, Some(signed(gone(put.expires_at)))),
                 None => claims.dropped.push(key.to_bytes().to_vec()),
             }
         }
@@ -154,7 +157,7 @@ impl<'a> Values<'a> {
             process: mark.process,
             number: signed(mark.number),
             at: signed(mark.at.as_millis()),
-            outlived: signed(mark.outlived.as_millis() / 60_000),
+            outlived: signed(minute(mark.outlived)),
             dropped: match mark.number % DROPPED_WITH_EVERY {
                 0 => {
                     DROPPED_FOR_EACH

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, params};
-use verify_batch::LaneRow;
 use verify_batch::copy::{Entry, Source, Table, Target};
+use verify_batch::{LaneRow, gone};
 use verify_core::store::{Origin, StoreFault};
 use verify_core::vocabulary::ServiceId;
 
@@ -11,7 +11,6 @@ use crate::decide::{lane_id, write_claim, write_record};
 use crate::epoch;
 use crate::errors::OpenError;
 use crate::file;
-use crate::housekeeping::minute;
 use crate::options::SqliteOptions;
 use crate::outbox::limit;
 use crate::worker::Worker;
@@ -215,7 +214,7 @@ fn put(
         Table::Counters => entry.counter_ends().map(|ends| {
             connection
                 .prepare_cached("INSERT INTO counter VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![lane, entry.key, entry.bytes, minute(ends)])
+                .execute(params![lane, entry.key, entry.bytes, gone(ends)])
                 .map(drop)
         }),
         Table::Records => entry

@@ -1,12 +1,12 @@
 //! One transaction of a batch: lock, load, decide, write, commit.
 
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
-use verify_batch::{Batch, Decided, Ended, Fill, Found, Lane, LaneRow, PutClaim, PutRow, Ticket};
+use verify_batch::{Batch, Decided, Ended, Fill, Found, Lane, LaneRow, PutClaim, PutRow, Ticket, gone};
 use verify_core::store::Origin;
 
 use crate::epoch::origin;
 use crate::errors::{at_commit, before_commit};
-use crate::housekeeping::{self, minute};
+use crate::housekeeping;
 use crate::options::SqliteOptions;
 use crate::room::{self, Disk};
 
@@ -22,8 +22,6 @@ pub(crate) struct Decider {
     pub(crate) options: SqliteOptions,
     /// By which this process knows its batches.
     pub(crate) process: [u8; 16],
-    /// Whether a file without an epoch is a first start.
-    pub(crate) expected_new: bool,
     pub(crate) disk: Disk,
     /// A batch whose commit failed. It can be read back, and be gone after a loss of power.
     pub(crate) unsynced: Option<u64>,
@@ -59,7 +57,8 @@ impl Decider {
     fn try_to(&mut self, connection: &Connection, batch: &Batch) -> rusqlite::Result<bool> {
         // The lock comes first: what is read afterwards stays as it is.
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        let (origin, mut wrote) = origin(connection, self.expected_new)?;
+        // Once it serves a file is not new any more: who empties it loses data.
+        let (origin, mut wrote) = origin(connection, false)?;
         // What is outlived for the engine and for this clock too: one of them may be ahead.
         let outlived = batch.at().min(origin.clock);
         let mut fill = room::fill(connection, &self.options, &mut self.disk)?;
@@ -230,7 +229,7 @@ fn write_counters(connection: &Connection, lane: i64, decided: &Decided) -> rusq
          ON CONFLICT DO UPDATE SET value = excluded.value, gone = excluded.gone",
     )?;
     for put in &decided.counters {
-        let row = params![lane, put.key.to_bytes(), put.bytes, minute(put.expires_at)];
+        let row = params![lane, put.key.to_bytes(), put.bytes, gone(put.expires_at)];
         // Mostly it goes in the same minute as before, and then no index is touched.
         if again.execute(row)? == 0 {
             anew.execute(row)?;
@@ -261,7 +260,7 @@ pub(crate) fn write_record(
         key,
         put.bytes,
         put.expires_at.map(|ends| ends.as_millis()),
-        put.expires_at.map(minute),
+        put.expires_at.map(gone),
         put.due.map(|due| due.as_millis()),
         put.under.fingerprint.get(),
         put.under.seal.map(|key| key.get()),
@@ -281,7 +280,7 @@ pub(crate) fn write_claim(
                 "INSERT INTO claim VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET value = excluded.value, gone = excluded.gone",
             )?
-            .execute(params![lane, key, put.bytes, minute(put.expires_at)]),
+            .execute(params![lane, key, put.bytes, gone(put.expires_at)]),
         None => connection
             .prepare_cached("DELETE FROM claim WHERE lane = ?1 AND key = ?2")?
             .execute(params![lane, key]),

@@ -20,6 +20,14 @@ pub(crate) fn origin(connection: &Connection, expected_new: bool) -> rusqlite::R
     }
 }
 
+/// The same in a transaction of its own: of several that find none one makes it.
+pub(crate) fn origin_alone(connection: &mut Connection, expected_new: bool) -> rusqlite::Result<Origin> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let (origin, _) = origin(&transaction, expected_new)?;
+    transaction.commit()?;
+    Ok(origin)
+}
+
 /// Another file stands under the name. Whatever it is, it was not written by who is running: what it says of itself was not
 /// expected here, unless somebody else has noticed before.
 pub(crate) fn replaced(connection: &Connection) -> rusqlite::Result<()> {
@@ -27,14 +35,6 @@ pub(crate) fn replaced(connection: &Connection) -> rusqlite::Result<()> {
         Some(origin) if !origin.accepted => Ok(()),
         Some(_) | None => begin(connection, false).map(drop),
     }
-}
-
-/// The same in a transaction of its own: of several that find none one makes it.
-pub(crate) fn origin_alone(connection: &mut Connection, expected_new: bool) -> rusqlite::Result<Origin> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let (origin, _) = origin(&transaction, expected_new)?;
-    transaction.commit()?;
-    Ok(origin)
 }
 
 /// What stands there.

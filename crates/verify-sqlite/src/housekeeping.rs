@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
+use verify_batch::minute;
 use verify_core::time::Timestamp;
-
-/// The minute from which something that ends then may be dropped: the one after its end.
-pub(crate) fn minute(ends: Timestamp) -> u64 {
-    ends.as_millis() / 60_000 + 1
-}
 
 /// Drops at most so many entries that were outlived at this instant, of all services; how many went.
 pub(crate) fn drop_outlived(connection: &Connection, at: Timestamp, most: usize) -> rusqlite::Result<usize> {
-    let now = at.as_millis() / 60_000;
+    let now = minute(at);
     let mut dropped = 0;
     for sql in [
         "DELETE FROM counter WHERE (lane, key) IN (SELECT lane, key FROM counter WHERE gone <= ?1 LIMIT ?2)",

@@ -1,8 +1,8 @@
 //! Records that want a look, and those that must be written again.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use verify_core::keys::{KeyId, Print};
-use verify_core::store::{RecordKey, RecordKind, WrittenUnder, put_off_for};
+use verify_core::keys::KeyId;
+use verify_core::store::{RecordKey, WrittenUnder, put_off_for};
 use verify_core::time::Timestamp;
 
 use crate::outbox::limit;
@@ -110,14 +110,6 @@ pub(crate) fn durable_under_others_left(
 
 /// Keys of kinds that this program knows. A later program's are left to it.
 fn known(keys: impl Iterator<Item = rusqlite::Result<Vec<u8>>>) -> rusqlite::Result<Vec<RecordKey>> {
-    keys.filter_map(|key| key.map(|key| record_key(&key)).transpose())
+    keys.filter_map(|key| key.map(|key| RecordKey::from_bytes(&key)).transpose())
         .collect()
-}
-
-fn record_key(bytes: &[u8]) -> Option<RecordKey> {
-    let (tag, print) = bytes.split_first()?;
-    Some(RecordKey {
-        kind: RecordKind::of_tag(*tag)?,
-        print: Print::from_bytes(print.try_into().ok()?),
-    })
 }

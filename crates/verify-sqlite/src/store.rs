@@ -83,8 +83,6 @@ impl SqliteStore {
         let decider = Decider {
             options,
             process,
-            // From here on the file is not new any more: who empties it loses data.
-            expected_new: false,
             disk: Disk::default(),
             unsynced: None,
         };
@@ -254,11 +252,6 @@ impl Store for SqliteStore {
         holder: HolderId,
         span: Duration,
     ) -> Result<bool, StoreFault> {
-        let work: u8 = match work {
-            Work::Sweep => 1,
-            Work::Pump => 2,
-            Work::Housekeeping => 3,
-        };
         let service = service.clone();
         self.writes(move |connection| {
             let now = epoch::clock();
@@ -269,7 +262,7 @@ impl Store for SqliteStore {
                      WHERE holder = excluded.holder OR until <= ?5",
                 )?
                 .execute(params![
-                    work,
+                    work.tag(),
                     service.as_str(),
                     holder.as_bytes(),
                     (now + span).as_millis(),

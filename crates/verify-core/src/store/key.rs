@@ -109,6 +109,17 @@ impl RecordKey {
     }
 }
 
+impl RecordKey {
+    /// The key with these bytes. `None`: they are none, or of a kind that this version does not know.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (tag, print) = bytes.split_first()?;
+        Some(Self {
+            kind: RecordKind::of_tag(*tag)?,
+            print: Print::from_bytes(print.try_into().ok()?),
+        })
+    }
+}
+
 impl ClaimKey {
     /// Its bytes: the tag of its kind, and the fingerprint.
     pub fn to_bytes(&self) -> [u8; 17] {

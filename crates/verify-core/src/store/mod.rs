@@ -158,6 +158,17 @@ pub enum Work {
     Housekeeping,
 }
 
+impl Work {
+    /// The stable number, wherever one is kept.
+    pub const fn tag(self) -> u8 {
+        match self {
+            Self::Sweep => 1,
+            Self::Pump => 2,
+            Self::Housekeeping => 3,
+        }
+    }
+}
+
 /// For how long a record is put off that was put off `times` before: 30 seconds, doubled each time, up to an hour.
 pub const fn put_off_for(times: u32) -> Duration {
     let doubled = if times < 7 { 30 << times } else { 3_600 };

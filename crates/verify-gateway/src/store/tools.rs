@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use verify_batch::copy::{self, CopyError, Held, Table, Target};
 use verify_core::keys::Keys;
+use verify_core::port::Clock as _;
 use verify_core::store::{Epoch, Origin, StoreFault, WrittenUnder};
 use verify_core::time::{SKEW, Timestamp};
+use verify_engine::SystemClock;
 use verify_http::views::rfc3339;
 use verify_postgres::{PostgresOptions, PostgresTables};
 use verify_sqlite::{Durability, SqliteFile, inspect};
@@ -226,9 +228,7 @@ async fn check_postgres(storage: &Storage, options: &PostgresOptions) -> Result<
 
 /// The server's clock beside this machine's.
 fn check_clock(theirs: Timestamp, report: &mut Report) {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let ours =
-        Timestamp::from_millis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)));
+    let ours = SystemClock.now();
     let apart = ours.since(theirs).max(theirs.since(ours));
     let words = format!(
         "{:.1} s apart from this machine's; beyond {} s nothing is decided",

@@ -192,7 +192,7 @@ fn ratios(
             figure: crate::measure::Figure::of(vec![1e9 / sample.nanos()]),
             unit: "a second",
             target: Target::None,
-            made_of: format!("{} trip for each", callers.trips()),
+            made_of: "each asked for alone, decided together".to_owned(),
         });
     }
     Ok(rows)

@@ -69,11 +69,6 @@ impl<'a> Callers<'a> {
         self.sent
     }
 
-    /// Calls of the store for a changeset.
-    pub(super) fn trips(&self) -> u32 {
-        1
-    }
-
     /// So many callers ask for so many changesets together; the time on the wall.
     pub(super) fn sample(
         &mut self,
