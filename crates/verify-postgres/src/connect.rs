@@ -35,7 +35,7 @@ pub(crate) fn pool(options: &PostgresOptions) -> Result<Pool, OpenError> {
     let recycled = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
-    let manager = match is_encrypted(options)? {
+    let manager = match is_encrypted(options) {
         true => {
             config.ssl_mode(SslMode::Require);
             Manager::from_config(config, MakeRustlsConnect::new(tls(options)?), recycled)
@@ -56,15 +56,12 @@ pub(crate) fn pool(options: &PostgresOptions) -> Result<Pool, OpenError> {
 }
 
 /// Whether connections are encrypted: what the URL says, and what is safe where it says nothing.
-fn is_encrypted(options: &PostgresOptions) -> Result<bool, OpenError> {
+fn is_encrypted(options: &PostgresOptions) -> bool {
     let asked = options.ca_file.is_some() || options.client_certificate.is_some();
-    match options.config.get_ssl_mode() {
-        SslMode::Disable => Ok(false),
-        SslMode::Require => Ok(true),
-        // The default: it takes whatever the server offers, which whoever is between them can change.
-        SslMode::Prefer => Ok(asked || !options.is_local()),
-        _ => Err(OpenError::Unencrypted("this")),
-    }
+    let mode = options.config.get_ssl_mode();
+    // The default takes whatever the server offers, which whoever is between them can change.
+    let is_default = mode == SslMode::Prefer;
+    mode != SslMode::Disable && (!is_default || asked || !options.is_local())
 }
 
 fn tls(options: &PostgresOptions) -> Result<ClientConfig, OpenError> {

@@ -30,11 +30,6 @@ pub enum OpenError {
     /// Certificates or keys are not what they should be.
     #[error("TLS: {0}")]
     Tls(String),
-    /// The server is not on this machine and the connection would not be encrypted.
-    #[error(
-        "sslmode={0} does not ask for TLS on every connection to another machine; leave it out, or say sslmode=disable"
-    )]
-    Unencrypted(&'static str),
     /// It cannot be reached, or takes neither name nor password.
     #[error("the database cannot be used: {0}")]
     Connect(String),

@@ -1,8 +1,8 @@
 //! One transaction of a batch: lock, load, decide, write, commit.
 
-use rusqlite::{Connection, OptionalExtension, Row as SqlRow, params};
+use rusqlite::{Connection, OptionalExtension, Row as SqlRow, ToSql, params};
 use verify_batch::{Batch, Decided, Ended, Fill, Found, Lane, LaneRow, PutClaim, PutRow, Ticket, gone};
-use verify_core::store::Origin;
+use verify_core::store::{ClaimKey, CounterKey, Origin, RecordKey};
 
 use crate::epoch::origin;
 use crate::errors::{at_commit, before_commit};
@@ -152,7 +152,7 @@ fn load(connection: &Connection, lane: &Lane, origin: Origin, fill: Fill) -> rus
         "SELECT value FROM counter WHERE lane = ?1 AND key = ?2",
         id,
         &names.counters,
-        |key| key.to_bytes().to_vec(),
+        CounterKey::to_bytes,
         |key, bytes| found.counter(*key, bytes),
     )?;
     each(
@@ -160,7 +160,7 @@ fn load(connection: &Connection, lane: &Lane, origin: Origin, fill: Fill) -> rus
         "SELECT value FROM record WHERE lane = ?1 AND key = ?2",
         id,
         &names.records,
-        |key| key.to_bytes().to_vec(),
+        RecordKey::to_bytes,
         |key, bytes| found.record(*key, bytes),
     )?;
     each(
@@ -168,18 +168,18 @@ fn load(connection: &Connection, lane: &Lane, origin: Origin, fill: Fill) -> rus
         "SELECT value FROM claim WHERE lane = ?1 AND key = ?2",
         id,
         &names.claims,
-        |key| key.to_bytes().to_vec(),
+        ClaimKey::to_bytes,
         |key, bytes| found.claim(*key, bytes),
     )?;
     Ok(found)
 }
 
-fn each<K>(
+fn each<K, B: ToSql>(
     connection: &Connection,
     sql: &'static str,
     lane: i64,
     keys: &[K],
-    bytes_of: impl Fn(&K) -> Vec<u8>,
+    bytes_of: impl Fn(&K) -> B,
     mut found: impl FnMut(&K, &[u8]),
 ) -> rusqlite::Result<()> {
     let mut asked = connection.prepare_cached(sql)?;
