@@ -36,7 +36,11 @@ impl PostgresTables {
         let connection = Connection::of(&pool).await.map_err(unusable)?;
         let client = connection.client().map_err(unusable)?;
         schema::migrate(client, schema).await?;
-        let take = format!("BEGIN; LOCK TABLE {schema}.meta, {schema}.lane IN EXCLUSIVE MODE NOWAIT");
+        // Whoever was at them a moment ago may still be leaving: the server notices an end a little later.
+        let within = options.statement.as_millis();
+        let take = format!(
+            "BEGIN; SET LOCAL lock_timeout = {within}; LOCK TABLE {schema}.meta, {schema}.lane IN EXCLUSIVE MODE"
+        );
         client
             .batch_execute(&take)
             .await
