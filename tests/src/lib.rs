@@ -10,6 +10,7 @@ use std::time::Duration;
 use verify_core::command::{CheckRequest, Command, SendRequest, StatusRequest, TickRequest};
 use verify_core::event::EventKind;
 use verify_core::flow::{Step, drive};
+use verify_core::keys::Keys;
 use verify_core::limit::Counter;
 use verify_core::outcome::{
     Answer, Approval, CheckAnswer, Outcome, Refusal, Request, SendAnswer, StatusAnswer, VerificationView,
@@ -38,6 +39,17 @@ pub fn policy(text: &str) -> PolicySet {
     match PolicySet::from_toml(text) {
         Ok(loaded) => loaded.policies,
         Err(errors) => panic!("{errors}"),
+    }
+}
+
+/// The rings without their older keys.
+pub fn newest_alone(keys: &Keys) -> Keys {
+    let text = keys.to_text();
+    let rings = text.expose().split('/');
+    let newest: Vec<_> = rings.map(|ring| ring.split(',').next().unwrap_or(ring)).collect();
+    match Keys::parse(&newest.join("/")) {
+        Ok(keys) => keys,
+        Err(error) => panic!("{error}"),
     }
 }
 

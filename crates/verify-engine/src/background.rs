@@ -1,5 +1,5 @@
-//! What runs besides commands: the sweeper, which has due records looked at and drops what is outlived, and the pump, which
-//! empties the outboxes.
+//! What runs besides commands: the sweeper, which has due records looked at, drops what is outlived and moves what is under
+//! older keys, and the pump, which empties the outboxes.
 //!
 //! Both go through the services that have something to do, in turns, so that a busy one holds up no other; the work of a
 //! service is lent by the store to one engine at a time, which saves work and is nothing that must hold. Both are also
@@ -50,6 +50,8 @@ pub struct Swept {
     pub due: usize,
     /// Those in which there was something to do.
     pub changed: usize,
+    /// Durable records that were written again under the newest keys.
+    pub rekeyed: usize,
 }
 
 /// What a pump did.
@@ -108,7 +110,8 @@ impl Engine {
     /// that one.
     ///
     /// First the store is asked how it is: one that came up without what it held is told of (`store.forgot`), and while its
-    /// clock and this machine's differ nothing is looked at.
+    /// clock and this machine's differ nothing is looked at. Last some of the durable records that are under older keys are
+    /// written again under the newest.
     ///
     /// # Errors
     /// The first [`StoreFault`] of any service: its records stay due. The others had their turn.
@@ -128,6 +131,7 @@ impl Engine {
                 None => break,
             }
         }
+        swept.rekeyed += self.rekey_some().await?;
         Ok(swept)
     }
 
@@ -202,7 +206,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn is_lent(&self, work: Work, service: &ServiceId) -> Result<bool, StoreFault> {
+    pub(crate) async fn is_lent(&self, work: Work, service: &ServiceId) -> Result<bool, StoreFault> {
         let outside = &self.inner.outside;
         let span = match work {
             Work::Sweep | Work::Housekeeping => LEASE,
@@ -316,7 +320,7 @@ impl Engine {
     }
 
     /// Ticks these records; those in which nothing could be settled.
-    async fn tick_all(&self, service: &ServiceId, due: Vec<RecordKey>) -> Vec<RecordKey> {
+    pub(crate) async fn tick_all(&self, service: &ServiceId, due: Vec<RecordKey>) -> Vec<RecordKey> {
         let mut unsettled = Vec::new();
         let mut running = JoinSet::new();
         for record in due {

@@ -272,6 +272,7 @@ impl EngineBuilder {
             outside,
             holder: holder(&*entropy),
             lent: parking_lot::Mutex::default(),
+            rekeying: tokio::sync::Mutex::default(),
             machine: RwLock::new(machine),
             keys,
             asked,

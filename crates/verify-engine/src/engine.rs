@@ -33,6 +33,7 @@ use crate::driver::{About, Flow, Rest};
 use crate::first_poll::{FirstPoll, first_poll};
 use crate::outside::Outside;
 use crate::rate::FloodShield;
+use crate::rekey::Walk;
 use crate::telemetry;
 use crate::without_effect::Asked;
 
@@ -69,6 +70,8 @@ pub(crate) struct Inner {
     pub(crate) flows: Flows,
     /// Held while outboxes are pumped: two pumps would hand events over out of order.
     pub(crate) pump: tokio::sync::Mutex<()>,
+    /// What is under older keys, as far as it was gone through.
+    pub(crate) rekeying: tokio::sync::Mutex<Walk>,
     /// This engine, where work is lent.
     pub(crate) holder: HolderId,
     /// What was lent to it.

@@ -38,6 +38,7 @@ mod meters;
 mod outside;
 mod rate;
 mod readiness;
+mod rekey;
 mod store_watch;
 mod system;
 pub mod telemetry;

@@ -40,6 +40,9 @@ pub struct ServeArgs {
     /// On SIGHUP, take a policy that is weaker than the one in force too
     #[arg(long)]
     pub reload_weaker: bool,
+    /// Start although opt-outs are under keys that VERIFY_KEYS does not have: nobody finds these any more
+    #[arg(long)]
+    pub forget_missing_keys: bool,
     /// Say what is wrong with the configuration, and exit with 0 or 2
     #[arg(long)]
     pub check_config: bool,

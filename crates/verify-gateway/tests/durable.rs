@@ -13,6 +13,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use program::{Serving, another, ask, body, check, code, err, kill, out, run, send, stop};
 use rusqlite::Connection;
@@ -336,6 +337,75 @@ fn epochs_and_keys_are_told() {
     let memory = place.tool(&["check", "--store", "memory"]);
     assert_eq!(memory.status.code(), Some(2));
     assert!(err(&memory).contains("in the memory of the gateway's process"));
+}
+
+#[test]
+fn i150_a_key_is_dropped_when_rekey_says_so_and_not_before() {
+    let mut place = Place::new("rings");
+    let opted_out = "+12025550115";
+    let is_left_alone = |serving: &Serving| {
+        let (status, told) = ask(
+            serving,
+            "/verify/send",
+            json!({ "to": opted_out, "channel": "sms" }),
+        );
+        assert_eq!(
+            (status, &told["code"]),
+            (422, &json!("channel_unavailable")),
+            "{told}"
+        );
+        let inbox = serving.get("/demo/inbox?to=%2B12025550115");
+        assert_eq!(body(&inbox), json!([]));
+    };
+    let serving = place.demo();
+    is_left_alone(&serving);
+    stop(serving);
+
+    let old = Keys::generate(&[7; 32]);
+    let (both, new) = (old.rotated(&[8; 32]).to_text(), place.keys.clone());
+    let both = both.expose().clone();
+    // The newest of each ring alone.
+    let rings: Vec<_> = both
+        .split('/')
+        .map(|ring| ring.split(',').next().unwrap())
+        .collect();
+    let alone = rings.join("/");
+    assert_ne!(alone, new);
+
+    place.keys = alone.clone();
+    let args = ["--store", "sqlite:verify.db", "--state-dir", place.dir()];
+    let refused = run(&args, &[("VERIFY_KEYS", &place.keys)]);
+    assert_eq!(refused.status.code(), Some(2), "{}", err(&refused));
+    let said = err(&refused);
+    assert!(
+        said.contains("1 under fingerprint 1, seal 1") && said.contains("--forget-missing-keys"),
+        "{said}"
+    );
+    let told = place.tool(&["rekey"]);
+    assert_eq!(told.status.code(), Some(1), "{}", err(&told));
+    assert!(
+        out(&told).contains("VERIFY_KEYS does not have these"),
+        "{}",
+        out(&told)
+    );
+
+    place.keys = both;
+    let told = place.tool(&["rekey"]);
+    assert_eq!(told.status.code(), Some(1), "{}", err(&told));
+    assert!(out(&told).contains("keep these in VERIFY_KEYS"), "{}", out(&told));
+    let serving = place.demo();
+    let begun = Instant::now();
+    // A sweep a second moves it.
+    while place.tool(&["rekey"]).status.code() != Some(0) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing moves");
+    }
+    is_left_alone(&serving);
+    stop(serving);
+
+    place.keys = alone;
+    let serving = place.demo();
+    is_left_alone(&serving);
+    stop(serving);
 }
 
 #[test]

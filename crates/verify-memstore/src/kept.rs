@@ -170,9 +170,10 @@ impl KeptRow {
         }
     }
 
-    /// True when it has no end, says sealed whose it is, and was written under other keys than these.
-    pub(crate) fn is_durable_under_others(&self, newest: WrittenUnder) -> bool {
-        self.ends.get().is_none() && self.under.seal.is_some() && self.under != newest
+    /// The keys that it was written under, of one that has no end and says sealed whose it is.
+    pub(crate) fn durable_under(&self) -> Option<WrittenUnder> {
+        let moves = self.ends.get().is_none() && self.under.seal.is_some();
+        moves.then_some(self.under)
     }
 
     pub(crate) fn due(&self) -> Option<Timestamp> {

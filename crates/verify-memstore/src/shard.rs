@@ -162,20 +162,12 @@ impl Shard {
         self.put_off.insert(key.hash, (until, times.saturating_add(1)));
     }
 
-    /// A service's durable records that were written under other keys than these.
-    pub(crate) fn durable_under_others<'a>(
-        &'a self,
-        service: &ServiceId,
-        newest: WrittenUnder,
-    ) -> impl Iterator<Item = RecordKey> + use<'a> {
-        let service = self.services.number(service);
-        let records = self
-            .records
-            .iter()
-            .filter(move |record| Some(record.service) == service);
-        records
-            .filter(move |record| record.value.is_durable_under_others(newest))
-            .map(|record| record.key)
+    /// The durable records that can be moved, with what they were written under.
+    pub(crate) fn durable(&self) -> impl Iterator<Item = ((&ServiceId, RecordKey), WrittenUnder)> {
+        self.records.iter().filter_map(|record| {
+            let service = self.services.name(record.service)?;
+            Some(((service, record.key), record.value.durable_under()?))
+        })
     }
 
     /// Looks at so many entries of each kind, and drops those that are outlived; how many went.

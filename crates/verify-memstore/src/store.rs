@@ -339,18 +339,33 @@ impl Store for MemStore {
         Ok(most - left)
     }
 
-    async fn durable_under_others(
-        &self,
-        service: &ServiceId,
-        newest: WrittenUnder,
-        most: usize,
-    ) -> Result<Vec<RecordKey>, StoreFault> {
-        let mut keys = Vec::new();
+    async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
+        let mut counted = BTreeMap::new();
         for shard in &self.shards {
-            let left = most - keys.len();
-            keys.extend(shard.lock().durable_under_others(service, newest).take(left));
+            for (_, under) in shard.lock().durable() {
+                *counted.entry(under).or_default() += 1;
+            }
         }
-        Ok(keys)
+        Ok(counted.into_iter().collect())
+    }
+
+    async fn durable_under<'a>(
+        &self,
+        under: WrittenUnder,
+        after: Option<&'a (ServiceId, RecordKey)>,
+        most: usize,
+    ) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
+        let after = after.map(|(service, key)| (service, *key));
+        let mut places = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            let under = shard.durable().filter(|(_, written)| *written == under);
+            let behind = under.filter(|(place, _)| after.is_none_or(|after| *place > after));
+            places.extend(behind.map(|((service, key), _)| (service.clone(), key)));
+        }
+        places.sort_unstable();
+        places.truncate(most);
+        Ok(places)
     }
 
     async fn health(&self) -> Result<Origin, StoreFault> {

@@ -66,7 +66,7 @@ CREATE TABLE record (
 ALTER TABLE record ALTER COLUMN value SET STORAGE EXTERNAL;
 CREATE INDEX record_gone ON record (gone) WHERE gone IS NOT NULL;
 CREATE INDEX record_due ON record (lane, due, key) WHERE due IS NOT NULL;
-CREATE INDEX record_durable ON record (lane, fingerprint, seal) WHERE ends IS NULL AND seal IS NOT NULL;
+CREATE INDEX record_durable ON record (fingerprint, seal, lane, key) WHERE ends IS NULL AND seal IS NOT NULL;
 
 CREATE TABLE event (
   lane bigint NOT NULL,

@@ -65,11 +65,13 @@ statements! {
     find_due = "SELECT put_off FROM {s}.record WHERE lane = {lane} AND key = $2 AND due <= $3 AND (ends IS NULL OR ends > $3)";
     /// Written meanwhile by somebody who settled it: then its count begins anew, and this says nothing of it.
     put_off = "UPDATE {s}.record SET due = $4, put_off = put_off + 1 WHERE lane = {lane} AND key = $2 AND due <= $3 AND put_off = $5";
-    durable = "SELECT key FROM {s}.record WHERE lane = {lane} AND ends IS NULL AND seal IS NOT NULL AND (fingerprint <> $2 OR seal IS DISTINCT FROM $3) LIMIT $4";
+    durable = "SELECT fingerprint, seal, count(*) FROM {s}.record WHERE ends IS NULL AND seal IS NOT NULL GROUP BY fingerprint, seal ORDER BY fingerprint, seal";
+    durable_under = "SELECT service, key FROM {s}.record JOIN {s}.lane ON lane.id = record.lane
+         WHERE ends IS NULL AND seal IS NOT NULL AND fingerprint = $3 AND seal = $4 AND (record.lane, key) > (coalesce({lane}, 0), $2)
+         ORDER BY record.lane, key LIMIT $5";
     outbox = "SELECT seq, value FROM {s}.event WHERE lane = {lane} ORDER BY seq LIMIT $2";
     acknowledge = "WITH gone AS (DELETE FROM {s}.event WHERE lane = {lane} AND seq <= $2 RETURNING length(value) AS n)
          UPDATE {s}.lane SET events = events - (SELECT count(*) FROM gone), bytes = bytes - (SELECT coalesce(sum(n), 0) FROM gone) WHERE service = $1 AND EXISTS (SELECT 1 FROM gone)";
-    durable_left = "SELECT count(*) FROM {s}.record WHERE ends IS NULL AND seal IS NOT NULL AND (fingerprint <> $1 OR seal IS DISTINCT FROM $2)";
     lanes = "SELECT service, version, seq, events, bytes FROM {s}.lane ORDER BY service COLLATE \"C\"";
     page_of_counters = "SELECT key, value FROM {s}.counter WHERE lane = {lane} AND key > $2 ORDER BY key LIMIT $3";
     page_of_records = "SELECT key, value FROM {s}.record WHERE lane = {lane} AND key > $2 ORDER BY key LIMIT $3";

@@ -119,18 +119,6 @@ impl PostgresStore {
         Ok((held as f64 / most.max(1) as f64).min(1.0))
     }
 
-    /// How many durable records, of all services, were written under other keys than these.
-    ///
-    /// # Errors
-    /// It cannot be asked.
-    pub async fn durable_under_others_left(&self, newest: WrittenUnder) -> Result<u64, StoreFault> {
-        let fingerprint = i16::from(newest.fingerprint.get());
-        let seal = newest.seal.map(KeyId::get).map(i16::from);
-        let params: &Params<'_> = &[(&fingerprint, Type::INT2), (&seal, Type::INT2)];
-        let rows = self.query(&self.sql().durable_left, params).await?;
-        Ok(rows.first().map_or(0, |row| epoch::number(row, 0)))
-    }
-
     /// Closes its connections; what is asked afterwards is [`Unavailable`](StoreFault::Unavailable).
     pub fn close(&self) {
         self.lanes.backend().0.pool.close();
@@ -290,22 +278,32 @@ impl Store for PostgresStore {
         Ok(usize::try_from(dropped).unwrap_or(usize::MAX))
     }
 
-    async fn durable_under_others(
+    async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
+        let rows = self.query(&self.sql().durable, &[]).await?;
+        Ok(rows.iter().filter_map(records::counted).collect())
+    }
+
+    async fn durable_under<'a>(
         &self,
-        service: &ServiceId,
-        newest: WrittenUnder,
+        under: WrittenUnder,
+        after: Option<&'a (ServiceId, RecordKey)>,
         most: usize,
-    ) -> Result<Vec<RecordKey>, StoreFault> {
-        let (service, most) = (service.as_str(), limit(most));
-        let fingerprint = i16::from(newest.fingerprint.get());
-        let seal = newest.seal.map(KeyId::get).map(i16::from);
+    ) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
+        let (service, key) = match after {
+            Some((service, key)) => (Some(service.as_str()), key.to_bytes().to_vec()),
+            None => (None, Vec::new()),
+        };
+        let (fingerprint, most) = (i16::from(under.fingerprint.get()), limit(most));
+        let seal = under.seal.map(KeyId::get).map(i16::from);
         let params: &Params<'_> = &[
             (&service, Type::TEXT),
+            (&key, Type::BYTEA),
             (&fingerprint, Type::INT2),
             (&seal, Type::INT2),
             (&most, Type::INT8),
         ];
-        Ok(records::known(&self.query(&self.sql().durable, params).await?))
+        let rows = self.query(&self.sql().durable_under, params).await?;
+        Ok(rows.iter().filter_map(records::place).collect())
     }
 
     async fn health(&self) -> Result<Origin, StoreFault> {

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use verify_core::keys::KeyId;
 use verify_core::store::{RecordKey, WrittenUnder, put_off_for};
 use verify_core::time::Timestamp;
+use verify_core::vocabulary::ServiceId;
 
 use crate::outbox::limit;
 
@@ -70,42 +71,52 @@ pub(crate) fn put_off(
     Ok(())
 }
 
-/// A service's durable records with something sealed in them that were written under other keys.
-pub(crate) fn durable_under_others(
-    connection: &Connection,
-    service: &str,
-    newest: WrittenUnder,
-    most: usize,
-) -> rusqlite::Result<Vec<RecordKey>> {
+/// Under which keys the durable records with something sealed in them were written, and how many.
+pub(crate) fn durable(connection: &Connection) -> rusqlite::Result<Vec<(WrittenUnder, u64)>> {
     let mut asked = connection.prepare_cached(
-        "SELECT key FROM record
-         WHERE lane = (SELECT id FROM lane WHERE service = ?1) AND ends IS NULL AND seal IS NOT NULL
-           AND (fingerprint <> ?2 OR seal IS NOT ?3)
-         LIMIT ?4",
+        "SELECT fingerprint, seal, count(*) FROM record WHERE ends IS NULL AND seal IS NOT NULL GROUP BY fingerprint, seal",
     )?;
-    let row = params![
-        service,
-        newest.fingerprint.get(),
-        newest.seal.map(KeyId::get),
-        limit(most)
-    ];
-    let keys = asked.query_map(row, |row| row.get::<_, Vec<u8>>(0))?;
-    known(keys)
+    let counted = asked.query_map([], |row| {
+        let under = WrittenUnder {
+            fingerprint: KeyId::new(row.get(0)?),
+            seal: Some(KeyId::new(row.get(1)?)),
+        };
+        Ok((under, row.get(2)?))
+    })?;
+    counted.collect()
 }
 
-/// How many of them there are, of all services.
-pub(crate) fn durable_under_others_left(
+/// Those under these keys, behind that one, in the order of their lanes.
+pub(crate) fn durable_under(
     connection: &Connection,
-    newest: WrittenUnder,
-) -> rusqlite::Result<u64> {
+    under: WrittenUnder,
+    after: Option<&(ServiceId, RecordKey)>,
+    most: usize,
+) -> rusqlite::Result<Vec<(ServiceId, RecordKey)>> {
     let mut asked = connection.prepare_cached(
-        "SELECT count(*) FROM record
-         WHERE ends IS NULL AND seal IS NOT NULL AND (fingerprint <> ?1 OR seal IS NOT ?2)",
+        "SELECT service, key FROM record JOIN lane ON lane.id = record.lane
+         WHERE ends IS NULL AND seal IS NOT NULL AND fingerprint = ?1 AND seal = ?2
+           AND (record.lane, key) > (coalesce((SELECT id FROM lane WHERE service = ?3), 0), ?4)
+         ORDER BY record.lane, key LIMIT ?5",
     )?;
-    asked.query_row(
-        params![newest.fingerprint.get(), newest.seal.map(KeyId::get)],
-        |row| row.get(0),
-    )
+    let row = params![
+        under.fingerprint.get(),
+        under.seal.map(KeyId::get),
+        after.map(|(service, _)| service.as_str()),
+        after.map_or_else(Vec::new, |(_, key)| key.to_bytes().to_vec()),
+        limit(most)
+    ];
+    let found = asked.query_map(row, |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
+    })?;
+    // A later program's kinds are left to it.
+    let known = found.filter_map(|found| {
+        let place = |(service, key): (String, Vec<u8>)| {
+            Some((ServiceId::new(&service).ok()?, RecordKey::from_bytes(&key)?))
+        };
+        found.map(place).transpose()
+    });
+    known.collect()
 }
 
 /// Keys of kinds that this program knows. A later program's are left to it.

@@ -131,16 +131,6 @@ impl SqliteStore {
             .await
     }
 
-    /// How many durable records, of all services, were written under other keys than these.
-    ///
-    /// # Errors
-    /// It cannot be asked.
-    pub async fn durable_under_others_left(&self, newest: WrittenUnder) -> Result<u64, StoreFault> {
-        self.reader
-            .asks(move |connection| records::durable_under_others_left(connection, newest))
-            .await
-    }
-
     async fn writes<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -287,15 +277,19 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn durable_under_others(
+    async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
+        self.reader.asks(|connection| records::durable(connection)).await
+    }
+
+    async fn durable_under<'a>(
         &self,
-        service: &ServiceId,
-        newest: WrittenUnder,
+        under: WrittenUnder,
+        after: Option<&'a (ServiceId, RecordKey)>,
         most: usize,
-    ) -> Result<Vec<RecordKey>, StoreFault> {
-        let service = service.clone();
+    ) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
+        let after = after.cloned();
         self.reader
-            .asks(move |connection| records::durable_under_others(connection, service.as_str(), newest, most))
+            .asks(move |connection| records::durable_under(connection, under, after.as_ref(), most))
             .await
     }
 

@@ -118,10 +118,6 @@ async fn a_copy_goes_on_where_the_other_ended() {
         one.health().await.unwrap().epoch,
         other.health().await.unwrap().epoch
     );
-    let newest = WrittenUnder {
-        fingerprint: KeyId::new(1),
-        seal: Some(KeyId::new(0)),
-    };
     let now = Timestamp::from_millis(1_900_000_000_001);
     for service in services() {
         assert_eq!(
@@ -132,8 +128,6 @@ async fn a_copy_goes_on_where_the_other_ended() {
             one.due(&service, now, 100).await.unwrap(),
             other.due(&service, now, 100).await.unwrap()
         );
-        let moves = one.durable_under_others(&service, newest, 100).await.unwrap();
-        assert_eq!(moves.len(), 6);
         // The next version and the next place are the same in both.
         let next = something(&service, 99);
         let applied = |answer| {
@@ -148,7 +142,9 @@ async fn a_copy_goes_on_where_the_other_ended() {
         );
         assert_eq!(applied(answers.0), applied(answers.1));
     }
-    assert_eq!(one.durable_under_others_left(newest).await, Ok(12));
+    let durable = one.durable().await.unwrap();
+    assert_eq!(durable.len(), 3, "under three keys: {durable:?}");
+    assert_eq!(other.durable().await, Ok(durable));
 }
 
 #[tokio::test]

@@ -68,9 +68,14 @@ macro_rules! store_around {
                     self.inner.drop_outlived(service, now, most).await
                 }
 
-                async fn durable_under_others(&self, service: &ServiceId, newest: WrittenUnder, most: usize) -> Result<Vec<RecordKey>, StoreFault> {
-                    $($first(self, Some(service))?;)?
-                    self.inner.durable_under_others(service, newest, most).await
+                async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
+                    $($first(self, None)?;)?
+                    self.inner.durable().await
+                }
+
+                async fn durable_under<'a>(&self, under: WrittenUnder, after: Option<&'a (ServiceId, RecordKey)>, most: usize) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
+                    $($first(self, None)?;)?
+                    self.inner.durable_under(under, after, most).await
                 }
 
                 async fn health(&self) -> Result<Origin, StoreFault> {

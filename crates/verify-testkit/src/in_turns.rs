@@ -99,13 +99,17 @@ impl<S: Store> Store for InTurns<S> {
         self.store().drop_outlived(service, now, most).await
     }
 
-    async fn durable_under_others(
+    async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
+        self.store().durable().await
+    }
+
+    async fn durable_under<'a>(
         &self,
-        service: &ServiceId,
-        newest: WrittenUnder,
+        under: WrittenUnder,
+        after: Option<&'a (ServiceId, RecordKey)>,
         most: usize,
-    ) -> Result<Vec<RecordKey>, StoreFault> {
-        self.store().durable_under_others(service, newest, most).await
+    ) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
+        self.store().durable_under(under, after, most).await
     }
 
     async fn health(&self) -> Result<Origin, StoreFault> {

@@ -175,15 +175,11 @@ impl ModelState {
             .retain_of(|of, seq, _| of != service || *seq > through.0);
     }
 
-    /// As [`Store::durable_under_others`].
-    pub fn durable_under_others(&self, service: &ServiceId, newest: WrittenUnder) -> Vec<RecordKey> {
-        let old =
-            |row: &Row| row.lifetime == Lifetime::Durable && row.under.seal.is_some() && row.under != newest;
-        let records = self
-            .records
-            .iter()
-            .filter(|((of, _), row)| *of == service && old(row));
-        records.map(|((_, key), _)| *key).collect()
+    /// As [`Store::durable`] and [`Store::durable_under`]: those that have to be written again with a key, in order.
+    pub fn durable(&self) -> impl Iterator<Item = ((ServiceId, RecordKey), WrittenUnder)> {
+        let moves = |row: &Row| row.lifetime == Lifetime::Durable && row.under.seal.is_some();
+        let records = self.records.iter().filter(move |(_, row)| moves(row));
+        records.map(|((of, key), row)| ((of.clone(), *key), row.under))
     }
 
     /// Drops all that is outlived at this instant. What is left when everything should have ended never ends.
@@ -434,15 +430,24 @@ impl Store for ModelStore {
         Ok(state.drop_outlived(|of| of == service, now, most))
     }
 
-    async fn durable_under_others(
+    async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
+        let mut counted = BTreeMap::new();
+        for (_, under) in self.state.lock().durable() {
+            *counted.entry(under).or_default() += 1;
+        }
+        Ok(counted.into_iter().collect())
+    }
+
+    async fn durable_under<'a>(
         &self,
-        service: &ServiceId,
-        newest: WrittenUnder,
+        under: WrittenUnder,
+        after: Option<&'a (ServiceId, RecordKey)>,
         most: usize,
-    ) -> Result<Vec<RecordKey>, StoreFault> {
-        let mut keys = self.state.lock().durable_under_others(service, newest);
-        keys.truncate(most);
-        Ok(keys)
+    ) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
+        let state = self.state.lock();
+        let under = state.durable().filter(|(_, written)| *written == under);
+        let behind = under.filter(|(place, _)| after.is_none_or(|after| place > after));
+        Ok(behind.map(|(place, _)| place).take(most).collect())
     }
 
     async fn health(&self) -> Result<Origin, StoreFault> {

@@ -1,5 +1,6 @@
 //! The rest of a store over lanes in memory, so that the suites can be run on them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,6 +33,15 @@ impl OverMemory {
 
     fn look<A>(&self, look: impl FnOnce(&mut Kept) -> A) -> A {
         self.lanes.backend().change(look)
+    }
+
+    fn durable_places(&self) -> BTreeMap<(ServiceId, RecordKey), WrittenUnder> {
+        let moves = |row: &Row| row.lifetime == Lifetime::Durable && row.under.seal.is_some();
+        self.look(|kept| {
+            let rows = kept.records.iter().map(|(place, bytes)| (place, row(bytes)));
+            let durable = rows.filter(|(_, row)| moves(row));
+            durable.map(|(place, row)| (place.clone(), row.under)).collect()
+        })
     }
 }
 
@@ -168,19 +178,24 @@ impl Store for OverMemory {
         }))
     }
 
-    async fn durable_under_others(
+    async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
+        let mut counted = BTreeMap::new();
+        for (_, under) in self.durable_places() {
+            *counted.entry(under).or_default() += 1;
+        }
+        Ok(counted.into_iter().collect())
+    }
+
+    async fn durable_under<'a>(
         &self,
-        service: &ServiceId,
-        newest: WrittenUnder,
+        under: WrittenUnder,
+        after: Option<&'a (ServiceId, RecordKey)>,
         most: usize,
-    ) -> Result<Vec<RecordKey>, StoreFault> {
-        let is_old =
-            |row: &Row| row.lifetime == Lifetime::Durable && row.under.seal.is_some() && row.under != newest;
-        Ok(self.look(|kept| {
-            let of_it = kept.records.iter().filter(|((of, _), _)| of == service);
-            let old = of_it.filter(|(_, bytes)| is_old(&row(bytes)));
-            old.take(most).map(|((_, key), _)| *key).collect()
-        }))
+    ) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault> {
+        let places = self.durable_places().into_iter();
+        let under =
+            places.filter(|(place, written)| *written == under && after.is_none_or(|after| place > after));
+        Ok(under.map(|(place, _)| place).take(most).collect())
     }
 
     async fn health(&self) -> Result<Origin, StoreFault> {

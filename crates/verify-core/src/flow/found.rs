@@ -261,7 +261,7 @@ impl Place {
     }
 
     /// The notes that were seen.
-    fn notes(&self, seen: &Seen, now: Timestamp) -> Result<Notes, StoreFault> {
+    pub(super) fn notes(&self, seen: &Seen, now: Timestamp) -> Result<Notes, StoreFault> {
         let mut whole = Notes::default();
         for row in self.rows(seen) {
             whole.take_all(&Notes::decode(row)?, now);

@@ -34,6 +34,7 @@ mod named;
 mod offers;
 mod redeem;
 mod refusals;
+mod rekey;
 mod report;
 mod reserve;
 mod safe;
@@ -63,6 +64,7 @@ use crate::keys::Keys;
 use crate::policy::PolicySet;
 use crate::port::{Capabilities, ProviderName};
 use crate::seed::Seed;
+use crate::store::RecordKind;
 use crate::time::Timestamp;
 use crate::vocabulary::{Channel, Country};
 
@@ -210,7 +212,10 @@ impl Machine {
             Command::Cancel(request) => cancel::start(ctx, &request, now),
             Command::Status(request) => status::start(ctx, &request, now),
             Command::Report(request) => report::start(ctx, &request, now),
-            Command::Tick(request) => tick::start(ctx, &request, now),
+            Command::Tick(request) => match request.record.kind {
+                RecordKind::Verifications => tick::start(ctx, &request, now),
+                RecordKind::Notes => rekey::start(ctx, request.record, now),
+            },
             Command::Redeem(request) => redeem::start(ctx, &request, now),
             Command::Unlock(request) => unlock::start(ctx, &request, now),
             Command::Erase(request) => erase::start(ctx, &request, now),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::destination::Destination;
 use crate::record::Verification;
 use crate::seal::SealError;
+use crate::secret::Secret;
 
 use super::context::Context;
 use super::who::{Spelled, Who, delivered, parsed};
@@ -82,7 +83,12 @@ pub(super) fn same_mailbox(ctx: &Context, one: &Verification, other: &Verificati
     print == wanted || sealed().is_some_and(|to| delivered(ctx, &to).contains(&wanted))
 }
 
-/// Whose notes these are: a destination or a prefix.
-pub(super) fn whose(ctx: &Context, text: &str) -> Result<Vec<u8>, SealError> {
-    ctx.keys.seal(&ctx.seed, OF_NOTES, text.as_bytes())
+/// The destination, canonical, as it was sealed.
+pub(super) fn open_whose(ctx: &Context, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
+    ctx.keys.open(OF_NOTES, sealed)
+}
+
+/// Whose notes these are.
+pub(super) fn whose(ctx: &Context, text: &[u8]) -> Result<Vec<u8>, SealError> {
+    ctx.keys.seal(&ctx.seed, OF_NOTES, text)
 }

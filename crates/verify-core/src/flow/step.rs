@@ -13,7 +13,7 @@ use crate::store::{Changeset, StoreAnswer, StoreFault};
 use crate::time::Timestamp;
 
 use super::safe::{Heard, NotBegun, Safe};
-use super::{cancel, check, erase, redeem, report, send, status, tick, unlock};
+use super::{cancel, check, erase, redeem, rekey, report, send, status, tick, unlock};
 
 /// What became of a changeset whose answer was lost is asked for that long: somebody has waited for the answer before it.
 const ASKED_AGAIN_WITHIN: Duration = Duration::from_millis(750);
@@ -195,6 +195,8 @@ pub(super) enum StoreThen {
     ReportWrite(report::Write),
     TickLook(tick::Look),
     TickWrite(tick::Write),
+    RekeyLook(rekey::Look),
+    RekeyGather(rekey::Gather),
     RedeemSpend(redeem::Spend),
     UnlockLook(unlock::Look),
     UnlockWrite(unlock::Write),
@@ -222,6 +224,8 @@ impl StoreThen {
             Self::ReportWrite(stage) => stage.resume(now, answer),
             Self::TickLook(stage) => stage.resume(now, answer),
             Self::TickWrite(stage) => stage.resume(answer),
+            Self::RekeyLook(stage) => stage.resume(now, answer),
+            Self::RekeyGather(stage) => stage.resume(now, answer),
             Self::RedeemSpend(stage) => stage.resume(asked, answer),
             Self::UnlockLook(stage) => stage.resume(now, answer),
             Self::UnlockWrite(stage) => stage.resume(now, answer),

@@ -42,7 +42,7 @@ pub(super) struct Inquire {
 /// The repair on its way to the store.
 #[derive(Debug, Clone)]
 pub(super) struct Write {
-    ctx: Context,
+    pub(super) ctx: Context,
 }
 
 pub(super) fn start(mut ctx: Context, request: &TickRequest, now: Timestamp) -> Step {

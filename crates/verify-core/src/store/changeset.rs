@@ -1,10 +1,11 @@
 //! What a flow asks of a store, and what a store answers, as data.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::key::{ClaimKey, CounterKey, RecordKey};
 use crate::event::Event;
-use crate::keys::KeyId;
+use crate::keys::{KeyId, Keys, Ring};
 use crate::limit::{Backoff, Rule};
 use crate::time::Timestamp;
 use crate::vocabulary::ServiceId;
@@ -82,12 +83,35 @@ pub enum Lifetime {
 }
 
 /// The keys of the rings that a row was written under. A row that has no end must be written again before they leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WrittenUnder {
     /// What its key was made with.
     pub fingerprint: KeyId,
     /// What is sealed in it was sealed with; of several parts the first. `None`: nothing is.
     pub seal: Option<KeyId>,
+}
+
+impl WrittenUnder {
+    /// What is written now with something sealed in it.
+    pub const fn newest(keys: &Keys) -> Self {
+        Self {
+            fingerprint: keys.fingerprint.newest(),
+            seal: Some(keys.seal.newest()),
+        }
+    }
+
+    /// True when the rings have all of them: what was written under them is found, and can be moved.
+    pub fn is_in(&self, keys: &Keys) -> bool {
+        let has = |ring: &Ring, id: KeyId| ring.ids().any(|own| own == id);
+        has(&keys.fingerprint, self.fingerprint) && self.seal.is_none_or(|seal| has(&keys.seal, seal))
+    }
+}
+
+impl fmt::Display for WrittenUnder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fingerprint {}", self.fingerprint)?;
+        self.seal.map_or(Ok(()), |seal| write!(f, ", seal {seal}"))
+    }
 }
 
 /// The visible header and the opaque bytes of a record.

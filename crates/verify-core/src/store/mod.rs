@@ -127,18 +127,25 @@ pub trait Store: Send + Sync {
         most: usize,
     ) -> Result<usize, StoreFault>;
 
-    /// A service's durable rows with something sealed in them that were written under other keys than these, at most
-    /// `most`: they must be written again before those keys leave the rings. One with nothing sealed says nobody's name;
-    /// it cannot be moved, and ends with its key.
+    /// Under which keys the durable rows of all services with something sealed in them were written, and how many under
+    /// which: they must be written again before those keys leave the rings. One with nothing sealed says nobody's name; it
+    /// cannot be moved, and ends with its key.
     ///
     /// # Errors
     /// A fault says nothing about what there is.
-    async fn durable_under_others(
+    async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault>;
+
+    /// Those that were written under these keys, in an order of the store's own; those behind `after`, which need not be
+    /// among them any more, at most `most`.
+    ///
+    /// # Errors
+    /// A fault says nothing about what there is.
+    async fn durable_under<'a>(
         &self,
-        service: &ServiceId,
-        newest: WrittenUnder,
+        under: WrittenUnder,
+        after: Option<&'a (ServiceId, RecordKey)>,
         most: usize,
-    ) -> Result<Vec<RecordKey>, StoreFault>;
+    ) -> Result<Vec<(ServiceId, RecordKey)>, StoreFault>;
 
     /// Whether the store can decide just now, and what it holds. Costs no more than a ping.
     ///

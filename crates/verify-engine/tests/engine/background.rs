@@ -15,7 +15,7 @@ use verify_core::store::StoreFault;
 use verify_core::vocabulary::{Channel, ServiceId};
 use verify_engine::{Pumped, Swept};
 
-use crate::support::{Gate, Mood, Parts, taken};
+use crate::support::{Gate, Mood, Parts, swept, taken};
 
 const TO: &str = "+12025550101";
 
@@ -49,7 +49,7 @@ async fn a_sweep_writes_down_what_expired_and_the_next_finds_nothing() {
         "nothing is due yet"
     );
     parts.clock.advance(Duration::from_secs(611));
-    assert_eq!(engine.sweep_once().await, Ok(Swept { due: 1, changed: 1 }));
+    assert_eq!(engine.sweep_once().await, swept(1, 1));
     assert_eq!(parts.store.events().await.last(), Some(&"verification.expired"));
     assert_eq!(engine.sweep_once().await, Ok(Swept::default()));
     *parts.store.mood.lock() = Mood::Down;
@@ -68,13 +68,7 @@ async fn a_sweep_looks_at_more_records_than_fit_into_one_trip() {
             .unwrap();
     }
     parts.clock.advance(Duration::from_secs(611));
-    assert_eq!(
-        engine.sweep_once().await,
-        Ok(Swept {
-            due: 300,
-            changed: 300
-        })
-    );
+    assert_eq!(engine.sweep_once().await, swept(300, 300));
 }
 
 #[tokio::test]
@@ -85,10 +79,10 @@ async fn records_that_nobody_can_settle_are_put_off_and_hold_up_no_other() {
     engine.send(SendRequest::to(TO)).await.answer.unwrap();
     parts.clock.advance(Duration::from_secs(611));
     let round = engine.sweep_once().await;
-    assert_eq!(round, Ok(Swept { due: 301, changed: 1 }));
+    assert_eq!(round, swept(301, 1));
     assert_eq!(parts.store.events().await.last(), Some(&"verification.expired"));
 
-    let unsettled = Ok(Swept { due: 300, changed: 0 });
+    let unsettled = swept(300, 0);
     assert_eq!(engine.sweep_once().await, Ok(Swept::default()), "put off");
     for longer in [30, 60, 120] {
         parts.clock.advance(Duration::from_secs(longer - 1));

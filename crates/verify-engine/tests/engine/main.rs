@@ -16,6 +16,7 @@ mod faults;
 mod lost_data;
 mod mock_provider;
 mod private;
+mod rekeying;
 mod shield;
 mod support;
 mod telemetry;

@@ -20,12 +20,21 @@ use verify_core::store::{
 };
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, ServiceId};
-use verify_engine::{Engine, EngineBuilder, Pumped};
+use verify_engine::{Engine, EngineBuilder, Pumped, Swept};
 use verify_testkit::{ModelStore, store_around};
 
 /// A round of the pump that took this many, all that it was given.
 pub(crate) fn taken(taken: usize) -> Result<Pumped, StoreFault> {
     Ok(Pumped { taken, declined: 0 })
+}
+
+/// A sweep that found that many due and changed that many of them.
+pub(crate) fn swept(due: usize, changed: usize) -> Result<Swept, StoreFault> {
+    Ok(Swept {
+        due,
+        changed,
+        rekeyed: 0,
+    })
 }
 
 /// Lets calls through one by one, or all.

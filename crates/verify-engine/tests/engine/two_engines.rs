@@ -15,7 +15,7 @@ use verify_engine::{Engine, Pumped, Swept};
 use verify_memstore::MemStore;
 use verify_testkit::store_around;
 
-use crate::support::{Gate, HeldClock, TestProvider, number, taken};
+use crate::support::{Gate, HeldClock, TestProvider, number, swept, taken};
 
 /// For how long a service's work is lent.
 const LEASE: Duration = Duration::from_secs(30);
@@ -160,7 +160,7 @@ async fn a_services_records_are_swept_by_one_engine_at_a_time() {
     let shared = Shared::new();
     let sink = Arc::default();
     let [first, second] = [(); 2].map(|()| shared.engine(&sink));
-    let one = Ok(Swept { due: 1, changed: 1 });
+    let one = swept(1, 1);
     send(&first, "one", 1).await;
     shared.clock.advance(Duration::from_secs(10));
     send(&second, "one", 2).await;
@@ -195,14 +195,7 @@ async fn a_busy_service_holds_up_no_other() {
         (PUMP_BATCH, SENT.to_vec())
     );
     shared.clock.advance(Duration::from_secs(611));
-    let swept = engine.sweep_once().await;
-    assert_eq!(
-        swept,
-        Ok(Swept {
-            due: 301,
-            changed: 301
-        })
-    );
+    assert_eq!(engine.sweep_once().await, swept(301, 301));
 }
 
 #[tokio::test]

@@ -62,6 +62,8 @@ pub struct Settings {
     pub beside: Beside,
     /// Whether a reload takes a weaker policy.
     pub reload_weaker: bool,
+    /// Whether opt-outs may be under keys that are not there any more.
+    pub forget_missing_keys: bool,
     /// The policies.
     pub policies: PolicySet,
     /// All services that there are.
@@ -90,6 +92,9 @@ pub enum Goal {
     /// are a fault as ever.
     Check,
 }
+
+const NEW_KEYS: &str =
+    "VERIFY_KEYS: not set, so keys are new at each start, and what the store kept under others is not found";
 
 /// The settings.
 ///
@@ -127,9 +132,7 @@ pub fn resolve(
     if found.is_empty() {
         check_demo(&values, goal, &mut notes, &mut faults);
         if keys.is_none() && storage.store != Store::Memory {
-            notes.push(
-                "VERIFY_KEYS: not set, so keys are new at each start, and what the store kept under others is not found".to_owned(),
-            );
+            notes.push(NEW_KEYS.to_owned());
         }
     } else {
         check_real(&found, keys.as_ref(), &values, goal, &mut notes, &mut faults);
@@ -157,6 +160,7 @@ pub fn resolve(
         config: file.path,
         beside: file.beside,
         reload_weaker: args.reload_weaker,
+        forget_missing_keys: args.forget_missing_keys,
         policies: file.policies,
         services,
         keys: keys.unwrap_or_else(|| Keys::generate(&SystemEntropy.bytes())),

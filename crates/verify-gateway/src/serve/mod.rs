@@ -112,6 +112,9 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     };
     let storage = settings.storage.clone();
     let store = OpenStore::open(&storage).await?;
+    if !settings.forget_missing_keys {
+        store.needs_no_other_keys(&settings.keys).await?;
+    }
     let Assembled { app, notes, store } = assemble(settings, store, Some(metrics))?;
     // Before anybody is answered: from now on a store that lost its data is noticed.
     store.remember(&storage).await?;

@@ -5,6 +5,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use verify_core::keys::Keys;
 use verify_core::store::{Origin, Store as _, StoreFault, WrittenUnder};
 use verify_engine::EngineBuilder;
 use verify_memstore::MemStore;
@@ -39,6 +40,13 @@ pub enum StoreError {
     /// The state directory.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
+    /// It holds what needs a key that was dropped.
+    #[error(
+        "VERIFY_KEYS: durable records (opt-outs) are under keys that it does not have: {0}. Put these back at the end of their \
+         rings until `store rekey` says that nothing is left under them; if they are lost for good, start with \
+         --forget-missing-keys"
+    )]
+    KeysMissing(String),
     /// It is open, and says nothing.
     #[error("the store (--store, VERIFY_STORE): {0}")]
     Fault(StoreFault),
@@ -154,15 +162,31 @@ impl OpenStore {
         }
     }
 
-    /// Durable records under other keys than these. One in memory is gone before keys are.
+    /// Under which keys its durable records were written, and how many under which.
     ///
     /// # Errors
     /// It cannot be asked.
-    pub(crate) async fn durable_under_others_left(&self, newest: WrittenUnder) -> Result<u64, StoreFault> {
+    pub(crate) async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
         match self {
-            Self::Memory(_) => Ok(0),
-            Self::Sqlite(store) => store.durable_under_others_left(newest).await,
-            Self::Postgres(store) => store.durable_under_others_left(newest).await,
+            Self::Memory(store) => store.durable().await,
+            Self::Sqlite(store) => store.durable().await,
+            Self::Postgres(store) => store.durable().await,
+        }
+    }
+
+    /// Makes sure that the rings have every key that a durable record needs: without it an opt-out would not be found.
+    ///
+    /// # Errors
+    /// One is not there, or the store does not say.
+    pub async fn needs_no_other_keys(&self, keys: &Keys) -> Result<(), StoreError> {
+        let durable = self.durable().await.map_err(StoreError::Fault)?;
+        let missing = durable.into_iter().filter(|(under, _)| !under.is_in(keys));
+        let missing: Vec<_> = missing
+            .map(|(under, records)| format!("{records} under {under}"))
+            .collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(StoreError::KeysMissing(missing.join("; "))),
         }
     }
 

@@ -359,22 +359,29 @@ async fn new_epoch(storage: &Storage) -> Result<Said, ToolError> {
 }
 
 async fn rekey(storage: &Storage, keys: &Keys) -> Result<Said, ToolError> {
-    let newest = WrittenUnder {
-        fingerprint: keys.fingerprint.newest(),
-        seal: Some(keys.seal.newest()),
-    };
+    let newest = WrittenUnder::newest(keys);
     let store = opened(storage).await?;
-    let left = store.durable_under_others_left(newest).await?;
+    let mut durable = store.durable().await?;
     store.close().await;
-    Ok(match left {
-        0 => Said::well(
+    durable.retain(|(under, _)| *under != newest);
+    if durable.is_empty() {
+        return Ok(Said::well(
             "no durable record is under older keys: these may leave VERIFY_KEYS once what is transient is over",
-        ),
-        left => Said::no(format!(
-            "{left} durable records (opt-outs) are under older keys: keep these in VERIFY_KEYS; a record moves when it is next \
-             written"
-        )),
-    })
+        ));
+    }
+    let mut report = Report::default();
+    for (under, records) in durable {
+        let what = match under.is_in(keys) {
+            true => "keep these in VERIFY_KEYS; a gateway that serves moves them within minutes",
+            false => "VERIFY_KEYS does not have these: put them back at the end of their rings",
+        };
+        report.find(
+            false,
+            &under.to_string(),
+            format!("{records} durable records (opt-outs); {what}"),
+        );
+    }
+    Ok(report.said())
 }
 
 /// A store that nobody serves from, for a copy.

@@ -314,7 +314,7 @@ impl Settle {
         };
         notes.take(note, now);
         if notes.is_durable() && notes.whose.is_none() {
-            notes.whose = sealed::whose(&sending.ctx, whose).ok();
+            notes.whose = sealed::whose(&sending.ctx, whose.as_bytes()).ok();
         }
         Some(place.becomes_notes(&notes))
     }

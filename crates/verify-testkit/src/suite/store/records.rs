@@ -1,6 +1,6 @@
 //! Records: compare-and-swap, expiry, and when they are due.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use verify_core::event::EventKind;
 use verify_core::store::{Expect, Lifetime, RecordKey, Row, Write, WrittenUnder, put_off_for};
@@ -230,73 +230,89 @@ pub async fn what_cannot_be_settled_is_put_off(store: Subject) {
     assert_eq!(due(&store, again, 10).await, [key()], "and the count of times");
 }
 
-/// Of one service only, and only what has no end and can be moved.
-pub async fn durable_rows_under_older_keys_are_listed(store: Subject) {
-    let durable = |number| Row {
-        lifetime: Lifetime::Durable,
-        under: under(number),
-        ..row(b"kept", 0)
-    };
-    applied(&store, change(0).creating(record(1), durable(1))).await;
-    applied(&store, change(0).creating(record(2), durable(2))).await;
+/// Of all services, and only what has no end and can be moved.
+pub async fn durable_rows_are_counted_and_listed_by_their_keys(store: Subject) {
+    applied(&store, change(0).creating(record(1), durable_row(2))).await;
+    applied(&store, change(0).creating(record(2), durable_row(3))).await;
     applied(&store, change(0).creating(record(3), row(b"", 900_000))).await;
     let unsealed = Row {
         under: WrittenUnder {
             seal: None,
             ..under(2)
         },
-        ..durable(2)
+        ..durable_row(2)
     };
     applied(&store, change(0).creating(record(4), unsealed)).await;
-    let mut elsewhere = change(0).creating(record(5), durable(1));
+    let mut elsewhere = change(0).creating(record(5), durable_row(2));
     elsewhere.service = another();
     applied(&store, elsewhere).await;
-    let service = ServiceId::default();
-    let listed = |newest| {
-        let (store, service) = (store.clone(), service.clone());
-        async move { store.durable_under_others(&service, newest, 10).await }
-    };
-    assert_eq!(listed(under(2)).await, Ok(vec![record(1)]));
+    let counted = store.durable().await.map(BTreeMap::from_iter);
+    let expected = [(under(2), 2), (under(3), 1)];
+    assert_eq!(counted, Ok(expected.into()), "nobody can move what says nothing");
+    let of_two = [(ServiceId::default(), record(1)), (another(), record(5))];
+    assert_eq!(durable_under(&store, 2).await, of_two.into());
     assert_eq!(
-        listed(under(3)).await.map(|keys| keys.len()),
-        Ok(2),
-        "nobody can move what says nothing"
+        durable_under(&store, 3).await,
+        [(ServiceId::default(), record(2))].into()
     );
-    assert_eq!(
-        store
-            .durable_under_others(&service, under(3), 2)
-            .await
-            .map(|keys| keys.len()),
-        Ok(2)
-    );
+    assert_eq!(durable_under(&store, 4).await, BTreeSet::new());
 }
 
-/// It is on the list until it is written under the newest keys or deleted, and then not any more.
-pub async fn a_durable_row_is_listed_until_it_is_written_again(store: Subject) {
-    let durable = |number| Row {
-        lifetime: Lifetime::Durable,
-        under: under(number),
-        ..row(b"kept", 0)
-    };
-    let service = ServiceId::default();
-    let listed = || {
-        let (store, service) = (store.clone(), service.clone());
-        async move {
-            let keys = store.durable_under_others(&service, under(2), 10).await;
-            keys.map(|keys| keys.into_iter().collect::<BTreeSet<_>>())
+/// Behind one that is there, and behind one that was written again since; a page at a time, each once.
+pub async fn durable_rows_are_listed_a_page_at_a_time(store: Subject) {
+    let mut places = BTreeSet::new();
+    for number in 1..=9 {
+        let mut made = change(0).creating(record(number), durable_row(2));
+        if number % 3 == 0 {
+            made.service = another();
         }
-    };
+        places.insert((made.service.clone(), record(number)));
+        applied(&store, made).await;
+    }
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let page = store
+            .durable_under(under(2), after.as_ref(), 2)
+            .await
+            .unwrap_or_default();
+        let Some(last) = page.last().cloned() else { break };
+        assert!(page.len() <= 2 && listed.len() < 10, "{listed:?}");
+        // It goes away, and what is behind it is listed all the same.
+        let (service, key) = last.clone();
+        let mut seen = change(1);
+        seen.service = service.clone();
+        seen.reads = vec![key];
+        let expect = Expect::At(version(applied(&store, seen).await.record(&key)));
+        let mut moved = change(1).swapping(key, expect, Write::Put(durable_row(3)));
+        moved.service = service;
+        applied(&store, moved).await;
+        listed.extend(page);
+        after = Some(last);
+    }
+    assert_eq!(listed.len(), 9, "each once: {listed:?}");
+    assert_eq!(BTreeSet::from_iter(listed), places);
+}
+
+/// It is on the list until it is written under other keys or deleted, and then not any more.
+pub async fn a_durable_row_is_listed_until_it_is_written_again(store: Subject) {
     let mut versions = Vec::new();
     for number in [1, 2, 3] {
-        let seen = applied(&store, change(0).creating(record(number), durable(1))).await;
+        let seen = applied(&store, change(0).creating(record(number), durable_row(2))).await;
         versions.push(Expect::At(version(seen.record(&record(number)))));
     }
-    assert_eq!(listed().await, Ok(BTreeSet::from([1, 2, 3].map(record))));
-    let writes = [Write::Put(durable(2)), Write::Delete, Write::Put(durable(1))];
+    let at = |number| (ServiceId::default(), record(number));
+    assert_eq!(durable_under(&store, 2).await, [1, 2, 3].map(at).into());
+    let writes = [
+        Write::Put(durable_row(3)),
+        Write::Delete,
+        Write::Put(durable_row(2)),
+    ];
     for ((number, expect), write) in (1..).zip(versions).zip(writes) {
         applied(&store, change(1).swapping(record(number), expect, write)).await;
     }
-    assert_eq!(listed().await, Ok(BTreeSet::from([record(3)])));
+    assert_eq!(durable_under(&store, 2).await, [at(3)].into());
+    let counted = store.durable().await.map(BTreeMap::from_iter);
+    assert_eq!(counted, Ok([(under(2), 1), (under(3), 1)].into()));
 }
 
 /// By whatever clock they come: what was written later is there earlier, versions and events keep the order of the changes, and
@@ -328,4 +344,17 @@ pub async fn i44_jumps_back_and_forth_lose_nothing_and_bring_nothing_back(store:
     assert_eq!(due(&store, 0, 10).await, [record(1)]);
     assert_eq!(due(&store, 599_999, 10).await.len(), 5);
     assert_eq!(waiting(&store).await, [0, 1, 2, 3, 4].map(Some));
+}
+
+fn durable_row(number: u8) -> Row {
+    Row {
+        lifetime: Lifetime::Durable,
+        under: under(number),
+        ..row(b"kept", 0)
+    }
+}
+
+async fn durable_under(store: &Subject, number: u8) -> BTreeSet<(ServiceId, RecordKey)> {
+    let listed = store.durable_under(under(number), None, 100).await;
+    BTreeSet::from_iter(listed.unwrap_or_default())
 }

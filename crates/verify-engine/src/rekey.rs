@@ -1,0 +1,127 @@
+//! Durable records are written again under the newest keys, so that the older ones can leave their rings.
+//!
+//! A walk goes through what is under older keys, a part of it in each sweep. One begins at the first sweep and when the keys
+//! change, and again each hour: a process whose rings are not turned yet writes under the older ones.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use verify_core::keys::Keys;
+use verify_core::store::{RecordKey, StoreFault, Work, WrittenUnder};
+use verify_core::time::Timestamp;
+use verify_core::vocabulary::ServiceId;
+
+use crate::engine::Engine;
+use crate::telemetry;
+
+/// Records that are named in one trip to the store.
+const PAGE: usize = 256;
+/// Pages in a sweep: what is due must not wait for long.
+const PAGES: usize = 4;
+/// From the end of a walk to the next one.
+const AGAIN: Duration = Duration::from_secs(3_600);
+/// The same where something could not be moved: somebody was at it, or it is lent to another engine.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A walk, and after its end when the next one begins.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// The keys that it moves to.
+    newest: Option<WrittenUnder>,
+    /// What it still has to go through, the last one first.
+    left: Vec<WrittenUnder>,
+    after: Option<(ServiceId, RecordKey)>,
+    moved: usize,
+    stayed: usize,
+    not_before: Timestamp,
+}
+
+impl Walk {
+    fn is_wanted(&self, newest: WrittenUnder, now: Timestamp) -> bool {
+        self.newest != Some(newest) || (self.left.is_empty() && self.not_before <= now)
+    }
+
+    fn end(&mut self, now: Timestamp) {
+        let &mut Self { moved, stayed, .. } = self;
+        if moved > 0 || stayed > 0 {
+            tracing::info!(target: telemetry::TARGET_BACKGROUND, moved, stayed, "durable records were written again under the newest keys");
+        }
+        self.not_before = now + if stayed > 0 { SOON } else { AGAIN };
+    }
+}
+
+impl Engine {
+    /// Moves some of what is under older keys; how many.
+    pub(crate) async fn rekey_some(&self) -> Result<usize, StoreFault> {
+        let outside = &self.inner.outside;
+        // One sweep at a time is enough.
+        let Ok(mut walk) = self.inner.rekeying.try_lock() else {
+            return Ok(0);
+        };
+        let keys = self.inner.keys.keys();
+        let newest = WrittenUnder::newest(&keys);
+        if walk.is_wanted(newest, outside.now()) {
+            let durable = outside.ask_store("durable", outside.store.durable()).await?;
+            *walk = Walk {
+                newest: Some(newest),
+                left: older(&keys, newest, durable),
+                ..Walk::default()
+            };
+            if walk.left.is_empty() {
+                walk.end(outside.now());
+            }
+        }
+        let mut moved = 0;
+        for _ in 0..PAGES {
+            let Some(under) = walk.left.last().copied() else {
+                break;
+            };
+            let page = outside.store.durable_under(under, walk.after.as_ref(), PAGE);
+            let page = outside.ask_store("durable_under", page).await?;
+            walk.after = page.last().cloned();
+            if walk.after.is_none() {
+                walk.left.pop();
+                if walk.left.is_empty() {
+                    walk.end(outside.now());
+                }
+                continue;
+            }
+            let found = page.len();
+            let done = self.move_all(page).await?;
+            walk.moved += done;
+            walk.stayed += found - done;
+            moved += done;
+        }
+        Ok(moved)
+    }
+
+    /// How many of them were moved.
+    async fn move_all(&self, page: Vec<(ServiceId, RecordKey)>) -> Result<usize, StoreFault> {
+        let mut by_service = BTreeMap::<_, Vec<_>>::new();
+        for (service, record) in page {
+            by_service.entry(service).or_default().push(record);
+        }
+        let mut moved = 0;
+        for (service, records) in by_service {
+            // Else another engine has its turn at this service's records.
+            if self.is_lent(Work::Sweep, &service).await? {
+                let found = records.len();
+                moved += found - self.tick_all(&service, records).await.len();
+            }
+        }
+        Ok(moved)
+    }
+}
+
+/// What has to be moved, and can be.
+fn older(keys: &Keys, newest: WrittenUnder, durable: Vec<(WrittenUnder, u64)>) -> Vec<WrittenUnder> {
+    let (there, lost): (Vec<_>, Vec<_>) = durable.into_iter().partition(|(under, _)| under.is_in(keys));
+    for (under, records) in lost {
+        tracing::warn!(
+            target: telemetry::TARGET_BACKGROUND, records, %under,
+            "durable records are under keys that the rings do not have: put these back"
+        );
+    }
+    let older = there.into_iter().map(|(under, _)| under);
+    older.filter(|under| *under != newest).collect()
+}

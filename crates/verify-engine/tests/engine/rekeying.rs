@@ -1,0 +1,136 @@
+//! Durable records move to the newest keys while engines serve (I-150).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use verify_core::command::SendRequest;
+use verify_core::keys::Keys;
+use verify_core::port::{KeySource, RejectionKind};
+use verify_core::store::{Store, StoreFault, WrittenUnder};
+use verify_engine::{Engine, Swept};
+
+use crate::support::{Gate, Mood, Parts, number};
+
+#[derive(Clone)]
+struct Turning(Arc<Mutex<Arc<Keys>>>);
+
+impl KeySource for Turning {
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.0.lock())
+    }
+}
+
+impl Turning {
+    fn rotate(&self, round: u8) {
+        let mut keys = self.0.lock();
+        *keys = Arc::new(keys.rotated(&[round; 32]));
+    }
+}
+
+/// The parts of engines that share a store and keys, and so many who opted out.
+struct Shared {
+    parts: Parts,
+    keys: Turning,
+}
+
+impl Shared {
+    async fn with(people: usize) -> Self {
+        let shared = Self {
+            parts: Parts::new(Gate::open()),
+            keys: Turning(Arc::new(Mutex::new(Arc::new(Keys::generate(&[7; 32]))))),
+        };
+        shared.parts.provider.rejects(RejectionKind::OptedOut, people);
+        let engine = shared.engine();
+        for person in 0..people {
+            engine.send(SendRequest::to(number(person))).await.answer.unwrap();
+        }
+        assert_eq!(shared.under_the_newest().await, people);
+        shared
+    }
+
+    fn engine(&self) -> Engine {
+        let builder = self.parts.builder().key_source(self.keys.clone());
+        builder.build().unwrap()
+    }
+
+    async fn under_the_newest(&self) -> usize {
+        let durable = self.parts.store.durable().await.unwrap();
+        let newest = WrittenUnder::newest(&self.keys.keys());
+        let mut of_it = durable.iter().filter(|(under, _)| *under == newest);
+        of_it.next().map_or(0, |(_, records)| *records as usize)
+    }
+}
+
+fn moved(rekeyed: usize) -> Result<Swept, StoreFault> {
+    Ok(Swept {
+        rekeyed,
+        ..Swept::default()
+    })
+}
+
+#[tokio::test]
+async fn i150_a_sweep_moves_what_is_under_older_keys_whenever_they_change() {
+    let shared = Shared::with(300).await;
+    let engine = shared.engine();
+    assert_eq!(engine.sweep_once().await, moved(0));
+    for round in [8, 9] {
+        shared.keys.rotate(round);
+        assert_eq!(
+            engine.sweep_once().await,
+            moved(300),
+            "more than fit into one trip"
+        );
+        assert_eq!(shared.under_the_newest().await, 300);
+        assert_eq!(engine.sweep_once().await, moved(0));
+    }
+}
+
+/// An engine whose rings were not turned yet wrote under the older keys, after the others had moved everything.
+#[tokio::test]
+async fn i150_what_is_written_under_older_keys_later_moves_within_the_hour() {
+    let shared = Shared::with(1).await;
+    let engine = shared.engine();
+    let slow = Turning(Arc::new(Mutex::new(shared.keys.keys())));
+    let slow = shared.parts.builder().key_source(slow).build().unwrap();
+    shared.keys.rotate(8);
+    assert_eq!(engine.sweep_once().await, moved(1));
+    shared.parts.provider.rejects(RejectionKind::OptedOut, 1);
+    slow.send(SendRequest::to(number(1))).await.answer.unwrap();
+    assert_eq!(
+        engine.sweep_once().await,
+        moved(0),
+        "not looked for in each sweep"
+    );
+    shared.parts.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(engine.sweep_once().await.map(|swept| swept.rekeyed), Ok(1));
+    assert_eq!(shared.under_the_newest().await, 2);
+}
+
+#[tokio::test]
+async fn i150_of_two_engines_one_moves_and_the_other_goes_on_where_it_ended() {
+    let shared = Shared::with(3).await;
+    let [first, second] = [(); 2].map(|()| shared.engine());
+    assert_eq!(first.sweep_once().await, moved(0));
+    shared.keys.rotate(8);
+    // The first moved nothing yet, and has the service's records lent.
+    shared.parts.provider.rejects(RejectionKind::Down, 1);
+    first.send(SendRequest::to(number(9))).await.answer.ok();
+    assert_eq!(first.sweep_once().await.map(|swept| swept.rekeyed), Ok(3));
+    shared.keys.rotate(9);
+    assert_eq!(second.sweep_once().await, moved(0), "lent to the first");
+    assert_eq!(shared.under_the_newest().await, 0);
+    shared.parts.clock.advance(Duration::from_secs(61));
+    assert_eq!(second.sweep_once().await.map(|swept| swept.rekeyed), Ok(3));
+}
+
+#[tokio::test]
+async fn i150_a_fault_in_between_loses_nothing() {
+    let shared = Shared::with(2).await;
+    let engine = shared.engine();
+    shared.keys.rotate(8);
+    *shared.parts.store.mood.lock() = Mood::Down;
+    assert!(engine.sweep_once().await.is_err());
+    *shared.parts.store.mood.lock() = Mood::Well;
+    assert_eq!(engine.sweep_once().await, moved(2));
+}
