@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use verify_core::store::Epoch;
 
 const EPOCHS: &str = "epochs.toml";
+/// Whoever changes that file holds a lock on this one: the file itself is replaced.
+const LOCK: &str = "epochs.lock";
 const HEAD: &str = "# The epoch that each store had when it was last used here. A store without one is new only if it is not in this list.\n";
 
 /// The state directory.
@@ -55,37 +57,55 @@ impl StateDir {
         Self(path.to_owned())
     }
 
-    /// The epoch that a store had when it was last used here.
+    /// The epoch that a store had when it was last used here, by the first of its names that is known.
     ///
     /// # Errors
     /// What is remembered cannot be read.
-    pub(crate) fn remembered(&self, store: &str) -> Result<Option<Epoch>, StateDirError> {
+    pub(crate) fn remembered(&self, names: &[String]) -> Result<Option<Epoch>, StateDirError> {
         let all = self.all()?;
-        let Some(text) = all.get(store) else {
+        let Some(text) = names.iter().find_map(|name| all.get(name)) else {
             return Ok(None);
         };
         let epoch = from_hex(text).ok_or_else(|| self.unreadable())?;
         Ok(Some(epoch))
     }
 
-    /// Keeps it, durably, where it is another one than before.
+    /// Keeps it under each of a store's names, durably, where it is another one than before. What other processes keep meanwhile
+    /// stays.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn remember(&self, store: &str, epoch: Epoch) -> Result<(), StateDirError> {
-        let mut all = self.all()?;
-        let before = all.insert(store.to_owned(), to_hex(epoch));
-        if before.as_ref() == all.get(store) {
+    pub(crate) fn remember(&self, names: &[String], epoch: Epoch) -> Result<(), StateDirError> {
+        let epoch = to_hex(epoch);
+        let says = |all: &BTreeMap<_, _>| names.iter().all(|name| all.get(name) == Some(&epoch));
+        // Where there is nothing to write a directory that cannot be written to will do.
+        if says(&self.all()?) {
             return Ok(());
         }
+        let _alone = self.lock().map_err(|error| failed(&self.0.join(LOCK), error))?;
+        let mut all = self.all()?;
+        all.extend(names.iter().map(|name| (name.clone(), epoch.clone())));
         let text = toml::to_string(&all).map_err(|_| self.unreadable())?;
         let written = self.replace(&format!("{HEAD}{text}"));
         written.map_err(|error| failed(&self.epochs(), error))
     }
 
-    /// A file is there whole or as before: under its own name only once it is on the disk.
+    /// Waits until no other process changes it, for as long as what comes back is held.
+    fn lock(&self) -> io::Result<File> {
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.0.join(LOCK))?;
+        lock.lock()?;
+        Ok(lock)
+    }
+
+    /// A file is there whole or as before: under its own name only once it is on the disk. What somebody left who was killed
+    /// in between is written over.
     fn replace(&self, text: &str) -> io::Result<()> {
-        let new = self.0.join(format!("{EPOCHS}.{}", std::process::id()));
+        let new = self.0.join(format!("{EPOCHS}.new"));
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -138,25 +158,87 @@ mod tests {
 
     use super::*;
 
+    /// A directory of a test, where there is nothing yet.
+    fn fresh(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("verify-state-{}-{name}", std::process::id()));
+        fs::remove_dir_all(&path).ok();
+        path
+    }
+
+    fn named(name: &str) -> [String; 1] {
+        [name.to_owned()]
+    }
+
     #[test]
     fn what_is_remembered_is_read_back_and_for_its_owner_alone() {
-        let path = std::env::temp_dir().join(format!("verify-state-{}", std::process::id()));
+        let path = fresh("read");
         let dir = StateDir::make(&path.join("deep")).unwrap();
         let (one, two) = (Epoch([1; 16]), Epoch([0xfe; 16]));
-        assert_eq!(dir.remembered("sqlite:/a \"b\".db").unwrap(), None);
-        for (store, epoch) in [("sqlite:/a \"b\".db", one), ("x", two), ("x", one), ("x", one)] {
+        let odd = named("sqlite:/a \"b\".db");
+        assert_eq!(dir.remembered(&odd).unwrap(), None);
+        let x = named("x");
+        for (store, epoch) in [(&odd, one), (&x, two), (&x, one), (&x, one)] {
             dir.remember(store, epoch).unwrap();
             assert_eq!(dir.remembered(store).unwrap(), Some(epoch));
         }
-        assert_eq!(dir.remembered("sqlite:/a \"b\".db").unwrap(), Some(one));
+        assert_eq!(dir.remembered(&odd).unwrap(), Some(one));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path.join("deep")), mode(&dir.epochs())), (0o700, 0o600));
-        let names: Vec<_> = fs::read_dir(path.join("deep")).unwrap().collect();
-        assert_eq!(names.len(), 1, "nothing is left over: {names:?}");
+        let mut names: Vec<_> = fs::read_dir(path.join("deep"))
+            .unwrap()
+            .map(|file| file.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, [LOCK, EPOCHS], "nothing is left over");
         for damaged in ["x = 1\n", "x = \"12\"\n", "what?"] {
             fs::write(dir.epochs(), damaged).unwrap();
-            let said = dir.remembered("x").unwrap_err().to_string();
+            let said = dir.remembered(&x).unwrap_err().to_string();
             assert!(said.contains("is not what was written there"), "{said}");
+        }
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn a_store_is_known_by_any_of_its_names() {
+        let path = fresh("names");
+        let dir = StateDir::make(&path).unwrap();
+        let (one, two) = (Epoch([1; 16]), Epoch([2; 16]));
+        let names = ["a", "b"].map(str::to_owned);
+        dir.remember(&names, one).unwrap();
+        dir.remember(&named("b"), two).unwrap();
+        assert_eq!(dir.remembered(&named("a")).unwrap(), Some(one));
+        assert_eq!(dir.remembered(&["c", "b"].map(str::to_owned)).unwrap(), Some(two));
+        assert_eq!(
+            dir.remembered(&names).unwrap(),
+            Some(one),
+            "the first one says it"
+        );
+        assert_eq!(dir.remembered(&[]).unwrap(), None);
+        // One of two is not what it was: both are written.
+        dir.remember(&names, one).unwrap();
+        assert_eq!(dir.remembered(&named("b")).unwrap(), Some(one));
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    /// As containers are that share a directory: each has the number 1 for a process.
+    #[test]
+    fn what_starts_at_once_loses_nothing_of_what_others_remember() {
+        let path = fresh("at-once");
+        let dir = StateDir::make(&path).unwrap();
+        let name = |who: u8, nth: u8| named(&format!("{who} {nth}"));
+        std::thread::scope(|scope| {
+            for who in 0..8 {
+                let dir = &dir;
+                scope.spawn(move || {
+                    for nth in 0..8 {
+                        dir.remember(&name(who, nth), Epoch([who; 16])).unwrap();
+                    }
+                });
+            }
+        });
+        for (who, nth) in (0..8).flat_map(|who| (0..8).map(move |nth| (who, nth))) {
+            let kept = dir.remembered(&name(who, nth)).unwrap();
+            assert_eq!(kept, Some(Epoch([who; 16])), "{who} {nth}");
         }
         fs::remove_dir_all(&path).unwrap();
     }

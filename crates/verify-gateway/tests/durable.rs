@@ -18,9 +18,6 @@ use std::time::{Duration, Instant};
 use program::{Serving, another, ask, body, check, code, err, kill, out, run, send, stop};
 use rusqlite::Connection;
 use serde_json::json;
-use verify_core::keys::Keys;
-use verify_core::vocabulary::ServiceId;
-use verify_gateway::callers::{Role, entry};
 
 /// A state directory of a test, and the keys that its gateways share.
 struct Place {
@@ -33,7 +30,7 @@ impl Place {
     fn new(name: &str) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("durable-{name}"));
         fs::remove_dir_all(&dir).ok();
-        let keys = Keys::generate(&[7; 32]).to_text().expose().clone();
+        let keys = program::keys();
         Self { dir, keys }
     }
 
@@ -57,21 +54,8 @@ impl Place {
 
     /// A gateway that is no demo, told by nobody where state lives but by systemd's variable.
     fn live(&self) -> Serving {
-        let sid = |kind: &str| format!("{kind}{}", "0".repeat(32));
-        let caller = entry("shop", Role::App, "shop-key", &ServiceId::default());
         let directories = format!("{}:/nowhere/else", self.dir());
-        let vars = [
-            ("TWILIO_ACCOUNT_SID", sid("AC")),
-            ("TWILIO_API_KEY_SID", sid("SK")),
-            ("TWILIO_API_KEY_SECRET", "secret".to_owned()),
-            ("TWILIO_VERIFY_SERVICE_SID", sid("VA")),
-            ("TWILIO_BASE_URL", "http://127.0.0.1:9".to_owned()),
-            ("VERIFY_KEYS", self.keys.clone()),
-            ("VERIFY_API_KEYS", caller),
-            ("STATE_DIRECTORY", directories),
-        ];
-        let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        Serving::start_with(&[], &vars, "listening on http://")
+        program::live(&[("STATE_DIRECTORY", &directories)])
     }
 
     /// A command about its store.
@@ -322,6 +306,13 @@ fn epochs_and_keys_are_told() {
     let place = Place::new("told");
     assert!(out(&place.tool(&["migrate"])).ends_with("made, with schema 1\n"));
     assert!(out(&place.tool(&["migrate"])).ends_with("has schema 1 already\n"));
+    assert!(place.checked("epoch").contains("none yet"));
+    // Whoever comes before the first start begins nothing in its place.
+    for tool in ["accept", "rekey"] {
+        let said = place.tool(&[tool]);
+        assert_eq!(said.status.code(), Some(2), "{tool}");
+        assert!(err(&said).contains("holds nothing yet"), "{tool}: {}", err(&said));
+    }
     assert!(place.checked("epoch").contains("none yet"));
     let begun = out(&place.tool(&["epoch", "new"]));
     assert!(begun.contains("has begun, and nobody has accepted it"), "{begun}");

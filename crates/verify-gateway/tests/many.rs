@@ -15,9 +15,6 @@ use std::thread;
 
 use program::{Serving, another, ask, body, check, send, stop};
 use serde_json::{Value, json};
-use verify_core::keys::Keys;
-use verify_core::vocabulary::ServiceId;
-use verify_gateway::callers::{Role, entry};
 use verify_lab::{PostgresServer, Syncs};
 
 const NODES: usize = 8;
@@ -43,7 +40,7 @@ impl Nodes {
         let mut nodes = Self {
             store: server.url(),
             server,
-            keys: Keys::generate(&[7; 32]).to_text().expose().clone(),
+            keys: program::keys(),
             nodes: Vec::new(),
         };
         nodes.nodes = (0..NODES).map(|_| nodes.another()).collect();
@@ -226,29 +223,14 @@ fn i05_nodes_that_are_killed_take_nothing_with_them() {
 
 /// A gateway that is no demo, whose clock is off by so much.
 fn off_by(server: &PostgresServer, seconds: i64) -> Serving {
-    let sid = |kind: &str| format!("{kind}{}", "0".repeat(32));
-    let vars = [
-        ("TWILIO_ACCOUNT_SID", sid("AC")),
-        ("TWILIO_API_KEY_SID", sid("SK")),
-        ("TWILIO_API_KEY_SECRET", "secret".to_owned()),
-        ("TWILIO_VERIFY_SERVICE_SID", sid("VA")),
-        ("TWILIO_BASE_URL", "http://127.0.0.1:9".to_owned()),
-        ("VERIFY_KEYS", Keys::generate(&[7; 32]).to_text().expose().clone()),
-        (
-            "VERIFY_API_KEYS",
-            entry("shop", Role::App, "shop-key", &ServiceId::default()),
-        ),
-        ("VERIFY_STORE", server.url()),
-        (
-            "STATE_DIRECTORY",
-            directory(&format!("state-{seconds}")).display().to_string(),
-        ),
-        ("FAKETIME", format!("{seconds:+}s")),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ("LD_PRELOAD", faketime().unwrap()),
-    ];
-    let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    Serving::start_with(&[], &vars, "listening on http://")
+    let state = directory(&format!("state-{seconds}"));
+    program::live(&[
+        ("VERIFY_STORE", &server.url()),
+        ("STATE_DIRECTORY", state.to_str().unwrap()),
+        ("FAKETIME", &format!("{seconds:+}s")),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ("LD_PRELOAD", &faketime().unwrap()),
+    ])
 }
 
 fn faketime() -> Option<String> {
@@ -282,9 +264,9 @@ fn i44_a_node_whose_clock_is_off_refuses_by_itself() {
             seen = ready();
         }
         assert_eq!(seen, state, "{seconds} s");
-        let sent = node.exchange(
-            "POST /verify/send HTTP/1.1\r\nhost: x\r\nauthorization: Bearer shop-key\r\ncontent-type: application/json\r\ncontent-length: 42\r\nconnection: close\r\n\r\n{\"to\":\"+12025550123\",\"ip\":\"198.51.100.1\"}  ",
-        );
+        let asked = json!({ "to": "+12025550123", "ip": "198.51.100.1" });
+        let (_, _, sent) = program::ask_as_shop(&node, "/verify/send", &asked);
+        let sent = sent.to_string();
         let refused = sent.contains("misconfigured") || sent.contains("clock");
         assert_eq!(refused, state == "clock", "{seconds} s: {sent}");
         stop(node);

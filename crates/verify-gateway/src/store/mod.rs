@@ -1,12 +1,13 @@
 //! The store that a gateway serves from: opened, handed to an engine, and looked at while it serves.
 
+mod names;
 pub mod tools;
 mod watch;
 
 use std::sync::Arc;
 
 use verify_core::keys::Keys;
-use verify_core::store::{Origin, Store as _, StoreFault, WrittenUnder};
+use verify_core::store::{Epoch, Origin, Store as _, StoreFault, WrittenUnder};
 use verify_engine::EngineBuilder;
 use verify_memstore::MemStore;
 use verify_postgres::PostgresStore;
@@ -15,6 +16,7 @@ use verify_sqlite::{OpenError, SqliteStore};
 use crate::config::{Storage, Store};
 use crate::state_dir::{StateDir, StateDirError, to_hex};
 
+pub(crate) use names::names;
 pub use watch::{ROOM, watch};
 
 /// A store that is open. Clones are the same one.
@@ -58,35 +60,42 @@ impl OpenStore {
         Self::Memory(Arc::new(MemStore::with_capacity(storage.memory.capacity())))
     }
 
-    /// Opens it, and makes what is not there yet: file and state directory.
+    /// Opens it to serve from it, and makes what is not there yet: file and state directory. One that holds nothing, and that
+    /// the state directory does not know, has a first start, which nobody has to accept.
     ///
     /// # Errors
     /// [`StoreError`], which says what to do.
     pub async fn open(storage: &Storage) -> Result<Self, StoreError> {
-        match &storage.store {
-            Store::Memory => Ok(Self::in_memory(storage)),
-            Store::Sqlite(path) => {
-                let is_inside = path.starts_with(&storage.state_dir);
-                let dir = match is_inside || storage.remembers {
-                    true => StateDir::make(&storage.state_dir)?,
-                    false => StateDir::at(&storage.state_dir),
-                };
-                let remembered = match storage.remembers {
-                    true => dir.remembered(&storage.store.to_string())?,
-                    false => None,
-                };
-                let options = storage.sqlite(path).remembered(remembered);
-                Ok(Self::Sqlite(SqliteStore::open(options)?))
-            }
+        let is_inside = match &storage.store {
+            Store::Memory => return Ok(Self::in_memory(storage)),
+            Store::Sqlite(path) => path.starts_with(&storage.state_dir),
+            Store::Postgres(_) => false,
+        };
+        let dir = match is_inside || storage.remembers {
+            true => StateDir::make(&storage.state_dir)?,
+            false => StateDir::at(&storage.state_dir),
+        };
+        let last = match storage.remembers {
+            true => dir.remembered(&names(storage, &storage.store)?)?,
+            false => None,
+        };
+        Self::open_knowing(storage, last).await
+    }
+
+    /// Opens it by the epoch that it had last, as far as somebody knows. One without an epoch gets one, and it is accepted only
+    /// where nobody knows another.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) async fn open_knowing(storage: &Storage, last: Option<Epoch>) -> Result<Self, StoreError> {
+        Ok(match &storage.store {
+            Store::Memory => Self::in_memory(storage),
+            Store::Sqlite(path) => Self::Sqlite(SqliteStore::open(storage.sqlite(path).remembered(last))?),
             Store::Postgres(url) => {
-                let remembered = match storage.remembers {
-                    true => StateDir::make(&storage.state_dir)?.remembered(&storage.store.to_string())?,
-                    false => None,
-                };
-                let options = storage.postgres(url)?.remembered(remembered);
-                Ok(Self::Postgres(PostgresStore::open(options).await?))
+                let options = storage.postgres(url)?.remembered(last);
+                Self::Postgres(PostgresStore::open(options).await?)
             }
-        }
+        })
     }
 
     /// Gives an engine the store.
@@ -110,8 +119,8 @@ impl OpenStore {
         match storage.remembers {
             true => {
                 let epoch = self.origin().await.map_err(StoreError::Fault)?.epoch;
-                let (dir, name) = (StateDir::at(&storage.state_dir), storage.store.to_string());
-                let last = dir.remembered(&name)?.filter(|last| *last != epoch);
+                let (dir, names) = (StateDir::at(&storage.state_dir), names(storage, &storage.store)?);
+                let last = dir.remembered(&names)?.filter(|last| *last != epoch);
                 if let Some(last) = last {
                     let (last, epoch) = (to_hex(last), to_hex(epoch));
                     tracing::warn!(
@@ -120,7 +129,7 @@ impl OpenStore {
                         "the store has another epoch than when it was last used here: it lost its data, or is a copy"
                     );
                 }
-                Ok(dir.remember(&name, epoch)?)
+                Ok(dir.remember(&names, epoch)?)
             }
             false => Ok(()),
         }

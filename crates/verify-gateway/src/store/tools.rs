@@ -14,7 +14,7 @@ use verify_http::views::rfc3339;
 use verify_postgres::{PostgresOptions, PostgresTables};
 use verify_sqlite::{Durability, SqliteFile, inspect};
 
-use super::{OpenStore, StoreError};
+use super::{OpenStore, StoreError, names};
 use crate::cli::{EpochTool, StoreArgs, StoreTool};
 use crate::config::{self, ConfigErrors, Environment, Storage, Store};
 use crate::state_dir::{StateDir, to_hex};
@@ -22,6 +22,8 @@ use crate::tools::Said;
 
 /// From this part of its room on a store is worth a word.
 const NEARLY_FULL: f64 = 0.8;
+/// An epoch that no store has.
+const NOBODYS: Epoch = Epoch([0; 16]);
 
 /// Why a command did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +40,10 @@ enum ToolError {
         "there is no file {path} yet: the gateway makes it at its first start, and so does `store migrate`"
     )]
     Missing { path: PathBuf },
+    #[error(
+        "{store} holds nothing yet, or its data was lost: restore it, or start the gateway, which begins an epoch"
+    )]
+    Empty { store: Store },
     #[error("{which}: {why}")]
     Argument { which: &'static str, why: String },
     #[error("{0}")]
@@ -135,7 +141,7 @@ async fn check(storage: &Storage) -> Result<Said, ToolError> {
     }
     let path = file_of(&storage.store)?;
     let found = inspect(&storage.sqlite(path))?;
-    let remembered = StateDir::at(&storage.state_dir).remembered(&storage.store.to_string())?;
+    let remembered = StateDir::at(&storage.state_dir).remembered(&names(storage, &storage.store)?)?;
     let mut report = Report::default();
     report.find(true, "store", storage.store.to_string());
     check_mode(path, &mut report);
@@ -182,7 +188,7 @@ fn check_mode(path: &Path, report: &mut Report) {
 
 async fn check_postgres(storage: &Storage, options: &PostgresOptions) -> Result<Said, ToolError> {
     let found = verify_postgres::inspect(options).await?;
-    let remembered = StateDir::at(&storage.state_dir).remembered(&storage.store.to_string())?;
+    let remembered = StateDir::at(&storage.state_dir).remembered(&names(storage, &storage.store)?)?;
     let mut report = Report::default();
     report.find(
         true,
@@ -315,18 +321,27 @@ fn migrated(store: &Store, before: u32, now: u32) -> Said {
     })
 }
 
-/// The store, opened by somebody who does not serve from it.
-async fn opened(storage: &Storage) -> Result<OpenStore, ToolError> {
-    match &storage.store {
+/// Where what the store holds comes from. `None`: it holds nothing yet, or lost what it held.
+async fn origin(storage: &Storage) -> Result<Option<Origin>, ToolError> {
+    Ok(match &storage.store {
         Store::Memory => return Err(ToolError::InMemory),
-        Store::Sqlite(_) => drop(file_of(&storage.store)?),
-        Store::Postgres(_) => {}
-    }
-    Ok(OpenStore::open(storage).await?)
+        Store::Sqlite(_) => inspect(&storage.sqlite(file_of(&storage.store)?))?.origin,
+        Store::Postgres(url) => verify_postgres::inspect(&storage.postgres(url)?).await?.origin,
+    })
+}
+
+/// The store, opened by somebody who does not serve from it: whether it is one's first start is for who serves to say.
+async fn opened(storage: &Storage) -> Result<OpenStore, ToolError> {
+    let Some(origin) = origin(storage).await? else {
+        let store = storage.store.clone();
+        return Err(ToolError::Empty { store });
+    };
+    Ok(OpenStore::open_knowing(storage, Some(origin.epoch)).await?)
 }
 
 fn remember(storage: &Storage, store: &Store, epoch: Epoch) -> Result<(), ToolError> {
-    Ok(StateDir::make(&storage.state_dir)?.remember(&store.to_string(), epoch)?)
+    let names = names(storage, store)?;
+    Ok(StateDir::make(&storage.state_dir)?.remember(&names, epoch)?)
 }
 
 async fn accept(storage: &Storage) -> Result<Said, ToolError> {
@@ -347,7 +362,9 @@ async fn accept(storage: &Storage) -> Result<Said, ToolError> {
 }
 
 async fn new_epoch(storage: &Storage) -> Result<Said, ToolError> {
-    let store = opened(storage).await?;
+    // One that holds nothing begins with an epoch that nobody accepted: somebody knows of a loss that no program remembers.
+    let last = origin(storage).await?.map_or(NOBODYS, |origin| origin.epoch);
+    let store = OpenStore::open_knowing(storage, Some(last)).await?;
     let epoch = store.begin_epoch().await?.epoch;
     store.close().await;
     remember(storage, &storage.store, epoch)?;

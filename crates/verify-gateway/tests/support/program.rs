@@ -12,9 +12,13 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use serde_json::{Value, json};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
+
+use serde_json::{Value, json};
+use verify_core::keys::Keys;
+use verify_core::vocabulary::ServiceId;
+use verify_gateway::callers::{Role, entry};
 
 /// No process here has so much to do, on any machine: one that hangs is killed, and whoever waits for it fails.
 const LONG: Duration = Duration::from_secs(120);
@@ -234,6 +238,47 @@ pub fn code(serving: &Serving, to: &str) -> String {
 pub fn another(code: &str) -> String {
     let last = if code.ends_with('0') { '1' } else { '0' };
     format!("{}{last}", &code[..code.len() - 1])
+}
+
+/// The keys that all gateways of a test share.
+pub fn keys() -> String {
+    Keys::generate(&[7; 32]).to_text().expose().clone()
+}
+
+/// What a gateway needs that is no demo. Its provider is nowhere.
+pub fn live_vars() -> Vec<(&'static str, String)> {
+    let sid = |kind: &str| format!("{kind}{}", "0".repeat(32));
+    vec![
+        ("TWILIO_ACCOUNT_SID", sid("AC")),
+        ("TWILIO_API_KEY_SID", sid("SK")),
+        ("TWILIO_API_KEY_SECRET", "secret".to_owned()),
+        ("TWILIO_VERIFY_SERVICE_SID", sid("VA")),
+        ("TWILIO_BASE_URL", "http://127.0.0.1:9".to_owned()),
+        ("VERIFY_KEYS", keys()),
+        (
+            "VERIFY_API_KEYS",
+            entry("shop", Role::App, "shop-key", &ServiceId::default()),
+        ),
+    ]
+}
+
+/// A gateway that is no demo.
+pub fn live(more: &[(&str, &str)]) -> Serving {
+    let vars = live_vars();
+    let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Serving::start_with(&[], &[vars.as_slice(), more].concat(), "listening on http://")
+}
+
+/// What the only caller of one that is no demo asks: the status, the head and the body of the answer.
+pub fn ask_as_shop(serving: &Serving, path: &str, asked: &Value) -> (u16, String, Value) {
+    let asked = asked.to_string();
+    let length = asked.len();
+    let answer = serving.exchange(&format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer shop-key\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\nconnection: close\r\n\r\n{asked}"
+    ));
+    let head = answer.split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
+    (status(&answer), head, body(&answer))
 }
 
 /// The status of an answer, from one that may be dead.
