@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use verify_core::command::TickRequest;
+use verify_core::event::Event;
 use verify_core::outcome::TickAnswer;
 use verify_core::store::{Changeset, Origin, RecordKey, StoreFault, Work};
 use verify_core::vocabulary::ServiceId;
@@ -210,7 +211,7 @@ impl Engine {
         let outside = &self.inner.outside;
         let span = match work {
             Work::Sweep | Work::Housekeeping => LEASE,
-            Work::Pump => PUMP_LEASE,
+            Work::Pump | Work::Sink => PUMP_LEASE,
         };
         let lease = outside.store.lease(work, service, self.inner.holder, span);
         let lent = outside.ask_store("lease", lease).await?;
@@ -258,12 +259,15 @@ impl Engine {
                 resting.insert(service);
             }
         }
+        // That a sink is here is said also while there is nothing to hand over.
+        let learnt = self.learn_of_sinks().await;
+        turns.held(learnt);
         (pumped, turns.fault)
     }
 
     /// A service's turn, when it is this engine's.
     async fn pump(&self, service: &ServiceId, pumped: &mut Pumped) -> Result<(), StoreFault> {
-        if !self.is_lent(Work::Pump, service).await? {
+        if !self.may_take_events().await? || !self.is_lent(Work::Pump, service).await? {
             return Ok(());
         }
         let outside = &self.inner.outside;
@@ -275,10 +279,7 @@ impl Engine {
         let Some(last) = places.last() else {
             return Ok(());
         };
-        let taken = timeout(SINK_TIMEOUT, caught(|| self.inner.event_sink.take(&events)))
-            .await
-            .is_ok_and(|taken| taken == Some(true));
-        if !taken {
+        if !self.take(&events).await {
             tracing::warn!(target: telemetry::TARGET_BACKGROUND, %service, "the event sink took nothing; the events are kept");
             pumped.declined += 1;
             return Ok(());
@@ -289,6 +290,16 @@ impl Engine {
         events.iter().for_each(telemetry::event_taken);
         pumped.taken += events.len();
         Ok(())
+    }
+
+    /// Whether the sink took them. Where there is none nobody wants them.
+    async fn take(&self, events: &[Event]) -> bool {
+        let Some(sink) = &self.inner.event_sink else {
+            return true;
+        };
+        timeout(SINK_TIMEOUT, caught(|| sink.take(events)))
+            .await
+            .is_ok_and(|taken| taken == Some(true))
     }
 
     /// Starts the sweeper and the pump. Without them nothing is repaired, expired or reported until somebody asks.

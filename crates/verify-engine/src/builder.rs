@@ -11,8 +11,8 @@ use verify_core::ids::HolderId;
 use verify_core::keys::Keys;
 use verify_core::policy::{BackendKeys, Disclosure, PolicySet};
 use verify_core::port::{
-    Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, Maker, NoEvents, NoHumanCheck,
-    NoRefusals, NoRisk, Provider, ProviderName, RefusalSink, RiskScorer,
+    Capabilities, Clock, Entropy, EventSink, HumanCheck, KeySource, Maker, NoHumanCheck, NoRefusals, NoRisk,
+    Provider, ProviderName, RefusalSink, RiskScorer,
 };
 use verify_core::store::Store;
 use verify_core::time::Timestamp;
@@ -24,6 +24,7 @@ use crate::engine::{Engine, Flows, Inner};
 use crate::meters::Meters;
 use crate::outside::Outside;
 use crate::rate::{FloodShield, Pacer};
+use crate::sinks::Sinks;
 use crate::store_watch::StoreWatch;
 use crate::system::{FixedKeys, SystemClock, SystemEntropy};
 use crate::telemetry;
@@ -178,7 +179,9 @@ impl EngineBuilder {
         self
     }
 
-    /// Where events go, once [`Engine::spawn_background`] or [`Engine::pump_once`] hands them over.
+    /// Where events go, once [`Engine::spawn_background`] or [`Engine::pump_once`] hands them over. Without one they are dropped
+    /// there, but for those of a store that an engine with a sink used within the last week: they are kept for it, and an engine
+    /// without one that starts beside it is not [ready](crate::Readiness::lacks_a_sink).
     #[must_use]
     pub fn event_sink(mut self, sink: impl EventSink + 'static) -> Self {
         self.event_sink = Some(Arc::new(sink));
@@ -277,7 +280,8 @@ impl EngineBuilder {
             keys,
             asked,
             entropy,
-            event_sink: self.event_sink.unwrap_or_else(|| Arc::new(NoEvents)),
+            event_sink: self.event_sink,
+            sinks: Sinks::default(),
             refusal_sink: self.refusal_sink.unwrap_or_else(|| Arc::new(NoRefusals)),
             shield: shield.map(FloodShield::per_second),
             expects_client_ip,

@@ -34,6 +34,7 @@ use crate::first_poll::{FirstPoll, first_poll};
 use crate::outside::Outside;
 use crate::rate::FloodShield;
 use crate::rekey::Walk;
+use crate::sinks::Sinks;
 use crate::telemetry;
 use crate::without_effect::Asked;
 
@@ -62,7 +63,8 @@ pub(crate) struct Inner {
     /// Who is there for what a policy says.
     pub(crate) asked: Asked,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) event_sink: Arc<dyn EventSink>,
+    pub(crate) event_sink: Option<Arc<dyn EventSink>>,
+    pub(crate) sinks: Sinks,
     pub(crate) refusal_sink: Arc<dyn RefusalSink>,
     pub(crate) shield: Option<FloodShield>,
     pub(crate) expects_client_ip: bool,

@@ -39,6 +39,7 @@ mod outside;
 mod rate;
 mod readiness;
 mod rekey;
+mod sinks;
 mod store_watch;
 mod system;
 pub mod telemetry;

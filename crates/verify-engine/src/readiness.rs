@@ -27,6 +27,9 @@ pub struct Readiness {
     /// three answers running: nothing is decided then. Looked at by each call of [`Engine::readiness`] and by the background
     /// rounds; without either an engine that refuses never learns that the clocks agree again.
     pub clocks_differ: bool,
+    /// True when this engine has no event sink and started on a store that one with a sink used within the last week: events are
+    /// kept for that one. Give it the same sink ([`EngineBuilder::event_sink`](crate::EngineBuilder::event_sink)).
+    pub lacks_a_sink: bool,
     /// By provider.
     pub providers: BTreeMap<ProviderName, ProviderReadiness>,
 }
@@ -44,8 +47,8 @@ pub struct ProviderReadiness {
 }
 
 impl Readiness {
-    /// False when the store cannot decide, when its clock and this machine's differ, when an operator has to correct a provider's credentials or
-    /// configuration, or when no provider at all can be reached. One provider of several that is down is no reason:
+    /// False when the store cannot decide, when its clock and this machine's differ, when this engine
+    /// [lacks a sink](Self::lacks_a_sink), when an operator has to correct a provider's credentials or configuration, or when no provider at all can be reached. One provider of several that is down is no reason:
     /// the others carry on. Nothing that a request can bring about is one either: neither a channel or purpose that a
     /// provider is not set up for, nor a quota that is used up. While a store [cools](Self::cools_until) it is ready: all
     /// engines wait alike, and what goes on meanwhile needs one.
@@ -56,7 +59,7 @@ impl Readiness {
             Err(rejection) => rejection.kind.blame() == Blame::Quota,
         };
         let reachable = self.providers.values().any(reached);
-        self.store.is_ok() && !self.clocks_differ && reachable && !wants_operator
+        self.store.is_ok() && !self.clocks_differ && !self.lacks_a_sink && reachable && !wants_operator
     }
 }
 
@@ -70,6 +73,10 @@ impl Engine {
             asked.spawn(async move { (name, health_of(&*provider).await) });
         }
         let store = outside.look_at_store().await;
+        if self.inner.event_sink.is_none() {
+            // A fault is the store's, which says so itself.
+            self.learn_of_sinks().await.ok();
+        }
         let mut said = BTreeMap::new();
         while let Some(joined) = asked.join_next().await {
             said.extend(joined.ok());
@@ -92,6 +99,7 @@ impl Engine {
         Readiness {
             cools_until: store.as_ref().ok().and_then(|origin| self.cools_until(origin)),
             clocks_differ: outside.store_watch.is_apart(),
+            lacks_a_sink: self.lacks_a_sink(),
             store,
             providers: outside.carriers.iter().map(state).collect(),
         }

@@ -103,7 +103,8 @@ pub trait Store: Send + Sync {
     async fn acknowledge(&self, service: &ServiceId, through: EventSeq) -> Result<(), StoreFault>;
 
     /// Lends a service's work to a holder for a span, by the store's own clock; true when it is the holder's now. The same
-    /// holder is lent it again, anybody else once the span is over. It saves work: nothing that must hold rests on it.
+    /// holder is lent it again, anybody else once the span is over; a span of nothing is over at once, so that it asks and keeps
+    /// nobody out. It saves work: nothing that must hold rests on it.
     ///
     /// # Errors
     /// A fault lends nothing.
@@ -163,6 +164,8 @@ pub enum Work {
     Pump,
     /// What is outlived.
     Housekeeping,
+    /// Nothing is done: whoever has a sink for events holds it, and nobody else.
+    Sink,
 }
 
 impl Work {
@@ -172,6 +175,7 @@ impl Work {
             Self::Sweep => 1,
             Self::Pump => 2,
             Self::Housekeeping => 3,
+            Self::Sink => 4,
         }
     }
 }

@@ -18,6 +18,7 @@ mod mock_provider;
 mod private;
 mod rekeying;
 mod shield;
+mod sinks;
 mod support;
 mod telemetry;
 mod two_engines;

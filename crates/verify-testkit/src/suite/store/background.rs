@@ -71,6 +71,11 @@ pub async fn work_is_lent_to_one_at_a_time(store: Subject) {
     assert_eq!(lease(Work::Pump, &here, one, 0).await, Ok(true), "given back");
     assert_eq!(lease(Work::Pump, &here, other, 3_600).await, Ok(true), "over");
     assert_eq!(lease(Work::Pump, &here, one, 3_600).await, Ok(false));
+    // A span of nothing asks, and keeps nobody out.
+    assert_eq!(lease(Work::Sink, &here, other, 0).await, Ok(true), "free");
+    assert_eq!(lease(Work::Sink, &here, one, 3_600).await, Ok(true), "still free");
+    assert_eq!(lease(Work::Sink, &here, other, 0).await, Ok(false), "lent");
+    assert_eq!(lease(Work::Sink, &here, one, 3_600).await, Ok(true), "as it was");
 }
 
 /// What is outlived goes, in bounded pieces, and nothing else does.

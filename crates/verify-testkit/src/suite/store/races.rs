@@ -314,7 +314,7 @@ pub async fn events_that_come_while_others_are_taken_are_handed_over_once_and_in
 
 /// Of many who ask for the same work at once one has it.
 pub async fn of_parallel_holders_one_is_lent_the_work(store: Subject) {
-    for work in [Work::Sweep, Work::Pump, Work::Housekeeping] {
+    for work in [Work::Sweep, Work::Pump, Work::Housekeeping, Work::Sink] {
         let barrier = Arc::new(Barrier::new(32));
         let mut tasks = JoinSet::new();
         for number in 0..32 {

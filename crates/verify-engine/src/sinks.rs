@@ -1,0 +1,89 @@
+//! Who takes events out of an outbox: whoever has a sink for them. An engine without one drops them, and only where no engine with
+//! one was seen: they are that one's, also while it is away.
+//!
+//! The store knows of sinks by a lease that all engines with one hold together, and that one without asks for and does not take.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use verify_core::ids::HolderId;
+use verify_core::store::{StoreFault, Work};
+use verify_core::time::Timestamp;
+use verify_core::vocabulary::ServiceId;
+
+use crate::engine::Engine;
+use crate::telemetry;
+
+/// Whoever has a sink.
+const ANY: HolderId = HolderId::from_bytes(*b"verify: any sink");
+/// For how long events are kept for a sink that is away.
+const KEPT_FOR: Duration = Duration::from_secs(7 * 86_400);
+/// How often an engine with a sink says that it is there.
+const SAID_EACH: Duration = Duration::from_secs(60);
+
+/// What an engine knows of its own sink and of others'.
+#[derive(Debug, Default)]
+pub(crate) struct Sinks {
+    /// When this engine said last that it has one.
+    said: Mutex<Option<Timestamp>>,
+    /// Whether it may take events, as it was found first.
+    at_start: OnceLock<bool>,
+    warned: AtomicBool,
+}
+
+impl Engine {
+    /// Says that this engine's sink is there; without one learns, once, whether it is alone.
+    pub(crate) async fn learn_of_sinks(&self) -> Result<(), StoreFault> {
+        let has_one = self.inner.event_sink.is_some();
+        match has_one || self.inner.sinks.at_start.get().is_none() {
+            true => self.may_take_events().await.map(drop),
+            false => Ok(()),
+        }
+    }
+
+    /// True when it has no sink and began beside an engine that has one.
+    pub(crate) fn lacks_a_sink(&self) -> bool {
+        self.inner.sinks.at_start.get() == Some(&false)
+    }
+
+    /// Whether events are this engine's to take.
+    pub(crate) async fn may_take_events(&self) -> Result<bool, StoreFault> {
+        let sinks = &self.inner.sinks;
+        let may = match self.inner.event_sink.is_some() {
+            true => {
+                self.say_that_a_sink_is_here().await?;
+                true
+            }
+            false => self.lease_of_sinks(self.inner.holder, Duration::ZERO).await?,
+        };
+        sinks.at_start.get_or_init(|| may);
+        if !may && !sinks.warned.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                target: telemetry::TARGET_BACKGROUND,
+                "this engine has no event sink, and another one on its store has: events are left to that one; give this engine \
+                 the same sink (EngineBuilder::event_sink)"
+            );
+        }
+        Ok(may)
+    }
+
+    async fn say_that_a_sink_is_here(&self) -> Result<(), StoreFault> {
+        let now = self.now();
+        let last = *self.inner.sinks.said.lock();
+        let is_due = last.is_none_or(|last| now.since(last).max(last.since(now)) >= SAID_EACH);
+        if is_due {
+            self.lease_of_sinks(ANY, KEPT_FOR).await?;
+            *self.inner.sinks.said.lock() = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Of the whole store, in the place of the service that there always is.
+    async fn lease_of_sinks(&self, holder: HolderId, span: Duration) -> Result<bool, StoreFault> {
+        let (outside, everybody) = (&self.inner.outside, ServiceId::default());
+        let lease = outside.store.lease(Work::Sink, &everybody, holder, span);
+        outside.ask_store("lease", lease).await
+    }
+}
