@@ -27,6 +27,7 @@ mod away;
 mod backend;
 mod batch;
 pub mod copy;
+mod figures;
 mod found;
 mod lanes;
 mod limits;
@@ -37,6 +38,7 @@ mod written;
 
 pub use backend::{Backend, Ended};
 pub use batch::{Batch, Lane, Ticket};
+pub use figures::{Figures, OUTBOXES_NAMED, Outbox, of_minute};
 pub use found::{Fill, Found};
 pub use lanes::Lanes;
 pub use limits::{Limits, Turns};

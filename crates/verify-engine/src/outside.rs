@@ -197,6 +197,7 @@ impl Outside {
         if let Some(difference) = self.store_watch.difference(origin.clock, trip) {
             telemetry::clock_difference(difference);
         }
+        telemetry::epoch(&origin);
         self.store_watch.saw_clock(origin.clock, trip);
         self.store_watch.saw_epoch(&origin);
         Ok(origin)

@@ -13,6 +13,8 @@ use metrics::{Unit, counter, gauge, histogram};
 use verify_core::event::Event;
 use verify_core::outcome::{Explanation, Outcome, RefusalCode};
 use verify_core::port::{Detail, ProviderName};
+use verify_core::store::Origin;
+use verify_core::time::Timestamp;
 
 use crate::meters::Meters;
 
@@ -42,6 +44,10 @@ measured! {
     STORE_FAULTS = "verify_store_faults_total": describe_counter Count;
     /// Changes of the store's epoch under a running engine: it was emptied, or another one is in its place. Counter.
     STORE_EPOCH_CHANGES = "verify_store_epoch_changes_total": describe_counter Count;
+    /// 1 while the store's epoch is accepted, 0 while nobody accepted it: something may have been lost. Gauge.
+    STORE_EPOCH_ACCEPTED = "verify_store_epoch_accepted": describe_gauge Count;
+    /// How long ago the store's epoch was made, by its own clock. Gauge, seconds.
+    STORE_EPOCH_AGE = "verify_store_epoch_age_seconds": describe_gauge Seconds;
     /// By how much the store's clock and this machine's differ, where both are a machine's own. Gauge, seconds.
     STORE_CLOCK_DIFFERENCE = "verify_store_clock_difference_seconds": describe_gauge Seconds;
     /// Calls of a provider, by `provider` and `call`. Histogram, seconds.
@@ -162,6 +168,14 @@ pub(crate) fn store_failed(operation: &'static str, trouble: StoreTrouble, words
 /// Counts an epoch that changed.
 pub(crate) fn epoch_changed() {
     counter!(STORE_EPOCH_CHANGES).increment(1);
+}
+
+/// Shows where what the store holds comes from. One without a clock has no age.
+pub(crate) fn epoch(origin: &Origin) {
+    gauge!(STORE_EPOCH_ACCEPTED).set(f64::from(u8::from(origin.accepted)));
+    if origin.clock != Timestamp::ZERO {
+        gauge!(STORE_EPOCH_AGE).set(origin.clock.since(origin.made).as_secs_f64());
+    }
 }
 
 /// Shows by how much the clocks differ.

@@ -26,7 +26,7 @@ use verify_http::Problem;
 
 use crate::logs::DROPPED;
 use crate::serve::{ENDED, OPEN};
-use crate::store::ROOM;
+use crate::store::measured;
 
 /// Requests, by `method`, `route` and `status`. Counter.
 pub const REQUESTS: &str = "verify_http_requests_total";
@@ -42,7 +42,7 @@ pub fn describe() {
     describe_counter!(SHIELDED, count, "Requests that the flood shield turned away.");
     describe_counter!(DROPPED, count, "Lines of the log that were lost.");
     describe_gauge!(OPEN, count, "Connections that are open just now.");
-    describe_gauge!(ROOM, count, "The part of the store's room that is used, 0 to 1.");
+    measured::describe();
     let ended =
         "Connections ended because their client took too long, by why (idle, head, body, parting, room).";
     describe_counter!(ENDED, count, ended);

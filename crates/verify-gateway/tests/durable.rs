@@ -13,11 +13,19 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use program::{Serving, another, ask, body, check, code, err, kill, out, run, send, stop};
 use rusqlite::Connection;
 use serde_json::json;
+use verify_core::command::{Person, SendRequest};
+use verify_core::keys::Keys;
+use verify_core::store::Store as _;
+use verify_core::vocabulary::ServiceId;
+use verify_engine::{Engine, SystemClock};
+use verify_sqlite::{SqliteOptions, SqliteStore};
+use verify_testkit::ScriptedProvider;
 
 /// A state directory of a test, and the keys that its gateways share.
 struct Place {
@@ -425,6 +433,118 @@ fn i57_a_file_holds_what_it_may_and_tells_when_it_is_nearly_full() {
     let used = metrics.split("\nverify_store_room_ratio ").nth(1).unwrap();
     let used: f64 = used.lines().next().unwrap().parse().unwrap();
     assert!(used >= 0.75, "{used}");
+    stop(serving);
+}
+
+/// The value of a metric that stands in a line of its own.
+fn metric(serving: &Serving, name: &str) -> Option<f64> {
+    let metrics = serving.get("/metrics");
+    let mut lines = metrics.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    assert!(
+        metrics.contains("# HELP verify_store_outbox_events "),
+        "{metrics}"
+    );
+    value
+}
+
+/// An engine of somebody's own on a file, without a sink for events.
+fn engine_without_a_sink(file: &Path) -> (SqliteStore, Engine) {
+    let store = SqliteStore::open(SqliteOptions::at(file)).unwrap();
+    let provider = ScriptedProvider::own("sms", Arc::new(SystemClock));
+    let engine = Engine::builder()
+        .keys(Keys::generate(&[7; 32]))
+        .store(store.clone())
+        .provider(provider)
+        .without_client_ip();
+    (store, engine.build().unwrap())
+}
+
+/// Until the gateway has said in the file that it has a sink.
+fn has_said_so(file: &Path) {
+    let file = Connection::open(file).unwrap();
+    let said = || {
+        file.query_row("SELECT count(*) FROM lease WHERE work = 4", (), |row| {
+            row.get::<_, u32>(0)
+        })
+    };
+    while said() != Ok(1) {
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn an_engine_without_a_sink_leaves_a_gateway_its_events_also_while_that_is_away() {
+    let place = Place::new("sinks");
+    let serving = place.live();
+    has_said_so(&place.file());
+    kill(serving);
+    let (store, engine) = engine_without_a_sink(&place.file());
+    assert!(!engine.readiness().await.is_ready(), "refused at its start");
+    engine
+        .send(SendRequest::to(Person::at("+12025550123")))
+        .await
+        .answer
+        .unwrap();
+    assert_eq!(engine.pump_once().await.unwrap().taken, 0);
+    let waiting = store.outbox(&ServiceId::default(), 10).await.unwrap();
+    assert_eq!(waiting.len(), 2, "{waiting:?}");
+    store.close().await;
+    let mut serving = place.live();
+    for (_, event) in &waiting {
+        serving.line_with(&event.id.to_string());
+    }
+    stop(serving);
+}
+
+#[test]
+fn an_outbox_that_nobody_empties_is_told_before_it_is_full() {
+    let place = Place::new("outbox");
+    let mut serving = place.demo();
+    assert_eq!(send(&serving, "+12025550123").0, 201);
+    let waits = |events: u32| {
+        // Only the lane says so: there is no event that a sink could take.
+        let file = Connection::open(place.file()).unwrap();
+        file.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        let set = "UPDATE lane SET events = ?1 + (SELECT count(*) FROM event)";
+        assert_eq!(file.execute(set, [events]), Ok(1));
+    };
+    assert!(body(&serving.get("/readyz"))["store_outboxes"].is_null());
+    waits(850_000);
+    let told = serving.line_with("no sink takes");
+    assert!(
+        told.contains("\"percent\":85") && told.contains("default"),
+        "{told}"
+    );
+    let of_default = "verify_store_outbox_events{service=\"default\"}";
+    assert!(metric(&serving, of_default).unwrap() >= 850_000.0);
+    // What was seen a moment ago is told once more.
+    let ready = loop {
+        let ready = body(&serving.get("/readyz"));
+        if !ready["store_outboxes"].is_null() {
+            break ready;
+        }
+    };
+    assert_eq!(ready["ok"], true, "{ready}");
+    let outbox = &ready["store_outboxes"][0];
+    assert_eq!(
+        (&outbox["service"], &outbox["used"]),
+        (&json!("default"), &json!(0.85))
+    );
+    waits(0);
+    serving.line_with("the outbox has room again");
+    assert!(metric(&serving, of_default).unwrap() < 10.0);
+    for (name, least) in [
+        ("verify_store_held_bytes", 4_096.0),
+        ("verify_store_disk_bytes", 4_096.0),
+        ("verify_store_outlived_seconds", 0.0),
+        ("verify_store_outbox_oldest_seconds{service=\"default\"}", 0.0),
+        ("verify_store_epoch_accepted", 1.0),
+        ("verify_store_epoch_age_seconds", 0.0),
+    ] {
+        let value = metric(&serving, name);
+        assert!(value.is_some_and(|value| value >= least), "{name}: {value:?}");
+    }
     stop(serving);
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use verify_core::event::Event;
 use verify_core::store::{EventSeq, Room};
+use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
 use crate::capacity::Cap;
@@ -45,6 +46,12 @@ impl Outbox {
             self.held += 1;
             queue.push_back((EventSeq(self.last), event.clone()));
         }
+    }
+
+    /// Services that have some, with how many, and when the first of them came to be.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (&ServiceId, usize, Timestamp)> {
+        let queues = self.queues.iter();
+        queues.filter_map(|(service, queue)| Some((service, queue.len(), queue.front()?.1.at)))
     }
 
     /// Services that have some.

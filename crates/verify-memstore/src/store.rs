@@ -148,6 +148,16 @@ impl MemStore {
         usage
     }
 
+    /// Services with events that nobody acknowledged, how many, and when the first of them came to be. All share
+    /// [`Capacity::events`].
+    pub fn waiting_events(&self) -> Vec<(ServiceId, usize, Timestamp)> {
+        let outbox = self.outbox.as_ref().map(Mutex::lock);
+        let waiting = outbox.iter().flat_map(|outbox| outbox.waiting());
+        waiting
+            .map(|(service, events, oldest)| (service.clone(), events, oldest))
+            .collect()
+    }
+
     /// The bytes of everything that it holds, outlived or not, to search for what must not be there. Not a format.
     pub fn dump(&self) -> Vec<u8> {
         let mut out = Vec::new();

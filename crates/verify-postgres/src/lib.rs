@@ -21,6 +21,7 @@ mod connect;
 mod decide;
 mod epoch;
 mod errors;
+mod figures;
 mod housekeeping;
 mod inspect;
 mod load;

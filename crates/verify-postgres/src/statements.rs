@@ -40,6 +40,13 @@ statements! {
     put_batch = "INSERT INTO {s}.batch VALUES ($1, $2, $3, $4) ON CONFLICT (lane, process) DO UPDATE SET number = excluded.number, at = excluded.at";
     number = "SELECT number FROM {s}.batch WHERE lane = {lane} AND process = $2";
     held = "SELECT coalesce(sum(held + bytes), 0)::bigint FROM {s}.lane";
+    /// Bytes that are held, bytes on the disk, and the first minute from which a row could have been dropped, if that is over.
+    figures = "SELECT (SELECT coalesce(sum(held + bytes), 0) FROM {s}.lane)::bigint,
+           (SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class WHERE relnamespace = '{s}'::regnamespace AND relkind = 'r')::bigint,
+           (SELECT gone FROM (SELECT least((SELECT min(gone) FROM {s}.counter), (SELECT min(gone) FROM {s}.claim), (SELECT min(gone) FROM {s}.record)) AS gone) first
+            WHERE gone <= extract(epoch FROM clock_timestamp())::bigint / 60)";
+    outboxes = "SELECT service, events, bytes, (SELECT value FROM {s}.event WHERE event.lane = lane.id ORDER BY seq LIMIT 1)
+         FROM {s}.lane WHERE events > 0 ORDER BY bytes DESC LIMIT $1";
     /// Of a lane that is locked: whoever writes waits for it, and nobody for a row.
     drop_outlived = "WITH counters AS (
            DELETE FROM {s}.counter WHERE lane = $1 AND gone <= $2

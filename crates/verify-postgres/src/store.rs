@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
-use verify_batch::{Backend, Batch, Ended, Lanes, Ticket};
+use verify_batch::{Backend, Batch, Ended, Figures, Lanes, Ticket};
 use verify_core::event::Event;
 use verify_core::ids::HolderId;
 use verify_core::keys::KeyId;
@@ -21,6 +21,7 @@ use crate::connect::{self, Connection};
 use crate::decide::Decider;
 use crate::epoch::{self, signed};
 use crate::errors::{OpenError, fault, said};
+use crate::figures;
 use crate::housekeeping;
 use crate::options::PostgresOptions;
 use crate::outbox;
@@ -117,6 +118,20 @@ impl PostgresStore {
         let rows = self.query(&self.sql().held, &[]).await?;
         let held = rows.first().map_or(0, |row| epoch::number(row, 0));
         Ok((held as f64 / most.max(1) as f64).min(1.0))
+    }
+
+    /// What it holds, and how far behind it is with what it has to do. An answer within a second, in no lane's way.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn figures(&self) -> Result<Figures, StoreFault> {
+        let decider = &self.lanes.backend().0;
+        let connection = Connection::of(&decider.pool).await?;
+        let limits = &decider.options.limits;
+        let seen = figures::figures(connection.client()?, &decider.sql, limits).await;
+        let seen = seen.map_err(|error| fault(&error))?;
+        connection.done();
+        Ok(seen)
     }
 
     /// Closes its connections; what is asked afterwards is [`Unavailable`](StoreFault::Unavailable).

@@ -22,6 +22,7 @@ mod alone;
 mod decide;
 mod epoch;
 mod errors;
+mod figures;
 mod file;
 mod housekeeping;
 mod inspect;

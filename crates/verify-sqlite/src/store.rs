@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use rusqlite::{Connection, params};
-use verify_batch::{Backend, Batch, Ended, Lanes, Ticket};
+use verify_batch::{Backend, Batch, Ended, Figures, Lanes, Ticket};
 use verify_core::event::Event;
 use verify_core::ids::HolderId;
 use verify_core::port::Detail;
@@ -20,6 +20,7 @@ use verify_core::vocabulary::ServiceId;
 use crate::decide::Decider;
 use crate::epoch;
 use crate::errors::OpenError;
+use crate::figures;
 use crate::file::{self, Opened};
 use crate::housekeeping;
 use crate::options::SqliteOptions;
@@ -128,6 +129,17 @@ impl SqliteStore {
         let options = Arc::clone(&self.options);
         self.reader
             .asks(move |connection| room::space(connection, &options))
+            .await
+    }
+
+    /// What it holds, and how far behind it is with what it has to do.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn figures(&self) -> Result<Figures, StoreFault> {
+        let options = Arc::clone(&self.options);
+        self.reader
+            .asks(move |connection| figures::figures(connection, &options))
             .await
     }
 

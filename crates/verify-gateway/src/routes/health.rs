@@ -15,7 +15,9 @@ use verify_engine::{Engine, Readiness};
 
 use super::answers::OperatorKeyed;
 use crate::app::{App, OperatorOrLocal};
-use crate::store::OpenStore;
+use crate::store::measured::age;
+use crate::store::{OpenStore, WARNED_FROM};
+use verify_core::time::Timestamp;
 use verify_http::views::rfc3339;
 use verify_http::{Problem, ProblemBody, ProblemCode};
 
@@ -53,8 +55,27 @@ pub(super) struct Ready {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
     store_room_used: Option<f64>,
+    /// Services whose events no sink takes, from four fifths of what may wait on: for operators, and for requests that come
+    /// straight from this machine. When no more fit what strangers begin is refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    store_outboxes: Vec<OutboxState>,
     /// All providers.
     providers: Vec<ProviderState>,
+}
+
+/// Events of a service that no sink took yet.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct OutboxState {
+    /// Whose.
+    service: String,
+    /// How many.
+    events: u64,
+    /// For how many seconds the first of them has been waiting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_seconds: Option<u64>,
+    /// The part of what may wait, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
+    used: f64,
 }
 
 /// How a provider is. What it said stands in the log, not here: nobody needs a key for this route.
@@ -94,6 +115,7 @@ pub(super) async fn readyz(
     if operator.is_err() {
         ready.store_detail = None;
         ready.store_room_used = None;
+        ready.store_outboxes.clear();
     }
     let status = if ready.ok {
         StatusCode::OK
@@ -174,15 +196,36 @@ fn state_of_store(readiness: &Readiness) -> (&'static str, &str) {
     }
 }
 
+/// Outboxes that are worth a word. A store that does not say is told elsewhere.
+async fn nearly_full(open: &OpenStore, now: Timestamp) -> Vec<OutboxState> {
+    let outboxes = open.figures().await.unwrap_or_default().outboxes;
+    let nearly_full = outboxes.iter().filter(|outbox| outbox.used >= WARNED_FROM);
+    nearly_full
+        .map(|outbox| OutboxState {
+            service: outbox.service.to_string(),
+            events: outbox.events,
+            oldest_seconds: age(outbox, now),
+            used: in_thousandths(outbox.used),
+        })
+        .collect()
+}
+
+fn in_thousandths(part: f64) -> f64 {
+    (part * 1_000.0).round() / 1_000.0
+}
+
 async fn look(engine: Engine, open: Option<OpenStore>) -> Ready {
     let readiness = engine.readiness().await;
     let (store, words) = state_of_store(&readiness);
     if store != "ok" {
         tracing::warn!(kind = store, detail = words, "the store is not ready");
     }
-    let room = match open.filter(|_| readiness.store.is_ok()) {
-        Some(open) => open.room_used().await.ok(),
-        None => None,
+    let (room, outboxes) = match open.filter(|_| readiness.store.is_ok()) {
+        Some(open) => (
+            open.room_used().await.ok(),
+            nearly_full(&open, engine.now()).await,
+        ),
+        None => (None, Vec::new()),
     };
     let providers = readiness.providers.iter().map(|(name, provider)| {
         let state = match &provider.health {
@@ -205,7 +248,8 @@ async fn look(engine: Engine, open: Option<OpenStore>) -> Ready {
         store,
         store_cools_until: readiness.cools_until.map(rfc3339),
         store_detail: (!words.is_empty()).then(|| words.to_owned()),
-        store_room_used: room.map(|used| (used * 1_000.0).round() / 1_000.0),
+        store_room_used: room.map(in_thousandths),
+        store_outboxes: outboxes,
         providers: providers.collect(),
     }
 }
@@ -249,6 +293,7 @@ mod tests {
             store_cools_until: None,
             store_detail: None,
             store_room_used: None,
+            store_outboxes: Vec::new(),
             providers: Vec::new(),
         }
     }

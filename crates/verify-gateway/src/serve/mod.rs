@@ -130,7 +130,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let background = app.engine.spawn_background();
     let keeping_up = app.metrics.clone().map(|metrics| tokio::spawn(keep_up(metrics)));
     let reloading = tokio::spawn(reloading);
-    let watching = tokio::spawn(watch(store.clone()));
+    let watching = tokio::spawn(watch(store.clone(), app.engine.clone()));
     let pumping = app
         .demo
         .clone()

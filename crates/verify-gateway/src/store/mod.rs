@@ -1,11 +1,16 @@
 //! The store that a gateway serves from: opened, handed to an engine, and looked at while it serves.
 
+pub mod measured;
 mod names;
 pub mod tools;
 mod watch;
 
+use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
+use verify_batch::{Figures, OUTBOXES_NAMED, Outbox};
 use verify_core::keys::Keys;
 use verify_core::store::{Epoch, Origin, Store as _, StoreFault, WrittenUnder};
 use verify_engine::EngineBuilder;
@@ -17,7 +22,11 @@ use crate::config::{Storage, Store};
 use crate::state_dir::{StateDir, StateDirError, to_hex};
 
 pub(crate) use names::names;
-pub use watch::{ROOM, watch};
+pub(crate) use watch::WARNED_FROM;
+pub use watch::watch;
+
+/// Whoever asks for figures has no more time than that for them.
+const FIGURES_WITHIN: Duration = Duration::from_secs(1);
 
 /// A store that is open. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -209,6 +218,22 @@ impl OpenStore {
         }
     }
 
+    /// What it holds, and how far behind it is with what it has to do; an answer within a second.
+    ///
+    /// # Errors
+    /// It does not say.
+    pub async fn figures(&self) -> Result<Figures, StoreFault> {
+        let asked = async {
+            match self {
+                Self::Memory(store) => Ok(in_memory(store)),
+                Self::Sqlite(store) => store.figures().await,
+                Self::Postgres(store) => store.figures().await,
+            }
+        };
+        let late = |_| Err(StoreFault::unavailable("no figures in time"));
+        timeout(FIGURES_WITHIN, asked).await.unwrap_or_else(late)
+    }
+
     /// The part of its room that is used, 0 to 1. From 0.9 on strangers are refused.
     ///
     /// # Errors
@@ -219,5 +244,24 @@ impl OpenStore {
             Self::Sqlite(store) => store.space().await.map(|space| space.part()),
             Self::Postgres(store) => store.room_used().await,
         }
+    }
+}
+
+/// What waits in a store in memory. All services share its room for events.
+fn in_memory(store: &MemStore) -> Figures {
+    let used = store.usage().events as f64 / store.capacity().events.max(1) as f64;
+    let mut waiting = store.waiting_events();
+    waiting.sort_by_key(|(_, events, _)| Reverse(*events));
+    let outboxes = waiting.into_iter().take(OUTBOXES_NAMED);
+    Figures {
+        outboxes: outboxes
+            .map(|(service, events, oldest)| Outbox {
+                service,
+                events: events as u64,
+                oldest: Some(oldest),
+                used: used.min(1.0),
+            })
+            .collect(),
+        ..Figures::default()
     }
 }
