@@ -21,8 +21,8 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// It is dropped after [`Limits::transaction`](crate::Limits::transaction), wherever it is then. What goes on behind its back
     /// (a thread, the server) decides nothing any more, and what was decided before is [asked about](Self::was_committed). A panic
-    /// is as good as a drop. Only transactions that ran out of that time count as unanswered, so what it waits for itself (a
-    /// connection) needs no shorter one.
+    /// is as good as a drop. What it waits for itself (a connection) for a shorter time is [`Unreached`](Ended::Unreached) when that
+    /// is over.
     async fn run(&self, batch: &Arc<Batch>) -> Ended;
 
     /// Whether this batch was committed, read under the locks of its lanes: without them a transaction whose answer was lost
@@ -46,6 +46,8 @@ pub enum Ended {
     Committed,
     /// Surely nothing of it is there, and nothing will be.
     NotApplied(StoreFault),
+    /// The same, because there was no connection to begin it on within the time for one.
+    Unreached(StoreFault),
     /// The commit was asked for, and what came of it is not known.
     Lost(Detail),
     /// Surely nothing of it is there, because the server takes offence at a row that one of them names. They are run once more,

@@ -133,7 +133,7 @@ impl<B: Backend> Shared<B> {
         telemetry::decided_together(batch.len());
         match self.transact(&batch).await {
             Ended::Committed => askers.tell(&batch),
-            Ended::NotApplied(fault) => askers.tell_all(&fault),
+            Ended::NotApplied(fault) | Ended::Unreached(fault) => askers.tell_all(&fault),
             Ended::Lost(words) => self.ask_again(&batch, askers, &words).await,
             Ended::OneIsRefused(words) if batch.len() == 1 => askers.tell_all(&StoreFault::Corrupt(words)),
             Ended::OneIsRefused(_) => self.decide_one_by_one(batch.apart(askers)).await,
@@ -158,18 +158,27 @@ impl<B: Backend> Shared<B> {
         });
         match timeout(self.limits.transaction, &mut task).await {
             Ok(Ok(ended)) => {
-                self.stalled.answered();
+                match ended {
+                    Ended::Committed | Ended::OneIsRefused(_) => self.stalled.answered(),
+                    Ended::Unreached(_) => self.ran_out(),
+                    // What fails at once keeps nobody waiting, and need not be the backend's word.
+                    Ended::NotApplied(_) | Ended::Lost(_) => {}
+                }
                 ended
             }
             Ok(Err(_)) => Ended::Lost(words("the transaction ended early")),
             Err(_elapsed) => {
                 task.abort();
-                if self.stalled.ran_out() {
-                    self.queue.lock().turn_away_all(Away::Stalled);
-                    self.probe();
-                }
+                self.ran_out();
                 Ended::Lost(words("the transaction did not end in its time"))
             }
+        }
+    }
+
+    fn ran_out(self: &Arc<Self>) {
+        if self.stalled.ran_out() {
+            self.queue.lock().turn_away_all(Away::Stalled);
+            self.probe();
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::telemetry;
 
-/// So many transactions in a row that ran out of time, and nobody waits for the next.
+/// So many transactions in a row that ran out of time, their own or that for a connection, and nobody waits for the next.
 const STALLED_AFTER: u32 = 5;
 /// How often it is asked whether it is back.
 pub(crate) const PROBED_EVERY: Duration = Duration::from_secs(1);

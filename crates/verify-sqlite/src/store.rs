@@ -159,7 +159,9 @@ impl Backend for Writer {
             let ended = decider.lock().run(connection, &batch);
             let then = match ended {
                 Ended::Lost(_) => Then::Reopen,
-                Ended::Committed | Ended::NotApplied(_) | Ended::OneIsRefused(_) => Then::Keep,
+                Ended::Committed | Ended::NotApplied(_) | Ended::Unreached(_) | Ended::OneIsRefused(_) => {
+                    Then::Keep
+                }
             };
             (ended, then)
         });

@@ -47,6 +47,8 @@ pub(crate) enum How {
     Fails,
     Panics,
     Hangs,
+    /// At [`Step::Begin`]: there is no connection to begin on.
+    Unreached,
     /// At [`Step::Commit`]: the client is told nothing, and the server commits so much later. At [`Step::Load`]: it goes on
     /// behind the back of whoever gave it up.
     ArrivesAfter(Duration),
@@ -170,7 +172,7 @@ impl Memory {
         match fault.filter(|(at, _)| *at == step).map(|(_, how)| how) {
             None => false,
             Some(How::BeginsAgain) => false,
-            Some(How::Fails | How::ArrivesAfter(_)) => true,
+            Some(How::Fails | How::Unreached | How::ArrivesAfter(_)) => true,
             Some(How::Panics) => panic!("as the script says"),
             Some(How::Hangs) => pending().await,
         }
@@ -275,7 +277,11 @@ impl Backend for Memory {
         let fault = self.0.script.lock().pop_front().flatten();
         let failed = || Ended::NotApplied(StoreFault::unavailable("as the script says"));
         if self.fails_at(Step::Begin, fault).await {
-            return failed();
+            let words = StoreFault::unavailable("no connection in time");
+            return match fault {
+                Some((_, How::Unreached)) => Ended::Unreached(words),
+                _ => failed(),
+            };
         }
         let guards = self.locked(services.iter()).await;
         if self.fails_at(Step::Lock, fault).await {

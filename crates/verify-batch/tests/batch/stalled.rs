@@ -58,3 +58,33 @@ async fn i146_only_those_in_a_row_count() {
     }
     assert!(memory.seen().pings.is_empty());
 }
+
+/// A backend that hangs and cannot even be connected to anew fails each of them before its own time is over.
+#[tokio::test(start_paused = true)]
+async fn i146_those_without_a_connection_in_time_count_and_only_an_answer_ends_it() {
+    let memory = Memory::default();
+    let lanes = lanes(&memory);
+    let unreached = Some((Step::Begin, How::Unreached));
+    // What fails at once says nothing of it, neither way.
+    memory.script(
+        [Some((Step::Lock, How::Fails)), unreached]
+            .into_iter()
+            .cycle()
+            .take(10),
+    );
+    for _ in 0..10 {
+        assert!(is_unavailable(&lanes.apply(&charging(one(), 1), WITHIN).await));
+    }
+    assert!(is_unavailable(&lanes.apply(&charging(one(), 1), WITHIN).await));
+    assert_eq!(memory.seen().transactions.len(), 10, "nobody asks it any more");
+    sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(memory.seen().pings.len(), 1);
+    memory.script([unreached; 4]);
+    for _ in 0..4 {
+        assert!(is_unavailable(&lanes.apply(&charging(one(), 1), WITHIN).await));
+    }
+    assert!(
+        is_applied(&lanes.apply(&change(one()), WITHIN).await),
+        "four are not five"
+    );
+}
