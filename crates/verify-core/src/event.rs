@@ -163,6 +163,9 @@ event_kinds! {
     /// The store came up without what it held, and nobody has accepted that: what was counted, spent or opted out of before
     /// is forgotten. Told once.
     StoreForgot = 20 "store.forgot",
+    /// Another server holds the store: a copy that took over, or one that was restored. What it was behind by is forgotten.
+    /// Told once.
+    StoreFailedOver = 21 "store.failed_over",
 }
 
 impl Serialize for EventKind {

@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use verify_core::command::TickRequest;
 use verify_core::event::Event;
 use verify_core::outcome::TickAnswer;
-use verify_core::store::{Changeset, Origin, RecordKey, StoreFault, Work};
+use verify_core::store::{Changeset, Loss, Origin, RecordKey, StoreFault, Work};
 use verify_core::vocabulary::ServiceId;
 
 use crate::caught::caught;
@@ -110,9 +110,9 @@ impl Engine {
     /// could not be settled is put off, so that it delays no other. A service whose work is lent to another engine is left to
     /// that one.
     ///
-    /// First the store is asked how it is: one that came up without what it held is told of (`store.forgot`), and while its
-    /// clock and this machine's differ nothing is looked at. Last some of the durable records that are under older keys are
-    /// written again under the newest.
+    /// First the store is asked how it is: one that came up without what it held, or elsewhere, is told of (`store.forgot`,
+    /// `store.failed_over`), and while its clock and this machine's differ nothing is looked at. Last some of the durable records
+    /// that are under older keys are written again under the newest.
     ///
     /// # Errors
     /// The first [`StoreFault`] of any service: its records stay due. The others had their turn.
@@ -136,27 +136,30 @@ impl Engine {
         Ok(swept)
     }
 
-    /// Tells each service that the policies name, and the one for those that name none, of an epoch that nobody accepted.
-    /// Whoever is first tells it; where one could not be told, all are asked for again.
+    /// Tells each service that the policies name, and the one for those that name none, of what may be lost. Whoever is first
+    /// tells it; where one could not be told, all are asked for again.
     async fn tell_of_what_was_lost(&self, origin: &Origin) {
-        let outside = &self.inner.outside;
-        let Some(epoch) = outside.store_watch.untold(origin) else {
-            return;
-        };
-        let policies = self.policies();
+        for loss in self.inner.outside.store_watch.untold(origin) {
+            if self.tell_of(loss).await.is_err() {
+                return;
+            }
+            self.inner.outside.store_watch.told(loss);
+        }
+    }
+
+    async fn tell_of(&self, loss: Loss) -> Result<(), StoreFault> {
+        let (outside, policies) = (&self.inner.outside, self.policies());
         let mut services: BTreeSet<_> = policies.services.keys().cloned().collect();
         services.insert(ServiceId::default());
         for service in services {
-            let changeset = Changeset::telling_of_loss(service, epoch, outside.now());
+            let changeset = Changeset::telling_of_loss(service, loss, outside.now());
             let told = outside.ask_store("apply", async {
                 let within = outside.store_timeout;
                 outside.store.apply(&changeset, within).await.seen()
             });
-            if told.await.is_err() {
-                return;
-            }
+            told.await?;
         }
-        outside.store_watch.told(epoch);
+        Ok(())
     }
 
     /// One turn of each service. True when there is more to do.

@@ -199,7 +199,7 @@ impl Outside {
         }
         telemetry::epoch(&origin);
         self.store_watch.saw_clock(origin.clock, trip);
-        self.store_watch.saw_epoch(&origin);
+        self.store_watch.saw_origin(&origin);
         Ok(origin)
     }
 

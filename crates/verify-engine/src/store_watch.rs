@@ -1,11 +1,12 @@
 //! What an engine remembers of its store: which epoch it saw, and whether their clocks agree.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use verify_core::keys::Print;
-use verify_core::store::{Epoch, Origin};
+use verify_core::store::{Epoch, Loss, Origin};
 use verify_core::time::{SKEW, Timestamp};
 
 use crate::telemetry;
@@ -20,9 +21,10 @@ pub(crate) struct StoreWatch {
     on_the_wall: bool,
     /// Answers running by which the clocks differ by more than the skew.
     apart: AtomicU32,
-    epoch: Mutex<Option<Epoch>>,
-    /// The epoch of which every service was told that it is not accepted.
-    told: Mutex<Option<Epoch>>,
+    /// The epoch, and since when another server holds it.
+    seen: Mutex<Option<(Epoch, Option<Timestamp>)>>,
+    /// The losses of which every service was told.
+    told: Mutex<BTreeSet<Loss>>,
 }
 
 /// When a call of the store began, by the engine's clock, and how long it took.
@@ -37,7 +39,7 @@ impl StoreWatch {
         Self {
             on_the_wall,
             apart: AtomicU32::new(0),
-            epoch: Mutex::default(),
+            seen: Mutex::default(),
             told: Mutex::default(),
         }
     }
@@ -80,29 +82,39 @@ impl StoreWatch {
         self.apart.load(Ordering::Relaxed) >= SURE_AFTER
     }
 
-    /// Remembers an epoch. One that changed under a running engine is a store that was emptied, or another one in its place.
-    pub(crate) fn saw_epoch(&self, origin: &Origin) {
-        let before = self.epoch.lock().replace(origin.epoch);
-        let Some(before) = before.filter(|before| *before != origin.epoch) else {
+    /// Remembers where an answer comes from. An epoch that changed under a running engine is a store that was emptied, or
+    /// another one in its place; one that moved is a copy that took over.
+    pub(crate) fn saw_origin(&self, origin: &Origin) {
+        let before = self.seen.lock().replace((origin.epoch, origin.moved));
+        let Some((before, moved)) = before else {
             return;
         };
-        telemetry::epoch_changed();
-        let [before, now] = [before, origin.epoch].map(|epoch| Print::from_bytes(epoch.0));
-        tracing::error!(
-            target: telemetry::TARGET_STORE, %before, %now, accepted = origin.accepted,
-            "the store has another epoch: what it held is gone, or it is another store"
-        );
+        if origin.moved.is_some() && moved != origin.moved {
+            telemetry::failed_over();
+            tracing::error!(
+                target: telemetry::TARGET_STORE,
+                "another server holds the store: a copy took over, or one was restored; what it was behind by is forgotten"
+            );
+        }
+        if before != origin.epoch {
+            telemetry::epoch_changed();
+            let [before, now] = [before, origin.epoch].map(|epoch| Print::from_bytes(epoch.0));
+            tracing::error!(
+                target: telemetry::TARGET_STORE, %before, %now, accepted = origin.accepted,
+                "the store has another epoch: what it held is gone, or it is another store"
+            );
+        }
     }
 
-    /// The epoch, where it is not accepted and was not told.
-    pub(crate) fn untold(&self, origin: &Origin) -> Option<Epoch> {
-        let is_new = || *self.told.lock() != Some(origin.epoch);
-        (!origin.accepted && is_new()).then_some(origin.epoch)
+    /// What may be lost there and was not told.
+    pub(crate) fn untold(&self, origin: &Origin) -> Vec<Loss> {
+        let told = self.told.lock();
+        origin.losses().filter(|loss| !told.contains(loss)).collect()
     }
 
     /// Every service was told.
-    pub(crate) fn told(&self, epoch: Epoch) {
-        *self.told.lock() = Some(epoch);
+    pub(crate) fn told(&self, loss: Loss) {
+        self.told.lock().insert(loss);
     }
 }
 

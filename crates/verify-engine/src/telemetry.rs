@@ -48,6 +48,8 @@ measured! {
     STORE_EPOCH_ACCEPTED = "verify_store_epoch_accepted": describe_gauge Count;
     /// How long ago the store's epoch was made, by its own clock. Gauge, seconds.
     STORE_EPOCH_AGE = "verify_store_epoch_age_seconds": describe_gauge Seconds;
+    /// Times that another server held the store, seen by a running engine: a copy took over, or one was restored. Counter.
+    STORE_FAILOVERS = "verify_store_failovers_total": describe_counter Count;
     /// By how much the store's clock and this machine's differ, where both are a machine's own. Gauge, seconds.
     STORE_CLOCK_DIFFERENCE = "verify_store_clock_difference_seconds": describe_gauge Seconds;
     /// Calls of a provider, by `provider` and `call`. Histogram, seconds.
@@ -176,6 +178,11 @@ pub(crate) fn epoch(origin: &Origin) {
     if origin.clock != Timestamp::ZERO {
         gauge!(STORE_EPOCH_AGE).set(origin.clock.since(origin.made).as_secs_f64());
     }
+}
+
+/// Counts a server that took over.
+pub(crate) fn failed_over() {
+    counter!(STORE_FAILOVERS).increment(1);
 }
 
 /// Shows by how much the clocks differ.

@@ -47,6 +47,7 @@ pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Option<Origin>> 
                 epoch: Epoch(row.get(0)?),
                 made: Timestamp::from_millis(row.get(1)?),
                 accepted: row.get(2)?,
+                moved: None,
                 clock: clock(),
             })
         })

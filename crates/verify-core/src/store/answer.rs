@@ -83,6 +83,9 @@ pub struct Origin {
     pub made: Timestamp,
     /// True when that was expected: a first start, or an operator's word. False: something may have been lost.
     pub accepted: bool,
+    /// Since when, by the store's clock, another server holds it under the same name: a copy that took over, or one that was
+    /// restored. `None`: none is known of.
+    pub moved: Option<Timestamp>,
     /// The store's clock when it answered. Where it has none: the changeset's own time, and zero where there is no changeset.
     pub clock: Timestamp,
 }

@@ -1,8 +1,8 @@
-//! What is said of a store that came up without what it held.
+//! What is said of a store that came up without what it held, or elsewhere.
 
 use std::time::Duration;
 
-use super::answer::Epoch;
+use super::answer::{Epoch, Origin};
 use super::changeset::{Alert, Changeset, Claim, Room};
 use super::key::{ClaimKey, ClaimKind};
 use crate::event::{Event, EventKind};
@@ -15,22 +15,51 @@ use crate::vocabulary::ServiceId;
 /// Whoever has not accepted an epoch by then is told of it again.
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(365 * 86_400);
 
+/// What a store may have lost. Each is told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Loss {
+    /// It came up with an epoch that nobody expected: `store.forgot`.
+    Forgot(Epoch),
+    /// Since then another server holds it, which may lack what it was behind by: `store.failed_over`.
+    FailedOver(Epoch, Timestamp),
+}
+
+impl Origin {
+    /// What may be lost there.
+    pub fn losses(&self) -> impl Iterator<Item = Loss> + use<> {
+        let forgot = (!self.accepted).then_some(Loss::Forgot(self.epoch));
+        let epoch = self.epoch;
+        let failed_over = self.moved.map(|moved| Loss::FailedOver(epoch, moved));
+        forgot.into_iter().chain(failed_over)
+    }
+}
+
 impl Changeset {
-    /// Tells a service that the store came up with an epoch that nobody expected: `store.forgot`, once, whoever asks. It is
-    /// the same event for every engine.
-    pub fn telling_of_loss(service: ServiceId, epoch: Epoch, at: Timestamp) -> Self {
+    /// Tells a service of a loss, once, whoever asks. It is the same event for every engine.
+    pub fn telling_of_loss(service: ServiceId, loss: Loss, at: Timestamp) -> Self {
+        let (epoch, kind, label) = match loss {
+            Loss::Forgot(epoch) => (epoch, EventKind::StoreForgot, "forgot".to_owned()),
+            Loss::FailedOver(epoch, moved) => {
+                let label = format!("failed over {}", moved.as_millis());
+                (epoch, EventKind::StoreFailedOver, label)
+            }
+        };
         let seed = Seed::of_id(&epoch.0);
-        let id = EventId::from_bytes(seed.bytes(&format!("forgot {service}")));
+        let id = EventId::from_bytes(seed.bytes(&format!("{label} {service}")));
+        let print = match loss {
+            Loss::Forgot(epoch) => epoch.0,
+            Loss::FailedOver(..) => seed.bytes(&label),
+        };
         let mut changeset = Self::new(service.clone(), at, Room::Known);
         changeset.alerts.push(Alert {
             event: Event {
                 id,
-                ..Event::new(&seed, 0, at, service, EventKind::StoreForgot)
+                ..Event::new(&seed, 0, at, service, kind)
             },
             once: Claim {
                 key: ClaimKey {
                     kind: ClaimKind::Alert,
-                    print: Print::from_bytes(epoch.0),
+                    print: Print::from_bytes(print),
                 },
                 value: Vec::new(),
                 expires_at: at + TOLD_AGAIN_AFTER,

@@ -17,6 +17,7 @@ pub use changeset::*;
 pub use evaluate::{Evaluation, View, evaluate};
 pub use key::{ClaimKey, ClaimKind, CounterKey, Names, RecordKey, RecordKind};
 pub use loaded::{Loaded, Written};
+pub use loss::Loss;
 
 use std::time::Duration;
 

@@ -29,12 +29,41 @@ fn renew(store: &ModelStore, engine: &Engine, accepted: bool) {
     store.change(|state| state.set_origin(origin));
 }
 
-async fn told(store: &ModelStore, service: &ServiceId) -> Vec<Event> {
+async fn told_of(store: &ModelStore, service: &ServiceId, kind: EventKind) -> Vec<Event> {
     let waiting = store.outbox(service, 100).await.unwrap();
     let events = waiting.into_iter().map(|(_, event)| event);
-    events
-        .filter(|event| event.kind == EventKind::StoreForgot)
-        .collect()
+    events.filter(|event| event.kind == kind).collect()
+}
+
+async fn told(store: &ModelStore, service: &ServiceId) -> Vec<Event> {
+    told_of(store, service, EventKind::StoreForgot).await
+}
+
+#[tokio::test]
+async fn i62_each_server_that_took_over_is_told_once_by_whichever_engine_is_first() {
+    let (parts, store) = (Parts::new(Gate::open()), ModelStore::new());
+    let engine = || parts.builder().store(store.clone()).build().unwrap();
+    let (engines, service) = ([engine(), engine()], ServiceId::default());
+    let mut ids = Vec::new();
+    for moved in [None, Some(1), Some(2)] {
+        let origin = Origin {
+            accepted: true,
+            moved: moved.map(|ago| engines[0].now() - Duration::from_secs(10 - ago)),
+            ..Origin::default()
+        };
+        store.change(|state| state.set_origin(origin));
+        for engine in engines.iter().chain(&engines).chain([&engine()]) {
+            engine.sweep_once().await.unwrap();
+        }
+        let told = told_of(&store, &service, EventKind::StoreFailedOver).await;
+        ids = told.into_iter().map(|event| event.id).collect();
+        assert_eq!(ids.len() as u64, moved.unwrap_or(0));
+    }
+    assert_ne!(ids[0], ids[1]);
+    assert!(
+        told(&store, &service).await.is_empty(),
+        "its epoch is an accepted one"
+    );
 }
 
 #[tokio::test]

@@ -129,6 +129,7 @@ async fn look_at_a_store_that_is_emptied(names: &Names) {
             state.set_origin(Origin {
                 epoch: Epoch([epoch; 16]),
                 accepted: true,
+                moved: (epoch == 2).then(|| engine.now()),
                 clock: engine.now(),
                 ..Origin::default()
             });
