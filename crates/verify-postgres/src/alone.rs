@@ -1,5 +1,7 @@
 //! A database that nobody serves from: read or filled whole.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
@@ -14,7 +16,8 @@ use crate::epoch::{self, number, signed};
 use crate::errors::{OpenError, fault};
 use crate::options::PostgresOptions;
 use crate::schema;
-use crate::statements::Statements;
+use crate::statements::{Server, Statements};
+use crate::transaction::{Begin, Params};
 
 /// A database that nobody serves from, as long as this is there: for a copy.
 pub struct PostgresTables {
@@ -22,7 +25,8 @@ pub struct PostgresTables {
     sql: Statements,
 }
 
-type Params<'a> = [(&'a (dyn ToSql + Sync), Type)];
+/// So long the other side may take for a page of rows, or be gone without a word.
+const IDLE: Duration = Duration::from_secs(60);
 
 impl PostgresTables {
     /// Connects, brings the tables to this program's schema, and takes them for itself: what asks for them meanwhile waits.
@@ -31,15 +35,15 @@ impl PostgresTables {
     /// [`OpenError::InUse`] while somebody else is at them.
     pub async fn alone(options: &PostgresOptions) -> Result<Self, OpenError> {
         let schema = schema::checked(&options.schema)?;
-        let pool = connect::pool(options)?;
-        let unusable = |fault: StoreFault| OpenError::Connect(fault.detail().message().to_owned());
-        let connection = Connection::of(&pool).await.map_err(unusable)?;
-        let client = connection.client().map_err(unusable)?;
+        let pool = connect::pool(options)?.pool;
+        let connection = Connection::of(&pool).await?;
+        let client = connection.client()?;
         schema::migrate(client, schema).await?;
         // Whoever was at them a moment ago may still be leaving: the server notices an end a little later.
         let within = options.statement.as_millis();
+        let begin = Begin::long(IDLE);
         let take = format!(
-            "BEGIN; SET LOCAL lock_timeout = {within}; LOCK TABLE {schema}.meta, {schema}.lane IN EXCLUSIVE MODE"
+            "{begin}; SET LOCAL lock_timeout = {within}; LOCK TABLE {schema}.meta, {schema}.lane IN EXCLUSIVE MODE"
         );
         client
             .batch_execute(&take)
@@ -50,12 +54,12 @@ impl PostgresTables {
             })?;
         Ok(Self {
             connection,
-            sql: Statements::on(schema),
+            sql: Statements::on(schema, &Server::UNTOLD),
         })
     }
 
     fn client(&self) -> Result<&Client, StoreFault> {
-        self.connection.client()
+        Ok(self.connection.client()?)
     }
 
     async fn query(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreFault> {

@@ -1,30 +1,33 @@
 //! Connections: encrypted wherever they leave the machine, a few of them, none kept that may be in the middle of something.
 
-use std::fs;
+use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt;
+use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Client, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use verify_batch::Ended;
 use verify_core::store::StoreFault;
 
-use crate::errors::OpenError;
+use crate::errors::{OpenError, said};
+use crate::hosts::{BrokenOff, Hosts};
 use crate::options::PostgresOptions;
+use crate::prepared::{self, PreparedOn, WORD};
+use crate::transaction::Begin;
 
-/// A pool of connections.
-pub(crate) fn pool(options: &PostgresOptions) -> Result<Pool, OpenError> {
+/// A pool of connections, what they prepare, and where is heard what breaks off on any of them.
+pub(crate) fn pool(options: &PostgresOptions) -> Result<Lines, OpenError> {
     let mut config = options.config.clone();
-    // One that is silent leaves the others time.
-    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
-    let each = options.connect / u32::try_from(hosts).unwrap_or(1);
-    config.connect_timeout(if hosts > 1 { each * 3 / 4 } else { each });
     if let Some(file) = &options.password_file {
         let password = fs::read_to_string(file).map_err(|error| OpenError::File {
             file: file.clone(),
@@ -35,24 +38,57 @@ pub(crate) fn pool(options: &PostgresOptions) -> Result<Pool, OpenError> {
     let recycled = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
+    let (within, broken_off, word) = (options.connect, BrokenOff::default(), prepared::word());
+    let heard = Begin::settings(options)
+        .into_iter()
+        .chain([(WORD, word.clone())])
+        .map(|(name, value)| format!("-c {name}={value} "));
+    let heard: String = heard.collect();
     let manager = match is_encrypted(options) {
         true => {
             config.ssl_mode(SslMode::Require);
-            Manager::from_config(config, MakeRustlsConnect::new(tls(options)?), recycled)
+            let tls = MakeRustlsConnect::new(tls(options)?);
+            let hosts = Hosts::of(&config, within, tls, &heard, broken_off.clone());
+            Manager::from_connect(config, hosts, recycled)
         }
         false => {
             config.ssl_mode(SslMode::Disable);
-            Manager::from_config(config, NoTls, recycled)
+            let hosts = Hosts::of(&config, within, NoTls, &heard, broken_off.clone());
+            Manager::from_connect(config, hosts, recycled)
         }
     };
-    Pool::builder(manager)
+    let pool = Pool::builder(manager)
         .max_size(options.connections)
         .wait_timeout(Some(options.connect))
         .create_timeout(Some(options.connect))
         .recycle_timeout(Some(options.connect))
         .runtime(Runtime::Tokio1)
         .build()
-        .map_err(|error| OpenError::Connect(error.to_string()))
+        .map_err(|error| OpenError::Connect(error.to_string()))?;
+    Ok(Lines {
+        pool,
+        prepared: PreparedOn::connections_with(Some(word)),
+        broken_off,
+    })
+}
+
+/// Connections, and what is known of them.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    pub(crate) pool: Pool,
+    pub(crate) prepared: PreparedOn,
+    pub(crate) broken_off: BrokenOff,
+}
+
+impl Lines {
+    /// Somebody else's.
+    pub(crate) fn of(pool: Pool) -> Self {
+        Self {
+            pool,
+            prepared: PreparedOn::connections_with(None),
+            broken_off: BrokenOff::default(),
+        }
+    }
 }
 
 /// Whether connections are encrypted: what the URL says, and what is safe where it says nothing.
@@ -109,17 +145,18 @@ fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, OpenError> {
 pub(crate) struct Connection(Option<Object>);
 
 impl Connection {
-    pub(crate) async fn of(pool: &Pool) -> Result<Self, StoreFault> {
-        let object = pool.get().await;
-        let object = object.map_err(|error| StoreFault::unavailable(&reason(&error)))?;
-        Ok(Self(Some(object)))
+    pub(crate) async fn of(pool: &Pool) -> Result<Self, NoConnection> {
+        match pool.get().await {
+            Ok(object) => Ok(Self(Some(object))),
+            Err(error) => Err(NoConnection::because_of(&error)),
+        }
     }
 
     /// The client.
     ///
     /// # Errors
     /// None: it is there until it is done with.
-    pub(crate) fn client(&self) -> Result<&Client, StoreFault> {
+    pub(crate) fn client(&self) -> Result<&ClientWrapper, StoreFault> {
         match &self.0 {
             Some(object) => Ok(object),
             None => Err(StoreFault::defect("a connection that was given back")),
@@ -140,13 +177,50 @@ impl Drop for Connection {
     }
 }
 
-/// Why there is no connection, with what the server said.
-pub(crate) fn reason(error: &deadpool_postgres::PoolError) -> String {
-    match error {
-        deadpool_postgres::PoolError::Backend(error) => crate::errors::said(error),
-        deadpool_postgres::PoolError::Timeout(_) => "no connection in time".to_owned(),
-        deadpool_postgres::PoolError::Closed
-        | deadpool_postgres::PoolError::NoRuntimeSpecified
-        | deadpool_postgres::PoolError::PostCreateHook(_) => error.to_string(),
+/// Why there is none, with what the server said.
+#[derive(Debug)]
+pub(crate) struct NoConnection {
+    words: String,
+    /// True when it is because the time for one was over, and nobody said anything.
+    ran_out: bool,
+}
+
+impl NoConnection {
+    fn because_of(error: &PoolError) -> Self {
+        let (words, ran_out) = match error {
+            PoolError::Backend(error) => {
+                let io = error
+                    .source()
+                    .and_then(|source| source.downcast_ref::<io::Error>());
+                let ran_out = io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+                (said(error), ran_out)
+            }
+            PoolError::Timeout(_) => ("no connection in time".to_owned(), true),
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                (error.to_string(), false)
+            }
+        };
+        Self { words, ran_out }
+    }
+}
+
+impl From<NoConnection> for StoreFault {
+    fn from(none: NoConnection) -> Self {
+        Self::unavailable(&none.words)
+    }
+}
+
+impl From<NoConnection> for OpenError {
+    fn from(none: NoConnection) -> Self {
+        Self::Connect(none.words)
+    }
+}
+
+impl From<NoConnection> for Ended {
+    fn from(none: NoConnection) -> Self {
+        match none.ran_out {
+            true => Self::Unreached(none.into()),
+            false => Self::NotApplied(none.into()),
+        }
     }
 }

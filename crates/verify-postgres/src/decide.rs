@@ -2,20 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Pool;
 use parking_lot::Mutex;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 use verify_batch::{Batch, Ended, Fill, Lane, Ticket};
+use verify_core::port::Detail;
 use verify_core::store::StoreFault;
 
-use crate::connect::Connection;
+use crate::connect::{Connection, Lines};
 use crate::epoch::number;
-use crate::errors::{aborted, fault, is_about_a_row, is_worth_another_try, words};
+use crate::errors::{aborted, fault, is_about_a_row, is_about_a_statement, is_worth_another_try, words};
 use crate::housekeeping;
-use crate::load::{Loaded, load};
-use crate::options::{Durability, PostgresOptions};
+use crate::load::{Loaded, NotLoaded, load};
+use crate::options::PostgresOptions;
+use crate::prepared::Asked;
 use crate::statements::Statements;
+use crate::transaction::Begin;
 use crate::write::{Failed, Mark, write_and_commit};
 
 /// So often a transaction that the server broke off is begun.
@@ -30,12 +32,12 @@ const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 /// What a database is decided with.
 #[derive(Debug)]
 pub(crate) struct Decider {
-    pub(crate) pool: Pool,
+    pub(crate) lines: Lines,
     pub(crate) sql: Statements,
     pub(crate) options: PostgresOptions,
     /// By which this process knows its batches.
     pub(crate) process: Vec<u8>,
-    pub(crate) begin: String,
+    pub(crate) begin: Begin,
     /// When enough room was last seen, of nine tenths that are for everybody.
     roomy: Mutex<Option<Instant>>,
 }
@@ -44,21 +46,21 @@ pub(crate) struct Decider {
 enum Broken {
     /// Surely nothing of it is there, and the same may succeed a moment later.
     Again(Error),
+    /// The same: what was prepared is not where the transaction was, and is used no more.
+    Elsewhere,
     Ended(Ended),
 }
 
 impl Decider {
-    pub(crate) fn new(pool: Pool, process: Vec<u8>, options: PostgresOptions) -> Self {
-        let millis = options.statement.as_millis();
-        let mut begin = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {millis}; SET LOCAL statement_timeout = {millis}; SET LOCAL idle_in_transaction_session_timeout = {millis}"
-        );
-        if options.durability == Durability::Process {
-            begin.push_str("; SET LOCAL synchronous_commit = off");
-        }
+    pub(crate) fn new(
+        lines: Lines,
+        process: Vec<u8>,
+        (begin, sql): (Begin, Statements),
+        options: PostgresOptions,
+    ) -> Self {
         Self {
-            pool,
-            sql: Statements::on(&options.schema),
+            lines,
+            sql,
             options,
             process,
             begin,
@@ -76,6 +78,8 @@ impl Decider {
         loop {
             match self.once(batch, lane).await {
                 Ok(()) => return Ended::Committed,
+                // Once for each connection.
+                Err(Broken::Elsewhere) => {}
                 Err(Broken::Again(_)) if tries < TRIES => tries += 1,
                 Err(Broken::Again(error)) => return Ended::NotApplied(fault(&error)),
                 Err(Broken::Ended(ended)) => return ended,
@@ -85,13 +89,20 @@ impl Decider {
 
     async fn once(&self, batch: &Batch, lane: &Lane) -> Result<(), Broken> {
         let not_applied = |fault| Broken::Ended(Ended::NotApplied(fault));
-        let fill = self.fill(batch).await.map_err(not_applied)?;
-        let connection = Connection::of(&self.pool).await.map_err(not_applied)?;
+        let connection = Connection::of(&self.lines.pool).await;
+        let connection = connection.map_err(|none| Broken::Ended(none.into()))?;
         let client = connection.client().map_err(not_applied)?;
-        let begun = load(client, &self.sql, &self.begin, lane, fill).await;
-        let (loaded, made) = match begun {
+        let prepared = self.lines.prepared.of(client, &self.sql).await;
+        // Nothing was begun.
+        let prepared = prepared.map_err(Broken::Again)?;
+        let asked = Asked {
+            client,
+            lines: &self.lines,
+            prepared: prepared.as_deref(),
+        };
+        let (loaded, settled) = match self.begin(asked, batch, lane).await {
             Ok(begun) => begun,
-            Err(error) => return Err(self.roll_back(connection, error).await),
+            Err(why) => return Err(self.roll_back(connection, why).await),
         };
         let Loaded { lane, found, sizes } = loaded;
         let at = found.origin().clock;
@@ -101,7 +112,7 @@ impl Decider {
             return Err(not_applied(StoreFault::defect("a service's lane is missing")));
         }
         let Some((decided, lane)) = decided.first().zip(lane) else {
-            let end = if made { "COMMIT" } else { "ROLLBACK" };
+            let end = if settled { "COMMIT" } else { "ROLLBACK" };
             client
                 .batch_execute(end)
                 .await
@@ -115,41 +126,64 @@ impl Decider {
             at,
             outlived: batch.at().min(at),
         };
-        match write_and_commit(client, &self.sql, lane, decided, &sizes, mark).await {
-            Ok(()) => {
-                connection.done();
-                Ok(())
-            }
-            Err(Failed::Before(error)) if error.as_db_error().is_some() => {
-                // The commit that followed rolled back.
-                if aborted(&error) {
-                    connection.done();
-                }
-                Err(refused(error))
-            }
+        let before = self.lines.broken_off.so_far();
+        let wrote = write_and_commit(asked, &self.sql, lane, decided, &sizes, mark).await;
+        let is_over = match &wrote {
+            Ok(()) => true,
+            // The commit that followed rolled back.
+            Err(Failed::Before(error) | Failed::AtCommit(error)) => aborted(error),
+        };
+        if is_over {
+            connection.done();
+        }
+        match wrote {
+            Ok(()) if self.lines.broken_off.so_far() == before => Ok(()),
+            Ok(()) => Err(Broken::Ended(Ended::Lost(not_waited_for()))),
+            Err(Failed::Before(error)) if error.as_db_error().is_some() => Err(refused(error)),
+            Err(Failed::AtCommit(error)) if aborted(&error) => Err(refused(error)),
             // What was on its way may have arrived, and the commit with it.
-            Err(Failed::Before(error)) => Err(Broken::Ended(Ended::Lost(words(&error)))),
-            Err(Failed::AtCommit(error)) if aborted(&error) => {
-                connection.done();
-                Err(refused(error))
+            Err(Failed::Before(error) | Failed::AtCommit(error)) => {
+                Err(Broken::Ended(Ended::Lost(words(&error))))
             }
-            Err(Failed::AtCommit(error)) => Err(Broken::Ended(Ended::Lost(words(&error)))),
         }
     }
 
-    async fn roll_back(&self, connection: Connection, error: Error) -> Broken {
-        let rolled_back = match connection.client() {
-            Ok(client) if aborted(&error) => client.batch_execute("ROLLBACK").await.is_ok(),
-            Ok(_) | Err(_) => false,
+    async fn begin(&self, asked: Asked<'_>, batch: &Batch, lane: &Lane) -> Result<(Loaded, bool), NotLoaded> {
+        let fill = self.fill(batch, asked.client).await?;
+        let given = (fill, self.options.on_failover);
+        let begin = match asked.prepared {
+            Some(_) => self.begin.direct,
+            None => &self.begin.batch,
         };
-        if rolled_back {
-            connection.done();
+        match load(asked, &self.sql, begin, lane, given).await {
+            Err(NotLoaded::Error(error)) if asked.prepared.is_some() && is_about_a_statement(&error) => {
+                Err(NotLoaded::Elsewhere)
+            }
+            other => other,
         }
-        refused(error)
+    }
+
+    async fn roll_back(&self, connection: Connection, why: NotLoaded) -> Broken {
+        let may_go_on = match &why {
+            NotLoaded::Elsewhere => true,
+            NotLoaded::Error(error) => aborted(error),
+        };
+        if let Ok(client) = connection.client() {
+            if matches!(why, NotLoaded::Elsewhere) {
+                self.lines.prepared.forget(client);
+            }
+            if may_go_on && client.batch_execute("ROLLBACK").await.is_ok() {
+                connection.done();
+            }
+        }
+        match why {
+            NotLoaded::Elsewhere => Broken::Elsewhere,
+            NotLoaded::Error(error) => refused(error),
+        }
     }
 
     /// How much room is left, of what these tables may hold.
-    async fn fill(&self, batch: &Batch) -> Result<Fill, StoreFault> {
+    async fn fill(&self, batch: &Batch, client: &Client) -> Result<Fill, Error> {
         let Some(most) = self.options.most_bytes else {
             return Ok(Fill::Free);
         };
@@ -157,30 +191,20 @@ impl Decider {
         if is_roomy.is_some_and(|seen| seen.elapsed() < LOOKED_AT_EVERY) {
             return Ok(Fill::Free);
         }
-        let connection = Connection::of(&self.pool).await?;
-        let client = connection.client()?;
-        let mut held = self.held(client).await.map_err(|error| fault(&error))?;
+        let (begin, sql) = (&self.begin, &self.sql);
+        let mut held = self.held(client).await?;
         if held >= most / 100 * STRANGERS_PERCENT {
-            let outlived = housekeeping::outlived(batch.at(), client, &self.sql).await;
-            let outlived = outlived.map_err(|error| fault(&error))?;
+            let outlived = housekeeping::outlived(batch.at(), client, begin, sql).await?;
             let mut dropped = 0;
             for lane in batch.lanes() {
                 let service = lane.service.as_str();
-                let piece = housekeeping::piece(
-                    client,
-                    &self.sql,
-                    &self.begin,
-                    service,
-                    outlived,
-                    DROPPED_FOR_ROOM,
-                );
-                dropped += piece.await.map_err(|error| fault(&error))?;
+                dropped +=
+                    housekeeping::piece(client, sql, begin, service, outlived, DROPPED_FOR_ROOM).await?;
             }
             if dropped > 0 {
-                held = self.held(client).await.map_err(|error| fault(&error))?;
+                held = self.held(client).await?;
             }
         }
-        connection.done();
         // Half of it is far from its end: a second cannot fill what is left.
         *self.roomy.lock() = (held < most / 2 && most > 64 << 20).then(Instant::now);
         Ok(if held >= most {
@@ -193,24 +217,29 @@ impl Decider {
     }
 
     async fn held(&self, client: &Client) -> Result<u64, Error> {
-        let rows = client.query_typed(&self.sql.held, &[]).await?;
+        let rows = self.begin.query(client, &self.sql.held, &[]).await?;
         Ok(rows.first().map_or(0, |row| number(row, 0)))
     }
 
-    /// Whether the last batch of this process that is there is that one, or a later one.
+    /// Whether the last batch of this process that is there is that one, or a later one. "Yes" is committed before it is said:
+    /// where the server waits for a copy, what was committed before is there too.
     pub(crate) async fn was_committed(&self, ticket: &Ticket) -> Result<bool, StoreFault> {
-        let connection = Connection::of(&self.pool).await?;
+        let connection = Connection::of(&self.lines.pool).await?;
         let client = connection.client()?;
+        let before = self.lines.broken_off.so_far();
         let known = self
             .under_lock(client, ticket)
             .await
             .map_err(|error| fault(&error))?;
         connection.done();
-        Ok(known)
+        match known && self.lines.broken_off.so_far() != before {
+            true => Err(StoreFault::Unavailable(not_waited_for())),
+            false => Ok(known),
+        }
     }
 
     async fn under_lock(&self, client: &Client, ticket: &Ticket) -> Result<bool, Error> {
-        client.batch_execute(&self.begin).await?;
+        client.batch_execute(&self.begin.batch).await?;
         let mut known = true;
         for service in &ticket.services {
             let service = service.as_str();
@@ -229,9 +258,18 @@ impl Decider {
                 .await?;
             known &= rows.first().is_some_and(|row| number(row, 0) >= ticket.number);
         }
-        client.batch_execute("ROLLBACK").await?;
+        let end = if known { "COMMIT" } else { "ROLLBACK" };
+        client.batch_execute(end).await?;
         Ok(known)
     }
+}
+
+/// What is there, and may not be where the server's copy takes over.
+fn not_waited_for() -> Detail {
+    Detail::new(
+        None,
+        "the server committed, and its wait for a copy was broken off",
+    )
 }
 
 /// What an error means that came before the commit: surely nothing was applied.

@@ -58,6 +58,12 @@ pub enum OpenError {
     },
 }
 
+impl From<StoreFault> for OpenError {
+    fn from(fault: StoreFault) -> Self {
+        Self::Connect(fault.detail().message().to_owned())
+    }
+}
+
 /// What an error says, with what the server said of it; a password is in neither.
 pub(crate) fn said(error: &Error) -> String {
     match (error.as_db_error(), error.source()) {
@@ -94,6 +100,13 @@ pub(crate) fn is_about_a_row(error: &Error) -> bool {
     error
         .code()
         .is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("23"))
+}
+
+/// True when the server has no such statement, or another one of that name.
+pub(crate) fn is_about_a_statement(error: &Error) -> bool {
+    let classes = ["08", "0A", "22", "26", "42"];
+    let code = error.code().filter(|_| aborted(error));
+    code.is_some_and(|code| classes.iter().any(|class| code.code().starts_with(class)))
 }
 
 /// True when the statement was refused and its transaction with it, by a server that goes on.

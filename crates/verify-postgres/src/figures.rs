@@ -10,7 +10,7 @@ use crate::epoch::{number, signed};
 use crate::statements::Statements;
 
 /// It reads, locks nothing that anybody waits for, and is given up by the server itself.
-const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = '1s'; SET LOCAL lock_timeout = '1s'";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; SET LOCAL statement_timeout = '1s'; SET LOCAL lock_timeout = '1s'";
 
 /// All of it, in one trip.
 pub(crate) async fn figures(client: &Client, sql: &Statements, limits: &Limits) -> Result<Figures, Error> {

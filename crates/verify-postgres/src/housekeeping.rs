@@ -10,13 +10,19 @@ use verify_core::time::Timestamp;
 
 use crate::epoch::{self, number, signed};
 use crate::statements::Statements;
+use crate::transaction::Begin;
 
 /// A process that has not written for a day has no batch in doubt any more.
 const PROCESS_FORGOTTEN: Duration = Duration::from_secs(86_400);
 
 /// The earlier of an engine's time and the server's: one of them may be ahead.
-pub(crate) async fn outlived(now: Timestamp, client: &Client, sql: &Statements) -> Result<Timestamp, Error> {
-    let origin = epoch::read(&client.query_typed(&sql.origin, &[]).await?);
+pub(crate) async fn outlived(
+    now: Timestamp,
+    client: &Client,
+    begin: &Begin,
+    sql: &Statements,
+) -> Result<Timestamp, Error> {
+    let origin = epoch::read(&begin.query(client, &sql.origin, &[]).await?);
     Ok(origin.map_or(now, |origin| now.min(origin.clock)))
 }
 
@@ -39,14 +45,14 @@ pub(crate) async fn drop_outlived(
 pub(crate) async fn piece(
     client: &Client,
     sql: &Statements,
-    begin: &str,
+    begin: &Begin,
     service: &str,
     at: Timestamp,
     most: i64,
 ) -> Result<u64, Error> {
     let service: [(&(dyn ToSql + Sync), Type); 1] = [(&service, Type::TEXT)];
     let ((), lane) = try_join!(
-        client.batch_execute(begin),
+        client.batch_execute(&begin.batch),
         client.query_typed(&sql.lock, &service)
     )?;
     let dropped = match lane.first() {
@@ -58,10 +64,15 @@ pub(crate) async fn piece(
 }
 
 /// Forgets the batches of processes that are gone.
-pub(crate) async fn drop_processes(client: &Client, sql: &Statements, now: Timestamp) -> Result<(), Error> {
+pub(crate) async fn drop_processes(
+    client: &Client,
+    begin: &Begin,
+    sql: &Statements,
+    now: Timestamp,
+) -> Result<(), Error> {
     let before = signed((now - PROCESS_FORGOTTEN).as_millis());
-    client
-        .execute_typed(&sql.drop_processes, &[(&before, Type::INT8)])
+    begin
+        .execute(client, &sql.drop_processes, &[(&before, Type::INT8)])
         .await
         .map(drop)
 }

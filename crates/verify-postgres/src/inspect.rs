@@ -10,7 +10,7 @@ use crate::epoch::{self, number};
 use crate::errors::{OpenError, said};
 use crate::options::PostgresOptions;
 use crate::schema::{self, KNOWN};
-use crate::statements::Statements;
+use crate::statements::{Server, Statements};
 
 /// What a database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,15 +42,11 @@ pub struct Inspection {
 /// [`OpenError`], which says what to do.
 pub async fn inspect(options: &PostgresOptions) -> Result<Inspection, OpenError> {
     let schema = schema::checked(&options.schema)?;
-    let pool = connect::pool(options)?;
-    let connection = Connection::of(&pool)
-        .await
-        .map_err(|fault| OpenError::Connect(fault.detail().message().to_owned()))?;
-    let client = connection
-        .client()
-        .map_err(|fault| OpenError::Connect(fault.detail().message().to_owned()))?;
+    let pool = connect::pool(options)?.pool;
+    let connection = Connection::of(&pool).await?;
+    let client = connection.client()?;
     let unusable = |error| OpenError::Connect(said(&error));
-    let sql = Statements::on(schema);
+    let sql = Statements::on(schema, &Server::UNTOLD);
     let weak = "SELECT name, setting FROM pg_settings WHERE (name, setting) IN (('fsync', 'off'), ('full_page_writes', 'off'), ('synchronous_commit', 'off'))";
     let weak = client.query_typed(weak, &[]).await.map_err(unusable)?;
     let began = Instant::now();
@@ -61,7 +57,12 @@ pub async fn inspect(options: &PostgresOptions) -> Result<Inspection, OpenError>
     let found = schema::found(client, schema).await?;
     let (mut origin, mut held) = (None, 0);
     if found.is_some() {
-        origin = epoch::read(&client.query_typed(&sql.origin, &[]).await.map_err(unusable)?);
+        origin = epoch::read(
+            &client
+                .query_typed(&sql.origin_of_any, &[])
+                .await
+                .map_err(unusable)?,
+        );
         let rows = client.query_typed(&sql.held, &[]).await.map_err(unusable)?;
         held = rows.first().map_or(0, |row| number(row, 0));
     }
@@ -86,11 +87,8 @@ pub async fn inspect(options: &PostgresOptions) -> Result<Inspection, OpenError>
 pub async fn migrate(options: &PostgresOptions) -> Result<u32, OpenError> {
     let schema = schema::checked(&options.schema)?;
     let before = inspect(options).await?.schema;
-    let pool = connect::pool(options)?;
-    let client = pool
-        .get()
-        .await
-        .map_err(|error| OpenError::Connect(connect::reason(&error)))?;
-    schema::migrate(&client, schema).await?;
+    let pool = connect::pool(options)?.pool;
+    let connection = Connection::of(&pool).await?;
+    schema::migrate(connection.client()?, schema).await?;
     Ok(before)
 }

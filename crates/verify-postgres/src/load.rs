@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 
 use futures_util::try_join;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Error, Row};
 use verify_batch::{Fill, Found, Lane, LaneRow};
 use verify_core::store::Origin;
 
 use crate::epoch::{self, number};
+use crate::options::OnFailover;
+use crate::prepared::Asked;
 use crate::statements::Statements;
+use crate::transaction::Params;
 
 /// The lane, and the bytes that its rows have now.
 pub(crate) struct Loaded {
@@ -27,97 +30,88 @@ pub(crate) struct Sizes {
     pub(crate) claims: HashMap<Vec<u8>, usize>,
 }
 
+/// Why nothing was loaded.
+pub(crate) enum NotLoaded {
+    Error(Error),
+    /// What is prepared on the connection is not where this transaction is.
+    Elsewhere,
+}
+
+impl From<Error> for NotLoaded {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
 /// What came of one trip.
 struct Rows {
     lane: Vec<Row>,
     origin: Vec<Row>,
-    counters: Vec<Row>,
-    records: Vec<Row>,
-    claims: Vec<Row>,
+    named: Vec<Row>,
 }
 
 /// Begins, locks the lane and reads what is named. Statements of their own, in this order: one that waits and reads would see
-/// what was there before it waited. A database without an epoch gets one; true when it did.
+/// what was there before it waited. A database without an epoch gets one, and one that another server held is held by this one
+/// now; true when that was written down.
 pub(crate) async fn load(
-    client: &Client,
+    asked: Asked<'_>,
     sql: &Statements,
     begin: &str,
     lane: &Lane,
-    fill: Fill,
-) -> Result<(Loaded, bool), Error> {
-    let mut rows = ask(client, sql, Some(begin), lane).await?;
+    (fill, on_failover): (Fill, OnFailover),
+) -> Result<(Loaded, bool), NotLoaded> {
+    let client = asked.client;
+    let mut rows = ask(asked, sql, Some(begin), lane).await?;
     if rows.lane.is_empty() {
         // Somebody may be making it: this waits for them, and then all of it is read anew, under the lock.
         let service = lane.service.as_str();
         client
             .execute_typed(&sql.make_lane, &[(&service, Type::TEXT)])
             .await?;
-        rows = ask(client, sql, None, lane).await?;
+        rows = ask(asked, sql, None, lane).await?;
     }
-    let (origin, made) = match epoch::read(&rows.origin) {
-        Some(origin) => (origin, false),
+    match (asked.prepared, rows.lane.first()) {
+        (Some(prepared), Some(lane)) if !prepared.is_here(lane) => return Err(NotLoaded::Elsewhere),
+        (None, Some(lane)) => asked.lines.prepared.saw(asked.client, lane),
+        (Some(_), _) | (None, None) => {}
+    }
+    let settles = !epoch::is_settled(&rows.origin);
+    if settles {
         // From the first transaction on it is not new any more: who empties it loses data.
-        None => (epoch::first(client, sql, false).await?.unwrap_or_default(), true),
-    };
-    Ok((read(&rows, lane, origin, fill), made))
+        rows.origin = epoch::settle(client, sql, false, on_failover).await?;
+    }
+    let origin = epoch::read(&rows.origin).unwrap_or_default();
+    Ok((read(&rows, lane, origin, fill), settles))
 }
 
-async fn ask(client: &Client, sql: &Statements, begin: Option<&str>, lane: &Lane) -> Result<Rows, Error> {
+async fn ask(asked: Asked<'_>, sql: &Statements, begin: Option<&str>, lane: &Lane) -> Result<Rows, Error> {
+    let client = asked.client;
     let service = lane.service.as_str();
-    let counters: Vec<_> = lane
-        .names
-        .counters
-        .iter()
-        .map(|key| key.to_bytes().to_vec())
-        .collect();
-    let records: Vec<_> = lane
-        .names
-        .records
-        .iter()
-        .map(|key| key.to_bytes().to_vec())
-        .collect();
-    let claims: Vec<_> = lane
-        .names
-        .claims
-        .iter()
-        .map(|key| key.to_bytes().to_vec())
-        .collect();
+    let names = &lane.names;
+    let counters: Vec<_> = names.counters.iter().map(|key| key.to_bytes().to_vec()).collect();
+    let records: Vec<_> = names.records.iter().map(|key| key.to_bytes().to_vec()).collect();
+    let claims: Vec<_> = names.claims.iter().map(|key| key.to_bytes().to_vec()).collect();
+    let keys: &Params<'_> = &[
+        (&service, Type::TEXT),
+        (&counters, Type::BYTEA_ARRAY),
+        (&records, Type::BYTEA_ARRAY),
+        (&claims, Type::BYTEA_ARRAY),
+    ];
     let begun = async {
         match begin {
             Some(begin) => client.batch_execute(begin).await,
             None => Ok(()),
         }
     };
-    let alone: [(&(dyn ToSql + Sync), Type); 1] = [(&service, Type::TEXT)];
-    let named = |sql, keys| named(client, sql, service, keys);
+    let alone: &Params<'_> = &[(&service, Type::TEXT)];
     // Sent in this order when they are first polled, and answered in it.
-    let ((), lane, origin, counters, records, claims) = try_join!(
+    let ((), lane, origin, named) = try_join!(
         begun,
-        client.query_typed(&sql.lock, &alone),
-        client.query_typed(&sql.origin, &[]),
-        named(&sql.counters, &counters),
-        named(&sql.records, &records),
-        named(&sql.claims, &claims),
+        client.query_typed(&sql.lock, alone),
+        asked.query(&sql.origin, &[]),
+        asked.query(&sql.named, keys),
     )?;
-    Ok(Rows {
-        lane,
-        origin,
-        counters,
-        records,
-        claims,
-    })
-}
-
-/// Rows by their keys; no statement where nothing is named.
-async fn named(client: &Client, sql: &str, service: &str, keys: &Vec<Vec<u8>>) -> Result<Vec<Row>, Error> {
-    match keys.is_empty() {
-        true => Ok(Vec::new()),
-        false => {
-            client
-                .query_typed(sql, &[(&service, Type::TEXT), (keys, Type::BYTEA_ARRAY)])
-                .await
-        }
-    }
+    Ok(Rows { lane, origin, named })
 }
 
 fn read(rows: &Rows, lane: &Lane, origin: Origin, fill: Fill) -> Loaded {
@@ -129,19 +123,19 @@ fn read(rows: &Rows, lane: &Lane, origin: Origin, fill: Fill) -> Loaded {
         bytes: number(row, 4),
     });
     let mut found = Found::new(there, origin, fill);
-    let counters = values(&rows.counters);
+    let counters = values(&rows.named, 0);
     for key in &lane.names.counters {
         if let Some(bytes) = counters.get(key.to_bytes().as_slice()) {
             found.counter(*key, bytes);
         }
     }
-    let records = values(&rows.records);
+    let records = values(&rows.named, 1);
     for key in &lane.names.records {
         if let Some(bytes) = records.get(key.to_bytes().as_slice()) {
             found.record(*key, bytes);
         }
     }
-    let claims = values(&rows.claims);
+    let claims = values(&rows.named, 2);
     for key in &lane.names.claims {
         if let Some(bytes) = claims.get(key.to_bytes().as_slice()) {
             found.claim(*key, bytes);
@@ -158,8 +152,10 @@ fn read(rows: &Rows, lane: &Lane, origin: Origin, fill: Fill) -> Loaded {
     }
 }
 
-fn values(rows: &[Row]) -> HashMap<&[u8], &[u8]> {
-    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+/// Those of a kind.
+fn values(rows: &[Row], kind: i16) -> HashMap<&[u8], &[u8]> {
+    let rows = rows.iter().filter(|row| row.get::<_, i16>(0) == kind);
+    rows.map(|row| (row.get(1), row.get(2))).collect()
 }
 
 fn sizes(values: &HashMap<&[u8], &[u8]>) -> HashMap<Vec<u8>, usize> {

@@ -21,6 +21,17 @@ pub enum Durability {
     Process,
 }
 
+/// What happens when another server holds the database under the same epoch: a copy that took over, or one that was restored.
+/// It is seen by the server's system identifier and timeline, and told in either case (`store.failed_over`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailover {
+    /// No more than that: right where a copy is never behind (synchronous replication).
+    #[default]
+    Tell,
+    /// An epoch begins that nobody accepted, as after a restore: limits may lack what the copy was behind by.
+    Cool,
+}
+
 /// How a database is reached, and what it is used for.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -43,6 +54,8 @@ pub struct PostgresOptions {
     pub statement: Duration,
     /// What is certain once an answer was given.
     pub durability: Durability,
+    /// What happens when a copy takes over.
+    pub on_failover: OnFailover,
     /// The most bytes that it may hold. Strangers are refused from nine tenths on. `None`: what the server has.
     pub most_bytes: Option<u64>,
     /// The epoch that this database had when it was last seen here. One without is then not a first start: it lost its data.
@@ -79,6 +92,7 @@ impl PostgresOptions {
             connect: Duration::from_secs(1),
             statement: Duration::from_millis(1_500),
             durability: Durability::default(),
+            on_failover: OnFailover::default(),
             most_bytes: None,
             remembered: None,
             limits: Limits::of(Turns::Apart {
@@ -136,6 +150,13 @@ impl PostgresOptions {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// What happens when a copy takes over.
+    #[must_use]
+    pub fn on_failover(mut self, on_failover: OnFailover) -> Self {
+        self.on_failover = on_failover;
         self
     }
 

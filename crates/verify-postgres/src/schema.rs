@@ -4,10 +4,13 @@
 //! migrates and the others find it done. A migration that an earlier program can live with leaves `needs` as it is: that
 //! program goes on, restarts, and can be gone back to. Where there is nothing to migrate no right to change tables is needed.
 
+use std::time::Duration;
+
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use crate::errors::{OpenError, said};
+use crate::transaction::Begin;
 
 /// A step from one schema to the next.
 struct Migration {
@@ -17,16 +20,25 @@ struct Migration {
 }
 
 /// The first makes schema 1, the second 2.
-const MIGRATIONS: &[Migration] = &[Migration {
-    sql: include_str!("schema_1.sql"),
-    needs: 1,
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        sql: include_str!("schema_1.sql"),
+        needs: 1,
+    },
+    // An earlier program does not see that a server took over.
+    Migration {
+        sql: include_str!("schema_2.sql"),
+        needs: 1,
+    },
+];
 
 /// What this program knows.
 pub(crate) const KNOWN: i32 = MIGRATIONS.len() as i32;
 const OLDEST_SERVER: i32 = 150_000;
+/// So long whoever comes second waits for whoever migrates.
+const WAITED_FOR: Duration = Duration::from_secs(30);
 
-/// Brings the tables to this program's schema.
+/// Brings the tables to this program's schema. After an error the connection may be in the middle of a transaction.
 pub(crate) async fn migrate(client: &Client, schema: &str) -> Result<(), OpenError> {
     let connect = |error| OpenError::Connect(said(&error));
     let server = client
@@ -42,14 +54,13 @@ pub(crate) async fn migrate(client: &Client, schema: &str) -> Result<(), OpenErr
     }
     let refused = |error| OpenError::Migrate(said(&error));
     // Released with the transaction, whatever sits between.
+    let begin = Begin::long(WAITED_FOR);
     let begin = format!(
-        "BEGIN; SELECT pg_advisory_xact_lock(hashtext('verify {schema}')); CREATE SCHEMA IF NOT EXISTS {schema}; SET LOCAL search_path = {schema}"
+        "{begin}; SELECT pg_advisory_xact_lock(hashtext('verify {schema}')); CREATE SCHEMA IF NOT EXISTS {schema}; SET LOCAL search_path = {schema}"
     );
     client.batch_execute(&begin).await.map_err(refused)?;
-    let done = steps(client, schema).await;
-    let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    client.batch_execute(end).await.map_err(refused)?;
-    done
+    steps(client, schema).await?;
+    client.batch_execute("COMMIT").await.map_err(refused)
 }
 
 /// True when there is nothing to migrate.

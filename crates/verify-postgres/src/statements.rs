@@ -1,5 +1,33 @@
 //! The statements, with the schema in them: nothing of a session decides which tables are meant.
 
+/// Milliseconds of the server's clock.
+const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+
+/// By what a server is known: its identifier, which a restored dump does not bring along, and its timeline.
+#[derive(Debug)]
+pub(crate) struct Server {
+    system: &'static str,
+    timeline: &'static str,
+}
+
+impl Server {
+    /// As it says itself. `pg_control_checkpoint` would know of a new timeline only some time after it began.
+    pub(crate) const TOLD: Self = Self {
+        system: "(SELECT system_identifier FROM pg_control_system())",
+        timeline: "('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint",
+    };
+    /// It does not say: whatever was seen last.
+    pub(crate) const UNTOLD: Self = Self {
+        system: "system",
+        timeline: "timeline",
+    };
+
+    /// What asks it.
+    pub(crate) fn asked(&self) -> String {
+        format!("SELECT {}, {}", self.system, self.timeline)
+    }
+}
+
 /// A service's lane, in the words of a statement.
 const LANE: &str = "(SELECT id FROM {s}.lane WHERE service = $1)";
 
@@ -10,35 +38,81 @@ macro_rules! statements {
         pub(crate) struct Statements { $($(#[doc = $help])* pub(crate) $name: String,)+ }
 
         impl Statements {
-            /// On the tables of a schema.
-            pub(crate) fn on(schema: &str) -> Self {
-                let on = |sql: &str| sql.replace("{lane}", LANE).replace("{s}", schema);
+            /// On the tables of a schema, on a server.
+            pub(crate) fn on(schema: &str, server: &Server) -> Self {
+                let on = |sql: &str| {
+                    let here = format!("({}, {})", server.system, server.timeline);
+                    let sql = sql.replace("{here}", &here).replace("{now}", NOW);
+                    sql.replace("{lane}", LANE).replace("{s}", schema)
+                };
                 Self { $($name: on($sql),)+ }
             }
         }
     };
 }
 
+impl Statements {
+    /// What is kept prepared where that can be.
+    pub(crate) fn of_every_batch(&self) -> [&String; 6] {
+        [
+            &self.origin,
+            &self.named,
+            &self.put,
+            &self.drop_records,
+            &self.drop_claims,
+            &self.drop_outlived,
+        ]
+    }
+}
+
 statements! {
-    lock = "SELECT id, version, seq, events, bytes, held FROM {s}.lane WHERE service = $1 FOR UPDATE";
+    /// Never prepared: it says whether what is prepared may be used, and whether anything may be.
+    lock = "SELECT id, version, seq, events, bytes, held, pg_backend_pid(), current_setting('verify.prepared', true), current_setting('verify.direct', true) FROM {s}.lane WHERE service = $1 FOR UPDATE";
     make_lane = "INSERT INTO {s}.lane (service) VALUES ($1) ON CONFLICT DO NOTHING";
-    counters = "SELECT key, value FROM {s}.counter WHERE lane = {lane} AND key = ANY ($2)";
-    records = "SELECT key, value FROM {s}.record WHERE lane = {lane} AND key = ANY ($2)";
-    claims = "SELECT key, value FROM {s}.claim WHERE lane = {lane} AND key = ANY ($2)";
-    origin = "SELECT epoch, made, accepted, (extract(epoch FROM clock_timestamp()) * 1000)::bigint FROM {s}.meta";
+    origin = "SELECT epoch, made, accepted, {now}, moved, (system, timeline) IS NOT DISTINCT FROM {here} FROM {s}.meta";
+    /// The same of whatever schema.
+    origin_of_any = "SELECT epoch, made, accepted, {now}, NULL::bigint, true FROM {s}.meta";
+    /// The server that holds it now, once: whoever comes second finds what the first wrote. One that took over begins an epoch
+    /// that nobody accepted, where that is asked for.
+    held_here = "UPDATE {s}.meta SET (system, timeline) = {here},
+         moved = CASE WHEN system IS NULL THEN moved ELSE {now} END,
+         epoch = CASE WHEN $1 AND system IS NOT NULL THEN uuid_send(gen_random_uuid()) ELSE epoch END,
+         made = CASE WHEN $1 AND system IS NOT NULL THEN {now} ELSE made END,
+         accepted = accepted AND (system IS NULL OR NOT $1)
+         WHERE (system, timeline) IS DISTINCT FROM {here}";
     /// A first epoch, once: whoever comes second finds the first's.
-    first_epoch = "UPDATE {s}.meta SET epoch = uuid_send(gen_random_uuid()), made = (extract(epoch FROM clock_timestamp()) * 1000)::bigint, accepted = $1 WHERE epoch IS NULL";
-    begin_epoch = "UPDATE {s}.meta SET epoch = uuid_send(gen_random_uuid()), made = (extract(epoch FROM clock_timestamp()) * 1000)::bigint, accepted = false";
+    first_epoch = "UPDATE {s}.meta SET epoch = uuid_send(gen_random_uuid()), made = {now}, accepted = $1 WHERE epoch IS NULL";
+    begin_epoch = "UPDATE {s}.meta SET epoch = uuid_send(gen_random_uuid()), made = {now}, accepted = false";
     accept = "UPDATE {s}.meta SET accepted = true";
-    put_counters = "INSERT INTO {s}.counter SELECT $1, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, gone = excluded.gone";
-    put_claims = "INSERT INTO {s}.claim SELECT $1, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, gone = excluded.gone";
-    put_records = "INSERT INTO {s}.record (lane, key, value, ends, gone, due, fingerprint, seal) SELECT $1, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::smallint[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, ends = excluded.ends, gone = excluded.gone, due = excluded.due, put_off = 0, fingerprint = excluded.fingerprint, seal = excluded.seal";
+    /// All that is there of what a batch names, each with its kind: an answer costs more than a look.
+    named = "SELECT 0::smallint, key, value FROM {s}.counter WHERE lane = {lane} AND key = ANY ($2)
+         UNION ALL SELECT 1::smallint, key, value FROM {s}.record WHERE lane = {lane} AND key = ANY ($3)
+         UNION ALL SELECT 2::smallint, key, value FROM {s}.claim WHERE lane = {lane} AND key = ANY ($4)";
+    /// All that a batch puts, and its number. The commit's wait for the server's copy is not to be broken off: that would be a
+    /// success.
+    put = "WITH counters AS (
+           INSERT INTO {s}.counter SELECT $1::bigint, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) k
+           ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, gone = excluded.gone
+         ), claims AS (
+           INSERT INTO {s}.claim SELECT $1::bigint, k.* FROM unnest($5::bytea[], $6::bytea[], $7::bigint[]) k
+           ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, gone = excluded.gone
+         ), records AS (
+           INSERT INTO {s}.record (lane, key, value, ends, gone, due, fingerprint, seal)
+           SELECT $1::bigint, k.* FROM unnest($8::bytea[], $9::bytea[], $10::bigint[], $11::bigint[], $12::bigint[], $13::smallint[], $14::smallint[]) k
+           ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, ends = excluded.ends, gone = excluded.gone, due = excluded.due,
+             put_off = 0, fingerprint = excluded.fingerprint, seal = excluded.seal
+         ), events AS (
+           INSERT INTO {s}.event SELECT $1::bigint, k.* FROM unnest($15::bigint[], $16::bytea[]) k
+         ), lane AS (
+           UPDATE {s}.lane SET version = $17, seq = $18, events = $19, bytes = $20, held = held + $21 WHERE id = $1
+         )
+         INSERT INTO {s}.batch VALUES ($22, $1, $23, $24)
+         ON CONFLICT (lane, process) DO UPDATE SET number = excluded.number, at = excluded.at
+         RETURNING set_config('statement_timeout', '0', true)";
     drop_records = "DELETE FROM {s}.record WHERE lane = $1 AND key = ANY ($2)";
     drop_claims = "DELETE FROM {s}.claim WHERE lane = $1 AND key = ANY ($2)";
-    put_events = "INSERT INTO {s}.event SELECT $1, k.* FROM unnest($2::bigint[], $3::bytea[]) k";
-    put_lane = "UPDATE {s}.lane SET version = $2, seq = $3, events = $4, bytes = $5, held = held + $6 WHERE id = $1";
-    put_batch = "INSERT INTO {s}.batch VALUES ($1, $2, $3, $4) ON CONFLICT (lane, process) DO UPDATE SET number = excluded.number, at = excluded.at";
-    number = "SELECT number FROM {s}.batch WHERE lane = {lane} AND process = $2";
+    /// Written, so that its commit waits for whatever was committed before.
+    number = "UPDATE {s}.batch SET at = at WHERE lane = {lane} AND process = $2 RETURNING number, set_config('statement_timeout', '0', true)";
     held = "SELECT coalesce(sum(held + bytes), 0)::bigint FROM {s}.lane";
     /// Bytes that are held, bytes on the disk, and the first minute from which a row could have been dropped, if that is over.
     figures = "SELECT (SELECT coalesce(sum(held + bytes), 0) FROM {s}.lane)::bigint,
@@ -93,7 +167,7 @@ statements! {
     copy_held = "UPDATE {s}.lane SET held = (SELECT coalesce(sum(length(key) + length(value)), 0) FROM (
            SELECT lane, key, value FROM {s}.counter UNION ALL SELECT lane, key, value FROM {s}.record UNION ALL SELECT lane, key, value FROM {s}.claim
          ) rows WHERE rows.lane = lane.id)";
-    lease = "INSERT INTO {s}.lease VALUES ($1, $2, $3, (extract(epoch FROM clock_timestamp()) * 1000)::bigint + $4)
+    lease = "INSERT INTO {s}.lease VALUES ($1, $2, $3, {now} + $4)
          ON CONFLICT (work, service) DO UPDATE SET holder = excluded.holder, until = excluded.until
-         WHERE lease.holder = excluded.holder OR lease.until <= (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+         WHERE lease.holder = excluded.holder OR lease.until <= {now}";
 }

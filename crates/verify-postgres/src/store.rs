@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 use verify_batch::{Backend, Batch, Ended, Figures, Lanes, Ticket};
 use verify_core::event::Event;
 use verify_core::ids::HolderId;
@@ -17,17 +17,18 @@ use verify_core::store::{
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
-use crate::connect::{self, Connection};
+use crate::connect::{self, Connection, Lines};
 use crate::decide::Decider;
 use crate::epoch::{self, signed};
 use crate::errors::{OpenError, fault, said};
 use crate::figures;
 use crate::housekeeping;
-use crate::options::PostgresOptions;
+use crate::options::{OnFailover, PostgresOptions};
 use crate::outbox;
 use crate::records;
 use crate::schema;
 use crate::statements::Statements;
+use crate::transaction::{Begin, Params};
 
 /// Outlived entries of a kind that go at once at most: a few milliseconds.
 const DROPPED_AT_ONCE: usize = 256;
@@ -45,19 +46,20 @@ pub struct PostgresStore {
 
 struct Writer(Arc<Decider>);
 
-type Params<'a> = [(&'a (dyn ToSql + Sync), Type)];
-
 impl PostgresStore {
     /// Connects, and brings the tables to this program's schema.
     ///
     /// # Errors
     /// [`OpenError`], which says what to do.
     pub async fn open(options: PostgresOptions) -> Result<Self, OpenError> {
-        let pool = connect::pool(&options)?;
-        Self::with_pool(pool, options).await
+        Self::over(connect::pool(&options)?, options).await
     }
 
-    /// The same over connections of your own; what the options say of how to connect is not used.
+    /// The same over connections of your own; what the options say of how to connect is not used. A connection that was in the
+    /// middle of something is closed and not given back.
+    ///
+    /// Nothing is prepared on them. What a server says there without being asked is not heard: where somebody breaks off its wait for a
+    /// copy (`pg_cancel_backend`), the commit counts as one that the copy has.
     ///
     /// # Errors
     /// [`OpenError`], which says what to do.
@@ -65,28 +67,34 @@ impl PostgresStore {
         pool: deadpool_postgres::Pool,
         options: PostgresOptions,
     ) -> Result<Self, OpenError> {
+        Self::over(Lines::of(pool), options).await
+    }
+
+    async fn over(lines: Lines, options: PostgresOptions) -> Result<Self, OpenError> {
         let schema = schema::checked(&options.schema)?.to_owned();
-        let client = pool
-            .get()
-            .await
-            .map_err(|error| OpenError::Connect(connect::reason(&error)))?;
-        schema::migrate(&client, &schema).await?;
+        let connection = Connection::of(&lines.pool).await?;
+        let client = connection.client()?;
+        schema::migrate(client, &schema).await?;
         let unusable = |error| OpenError::Connect(said(&error));
         let process = client
             .query_typed("SELECT uuid_send(gen_random_uuid())", &[])
             .await
             .map_err(unusable)?;
         let process: Vec<u8> = process.first().map(|row| row.get(0)).unwrap_or_default();
+        let sql = Statements::on(&schema, &epoch::server(client).await);
+        let begin = Begin::of(&options);
         // A database without an epoch is new to whoever never knew another.
-        let expected_new = options.remembered.is_none();
-        epoch::first(&client, &Statements::on(&schema), expected_new)
+        let (is_new, on_failover) = (options.remembered.is_none(), options.on_failover);
+        client.batch_execute(&begin.single).await.map_err(unusable)?;
+        epoch::settle(client, &sql, is_new, on_failover)
             .await
             .map_err(unusable)?;
-        drop(client);
+        client.batch_execute("COMMIT").await.map_err(unusable)?;
+        connection.done();
         let limits = options.limits.clone();
-        let decider = Arc::new(Decider::new(pool, process, options));
+        let decider = Decider::new(lines, process, (begin, sql), options);
         Ok(Self {
-            lanes: Lanes::new(Writer(decider), limits),
+            lanes: Lanes::new(Writer(Arc::new(decider)), limits),
         })
     }
 
@@ -126,7 +134,7 @@ impl PostgresStore {
     /// It cannot be asked.
     pub async fn figures(&self) -> Result<Figures, StoreFault> {
         let decider = &self.lanes.backend().0;
-        let connection = Connection::of(&decider.pool).await?;
+        let connection = Connection::of(&decider.lines.pool).await?;
         let limits = &decider.options.limits;
         let seen = figures::figures(connection.client()?, &decider.sql, limits).await;
         let seen = seen.map_err(|error| fault(&error))?;
@@ -136,7 +144,7 @@ impl PostgresStore {
 
     /// Closes its connections; what is asked afterwards is [`Unavailable`](StoreFault::Unavailable).
     pub fn close(&self) {
-        self.lanes.backend().0.pool.close();
+        self.lanes.backend().0.lines.pool.close();
     }
 
     async fn origin(&self) -> Result<Origin, StoreFault> {
@@ -149,17 +157,21 @@ impl PostgresStore {
     }
 
     async fn query(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, StoreFault> {
-        let connection = Connection::of(&self.lanes.backend().0.pool).await?;
-        let rows = connection.client()?.query_typed(sql, params).await;
+        let Decider { lines, begin, .. } = &*self.lanes.backend().0;
+        let connection = Connection::of(&lines.pool).await?;
+        let rows = begin.query(connection.client()?, sql, params).await;
+        let rows = rows.map_err(|error| fault(&error))?;
         connection.done();
-        rows.map_err(|error| fault(&error))
+        Ok(rows)
     }
 
     async fn execute(&self, sql: &str, params: &Params<'_>) -> Result<u64, StoreFault> {
-        let connection = Connection::of(&self.lanes.backend().0.pool).await?;
-        let changed = connection.client()?.execute_typed(sql, params).await;
+        let Decider { lines, begin, .. } = &*self.lanes.backend().0;
+        let connection = Connection::of(&lines.pool).await?;
+        let changed = begin.execute(connection.client()?, sql, params).await;
+        let changed = changed.map_err(|error| fault(&error))?;
         connection.done();
-        changed.map_err(|error| fault(&error))
+        Ok(changed)
     }
 }
 
@@ -174,10 +186,11 @@ impl Backend for Writer {
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {
-        let connection = Connection::of(&self.0.pool).await?;
+        let connection = Connection::of(&self.0.lines.pool).await?;
         let pinged = connection.client()?.batch_execute("SELECT 1").await;
+        pinged.map_err(|error| fault(&error))?;
         connection.done();
-        pinged.map_err(|error| fault(&error))
+        Ok(())
     }
 }
 
@@ -277,15 +290,15 @@ impl Store for PostgresStore {
         most: usize,
     ) -> Result<usize, StoreFault> {
         let decider = &self.lanes.backend().0;
-        let connection = Connection::of(&decider.pool).await?;
+        let connection = Connection::of(&decider.lines.pool).await?;
         let client = connection.client()?;
         let piece = async {
-            let outlived = housekeeping::outlived(now, client, self.sql()).await?;
+            let (begin, service) = (&decider.begin, service.as_str());
+            let outlived = housekeeping::outlived(now, client, begin, self.sql()).await?;
             // Each kind is asked for: three entries at most go for one.
             let most = limit(most.min(DROPPED_AT_ONCE) / 3);
-            let (begin, service) = (&decider.begin, service.as_str());
             let dropped = housekeeping::piece(client, self.sql(), begin, service, outlived, most).await?;
-            housekeeping::drop_processes(client, self.sql(), outlived).await?;
+            housekeeping::drop_processes(client, begin, self.sql(), outlived).await?;
             Ok(dropped)
         };
         let dropped = piece.await.map_err(|error| fault(&error))?;
@@ -321,7 +334,14 @@ impl Store for PostgresStore {
         Ok(rows.iter().filter_map(records::place).collect())
     }
 
+    /// Where nobody decides anything, this sees whether another server took over.
     async fn health(&self) -> Result<Origin, StoreFault> {
+        let rows = self.query(&self.sql().origin, &[]).await?;
+        if epoch::read(&rows).is_some() && !epoch::is_settled(&rows) {
+            let cools = self.lanes.backend().0.options.on_failover == OnFailover::Cool;
+            self.execute(&self.sql().held_here, &[(&cools, Type::BOOL)])
+                .await?;
+        }
         self.origin().await
     }
 }

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use futures_util::FutureExt;
 use futures_util::future::{join, join_all};
+use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error};
 use verify_batch::{Decided, gone, minute};
 use verify_core::keys::KeyId;
 use verify_core::time::Timestamp;
 
 use crate::epoch::signed;
 use crate::load::Sizes;
+use crate::prepared::Asked;
 use crate::statements::Statements;
 
 /// With one batch of so many what is outlived is dropped: to look for it costs a good part of a small one.
@@ -173,7 +174,7 @@ impl<'a> Values<'a> {
 
 /// Writes what was decided of a lane, and commits. All of it is one trip: where a statement fails the commit rolls back.
 pub(crate) async fn write_and_commit(
-    client: &Client,
+    connection: Asked<'_>,
     sql: &Statements,
     lane: i64,
     decided: &Decided,
@@ -182,83 +183,16 @@ pub(crate) async fn write_and_commit(
 ) -> Result<(), Failed> {
     let tables = Tables::of(decided);
     let values = Values::of(lane, decided, &tables, sizes, mark);
-    let asked: Vec<(&str, Params<'_>)> = of_tables(sql, &tables, &values.lane)
-        .into_iter()
-        .chain(of_lane(sql, &values))
-        .collect();
-    let writes = asked
-        .iter()
-        .map(|(sql, params)| client.execute_typed(sql, params).boxed());
-    // Sent in this order when they are first polled, and carried out in it.
-    let (written, committed) = join(join_in_order(writes.collect()), client.batch_execute("COMMIT")).await;
-    written.map_err(Failed::Before)?;
-    committed.map_err(Failed::AtCommit)
-}
-
-/// Statements for the tables in which there is something to do.
-fn of_tables<'a>(sql: &'a Statements, tables: &'a Tables, lane: &'a i64) -> Vec<(&'a str, Params<'a>)> {
-    let Tables {
-        counters,
-        records,
-        claims,
-    } = tables;
-    let (many, numbers) = (|| Type::BYTEA_ARRAY, || Type::INT8_ARRAY);
-    let lane = || (lane as &(dyn ToSql + Sync), Type::INT8);
-    let mut asked: Vec<(&str, Params<'_>)> = Vec::new();
-    for (sql, columns) in [(&sql.put_counters, counters), (&sql.put_claims, claims)] {
-        if !columns.keys.is_empty() {
-            let Columns {
-                keys, values, gone, ..
-            } = columns;
-            asked.push((
-                sql,
-                vec![lane(), (keys, many()), (values, many()), (gone, numbers())],
-            ));
-        }
-    }
-    if !records.keys.is_empty() {
-        let params: Params<'_> = vec![
-            lane(),
-            (&records.keys, many()),
-            (&records.values, many()),
-            (&records.ends, numbers()),
-            (&records.gone, numbers()),
-            (&records.due, numbers()),
-            (&records.fingerprints, Type::INT2_ARRAY),
-            (&records.seals, Type::INT2_ARRAY),
-        ];
-        asked.push((&sql.put_records, params));
-    }
-    for (sql, columns) in [(&sql.drop_records, records), (&sql.drop_claims, claims)] {
-        if !columns.dropped.is_empty() {
-            asked.push((sql, vec![lane(), (&columns.dropped, many())]));
-        }
-    }
-    asked
-}
-
-/// Statements for the events, the lane and the batch's number.
-fn of_lane<'a>(sql: &'a Statements, values: &'a Values<'_>) -> Vec<(&'a str, Params<'a>)> {
+    let mut asked = vec![(&sql.put, put(&tables, &values))];
     let lane = || (&values.lane as &(dyn ToSql + Sync), Type::INT8);
-    let mut asked: Vec<(&str, Params<'_>)> = Vec::new();
-    if !values.places.is_empty() {
-        let params: Params<'_> = vec![
-            lane(),
-            (&values.places, Type::INT8_ARRAY),
-            (&values.events, Type::BYTEA_ARRAY),
-        ];
-        asked.push((&sql.put_events, params));
+    for (sql, dropped) in [
+        (&sql.drop_records, &tables.records.dropped),
+        (&sql.drop_claims, &tables.claims.dropped),
+    ] {
+        if !dropped.is_empty() {
+            asked.push((sql, vec![lane(), (dropped, Type::BYTEA_ARRAY)]));
+        }
     }
-    let row = values.row.iter().chain([&values.grows]);
-    let row = row.map(|number| (number as &(dyn ToSql + Sync), Type::INT8));
-    asked.push((&sql.put_lane, std::iter::once(lane()).chain(row).collect()));
-    let params: Params<'_> = vec![
-        (&values.process, Type::BYTEA),
-        lane(),
-        (&values.number, Type::INT8),
-        (&values.at, Type::INT8),
-    ];
-    asked.push((&sql.put_batch, params));
     if values.dropped > 0 {
         let params: Params<'_> = vec![
             lane(),
@@ -267,7 +201,53 @@ fn of_lane<'a>(sql: &'a Statements, values: &'a Values<'_>) -> Vec<(&'a str, Par
         ];
         asked.push((&sql.drop_outlived, params));
     }
-    asked
+    let writes = asked
+        .iter()
+        .map(|(sql, params)| connection.execute(sql, params).boxed());
+    // Sent in this order when they are first polled, and carried out in it.
+    let commit = connection.client.batch_execute("COMMIT");
+    let (written, committed) = join(join_in_order(writes.collect()), commit).await;
+    written.map_err(Failed::Before)?;
+    committed.map_err(Failed::AtCommit)
+}
+
+/// What there is to put, in the order of the statement's parameters.
+fn put<'a>(tables: &'a Tables, values: &'a Values<'_>) -> Params<'a> {
+    let Tables {
+        counters,
+        records,
+        claims,
+    } = tables;
+    let mut params: Params<'_> = vec![(&values.lane, Type::INT8)];
+    for columns in [counters, claims] {
+        let Columns {
+            keys, values, gone, ..
+        } = columns;
+        params.extend([
+            (keys as &(dyn ToSql + Sync), Type::BYTEA_ARRAY),
+            (values, Type::BYTEA_ARRAY),
+            (gone, Type::INT8_ARRAY),
+        ]);
+    }
+    params.extend([
+        (&records.keys as &(dyn ToSql + Sync), Type::BYTEA_ARRAY),
+        (&records.values, Type::BYTEA_ARRAY),
+        (&records.ends, Type::INT8_ARRAY),
+        (&records.gone, Type::INT8_ARRAY),
+        (&records.due, Type::INT8_ARRAY),
+        (&records.fingerprints, Type::INT2_ARRAY),
+        (&records.seals, Type::INT2_ARRAY),
+        (&values.places, Type::INT8_ARRAY),
+        (&values.events, Type::BYTEA_ARRAY),
+    ]);
+    let row = values.row.iter().chain([&values.grows]);
+    params.extend(row.map(|number| (number as &(dyn ToSql + Sync), Type::INT8)));
+    params.extend([
+        (&values.process as &(dyn ToSql + Sync), Type::BYTEA),
+        (&values.number, Type::INT8),
+        (&values.at, Type::INT8),
+    ]);
+    params
 }
 
 /// The first error of any, once all have ended.

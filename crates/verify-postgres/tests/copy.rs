@@ -8,7 +8,7 @@
 
 mod support;
 
-use support::{creating, fresh, open, reading, record, run};
+use support::{creating, fresh, open, reading, record, run, scan};
 use verify_batch::copy::{CopyError, compare, copy};
 use verify_core::store::{Store, StoreAnswer};
 use verify_postgres::{OpenError, PostgresOptions, PostgresTables, inspect, migrate};
@@ -45,6 +45,7 @@ fn i62_a_copy_goes_on_where_the_other_ended() {
         assert_eq!((held.services, held.rows), (1, [0, 2_500, 0, 2_500]));
         assert_eq!(copy(&source, &target).await, Err(CopyError::NotEmpty));
         drop((source, target));
+        scan(&to).await;
         let store = open(to).await;
         let seen = store.apply(&reading(7), support::WITHIN).await.seen().unwrap();
         assert!(seen.record(&record(7)).is_some() && seen.origin.accepted);
@@ -68,12 +69,12 @@ fn a_database_is_looked_at_and_not_changed() {
     run(async {
         let options = fresh();
         let found = inspect(&options).await.unwrap();
-        assert_eq!((found.schema, found.known, found.origin), (0, 1, None));
+        assert_eq!((found.schema, found.known, found.origin), (0, 2, None));
         // The server of these tests does not wait for the disk, and that is said.
         assert!(found.weak.iter().any(|(name, _)| name == "fsync"), "{found:?}");
         assert_eq!(migrate(&options).await.unwrap(), 0);
-        assert_eq!(migrate(&options).await.unwrap(), 1);
-        assert_eq!(inspect(&options).await.unwrap().schema, 1);
+        assert_eq!(migrate(&options).await.unwrap(), 2);
+        assert_eq!(inspect(&options).await.unwrap().schema, 2);
         drop(open(options.clone()).await);
         assert!(inspect(&options).await.unwrap().origin.unwrap().accepted);
     });

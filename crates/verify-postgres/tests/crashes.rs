@@ -11,8 +11,9 @@ mod support;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
-use support::{Told, directory, load, missing, open, recovered, run};
+use support::{Told, WITHIN, directory, load, missing, nothing, open, recovered, run, scan};
 use verify_core::store::Store;
 use verify_lab::{PostgresServer, Power, Syncs};
 use verify_postgres::{Durability, PostgresOptions, PostgresStore};
@@ -38,13 +39,15 @@ async fn in_the_midst(store: &PostgresStore, from: u64, act: impl FnOnce()) -> T
 fn i149_a_crash_of_the_server_loses_nothing_that_was_answered() {
     run(async {
         let mut server = PostgresServer::start(&directory("crash"), Syncs::Yes, "").unwrap();
-        let store = open(PostgresOptions::parse(&server.url()).unwrap()).await;
+        let options = PostgresOptions::parse(&server.url()).unwrap();
+        let store = open(options.clone()).await;
         for round in 0..rounds("VERIFY_KILLS", 3) {
             let told = in_the_midst(&store, round * 1_000_000, || server.kill().unwrap()).await;
             assert!(store.health().await.is_err());
             server.begin(&[]).unwrap();
             recovered(&store).await;
             assert_eq!(missing(&store, &told).await, 0);
+            scan(&options).await;
         }
     });
 }
@@ -61,6 +64,28 @@ fn i149_a_server_that_stops_is_answered_for_and_comes_back() {
         server.signal("CONT").unwrap();
         recovered(&store).await;
         assert_eq!(missing(&store, &told).await, 0);
+    });
+}
+
+/// A server that hangs takes connections and says nothing on them: whoever finds none of the old ones waits for a new one.
+#[test]
+fn i149_a_server_that_stops_is_soon_not_waited_for_though_no_connection_is_left() {
+    run(async {
+        let server = PostgresServer::start(&directory("hangs"), Syncs::No, "").unwrap();
+        let mut options = PostgresOptions::parse(&server.url()).unwrap();
+        options.connect = Duration::from_millis(100);
+        options.limits.transaction = Duration::from_millis(300);
+        let store = open(options).await;
+        server.signal("STOP").unwrap();
+        for _ in 0..5 {
+            assert!(store.apply(&nothing(), WITHIN).await.seen().is_err());
+        }
+        let sixth = store.apply(&nothing(), WITHIN).await;
+        server.signal("CONT").unwrap();
+        let fault = sixth.seen().unwrap_err();
+        let words = fault.detail().message();
+        assert!(words.contains("asked each second"), "{words}");
+        recovered(&store).await;
     });
 }
 

@@ -11,7 +11,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use support::{Told, creating, directory, fresh, load, missing, nothing, open, recovered, run};
+use support::{Told, creating, directory, fresh, load, missing, nothing, open, recovered, run, scan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use verify_core::store::{Store, StoreAnswer, StoreFault};
@@ -99,7 +99,8 @@ async fn over(breaks: Breaks) -> Told {
     let told = running.await.unwrap();
     holds.store(true, Ordering::SeqCst);
     recovered(&store).await;
-    assert_eq!(missing(&open(options).await, &told).await, 0);
+    assert_eq!(missing(&open(options.clone()).await, &told).await, 0);
+    scan(&options).await;
     told
 }
 
@@ -212,7 +213,9 @@ fn i149_a_copy_that_is_promoted_goes_on_with_what_was_answered() {
         let told = running.await.unwrap();
         recovered(&store).await;
         assert_eq!(missing(&store, &told).await, 0);
-        assert_eq!(store.health().await.unwrap().epoch, epoch);
+        let origin = store.health().await.unwrap();
+        assert_eq!(origin.epoch, epoch);
+        assert!(origin.moved.is_some(), "nobody saw that the copy took over");
         assert!(store.apply(&nothing(), support::WITHIN).await.seen().is_ok());
     });
 }

@@ -12,8 +12,7 @@ use std::fs;
 use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use support::{creating, directory, fresh, nothing, open, run};
-use tokio_postgres::NoTls;
+use support::{as_owner, creating, directory, fresh, nothing, open, run};
 use verify_core::store::{Epoch, Store, StoreAnswer};
 use verify_lab::{PgBouncer, PostgresServer, Syncs};
 use verify_postgres::{OpenError, PostgresOptions, PostgresStore};
@@ -26,15 +25,6 @@ async fn why_not(options: PostgresOptions) -> OpenError {
     }
 }
 
-/// Asks the server of a test as its owner.
-async fn as_owner(options: &PostgresOptions, sql: &str) {
-    let (client, connection) = options.config.connect(NoTls).await.unwrap();
-    let connection = tokio::spawn(connection);
-    client.batch_execute(sql).await.unwrap();
-    drop(client);
-    connection.await.unwrap().unwrap();
-}
-
 #[test]
 fn i148_a_newer_schema_is_refused_where_it_must_be_and_used_where_it_may_be() {
     run(async {
@@ -43,14 +33,14 @@ fn i148_a_newer_schema_is_refused_where_it_must_be_and_used_where_it_may_be() {
         let schema = &options.schema;
         as_owner(&options, &format!("UPDATE {schema}.meta SET version = 9")).await;
         drop(open(options.clone()).await);
-        as_owner(&options, &format!("UPDATE {schema}.meta SET needs = 2")).await;
+        as_owner(&options, &format!("UPDATE {schema}.meta SET needs = 3")).await;
         let why = why_not(options).await;
         assert!(
             matches!(
                 why,
                 OpenError::Newer {
                     found: 9,
-                    needed: 2,
+                    needed: 3,
                     ..
                 }
             ),
@@ -260,6 +250,28 @@ fn a_server_without_tls_elsewhere_is_refused() {
             .unwrap()
             .config;
         open(options).await;
+    });
+}
+
+/// It takes connections and says nothing, as a host does whose machine hangs.
+#[test]
+fn i149_a_first_host_that_says_nothing_leaves_the_others_time() {
+    run(async {
+        let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut options = fresh();
+        let url = format!(
+            "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/postgres?target_session_attrs=read-write",
+            silent.local_addr().unwrap().port(),
+            options.config.get_ports()[0]
+        );
+        options.config = PostgresOptions::parse(&url).unwrap().config;
+        let store = open(options.clone()).await;
+        let answer = store.apply(&creating(1), support::WITHIN).await;
+        assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+        let silent_alone = format!("postgres://postgres@{}/postgres", silent.local_addr().unwrap());
+        options.config = PostgresOptions::parse(&silent_alone).unwrap().config;
+        let why = why_not(options).await.to_string();
+        assert!(why.contains("no connection in time"), "{why}");
     });
 }
 

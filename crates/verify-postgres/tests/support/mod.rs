@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_postgres::{Client, NoTls};
 use verify_core::event::{Event, EventKind};
 use verify_core::keys::{KeyId, Print};
 use verify_core::seed::Seed;
@@ -57,6 +58,30 @@ pub async fn open(options: PostgresOptions) -> PostgresStore {
     opened.unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A connection as the owner of a test's server.
+pub async fn connected(options: &PostgresOptions) -> Client {
+    let mut config = options.config.clone();
+    let (client, connection) = config.user("postgres").connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Asks the server of a test as its owner.
+pub async fn as_owner(options: &PostgresOptions, sql: &str) {
+    connected(options).await.batch_execute(sql).await.unwrap();
+}
+
+/// Asks until the answer is yes.
+pub async fn until(client: &Client, sql: &str) {
+    loop {
+        let rows = client.query_typed(sql, &[]).await.unwrap();
+        if rows.first().is_some_and(|row| row.get(0)) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 /// What is not begun within that time need not be begun any more.
 pub const WITHIN: Duration = Duration::from_secs(5);
 
@@ -79,6 +104,11 @@ pub fn record(number: u64) -> RecordKey {
         kind: RecordKind::Verifications,
         print: Print::from_bytes((u128::from(number) << 64).to_be_bytes()),
     }
+}
+
+/// A service by its number.
+pub fn service(number: u32) -> ServiceId {
+    ServiceId::new(&format!("service-{number}")).unwrap()
 }
 
 /// A changeset that asks for nothing.
@@ -199,4 +229,28 @@ pub async fn missing(store: &PostgresStore, told: &Told) -> usize {
         );
     }
     missing
+}
+
+/// No transient row without an end, no durable one with, none of no service, and what a lane says that it holds is what it
+/// holds.
+pub async fn scan(options: &PostgresOptions) {
+    let (owner, schema) = (connected(options).await, &options.schema);
+    let none = async |sql: &str| {
+        let sql = format!("SELECT count(*) FROM {}", sql.replace("{s}", schema));
+        let rows = owner.query_typed(&sql, &[]).await.unwrap();
+        assert_eq!(rows[0].get::<_, i64>(0), 0, "{sql}");
+    };
+    none("{s}.record WHERE (ends IS NULL) <> (gone IS NULL)").await;
+    // The second byte of the kept form says whether it is durable.
+    none("{s}.record WHERE (ends IS NULL) <> (get_byte(value, 1) & 1 = 1)").await;
+    for table in ["counter", "claim", "record", "event", "batch"] {
+        none(&format!(
+            "{{s}}.{table} WHERE lane NOT IN (SELECT id FROM {{s}}.lane)"
+        ))
+        .await;
+    }
+    none("{s}.lane WHERE (events, bytes) <> (SELECT count(*), coalesce(sum(length(value)), 0) FROM {s}.event WHERE event.lane = lane.id)").await;
+    none("{s}.lane WHERE held <> (SELECT coalesce(sum(length(key) + length(value)), 0) FROM (
+            SELECT lane, key, value FROM {s}.counter UNION ALL SELECT lane, key, value FROM {s}.record UNION ALL SELECT lane, key, value FROM {s}.claim
+          ) rows WHERE rows.lane = lane.id)").await;
 }

@@ -1,0 +1,178 @@
+//! Statements that are kept prepared, on connections that surely lead to one process of the server.
+//!
+//! Planning is half of what a small transaction costs the server. But behind a pool that hands out connections by transaction a
+//! statement that was prepared is in some process of the server, and the next transaction in another, where the same name may be
+//! somebody else's statement. So a connection says a random word when it begins, and prepares only where the server has heard
+//! it, which its first transaction sees: PgBouncer refuses such words, or drops them. And each transaction looks whether it is
+//! where its statements were prepared, for pools that hand such words on.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use deadpool_postgres::{ClientWrapper, StatementCache};
+use futures_util::future::try_join_all;
+use futures_util::{FutureExt as _, try_join};
+use parking_lot::Mutex;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error, Row, Statement};
+
+use crate::connect::Lines;
+use crate::statements::Statements;
+use crate::transaction::Params;
+
+/// The server's setting with the word that the connection began with.
+pub(crate) const WORD: &str = "verify.direct";
+
+/// A random word.
+pub(crate) fn word() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// What a connection prepared, and where.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    process: i32,
+    mark: String,
+    statements: HashMap<String, Statement>,
+}
+
+impl Prepared {
+    /// Whether this is where they were prepared, by a lane's row.
+    pub(crate) fn is_here(&self, lane: &Row) -> bool {
+        lane.get::<_, i32>(6) == self.process && lane.get::<_, Option<&str>>(7) == Some(&self.mark)
+    }
+}
+
+/// What is known of a connection.
+#[derive(Debug, Clone)]
+enum Known {
+    /// It leads to the server itself.
+    Direct,
+    Prepared(Arc<Prepared>),
+    /// Something is between, or was.
+    Never,
+}
+
+/// What the connections of a pool prepared.
+#[derive(Debug)]
+pub(crate) struct PreparedOn {
+    /// What ours begin with. `None`: they are somebody else's.
+    word: Option<String>,
+    marks: AtomicU64,
+    /// By connection, which has no other place for what belongs to it.
+    of: Mutex<Vec<(Weak<StatementCache>, Known)>>,
+}
+
+impl PreparedOn {
+    pub(crate) fn connections_with(word: Option<String>) -> Self {
+        Self {
+            word,
+            marks: AtomicU64::new(0),
+            of: Mutex::default(),
+        }
+    }
+
+    /// What is prepared on a connection. Nothing in its first transaction, in which it is seen whether it is direct; before its
+    /// second one it is prepared, in a trip.
+    pub(crate) async fn of(
+        &self,
+        client: &ClientWrapper,
+        sql: &Statements,
+    ) -> Result<Option<Arc<Prepared>>, Error> {
+        match self.known(client) {
+            Some(Known::Prepared(prepared)) => Ok(Some(prepared)),
+            Some(Known::Direct) => {
+                let word = self.word.as_deref().unwrap_or_default();
+                let mark = format!("{word}-{}", self.marks.fetch_add(1, Ordering::Relaxed));
+                let prepared = Arc::new(prepare(client, sql, mark).await?);
+                self.remember(client, Known::Prepared(Arc::clone(&prepared)));
+                Ok(Some(prepared))
+            }
+            Some(Known::Never) | None => Ok(None),
+        }
+    }
+
+    /// What a lane's row says of a connection on which nothing is prepared: whether the server heard its word.
+    pub(crate) fn saw(&self, client: &ClientWrapper, lane: &Row) {
+        if self.word.is_some() && self.known(client).is_none() {
+            let heard = lane.get::<_, Option<&str>>(8);
+            let is_direct = heard.is_some() && heard == self.word.as_deref();
+            self.remember(client, if is_direct { Known::Direct } else { Known::Never });
+        }
+    }
+
+    /// From now on nothing is prepared there.
+    pub(crate) fn forget(&self, client: &ClientWrapper) {
+        self.remember(client, Known::Never);
+    }
+
+    fn known(&self, client: &ClientWrapper) -> Option<Known> {
+        let of = self.of.lock();
+        let cache = Arc::as_ptr(&client.statement_cache);
+        let known = of
+            .iter()
+            .find(|(of, _)| of.as_ptr() == cache && of.strong_count() > 0);
+        known.map(|(_, known)| known.clone())
+    }
+
+    fn remember(&self, client: &ClientWrapper, known: Known) {
+        let mut of = self.of.lock();
+        let cache = &client.statement_cache;
+        of.retain(|(of, _)| of.strong_count() > 0 && of.as_ptr() != Arc::as_ptr(cache));
+        of.push((Arc::downgrade(cache), known));
+    }
+}
+
+/// All in one transaction, which is in one process.
+async fn prepare(client: &Client, sql: &Statements, mark: String) -> Result<Prepared, Error> {
+    let preparing = sql.of_every_batch().into_iter().map(|sql| {
+        let prepared = client.prepare(sql);
+        prepared.map(move |prepared| prepared.map(|prepared| (sql.clone(), prepared)))
+    });
+    let marked = format!("SELECT pg_backend_pid(), set_config('verify.prepared', '{mark}', false)");
+    let ((), statements, rows, ()) = try_join!(
+        client.batch_execute("BEGIN"),
+        try_join_all(preparing),
+        client.query_typed(&marked, &[]),
+        client.batch_execute("COMMIT"),
+    )?;
+    Ok(Prepared {
+        process: rows.first().map_or(0, |row| row.get(0)),
+        mark,
+        statements: statements.into_iter().collect(),
+    })
+}
+
+/// A connection, with what is prepared on it.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) client: &'a ClientWrapper,
+    pub(crate) lines: &'a Lines,
+    pub(crate) prepared: Option<&'a Prepared>,
+}
+
+impl Asked<'_> {
+    fn prepared(&self, sql: &str) -> Option<&Statement> {
+        self.prepared.and_then(|prepared| prepared.statements.get(sql))
+    }
+
+    pub(crate) async fn query(&self, sql: &str, params: &Params<'_>) -> Result<Vec<Row>, Error> {
+        match self.prepared(sql) {
+            Some(statement) => self.client.query(statement, &values(params)).await,
+            None => self.client.query_typed(sql, params).await,
+        }
+    }
+
+    pub(crate) async fn execute(&self, sql: &str, params: &Params<'_>) -> Result<u64, Error> {
+        match self.prepared(sql) {
+            Some(statement) => self.client.execute(statement, &values(params)).await,
+            None => self.client.execute_typed(sql, params).await,
+        }
+    }
+}
+
+fn values<'a>(params: &Params<'a>) -> Vec<&'a (dyn ToSql + Sync)> {
+    params.iter().map(|(value, _): &(_, Type)| *value).collect()
+}
