@@ -1,4 +1,5 @@
-//! As many rows as a send has, read and written in Postgres by a loop that decides nothing: prepared, in arrays, in two trips.
+//! As many rows as a send has, read and written in Postgres by a loop that decides nothing: prepared, in arrays, one statement
+//! that reads and one that writes, in two trips.
 
 use std::time::Instant;
 
@@ -13,16 +14,21 @@ use crate::measure::{BenchError, Measured, Sample};
 
 const SHARED: u64 = 2;
 const OWN: u64 = 6;
-const STATEMENTS: [&str; 9] = [
+const STATEMENTS: [&str; 3] = [
     "SELECT version, seq FROM bare.lane WHERE id = 1 FOR UPDATE",
-    "SELECT key, value FROM bare.counter WHERE lane = 1 AND key = ANY ($1)",
-    "SELECT key, value FROM bare.record WHERE lane = 1 AND key = ANY ($1)",
-    "SELECT key, value FROM bare.claim WHERE lane = 1 AND key = ANY ($1)",
-    "INSERT INTO bare.counter SELECT 1, k.*, 9 FROM unnest($1::bytea[], $2::bytea[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value",
-    "INSERT INTO bare.record SELECT 1, k.*, 9, 9 FROM unnest($1::bytea[], $2::bytea[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value",
-    "INSERT INTO bare.claim SELECT 1, k.*, 9 FROM unnest($1::bytea[], $2::bytea[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value",
-    "INSERT INTO bare.event SELECT 1, k.* FROM unnest($1::bigint[], $2::bytea[]) k",
-    "UPDATE bare.lane SET version = $1, seq = $2 WHERE id = 1",
+    "SELECT 0, key, value FROM bare.counter WHERE lane = 1 AND key = ANY ($1)
+     UNION ALL SELECT 1, key, value FROM bare.record WHERE lane = 1 AND key = ANY ($2)
+     UNION ALL SELECT 2, key, value FROM bare.claim WHERE lane = 1 AND key = ANY ($2)",
+    "WITH counters AS (
+       INSERT INTO bare.counter SELECT 1, k.*, 9 FROM unnest($1::bytea[], $2::bytea[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value
+     ), records AS (
+       INSERT INTO bare.record SELECT 1, k.*, 9, 9 FROM unnest($3::bytea[], $4::bytea[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value
+     ), claims AS (
+       INSERT INTO bare.claim SELECT 1, k.*, 9 FROM unnest($3::bytea[], $5::bytea[]) k ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value
+     ), events AS (
+       INSERT INTO bare.event SELECT 1, k.* FROM unnest($6::bigint[], $7::bytea[]) k
+     )
+     UPDATE bare.lane SET version = $8, seq = $9 WHERE id = 1",
 ];
 
 /// Tables as the store has them, and a connection.
@@ -82,18 +88,7 @@ impl Bare {
     }
 
     async fn transaction(&mut self, sends: u64) -> Result<(), Error> {
-        let [
-            lock,
-            counters,
-            records,
-            claims,
-            put_counters,
-            put_records,
-            put_claims,
-            put_events,
-            put_lane,
-        ] = self.prepared.as_slice()
-        else {
+        let [lock, read, put] = self.prepared.as_slice() else {
             return Ok(());
         };
         let key = |number: u64| {
@@ -108,14 +103,11 @@ impl Bare {
         let counted: Vec<Vec<u8>> = (0..SHARED).chain(own).map(key).collect();
         let keys: Vec<Vec<u8>> = numbers.iter().copied().map(key).collect();
         let client = &self.client;
-        let (counted_params, key_params): ([&(dyn ToSql + Sync); 1], [&(dyn ToSql + Sync); 1]) =
-            ([&counted], [&keys]);
-        let (_, lane, _, _, _) = try_join!(
+        let named: [&(dyn ToSql + Sync); 2] = [&counted, &keys];
+        let (_, lane, _) = try_join!(
             client.batch_execute("BEGIN"),
             client.query(lock, &[]),
-            client.query(counters, &counted_params),
-            client.query(records, &key_params),
-            client.query(claims, &key_params),
+            client.query(read, &named),
         )?;
         let (version, seq): (i64, i64) = lane.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
         let more = i64::try_from(sends).unwrap_or(0);
@@ -124,22 +116,10 @@ impl Bare {
         let seqs: Vec<i64> = (seq + 1..=seq + 2 * more).collect();
         let events = vec![vec![4u8; 80]; seqs.len()];
         let (version, last) = (version + more, seq + 2 * more);
-        let params: [[&(dyn ToSql + Sync); 2]; 5] = [
-            [&counted, &states],
-            [&keys, &rows],
-            [&keys, &markers],
-            [&seqs, &events],
-            [&version, &last],
+        let params: [&(dyn ToSql + Sync); 9] = [
+            &counted, &states, &keys, &rows, &markers, &seqs, &events, &version, &last,
         ];
-        let [one, two, three, four, five] = &params;
-        try_join!(
-            client.execute(put_counters, one),
-            client.execute(put_records, two),
-            client.execute(put_claims, three),
-            client.execute(put_events, four),
-            client.execute(put_lane, five),
-            client.batch_execute("COMMIT"),
-        )?;
+        try_join!(client.execute(put, &params), client.batch_execute("COMMIT"),)?;
         self.next += sends;
         Ok(())
     }
