@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use verify_postgres::{Host, OpenError, PostgresOptions};
+use verify_postgres::{Host, OnFailover, OpenError, PostgresOptions};
 use verify_sqlite::{Durability, SqliteOptions};
 
 use super::memory::{self, Budget};
@@ -173,6 +173,8 @@ pub struct Reached {
     pub schema: Option<String>,
     /// Connections at most.
     pub connections: Option<usize>,
+    /// What happens when a copy of the server takes over.
+    pub on_failover: OnFailover,
 }
 
 impl Reached {
@@ -192,6 +194,7 @@ impl Reached {
         }
         let schema = sources.given(None, "VERIFY_STORE_SCHEMA", "store_schema");
         let connections = sources.given(None, "VERIFY_STORE_CONNECTIONS", "store_connections");
+        let on_failover = sources.given(None, "VERIFY_STORE_ON_FAILOVER", "store_on_failover");
         let mut read = Reader { faults };
         Self {
             password_file: file("VERIFY_STORE_PASSWORD_FILE", "store_password_file"),
@@ -199,6 +202,7 @@ impl Reached {
             client: certificate.zip(key),
             schema: schema.map(|given| given.text.to_owned()),
             connections: read.of(connections, connections_of),
+            on_failover: read.of(on_failover, on_failover_of).unwrap_or_default(),
         }
     }
 }
@@ -206,6 +210,14 @@ impl Reached {
 fn connections_of(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (3..=1_000).contains(number));
     number.ok_or_else(|| format!("found {text:?}; expected a number from 3 to 1000"))
+}
+
+fn on_failover_of(text: &str) -> Result<OnFailover, String> {
+    match text {
+        "tell" => Ok(OnFailover::Tell),
+        "cool" => Ok(OnFailover::Cool),
+        other => Err(format!("found {other:?}; expected tell or cool")),
+    }
 }
 
 impl Storage {
@@ -221,6 +233,7 @@ impl Storage {
             client,
             schema,
             connections,
+            on_failover,
         } = self.reached.clone();
         if let Some(connections) = connections {
             options = options.connections(connections);
@@ -231,6 +244,7 @@ impl Storage {
         options.password_file = password_file;
         options.ca_file = ca_file;
         options.client_certificate = client;
+        options.on_failover = on_failover;
         options.most_bytes = self.most_bytes;
         options.durability = match self.durability {
             Durability::Full => verify_postgres::Durability::AsServer,
@@ -415,6 +429,14 @@ mod tests {
         ] {
             assert!(!has_password(none), "{none}");
         }
+    }
+
+    #[test]
+    fn a_failover_is_told_or_cools() {
+        assert_eq!(on_failover_of("tell"), Ok(OnFailover::Tell));
+        assert_eq!(on_failover_of("cool"), Ok(OnFailover::Cool));
+        let said = on_failover_of("Cool").unwrap_err();
+        assert!(said.contains("tell or cool"), "{said}");
     }
 
     #[test]
