@@ -33,11 +33,11 @@ impl SqliteFile {
             false => error,
         };
         let file::Opened {
-            connection, inode, ..
+            connection, files, ..
         } = file::open(options).map_err(in_use)?;
         drop(connection);
         let connection = file::connect_alone(options).map_err(|error| in_use(OpenError::of(path, error)))?;
-        let worker = Worker::start("verify-copy", connection, inode, options.clone(), |_| Ok(()));
+        let worker = Worker::start("verify-copy", connection, files, options.clone(), |_| Ok(()));
         let worker = worker.map_err(|error| OpenError::File {
             path: path.clone(),
             error,

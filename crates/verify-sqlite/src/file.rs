@@ -1,12 +1,13 @@
 //! The file: made for its owner alone, on a disk of this machine.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::beside::Files;
 use crate::errors::OpenError;
 use crate::options::{Durability, SqliteOptions};
 use crate::schema;
@@ -28,14 +29,11 @@ const LARGEST_LOG: i64 = 32 << 20;
 /// So many pages of the log are written back at once: each costs two syncs of its own.
 const CHECKPOINT_PAGES: i64 = 4_000;
 
-/// Which file stands under a name.
-pub(crate) type Inode = (u64, u64);
-
 /// A file that was opened, and brought to this program's schema.
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
-    /// Which file it was.
-    pub(crate) inode: Inode,
+    /// Which file it was, and which log.
+    pub(crate) files: Files,
     /// Which schema it had before.
     pub(crate) schema_before: u32,
 }
@@ -47,22 +45,25 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
         path: path.clone(),
         error,
     };
-    // Before SQLite does, which would leave it to the umask who may read it. Log and index are made as the file is.
-    OpenOptions::new()
-        .read(true)
+    // Before SQLite does, which would leave it to the umask who may read it. Log and index are made as the file is. One that is
+    // there is not opened: closing it again would give up every lock that this process has on it.
+    match OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(false)
+        .create_new(true)
         .mode(0o600)
         .open(path)
-        .map_err(file)?;
+    {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(file(error)),
+    }
     refuse_network(path)?;
     let mut connection = connect(options).map_err(|error| OpenError::of(path, error))?;
     let schema_before = schema::migrate(&mut connection, path)?;
-    let inode = inode(path).map_err(file)?;
+    let files = Files::at(path).map_err(file)?;
     Ok(Opened {
         connection,
-        inode,
+        files,
         schema_before,
     })
 }
@@ -108,11 +109,6 @@ fn set_up(connection: Connection, options: &SqliteOptions) -> rusqlite::Result<C
     connection.pragma_update(None, "journal_size_limit", LARGEST_LOG)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     Ok(connection)
-}
-
-/// Which file stands under this name now. Another one than was opened: it was moved away, and what is written is lost with it.
-pub(crate) fn inode(path: &Path) -> io::Result<Inode> {
-    fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
 /// Locks are not to be relied on there.

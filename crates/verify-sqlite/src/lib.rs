@@ -19,6 +19,7 @@
 //! ```
 
 mod alone;
+mod beside;
 mod decide;
 mod epoch;
 mod errors;

@@ -60,7 +60,7 @@ impl SqliteStore {
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
         let Opened {
             mut connection,
-            inode,
+            files,
             ..
         } = file::open(&options)?;
         let sqlite = |error| OpenError::of(&options.path, error);
@@ -75,7 +75,7 @@ impl SqliteStore {
         epoch::origin_alone(&mut connection, expected_new).map_err(sqlite)?;
         let reading = file::connect(&options).map_err(sqlite)?;
         let start = |name, connection, on_replaced| {
-            Worker::start(name, connection, inode, options.clone(), on_replaced).map_err(io)
+            Worker::start(name, connection, files, options.clone(), on_replaced).map_err(io)
         };
         let reader = start("verify-read", reading, |_| Ok(()))?;
         let worker = start("verify-write", connection, epoch::replaced)?;

@@ -8,8 +8,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use verify_core::store::StoreFault;
 
+use crate::beside::{Files, Inode, inode};
 use crate::errors::fault;
-use crate::file::{self, Inode, Opened};
+use crate::file::{self, Opened};
 use crate::options::SqliteOptions;
 
 /// What a thread does with its connection, or hears why there is none.
@@ -42,14 +43,14 @@ impl Worker {
     pub(crate) fn start(
         name: &str,
         connection: Connection,
-        opened: Inode,
+        files: Files,
         options: SqliteOptions,
         on_replaced: OnReplaced,
     ) -> io::Result<Self> {
         let (jobs, asked) = mpsc::channel();
         let mut file = Held {
             connection: Some(connection),
-            inode: opened,
+            files,
             options,
             on_replaced,
         };
@@ -108,7 +109,7 @@ impl Worker {
 struct Held {
     /// `None`: it could not be opened anew, and is tried with each job.
     connection: Option<Connection>,
-    inode: Inode,
+    files: Files,
     options: SqliteOptions,
     on_replaced: OnReplaced,
 }
@@ -132,9 +133,9 @@ impl Held {
     /// A connection to the file that stands under the name now. What is written into one that was moved away is lost with it.
     fn usable(&mut self) -> Result<&mut Connection, StoreFault> {
         let path = &self.options.path;
-        let inode = file::inode(path)
+        let inode = inode(path)
             .map_err(|error| StoreFault::unavailable(&format!("the file is not in its place: {error}")))?;
-        if inode != self.inode {
+        if inode != self.files.file {
             self.connection = None;
         }
         let connection = match self.connection.take() {
@@ -147,13 +148,21 @@ impl Held {
     fn anew(&mut self, inode: Inode) -> Result<Connection, StoreFault> {
         let unusable =
             |why: String| StoreFault::unavailable(&format!("the file cannot be opened anew: {why}"));
-        let Opened { connection, .. } =
-            file::open(&self.options).map_err(|error| unusable(error.to_string()))?;
-        if inode != self.inode {
-            tracing::error!(target: "verify::store", path = %self.options.path.display(), "another file stands in the place of the store");
-            (self.on_replaced)(&connection).map_err(|error| unusable(error.to_string()))?;
-            self.inode = inode;
+        let path = &self.options.path;
+        let replaced = inode != self.files.file;
+        if replaced {
+            let aside = self.files.set_aside(path);
+            aside.map_err(|error| unusable(format!("the log of the one before is in its place: {error}")))?;
         }
+        let opened = file::open(&self.options).map_err(|error| unusable(error.to_string()))?;
+        let Opened {
+            connection, files, ..
+        } = opened;
+        if replaced {
+            tracing::error!(target: "verify::store", path = %path.display(), "another file stands in the place of the store");
+            (self.on_replaced)(&connection).map_err(|error| unusable(error.to_string()))?;
+        }
+        self.files = files;
         Ok(connection)
     }
 }

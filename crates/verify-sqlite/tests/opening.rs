@@ -9,11 +9,12 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::thread;
 
 use rusqlite::Connection;
-use support::{fresh, nothing, open};
+use support::{WITHIN, creating, fresh, nothing, open, record};
 use verify_core::store::{Epoch, Store};
 use verify_sqlite::{OpenError, SqliteOptions, SqliteStore};
 
@@ -181,4 +182,93 @@ fn i62_a_file_that_was_moved_away_decides_nothing_and_what_is_put_in_its_place_w
         assert!(!seen.origin.accepted && seen.origin.epoch != first.epoch);
         assert_eq!(store.health().await.unwrap().epoch, seen.origin.epoch);
     });
+}
+
+/// How many of the records up to this one are there.
+async fn there(store: &SqliteStore, through: u64) -> u64 {
+    let mut look = nothing();
+    look.reads.extend((1..=through).map(record));
+    let seen = store.apply(&look, WITHIN).await.seen().unwrap();
+    (1..=through)
+        .map(|number| u64::from(seen.record(&record(number)).is_some()))
+        .sum()
+}
+
+fn ending(path: &Path, ending: &str) -> std::path::PathBuf {
+    format!("{}{ending}", path.display()).into()
+}
+
+/// SQLite finds a log by the name of its file: that of the one before must not be read into the copy.
+#[test]
+fn i62_a_copy_that_is_moved_over_a_running_store_is_not_mixed_with_the_log_of_the_one_before() {
+    support::run(async {
+        let path = fresh();
+        // The second is as another process in an overlapping restart: it notices later.
+        let (store, second) = (open(SqliteOptions::at(&path)), open(SqliteOptions::at(&path)));
+        for number in 1..=10 {
+            store.apply(&creating(number), WITHIN).await.seen().unwrap();
+        }
+        let copy = path.with_extension("copy");
+        let copied = format!("VACUUM INTO '{}'", copy.display());
+        Connection::open(&path).unwrap().execute_batch(&copied).unwrap();
+        for number in 11..=300 {
+            store.apply(&creating(number), WITHIN).await.seen().unwrap();
+        }
+        assert_eq!(there(&store, 300).await, 300);
+        fs::rename(&copy, &path).unwrap();
+        assert_eq!(there(&store, 300).await, 10, "what the copy has, and no more");
+        assert!(!store.health().await.unwrap().accepted);
+        for number in 501..=510 {
+            let answer = store.apply(&creating(number), WITHIN).await;
+            assert!(answer.seen().is_ok());
+        }
+        // What was begun since is not taken for the log of the one before.
+        assert_eq!(there(&second, 300).await, 10);
+        assert_eq!(there(&second, 510).await, 20);
+        assert!(ending(&path, "-wal-of-before").exists(), "nothing was destroyed");
+        drop((store, second));
+        support::scan(&path);
+        assert_eq!(there(&open(SqliteOptions::at(&path)), 510).await, 20);
+    });
+}
+
+#[test]
+fn a_log_that_comes_along_with_the_file_belongs_to_it() {
+    support::run(async {
+        let (path, other) = (fresh(), fresh());
+        let store = open(SqliteOptions::at(&path));
+        store.apply(&creating(1), WITHIN).await.seen().unwrap();
+        let elsewhere = open(SqliteOptions::at(&other));
+        for number in 2..=9 {
+            elsewhere.apply(&creating(number), WITHIN).await.seen().unwrap();
+        }
+        // As a process leaves them that was killed.
+        for part in ["-wal", ""] {
+            let left = ending(&other, &format!("{part}-left"));
+            fs::copy(ending(&other, part), &left).unwrap();
+            fs::rename(left, ending(&path, part)).unwrap();
+        }
+        assert_eq!(there(&store, 9).await, 8);
+        drop(store);
+        support::scan(&path);
+    });
+}
+
+/// A process that opens a file a second time must not give up the locks that it has on it: `sqlite3` of a distribution would take
+/// itself for the last to close it, and remove the log that is in use.
+#[test]
+fn i62_a_file_stays_locked_however_often_a_process_opens_it() {
+    let path = fresh();
+    let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+    let is_locked = || {
+        // Where SQLite has its lock of whoever reads.
+        let place = format!(":{} 1073741826 ", inode(&path));
+        fs::read_to_string("/proc/locks").unwrap().contains(&place)
+    };
+    let _first = open(SqliteOptions::at(&path));
+    assert!(is_locked());
+    let second = open(SqliteOptions::at(&path));
+    assert!(is_locked());
+    support::run(async { second.close().await });
+    assert!(is_locked());
 }
