@@ -1,5 +1,6 @@
 //! One transaction of a batch: lock, load, decide, write, commit; two trips.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -8,6 +9,7 @@ use tokio_postgres::{Client, Error};
 use verify_batch::{Batch, Ended, Fill, Lane, Ticket};
 use verify_core::port::Detail;
 use verify_core::store::StoreFault;
+use verify_core::vocabulary::ServiceId;
 
 use crate::connect::{Connection, Lines};
 use crate::epoch::number;
@@ -40,6 +42,8 @@ pub(crate) struct Decider {
     pub(crate) begin: Begin,
     /// When enough room was last seen, of nine tenths that are for everybody.
     roomy: Mutex<Option<Instant>>,
+    /// Lanes in which a batch of this process was committed: its number must be there then.
+    written: Mutex<HashSet<ServiceId>>,
 }
 
 /// Why a try ended.
@@ -65,6 +69,7 @@ impl Decider {
             process,
             begin,
             roomy: Mutex::new(None),
+            written: Mutex::default(),
         }
     }
 
@@ -136,6 +141,9 @@ impl Decider {
         if is_over {
             connection.done();
         }
+        if wrote.is_ok() {
+            self.has_written(&decided.service);
+        }
         match wrote {
             Ok(()) if self.lines.broken_off.so_far() == before => Ok(()),
             Ok(()) => Err(Broken::Ended(Ended::Lost(not_waited_for()))),
@@ -145,6 +153,13 @@ impl Decider {
             Err(Failed::Before(error) | Failed::AtCommit(error)) => {
                 Err(Broken::Ended(Ended::Lost(words(&error))))
             }
+        }
+    }
+
+    fn has_written(&self, service: &ServiceId) {
+        let mut written = self.written.lock();
+        if !written.contains(service) {
+            written.insert(service.clone());
         }
     }
 
@@ -232,17 +247,21 @@ impl Decider {
             .await
             .map_err(|error| fault(&error))?;
         connection.done();
-        match known && self.lines.broken_off.so_far() != before {
-            true => Err(StoreFault::Unavailable(not_waited_for())),
-            false => Ok(known),
+        match known {
+            Some(true) if self.lines.broken_off.so_far() != before => {
+                Err(StoreFault::Unavailable(not_waited_for()))
+            }
+            Some(known) => Ok(known),
+            None => Err(StoreFault::unavailable("the number of this process's last batch is gone")),
         }
     }
 
-    async fn under_lock(&self, client: &Client, ticket: &Ticket) -> Result<bool, Error> {
+    /// `None`: the number is gone that was there before.
+    async fn under_lock(&self, client: &Client, ticket: &Ticket) -> Result<Option<bool>, Error> {
         client.batch_execute(&self.begin.batch).await?;
-        let mut known = true;
-        for service in &ticket.services {
-            let service = service.as_str();
+        let mut known = Some(true);
+        for id in &ticket.services {
+            let service = id.as_str();
             // Where it is being made by what was lost, this waits for the end of that.
             client
                 .execute_typed(&self.sql.make_lane, &[(&service, Type::TEXT)])
@@ -256,9 +275,13 @@ impl Decider {
                     &[(&service, Type::TEXT), (&self.process, Type::BYTEA)],
                 )
                 .await?;
-            known &= rows.first().is_some_and(|row| number(row, 0) >= ticket.number);
+            let there = match rows.first() {
+                Some(row) => Some(number(row, 0) >= ticket.number),
+                None => (!self.written.lock().contains(id)).then_some(false),
+            };
+            known = known.zip(there).map(|(known, there)| known && there);
         }
-        let end = if known { "COMMIT" } else { "ROLLBACK" };
+        let end = if known == Some(true) { "COMMIT" } else { "ROLLBACK" };
         client.batch_execute(end).await?;
         Ok(known)
     }

@@ -12,8 +12,8 @@ use crate::epoch::{self, number, signed};
 use crate::statements::Statements;
 use crate::transaction::Begin;
 
-/// A process that has not written for a day has no batch in doubt any more.
-const PROCESS_FORGOTTEN: Duration = Duration::from_secs(86_400);
+/// A process that has not written for a week has no batch in doubt any more.
+const PROCESS_FORGOTTEN: Duration = Duration::from_secs(7 * 86_400);
 
 /// The earlier of an engine's time and the server's: one of them may be ahead.
 pub(crate) async fn outlived(

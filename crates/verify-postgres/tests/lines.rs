@@ -79,8 +79,8 @@ async fn pieces(
     }
 }
 
-/// Has a load run over a line that breaks; what it was told.
-async fn over(breaks: Breaks) -> Told {
+/// Has a load run over a line that breaks, after a first write and these statements; what it was told.
+async fn over(breaks: Breaks, statements: &str) -> Told {
     let options = fresh();
     let holds = Arc::new(AtomicBool::new(true));
     let port = line(support::server().port(), breaks, Arc::clone(&holds)).await;
@@ -89,6 +89,14 @@ async fn over(breaks: Breaks) -> Told {
         .unwrap()
         .config;
     let store = open(over).await;
+    assert!(
+        store
+            .apply(&creating(999_999), support::WITHIN)
+            .await
+            .seen()
+            .is_ok()
+    );
+    support::execute(&statements.replace("{s}", &options.schema)).await;
     holds.store(false, Ordering::SeqCst);
     let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let running = load(&store, 0, &stop, &count);
@@ -107,11 +115,11 @@ async fn over(breaks: Breaks) -> Told {
 #[test]
 fn i149_questions_that_are_lost_were_not_decided_or_are_in_doubt() {
     run(async {
-        let told = over(Breaks {
+        let breaks = Breaks {
             from_client: 7,
             from_server: 0,
-        })
-        .await;
+        };
+        let told = over(breaks, "").await;
         assert!(
             !told.not_applied.is_empty() || !told.unknown.is_empty(),
             "nothing broke"
@@ -119,21 +127,34 @@ fn i149_questions_that_are_lost_were_not_decided_or_are_in_doubt() {
     });
 }
 
+const ANSWERS_ARE_LOST: Breaks = Breaks {
+    from_client: 0,
+    from_server: 7,
+};
+
 /// A commit whose answer was lost is asked about, and mostly known then.
 #[test]
 fn i149_answers_that_are_lost_are_asked_for_once_more() {
     run(async {
-        let told = over(Breaks {
-            from_client: 0,
-            from_server: 7,
-        })
-        .await;
+        let told = over(ANSWERS_ARE_LOST, "").await;
         let in_doubt = told.unknown.len();
         assert!(
             in_doubt * 4 < told.applied.len(),
             "{in_doubt} of {}",
             told.applied.len()
         );
+    });
+}
+
+/// As when a clock jumped ahead and the number of the last batch was dropped: "not there" is no "no" where it was before.
+#[test]
+fn i146_a_number_that_is_gone_is_no_answer() {
+    run(async {
+        let gone = "DELETE FROM {s}.batch;
+            CREATE FUNCTION {s}.gone() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+            CREATE TRIGGER gone BEFORE INSERT OR UPDATE ON {s}.batch FOR EACH ROW EXECUTE FUNCTION {s}.gone()";
+        let told = over(ANSWERS_ARE_LOST, gone).await;
+        assert!(!told.unknown.is_empty(), "nothing was asked about");
     });
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Decider {
     pub(crate) disk: Disk,
     /// A batch whose commit failed. It can be read back, and be gone after a loss of power.
     pub(crate) unsynced: Option<u64>,
+    /// Whether a batch of this process was committed: its number must be there then.
+    pub(crate) has_written: bool,
 }
 
 impl Decider {
@@ -32,7 +34,10 @@ impl Decider {
     pub(crate) fn run(&mut self, connection: &mut Connection, batch: &Batch) -> Ended {
         match self.try_to(connection, batch) {
             Ok(true) => match connection.execute_batch("COMMIT") {
-                Ok(()) => Ended::Committed,
+                Ok(()) => {
+                    self.has_written = true;
+                    Ended::Committed
+                }
                 Err(error) => {
                     roll_back(connection);
                     let ended = at_commit(&error);
@@ -88,7 +93,7 @@ impl Decider {
     }
 
     /// Whether the last batch of this process that is there is that one, or a later one. `None`: nobody knows, because its
-    /// commit failed; what can be read of it may never reach the disk.
+    /// commit failed, and what can be read of it may never reach the disk; or because the number is gone that was there before.
     pub(crate) fn was_committed(
         &self,
         connection: &mut Connection,
@@ -105,7 +110,11 @@ impl Decider {
                 |row| row.get(0),
             )
             .optional()?;
-        Ok(Some(last.is_some_and(|last| last >= ticket.number)))
+        Ok(match last {
+            Some(last) => Some(last >= ticket.number),
+            None if self.has_written => None,
+            None => Some(false),
+        })
     }
 }
 

@@ -22,20 +22,16 @@ pub(crate) fn drop_outlived(connection: &Connection, at: Timestamp, most: usize)
     Ok(dropped)
 }
 
-/// A process that has not written for a day has no batch in doubt any more.
-const PROCESS_FORGOTTEN: Duration = Duration::from_secs(86_400);
+/// A process that has not written for a week has no batch in doubt any more.
+const PROCESS_FORGOTTEN: Duration = Duration::from_secs(7 * 86_400);
 
-/// A piece of it by itself: what is outlived, processes that are gone, and pages that are empty. How many entries went.
-pub(crate) fn piece(
-    connection: &Connection,
-    at: Timestamp,
-    now: Timestamp,
-    most: usize,
-) -> rusqlite::Result<usize> {
+/// A piece of it by itself: what is outlived at this instant, processes that are gone, and pages that are empty. How many entries
+/// went.
+pub(crate) fn piece(connection: &Connection, at: Timestamp, most: usize) -> rusqlite::Result<usize> {
     let dropped = drop_outlived(connection, at, most)?;
     connection
         .prepare_cached("DELETE FROM batch WHERE at < ?1")?
-        .execute([(now - PROCESS_FORGOTTEN).as_millis()])?;
+        .execute([(at - PROCESS_FORGOTTEN).as_millis()])?;
     shrink(connection)?;
     Ok(dropped)
 }

@@ -86,6 +86,7 @@ impl SqliteStore {
             process,
             disk: Disk::default(),
             unsynced: None,
+            has_written: false,
         };
         let writer = Writer {
             worker,
@@ -178,7 +179,7 @@ impl Backend for Writer {
             .worker
             .asks(move |connection| decider.lock().was_committed(connection, &ticket))
             .await?;
-        known.ok_or_else(|| StoreFault::unavailable("the commit failed, and what can be read may not last"))
+        known.ok_or_else(|| StoreFault::unavailable("the file does not tell what became of it for good"))
     }
 
     async fn ping(&self) -> Result<(), StoreFault> {
@@ -285,8 +286,8 @@ impl Store for SqliteStore {
     ) -> Result<usize, StoreFault> {
         self.writes(move |connection| {
             // One of the two clocks may be ahead.
-            let clock = epoch::clock();
-            housekeeping::piece(connection, now.min(clock), clock, most.min(DROPPED_AT_ONCE))
+            let at = now.min(epoch::clock());
+            housekeeping::piece(connection, at, most.min(DROPPED_AT_ONCE))
         })
         .await
     }
@@ -319,5 +320,85 @@ impl fmt::Debug for SqliteStore {
         f.debug_struct("SqliteStore")
             .field("path", &self.options.path)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use verify_core::limit::Rule;
+    use verify_core::store::{Charge, CounterKey, Mode, Room};
+
+    /// As a process that asks what became of a batch.
+    async fn asked(store: &SqliteStore, number: u64) -> Option<bool> {
+        let services = vec![ServiceId::default()];
+        let ticket = Ticket { number, services };
+        store.lanes.backend().was_committed(&ticket).await.ok()
+    }
+
+    fn charging(at: Timestamp) -> Changeset {
+        let mut changeset = Changeset::new(ServiceId::default(), at, Room::Stranger);
+        changeset.charges.push(Charge {
+            key: CounterKey {
+                scope: 1,
+                print: verify_core::keys::Print::from_bytes([1; 16]),
+            },
+            rule: Rule::Window {
+                max: 9,
+                per: Duration::from_secs(60),
+            },
+            cost: 1,
+            mode: Mode::Charge,
+            when_live: Vec::new(),
+        });
+        changeset
+    }
+
+    fn number_is_dropped(path: &std::path::Path, at: Option<Timestamp>) {
+        let other = Connection::open(path).unwrap();
+        match at {
+            None => other.execute("DELETE FROM batch", ()).unwrap(),
+            Some(at) => other
+                .execute("UPDATE batch SET at = ?1", [at.as_millis()])
+                .unwrap(),
+        };
+    }
+
+    /// "Not there" means "no" only to a process that never wrote: whoever jumps ahead drops numbers.
+    #[tokio::test]
+    async fn i146_a_number_that_is_gone_is_no_answer() {
+        let path = std::env::temp_dir().join(format!("verify-sqlite-numbers-{}.db", std::process::id()));
+        std::fs::remove_file(&path).ok();
+        let store = SqliteStore::open(SqliteOptions::at(&path)).unwrap();
+        let within = Duration::from_secs(5);
+        assert_eq!(asked(&store, 1).await, Some(false), "nothing was written yet");
+        let now = epoch::clock();
+        store.apply(&charging(now), within).await.seen().unwrap();
+        assert_eq!(
+            (asked(&store, 1).await, asked(&store, 2).await),
+            (Some(true), Some(false))
+        );
+        // An engine's clock jumps ahead, and the file's does not.
+        let month = Duration::from_secs(30 * 86_400);
+        store
+            .drop_outlived(&ServiceId::default(), now + month, 100)
+            .await
+            .unwrap();
+        assert_eq!(asked(&store, 1).await, Some(true));
+        // The file's clock was ahead of everybody's when it was dropped, or it was written under one that was behind.
+        number_is_dropped(&path, Some(now - month));
+        store
+            .drop_outlived(&ServiceId::default(), now - month, 100)
+            .await
+            .unwrap();
+        assert_eq!(
+            asked(&store, 1).await,
+            Some(true),
+            "the engine's clock is the earlier one"
+        );
+        number_is_dropped(&path, None);
+        assert_eq!(asked(&store, 1).await, None, "it was there");
+        store.close().await;
+        std::fs::remove_file(&path).unwrap();
     }
 }

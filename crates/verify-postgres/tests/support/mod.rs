@@ -52,6 +52,14 @@ pub fn fresh() -> PostgresOptions {
     options.schema(&format!("test_{number}")).connections(4)
 }
 
+/// Statements as somebody else carries them out.
+pub async fn execute(statements: &str) {
+    let config = PostgresOptions::parse(&SERVER.url()).unwrap().config;
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(statements).await.unwrap();
+}
+
 /// The store there.
 pub async fn open(options: PostgresOptions) -> PostgresStore {
     let opened = PostgresStore::open(options).await;
