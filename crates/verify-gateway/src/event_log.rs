@@ -7,6 +7,8 @@ use verify_core::port::{EventSink, RefusalSink};
 
 use verify_http::views::rfc3339;
 
+use crate::logs;
+
 /// Writes events and refusals to the log.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EventLog;
@@ -34,6 +36,8 @@ impl EventSink for EventLog {
                 rules = names(event.rules.iter().map(|rule| &**rule)),
             );
         }
+        // What was taken is forgotten by the store.
+        logs::written().await;
         true
     }
 }

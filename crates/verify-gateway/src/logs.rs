@@ -3,17 +3,18 @@
 //! Whoever reads them decides nothing: a request, the start and the stop wait for no line. What was lost is counted, and
 //! told as soon as a line can be written again.
 
+mod queue;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::Write;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
-use parking_lot::{Condvar, Mutex};
 use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -24,6 +25,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::LogLevel;
+use queue::Queue;
 
 /// Fields that are never logged, whoever logs them.
 const ALWAYS_REDACTED: [&str; 14] = [
@@ -49,15 +51,11 @@ pub const DROPPED: &str = "verify_log_lines_dropped_total";
 /// What stands where a value was.
 const REDACTED: &str = "[redacted]";
 
-/// Lines that may wait to be written. A request never waits for the log: what is more is dropped, and counted.
-const MOST_WAITING: usize = 8_192;
-
-/// Once there is a line, so long more are gathered before they are written together: to wake the writer for each would
-/// cost more than the line.
-const GATHERED_FOR: Duration = Duration::from_millis(5);
-
-/// For the last lines nothing waits longer.
+/// For the last lines nothing waits longer, and neither for those that have to be out.
 const MOST_WAITED: Duration = Duration::from_secs(2);
+
+/// The log of this process.
+static LOG: OnceLock<Arc<Queue>> = OnceLock::new();
 
 /// Starts to log. Lines are written by a thread of their own until the guard is dropped, which waits at most two seconds
 /// until what is left is written.
@@ -70,6 +68,7 @@ pub fn start(level: LogLevel, redact: &[String]) -> Result<Guard, TryInitError> 
     tracing_subscriber::registry()
         .with(layer.with_filter(filter(level)))
         .try_init()?;
+    LOG.set(Arc::clone(&queue)).ok();
     let lines = Arc::clone(&queue);
     std::thread::spawn(move || lines.write_all(standard_error()));
     Ok(Guard { queue })
@@ -103,6 +102,14 @@ pub fn answer(mut to: impl Write, text: &str) {
     }
 }
 
+/// Waits until all lines so far are written, so that a process that is killed takes none of them with it. A log that nobody
+/// reads is waited for once, two seconds, until it is read again: whoever reads it decides nothing.
+pub async fn written() {
+    if let Some(log) = LOG.get() {
+        log.written_so_far().await;
+    }
+}
+
 /// Writes what is left when it is dropped.
 pub struct Guard {
     queue: Arc<Queue>,
@@ -117,84 +124,8 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let mut waiting = self.queue.waiting.lock();
-        waiting.is_over = true;
-        self.queue.changed.notify_one();
-        // The writer hangs when nobody reads; it goes with the process.
-        self.queue
-            .written
-            .wait_while_for(&mut waiting, |waiting| !waiting.is_written, MOST_WAITED);
+        self.queue.end();
     }
-}
-
-/// Lines on their way to standard error.
-#[derive(Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    changed: Condvar,
-    written: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    text: Vec<u8>,
-    lines: usize,
-    /// Lines that were lost and of which nobody was told.
-    lost: usize,
-    is_over: bool,
-    is_written: bool,
-}
-
-impl Waiting {
-    fn lose(&mut self, lines: usize) {
-        self.lost += lines;
-        metrics::counter!(DROPPED).increment(lines as u64);
-    }
-}
-
-impl Queue {
-    /// Writes all that waits, again and again, until it is over.
-    fn write_all(&self, mut to: impl Write) {
-        let mut text = Vec::new();
-        let mut is_over = false;
-        while !is_over {
-            let mut waiting = self.waiting.lock();
-            self.changed
-                .wait_while(&mut waiting, |waiting| waiting.lines == 0 && !waiting.is_over);
-            self.changed
-                .wait_while_for(&mut waiting, |waiting| !waiting.is_over, GATHERED_FOR);
-            std::mem::swap(&mut text, &mut waiting.text);
-            let lines = std::mem::take(&mut waiting.lines);
-            let lost = std::mem::take(&mut waiting.lost);
-            is_over = waiting.is_over;
-            drop(waiting);
-            if lost > 0 {
-                text.extend_from_slice(&told_of_lost(lost));
-            }
-            if to.write_all(&text).is_err() {
-                let mut waiting = self.waiting.lock();
-                waiting.lose(lines);
-                // They are still to be told of, and were counted before.
-                waiting.lost += lost;
-            }
-            text.clear();
-        }
-        self.waiting.lock().is_written = true;
-        self.written.notify_all();
-    }
-}
-
-/// The line that says how many were lost before it.
-fn told_of_lost(lost: usize) -> Vec<u8> {
-    let at = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-    let line = serde_json::json!({
-        "at": at,
-        "level": "warn",
-        "target": module_path!(),
-        "lost": lost,
-        "message": "lines of this log were lost before this one",
-    });
-    format!("{line}\n").into_bytes()
 }
 
 /// Our own crates log at the level; others only from `warn` on, since at finer levels some of them write whole
@@ -216,23 +147,6 @@ fn filter(level: LogLevel) -> Targets {
 trait Lines: Send + Sync + 'static {
     /// Takes one, without what ends it.
     fn line(&self, line: &[u8]);
-}
-
-impl Lines for Arc<Queue> {
-    fn line(&self, line: &[u8]) {
-        let mut waiting = self.waiting.lock();
-        if waiting.lines == MOST_WAITING {
-            waiting.lose(1);
-            return;
-        }
-        waiting.text.extend_from_slice(line);
-        waiting.text.push(b'\n');
-        waiting.lines += 1;
-        // The writer gathers already when this is not the first.
-        if waiting.lines == 1 {
-            self.changed.notify_one();
-        }
-    }
 }
 
 struct JsonLines<L> {
@@ -404,6 +318,7 @@ impl Visit for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parking_lot::Mutex;
     use serde_json::Value;
 
     #[derive(Clone, Default)]
@@ -492,65 +407,5 @@ mod tests {
             assert_eq!(line[name], value, "{name}");
         }
         assert_eq!(line["ms"], Value::Null);
-    }
-
-    #[test]
-    fn a_log_that_cannot_keep_up_drops_lines_and_keeps_room() {
-        let queue = Arc::new(Queue::default());
-        for _ in 0..MOST_WAITING + 5 {
-            queue.line(b"{}");
-        }
-        let waiting = queue.waiting.lock();
-        assert_eq!(
-            (waiting.lines, waiting.text.len(), waiting.lost),
-            (MOST_WAITING, MOST_WAITING * 3, 5)
-        );
-    }
-
-    /// Fails so many times, then takes all.
-    struct Failing(usize, Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Failing {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            if self.0 > 0 {
-                self.0 -= 1;
-                return Err(std::io::ErrorKind::StorageFull.into());
-            }
-            self.1.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn i145_what_was_lost_is_counted_once_and_told() {
-        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-        let queue = Arc::new(Queue::default());
-        let written = Arc::new(Mutex::new(Vec::new()));
-        // Two batches of three lines each fail; the third is written.
-        for (failures, is_over) in [(1, false), (1, false), (0, true)] {
-            metrics::with_local_recorder(&recorder, || {
-                for _ in 0..3 {
-                    queue.line(b"{}");
-                }
-                queue.waiting.lock().is_over = true;
-                queue.write_all(Failing(failures, Arc::clone(&written)));
-                queue.waiting.lock().is_over = is_over;
-            });
-        }
-        let text = String::from_utf8(written.lock().clone()).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(
-            (lines.len(), lines[..3].join("")),
-            (4, "{}{}{}".to_owned()),
-            "{text}"
-        );
-        let told: Value = serde_json::from_str(lines[3]).unwrap();
-        assert_eq!((&told["lost"], &told["level"]), (&6.into(), &"warn".into()));
-        let counted = recorder.handle().render();
-        assert!(counted.contains("verify_log_lines_dropped_total 6"), "{counted}");
     }
 }
