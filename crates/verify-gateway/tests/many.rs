@@ -1,4 +1,4 @@
-//! Eight processes of the program on one Postgres: together they admit what one does, killed or not.
+//! Eight processes of the program on one Postgres: together they admit what one does.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -6,109 +6,28 @@
     reason = "helpers of tests"
 )]
 
+#[path = "support/nodes.rs"]
+mod nodes;
 #[path = "support/program.rs"]
 mod program;
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use program::{Serving, another, ask, body, check, send, stop};
-use serde_json::{Value, json};
+use nodes::{Nodes, count, directory};
+use program::{Serving, another, ask, body, check, stop};
+use serde_json::json;
 use verify_lab::{PostgresServer, Syncs};
 
-const NODES: usize = 8;
-
-/// Where a test has its server. What another user has to reach must not lie below a home that it may not enter.
-fn directory(name: &str) -> PathBuf {
-    std::env::temp_dir()
-        .join("verify-tests")
-        .join(format!("many-{name}"))
-}
-
-/// Gateways on one database, with one set of keys.
-struct Nodes {
-    server: PostgresServer,
-    store: String,
-    keys: String,
-    nodes: Vec<Serving>,
-}
-
-impl Nodes {
-    fn start(name: &str) -> Self {
-        let server = PostgresServer::start(&directory(name), Syncs::No, "").unwrap();
-        let mut nodes = Self {
-            store: server.url(),
-            server,
-            keys: program::keys(),
-            nodes: Vec::new(),
-        };
-        nodes.nodes = (0..NODES).map(|_| nodes.another()).collect();
-        nodes
+/// I-11, I-20: none of these is in a dump of the database, as text or as bytes.
+fn holds_nothing_in_the_clear(nodes: &Nodes, planted: &[&str]) {
+    let mut dump = nodes.server.as_its_user("pg_dump");
+    let dump = dump.arg(nodes.server.url()).output().unwrap();
+    let dump = String::from_utf8(dump.stdout).unwrap();
+    assert!(dump.contains("COPY verify.record"), "it is a dump");
+    for text in planted {
+        let bytes: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!dump.contains(text) && !dump.contains(&bytes), "i20: {text}");
     }
-
-    fn another(&self) -> Serving {
-        let vars = [
-            ("VERIFY_KEYS", self.keys.as_str()),
-            ("VERIFY_STORE", self.store.as_str()),
-            ("VERIFY_STORE_CONNECTIONS", "4"),
-            ("VERIFY_FLOOD_SHIELD", "off"),
-        ];
-        Serving::start_with(&[], &vars, "Open http://")
-    }
-
-    /// Everybody's clock is held, and goes on by as much.
-    fn later(&self, seconds: u32) {
-        for node in &self.nodes {
-            ask(node, "/demo/clock", json!({ "advance_seconds": seconds }));
-        }
-    }
-
-    /// The messages that arrived there, whoever sent them.
-    fn arrived(&self, to: &str) -> Vec<Value> {
-        let inbox = format!("/demo/inbox?to={}", to.replace('+', "%2B"));
-        let messages = self.nodes.iter().map(|node| body(&node.get(&inbox)));
-        messages
-            .flat_map(|messages| messages.as_array().cloned().unwrap_or_default())
-            .collect()
-    }
-
-    /// I-11, I-20: none of these is in a dump of the database, as text or as bytes.
-    fn holds_nothing_in_the_clear(&self, planted: &[&str]) {
-        let mut dump = self.server.as_its_user("pg_dump");
-        let dump = dump.arg(&self.store).output().unwrap();
-        let dump = String::from_utf8(dump.stdout).unwrap();
-        assert!(dump.contains("COPY verify.record"), "it is a dump");
-        for text in planted {
-            let bytes: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-            assert!(!dump.contains(text) && !dump.contains(&bytes), "i20: {text}");
-        }
-    }
-
-    fn code(&self, to: &str) -> String {
-        assert_eq!(send(&self.nodes[0], to).0, 201);
-        self.later(1);
-        self.arrived(to)[0]["code"].as_str().unwrap().to_owned()
-    }
-
-    /// The same of all nodes at once, each so often; the statuses.
-    fn at_once(&self, each: usize, act: impl Fn(&Serving, usize) -> u16 + Sync) -> Vec<u16> {
-        let number = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            let asked: Vec<_> = (0..each * NODES)
-                .map(|nth| {
-                    let (act, number) = (&act, &number);
-                    let node = &self.nodes[nth % NODES];
-                    scope.spawn(move || act(node, number.fetch_add(1, Ordering::SeqCst)))
-                })
-                .collect();
-            asked.into_iter().map(|asked| asked.join().unwrap()).collect()
-        })
-    }
-}
-
-fn count(statuses: &[u16], status: u16) -> usize {
-    statuses.iter().filter(|told| **told == status).count()
 }
 
 fn send_from(node: &Serving, to: &str, ip: &str) -> u16 {
@@ -117,7 +36,7 @@ fn send_from(node: &Serving, to: &str, ip: &str) -> u16 {
 
 #[test]
 fn i05_eight_nodes_admit_together_what_one_does() {
-    let nodes = Nodes::start("totals");
+    let mut nodes = Nodes::start("totals");
     // I-26: one of many sends to one number leaves.
     let to = "+12025550123";
     let sent = nodes.at_once(4, |node, _| send_from(node, to, "203.0.113.1"));
@@ -156,69 +75,9 @@ fn i05_eight_nodes_admit_together_what_one_does() {
     let together = nodes.at_once(8, |node, nth| send_from(node, &number(100 + nth), "198.51.100.2"));
     assert!(count(&alone, 201) > 0 && count(&alone, 429) > 0, "{alone:?}");
     assert_eq!(count(&together, 201), count(&alone, 201), "i05: {together:?}");
-    nodes.holds_nothing_in_the_clear(&[to, "2025550125", &right, "203.0.113.1", "198.51.100.2", &proof]);
-    nodes.nodes.into_iter().for_each(stop);
-}
-
-/// Nodes die under load, again and again; `VERIFY_KILLS` says how often.
-#[test]
-fn i05_nodes_that_are_killed_take_nothing_with_them() {
-    let rounds = std::env::var("VERIFY_KILLS").map_or(5, |rounds| rounds.parse().unwrap());
-    let mut nodes = Nodes::start("killed");
-    let (used, guessed) = ("+12025550125", "+12025550124");
-    let right = nodes.code(used);
-    assert_eq!(check(&nodes.nodes[0], used, &right).0, 200);
-    let wrong = another(&nodes.code(guessed));
-    assert_eq!(check(&nodes.nodes[0], guessed, &wrong).0, 401);
-    let admitted = AtomicUsize::new(0);
-    for round in 0..rounds {
-        let stopped = AtomicBool::new(false);
-        let asked = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            let (nodes, stopped, asked, admitted) = (&nodes.nodes, &stopped, &asked, &admitted);
-            for client in 0..4 {
-                let (right, wrong) = (&right, &wrong);
-                scope.spawn(move || {
-                    for nth in client.. {
-                        if stopped.load(Ordering::SeqCst) {
-                            break;
-                        }
-                        let address = &nodes[nth % NODES].address;
-                        let body = match nth % 3 {
-                            0 => json!({ "to": used, "code": right }),
-                            1 => json!({ "to": guessed, "code": wrong }),
-                            _ => json!({ "to": format!("+1303555{:04}", 100 + (round * 97 + nth) % 5_000), "ip": "198.51.100.3" }),
-                        };
-                        let path = if nth % 3 == 2 { "/verify/send" } else { "/verify/check" };
-                        // One that is dead does not answer.
-                        let Some(status) = program::try_ask(address, path, &body) else { continue };
-                        asked.fetch_add(1, Ordering::SeqCst);
-                        match nth % 3 {
-                            0 => assert_ne!(status, 200, "i02: it was used"),
-                            1 => assert_ne!(status, 401, "i01: its wait is not over"),
-                            _ => drop(admitted.fetch_add(usize::from(status == 201), Ordering::SeqCst)),
-                        }
-                    }
-                });
-            }
-            while asked.load(Ordering::SeqCst) < 60 {
-                thread::yield_now();
-            }
-            nodes[round % NODES].signal("-KILL");
-            while asked.load(Ordering::SeqCst) < 120 {
-                thread::yield_now();
-            }
-            stopped.store(true, Ordering::SeqCst);
-        });
-        nodes.nodes[round % NODES] = nodes.another();
-    }
-    // As many as one node admits from an address: none was sent without a charge.
-    let fresh = |nth: usize| format!("+1404555{:04}", 100 + nth);
-    let alone = (0..20)
-        .filter(|nth| send_from(&nodes.nodes[0], &fresh(*nth), "198.51.100.4") == 201)
-        .count();
-    assert!(admitted.into_inner() <= alone, "i05");
-    nodes.nodes.into_iter().for_each(stop);
+    let planted = [to, "2025550125", &right, "203.0.113.1", "198.51.100.2", &proof];
+    holds_nothing_in_the_clear(&nodes, &planted);
+    nodes.stop();
 }
 
 /// A gateway that is no demo, whose clock is off by so much.

@@ -20,8 +20,12 @@ use verify_core::keys::Keys;
 use verify_core::vocabulary::ServiceId;
 use verify_gateway::callers::{Role, entry};
 
-/// No process here has so much to do, on any machine: one that hangs is killed, and whoever waits for it fails.
-const LONG: Duration = Duration::from_secs(120);
+/// No process here has so much to do, on any machine: one that hangs is killed, and whoever waits for it fails. Where rounds are
+/// asked for each of them has as long.
+fn long() -> Duration {
+    let rounds = std::env::var("VERIFY_KILLS").map_or(1, |rounds| rounds.parse().unwrap());
+    Duration::from_secs(120) * rounds
+}
 
 pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verify-gateway"));
@@ -68,8 +72,9 @@ impl Serving {
     }
 
     /// A process of which nobody reads what it says; it serves once it takes a connection there.
-    pub fn at(child: Child, address: String) -> Self {
+    pub fn at(mut child: Child, address: String) -> Self {
         while TcpStream::connect(&address).is_err() {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended without serving");
             std::thread::yield_now();
         }
         Self {
@@ -155,7 +160,7 @@ fn watched(child: &Child) -> Sender<()> {
     let (watched, gone) = channel();
     let id = child.id().to_string();
     std::thread::spawn(move || {
-        if gone.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
+        if gone.recv_timeout(long()) == Err(RecvTimeoutError::Timeout) {
             Command::new("kill").args(["-KILL", &id]).status().ok();
         }
     });
