@@ -210,6 +210,8 @@ impl PostgresServer {
     /// It is not running.
     pub fn kill(&mut self) -> io::Result<()> {
         let pid = self.pid()?;
+        // What it would start meanwhile would live on, and keep its memory from the next one.
+        done(Command::new("kill").args(["-STOP", &pid]))?;
         let children = Command::new("pgrep").args(["-P", &pid]).output()?;
         let children = String::from_utf8_lossy(&children.stdout).into_owned();
         let mut kill = Command::new("kill");
@@ -217,6 +219,11 @@ impl PostgresServer {
         kill.stderr(Stdio::null()).status()?;
         if let Some(mut watched) = self.watched.take() {
             watched.wait()?;
+        }
+        for child in children.split_whitespace() {
+            while runs(child) {
+                thread::yield_now();
+            }
         }
         fs::remove_file(self.data().join("postmaster.pid")).ok();
         Ok(())
@@ -260,6 +267,12 @@ impl Drop for PostgresServer {
             watched.wait().ok();
         }
     }
+}
+
+/// Whether there is such a process, and it is not dead already.
+fn runs(pid: &str) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat"));
+    state.is_ok_and(|state| !state.contains(") Z "))
 }
 
 fn binaries() -> io::Result<PathBuf> {
