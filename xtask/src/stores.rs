@@ -1,7 +1,6 @@
 //! `cargo xtask stores`: every store held to its contract: suites, kills, cuts of power, and random changesets beside the model.
-//! `--long` is for the rounds whose figures stand in the docs.
+//! `--long` is for the rounds whose figures stand in the docs, `--only TEXT` for the parts whose names have this in them.
 
-use std::fmt::Write as _;
 use std::io;
 use std::process::{Command, Output};
 use std::time::Instant;
@@ -22,63 +21,84 @@ struct Part {
 const HISTORIES: Option<(&str, u32)> = Some(("VERIFY_HISTORIES", 2_000));
 /// Of twenty changesets each on the average.
 const RUNS: Option<(&str, u32)> = Some(("VERIFY_RUNS", 5_000));
+const KILLS: Option<(&str, u32)> = Some(("VERIFY_KILLS", 50));
+const CUTS: Option<(&str, u32)> = Some(("VERIFY_CUTS", 20));
 
 #[rustfmt::skip]
 const PARTS: &[Part] = &[
     Part { name: "suite, in memory", package: "verify-memstore", binary: "suite", named: "::", rounds: HISTORIES },
-    Part { name: "suite, in a file", package: "verify-sqlite", binary: "suite", named: "::", rounds: HISTORIES },
     Part { name: "beside the model, in memory", package: "verify-memstore", binary: "differential", named: "", rounds: RUNS },
+    Part { name: "suite, in a file", package: "verify-sqlite", binary: "suite", named: "::", rounds: HISTORIES },
     Part { name: "beside the model, in a file", package: "verify-sqlite", binary: "suite", named: "answers_as_the_model", rounds: RUNS },
-    Part { name: "killed, in a file", package: "verify-sqlite", binary: "killed", named: "kill", rounds: Some(("VERIFY_KILLS", 50)) },
-    Part { name: "power cut, in a file", package: "verify-sqlite", binary: "killed", named: "power", rounds: Some(("VERIFY_CUTS", 20)) },
+    Part { name: "killed, in a file", package: "verify-sqlite", binary: "killed", named: "kill", rounds: KILLS },
+    Part { name: "power cut, in a file", package: "verify-sqlite", binary: "killed", named: "power", rounds: CUTS },
+    Part { name: "full disk, in a file", package: "verify-sqlite", binary: "full", named: "", rounds: None },
     Part { name: "opening, in a file", package: "verify-sqlite", binary: "opening", named: "", rounds: None },
     Part { name: "rows, in a file", package: "verify-sqlite", binary: "rows", named: "", rounds: None },
     Part { name: "kept forms, in a file", package: "verify-sqlite", binary: "kept", named: "", rounds: None },
+    Part { name: "copied, in a file", package: "verify-sqlite", binary: "copy", named: "", rounds: None },
+    Part { name: "suite, in Postgres", package: "verify-postgres", binary: "suite", named: "::", rounds: HISTORIES },
+    Part { name: "beside the model, in Postgres", package: "verify-postgres", binary: "suite", named: "answers_as_the_model", rounds: RUNS },
+    Part { name: "killed and stopped, Postgres", package: "verify-postgres", binary: "crashes", named: "i149", rounds: KILLS },
+    Part { name: "power cut, Postgres", package: "verify-postgres", binary: "crashes", named: "power", rounds: CUTS },
+    Part { name: "lines that break, Postgres", package: "verify-postgres", binary: "lines", named: "", rounds: None },
+    Part { name: "reaching Postgres", package: "verify-postgres", binary: "reaching", named: "", rounds: None },
+    Part { name: "copied, Postgres", package: "verify-postgres", binary: "copy", named: "", rounds: None },
     Part { name: "nothing in the clear", package: "verify-tests", binary: "in_the_clear", named: "", rounds: None },
     Part { name: "racing flows, in a file", package: "verify-tests", binary: "seeded", named: "", rounds: Some(("VERIFY_WALKS", 100)) },
     Part { name: "missteps are found", package: "verify-tests", binary: "broken_transactions", named: "", rounds: None },
+    Part { name: "the gateway on a file", package: "verify-gateway", binary: "durable", named: "", rounds: None },
+    Part { name: "eight gateways", package: "verify-gateway", binary: "many", named: "", rounds: None },
+    Part { name: "eight gateways, killed", package: "verify-gateway", binary: "killed", named: "", rounds: KILLS },
 ];
 
 /// Runs all parts, also behind one that fails, and prints a table.
 ///
 /// # Errors
 /// A test that cannot be run.
-pub(crate) fn run(arguments: impl Iterator<Item = String>) -> io::Result<Vec<String>> {
-    let mut long = false;
-    for argument in arguments {
+pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> io::Result<Vec<String>> {
+    let (mut long, mut only) = (false, String::new());
+    while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--long" => long = true,
+            "--only" => only = arguments.next().unwrap_or_default(),
             _ => {
                 return Ok(vec![format!(
-                    "{argument} is unknown; --long is the only argument"
+                    "{argument} is unknown; known are --long and --only TEXT"
                 )]);
             }
         }
     }
-    let (mut table, mut faults) = (String::new(), Vec::new());
-    for part in PARTS {
-        let built = part.cargo(false, &["--no-run"])?;
-        let began = Instant::now();
-        let ran = part.cargo(long, &["--", part.named])?;
-        let took = began.elapsed().as_secs_f64();
-        let told = format!("{}{}", text(&ran.stdout), text(&ran.stderr));
-        let tests = passed(&told);
-        // A name that no test has any more would pass for ever.
-        if !built.status.success() || !ran.status.success() || tests == 0 {
-            eprintln!("{told}");
-            faults.push(format!("{} failed", part.name));
-        }
-        let rounds = match part.rounds {
-            Some((_, rounds)) if long => rounds.to_string(),
-            Some(_) | None => "-".to_owned(),
-        };
-        let _ = writeln!(table, "{:<29}{tests:>7}{rounds:>9}{took:>9.1}", part.name);
+    let mut parts = PARTS.iter().filter(|part| part.name.contains(&only)).peekable();
+    if parts.peek().is_none() {
+        return Ok(vec![format!("no part has {only} in its name")]);
     }
-    println!("{:<29}{:>7}{:>9}{:>9}\n{table}", "", "tests", "rounds", "seconds");
-    Ok(faults)
+    println!("{:<31}{:>7}{:>9}{:>9}", "", "tests", "rounds", "seconds");
+    parts.filter_map(|part| part.run(long).transpose()).collect()
 }
 
 impl Part {
+    /// Runs it and prints its line; what is wrong with it, if anything is.
+    fn run(&self, long: bool) -> io::Result<Option<String>> {
+        let built = self.cargo(false, &["--no-run"])?;
+        let began = Instant::now();
+        let ran = self.cargo(long, &["--", self.named])?;
+        let took = began.elapsed().as_secs_f64();
+        let told = format!("{}{}", text(&ran.stdout), text(&ran.stderr));
+        let tests = passed(&told);
+        let rounds = match self.rounds {
+            Some((_, rounds)) if long => rounds.to_string(),
+            Some(_) | None => "-".to_owned(),
+        };
+        println!("{:<31}{tests:>7}{rounds:>9}{took:>9.1}", self.name);
+        // A name that no test has any more would pass for ever.
+        let passed = built.status.success() && ran.status.success() && tests > 0;
+        if !passed {
+            eprintln!("{told}");
+        }
+        Ok((!passed).then(|| format!("{} failed", self.name)))
+    }
+
     fn cargo(&self, long: bool, behind: &[&str]) -> io::Result<Output> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
