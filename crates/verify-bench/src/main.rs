@@ -1,7 +1,7 @@
 //! `verify-bench`: prints the table of all rows about time.
 //!
-//! `--smoke` runs every row once over next to nothing; `--keys N` measures up to that many keys; `--only PART` leaves
-//! out the other parts.
+//! `--smoke` runs every row once over next to nothing; `--keys N` measures up to that many keys; `--changesets N` has so many rows
+//! come and go in the stores; `--only PART` leaves out the other parts.
 
 use std::process::ExitCode;
 
@@ -12,8 +12,7 @@ use verify_bench::rows::{
     Effort, attack, charge, flows, gateway, growth, start, stores, stores_with_slow_syncs,
 };
 
-const USAGE: &str =
-    "usage: verify-bench [--smoke] [--keys N] [--only charge|flows|growth|attack|gateway|start|stores]";
+const USAGE: &str = "usage: verify-bench [--smoke] [--keys N] [--changesets N] [--only charge|flows|growth|attack|gateway|start|stores]";
 
 type Part = fn(Effort) -> Measured<Vec<Row>>;
 
@@ -24,7 +23,7 @@ const PARTS: [(&str, Part); 7] = [
     ("attack", attack),
     ("gateway", |effort| gateway(effort, &Programs::beside_this_one()?)),
     ("start", |effort| start(effort, &Programs::beside_this_one()?)),
-    ("stores", stores),
+    ("stores", |effort| stores(effort, &Programs::beside_this_one()?)),
 ];
 
 fn main() -> ExitCode {
@@ -68,6 +67,9 @@ fn wanted(mut arguments: impl Iterator<Item = String>) -> Option<(Effort, Vec<(&
         match argument.as_str() {
             "--smoke" => effort = Effort::SMOKE,
             "--keys" => effort.most_keys = arguments.next()?.parse().ok().filter(|keys| *keys >= 1_000)?,
+            "--changesets" => {
+                effort.changesets = arguments.next()?.parse().ok().filter(|many| *many >= 100)?;
+            }
             "--only" => {
                 let only = arguments.next()?;
                 parts.retain(|(name, _)| *name == only);

@@ -44,14 +44,14 @@ pub fn free_port() -> io::Result<SocketAddr> {
 
 impl Serving {
     /// The gateway as it is run in earnest: credentials, keys, callers, the log on a pipe that somebody reads; under
-    /// the policy of the scene, and with this flood shield. Twilio is at `twilio`.
+    /// the policy of the scene, with this flood shield and on this store. Twilio is at `twilio`.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn gateway(programs: &Programs, twilio: &str, shield: &str) -> Measured<Self> {
+    pub fn gateway(programs: &Programs, twilio: &str, shield: &str, store: &str) -> Measured<Self> {
         let address = free_port().map_err(|error| BenchError::setup(&error))?;
         let name = format!("verify-bench-{}-{}.toml", std::process::id(), address.port());
-        let config = std::env::temp_dir().join(name);
+        let config = std::env::temp_dir().join(&name);
         fs::write(&config, policy().to_toml()).map_err(|error| BenchError::setup(&error))?;
         let sid = |kind: &str| format!("{kind}{}", "0".repeat(32));
         let mut command = Command::new(&programs.gateway);
@@ -69,7 +69,11 @@ impl Serving {
                 "VERIFY_API_KEYS",
                 entry("bench", Role::App, API_KEY, &ServiceId::default()),
             )
-            .env("VERIFY_STORE", "memory")
+            .env("VERIFY_STORE", store)
+            .env(
+                "STATE_DIRECTORY",
+                std::env::temp_dir().join(format!("{name}-state")),
+            )
             .env("VERIFY_FLOOD_SHIELD", shield);
         Self::start(command, address, Some(config))
     }

@@ -78,7 +78,7 @@ fn row(effort: Effort, programs: &Programs, runtime: &Runtime, kind: &Kind) -> M
     let double = runtime
         .block_on(Double::start())
         .map_err(|error| BenchError::setup(&error))?;
-    let mut gateway = Serving::gateway(programs, &double.base_url(), kind.shield)?;
+    let mut gateway = Serving::gateway(programs, &double.base_url(), kind.shield, "memory")?;
     gateway.connect()?;
     let mut people = 0..;
     let mut bodies = |count: usize| -> Vec<String> {

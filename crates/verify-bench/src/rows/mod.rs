@@ -27,6 +27,8 @@ pub struct Effort {
     pub batch: usize,
     /// The most keys that a store holds in any row.
     pub most_keys: u64,
+    /// Changesets whose rows come and go in a store outside the process.
+    pub changesets: u64,
 }
 
 impl Effort {
@@ -35,11 +37,13 @@ impl Effort {
         rounds: 31,
         batch: 1_000,
         most_keys: 1_000_000,
+        changesets: 20_000,
     };
     /// Enough to see that every row still runs. Its figures mean nothing.
     pub const SMOKE: Self = Self {
         rounds: 1,
         batch: 20,
         most_keys: 2_000,
+        changesets: 400,
     };
 }

@@ -1,7 +1,9 @@
 //! From the start of the gateway's process to its first answers.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -27,7 +29,7 @@ pub fn start(effort: Effort, programs: &Programs) -> Measured<Vec<Row>> {
     let runtime = runtime()?;
     let (mut healthy, mut sent) = (Vec::new(), Vec::new());
     for _ in 0..effort.rounds.min(MOST_STARTS) {
-        let began = begin(programs, &runtime)?;
+        let began = begin(programs, &runtime, "memory")?;
         healthy.push(millis(began.healthy));
         sent.push(millis(began.sent));
     }
@@ -53,12 +55,50 @@ struct Began {
     sent: Duration,
 }
 
-fn begin(programs: &Programs, runtime: &Runtime) -> Measured<Began> {
+/// The same on a file and its log as a process leaves them that was killed.
+///
+/// # Errors
+/// A gateway that does not start, or answers otherwise.
+pub(super) fn on_a_file(
+    effort: Effort,
+    programs: &Programs,
+    file: &Path,
+    log: &Path,
+    rows: u64,
+) -> Measured<Row> {
+    let setup = |error: std::io::Error| BenchError::setup(&error);
+    let runtime = runtime()?;
+    let directory = file.with_extension("started");
+    let mut sent = Vec::new();
+    for _ in 0..effort.rounds.min(MOST_STARTS) {
+        fs::remove_dir_all(&directory).ok();
+        fs::create_dir_all(&directory).map_err(setup)?;
+        let copy = directory.join("verify.db");
+        fs::copy(file, &copy).map_err(setup)?;
+        fs::copy(log, directory.join("verify.db-wal")).map_err(setup)?;
+        let store = format!("sqlite:{}", copy.display());
+        sent.push(millis(begin(programs, &runtime, &store)?.sent));
+    }
+    let bytes = |path: &Path| fs::metadata(path).map_or(0, |file| file.len() >> 20);
+    Ok(Row {
+        work: "SQLite: process start to the answer of a first accepted send".to_owned(),
+        figure: Figure::of(sent),
+        unit: "ms",
+        target: Target::Most(100.0),
+        made_of: format!(
+            "killed before; {rows} live rows in {} MB, and {} MB of log",
+            bytes(file),
+            bytes(log)
+        ),
+    })
+}
+
+fn begin(programs: &Programs, runtime: &Runtime, store: &str) -> Measured<Began> {
     let double = runtime
         .block_on(Double::start())
         .map_err(|error| BenchError::setup(&error))?;
     double.then(Answer::json(201, TAKEN));
-    let mut serving = Serving::gateway(programs, &double.base_url(), "off")?;
+    let mut serving = Serving::gateway(programs, &double.base_url(), "off", store)?;
     let mut stream = serving.connect()?;
     if !is_healthy(&mut stream).map_err(|error| BenchError::setup(&error))? {
         return Err(BenchError::OtherOutcome("first request"));

@@ -2,12 +2,16 @@
 
 mod bare_postgres;
 mod bare_sqlite;
+mod lasting;
+mod places;
+mod waits;
 mod work;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -16,9 +20,11 @@ use verify_lab::{PostgresServer, Power, Syncs};
 use verify_postgres::{PostgresOptions, PostgresStore};
 use verify_sqlite::{SqliteOptions, SqliteStore};
 
-use super::Effort;
+use super::{Effort, start};
+use crate::gateway::Programs;
 use crate::measure::{BenchError, Comparison, Measured, Sample, compare};
 use crate::report::{Row, Target};
+use places::{Database, Place, SqliteFile};
 use work::{Callers, Kind};
 
 /// Who asks at once.
@@ -34,7 +40,7 @@ const SLOW: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 /// A store that cannot be opened, or an answer that the work does not expect.
-pub fn stores(effort: Effort) -> Measured<Vec<Row>> {
+pub fn stores(effort: Effort, programs: &Programs) -> Measured<Vec<Row>> {
     let runtime = runtime()?;
     let directory = directory()?;
     let rounds = effort.rounds.min(ROUNDS);
@@ -43,10 +49,19 @@ pub fn stores(effort: Effort) -> Measured<Vec<Row>> {
     if operations > 1_000 {
         rows.push(sqlite_with_slow_syncs(&directory)?);
     }
+    rows.extend(sqlite_that_lasts(&runtime, &directory, effort, programs)?);
     match PostgresServer::make(&directory.join("postgres"), Syncs::Yes, "") {
-        Ok(server) => rows.extend(postgres(&runtime, server, &directory, rounds, operations)?),
+        Ok(server) => rows.extend(postgres(
+            &runtime,
+            server,
+            &directory,
+            (rounds, operations),
+            effort,
+        )?),
         Err(error) => eprintln!("skipped: {error}"),
     }
+    // Whoever still has something in it open needs it no more.
+    fs::remove_dir_all(&directory).ok();
     Ok(rows)
 }
 
@@ -87,16 +102,49 @@ fn sqlite(runtime: &Runtime, directory: &Path, rounds: usize, operations: usize)
     Ok(rows)
 }
 
+fn sqlite_that_lasts(
+    runtime: &Runtime,
+    directory: &Path,
+    effort: Effort,
+    programs: &Programs,
+) -> Measured<Vec<Row>> {
+    let quiet: Arc<dyn Store> = Arc::new(open_sqlite(&directory.join("waits.db"))?);
+    let mut rows = waits::waits("SQLite", &quiet, effort.batch, runtime)?;
+    let file = SqliteFile {
+        directory,
+        number: AtomicU32::new(0),
+    };
+    let (lasting, store) = lasting::lasting("SQLite", &file, effort.changesets, runtime)?;
+    rows.extend(lasting);
+    let path = file.path();
+    rows.push(start::on_a_file(
+        effort,
+        programs,
+        &path,
+        &places::log_of(&path),
+        lasting::live(effort.changesets),
+    )?);
+    // Whoever closes a file last leaves no log.
+    drop(store);
+    Ok(rows)
+}
+
 fn postgres(
     runtime: &Runtime,
     mut server: PostgresServer,
     directory: &Path,
-    rounds: usize,
-    operations: usize,
+    (rounds, operations): (usize, usize),
+    effort: Effort,
 ) -> Measured<Vec<Row>> {
     let setup = |error: std::io::Error| BenchError::setup(&error);
     server.begin(&[]).map_err(setup)?;
     let mut rows = postgres_rows(runtime, &server, "Postgres", [60.0, 4.0], (rounds, operations))?;
+    let database = Database { server: &server };
+    let quiet = database.open(runtime)?;
+    rows.extend(waits::waits("Postgres", &quiet, effort.batch, runtime)?);
+    drop(quiet);
+    let (lasting, _store) = lasting::lasting("Postgres", &database, effort.changesets, runtime)?;
+    rows.extend(lasting);
     if operations > 1_000 {
         let beside = directory.join("slow");
         fs::create_dir_all(&beside).map_err(setup)?;

@@ -14,6 +14,7 @@ use verify_core::store::{
     Changeset, Charge, Claim, ClaimKey, ClaimKind, CounterKey, Expect, Lifetime, Mode, RecordChange,
     RecordKey, RecordKind, Room, Row, Store, StoreAnswer, Write, WrittenUnder,
 };
+use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
 use crate::measure::{BenchError, Measured, Sample};
@@ -22,6 +23,8 @@ use crate::scene::{BEGIN, print};
 /// Limits that every send of a service is charged to, and those of its own.
 const SHARED: u64 = 2;
 const OWN: u64 = 6;
+/// Rows that a send writes and that go with time: its counters, a record, a claim.
+pub(super) const ROWS: u64 = OWN + 2;
 /// What a record takes.
 pub(super) const RECORD: usize = 600;
 
@@ -93,7 +96,7 @@ impl<'a> Callers<'a> {
                         if number >= last {
                             return true;
                         }
-                        let changeset = changeset(kind, number, services);
+                        let changeset = changeset(kind, number, service(number % services), BEGIN);
                         let answer = store.apply(&changeset, Duration::from_secs(30)).await;
                         let expected = match kind {
                             Kind::Send | Kind::WrongCheck => matches!(answer, StoreAnswer::Applied(_)),
@@ -120,18 +123,23 @@ impl<'a> Callers<'a> {
     }
 }
 
-fn changeset(kind: Kind, number: u64, services: u64) -> Changeset {
-    let service = ServiceId::new(&format!("service-{}", number % services)).unwrap_or_default();
-    let mut changeset = Changeset::new(service.clone(), BEGIN, Room::Stranger);
+/// One of several.
+pub(super) fn service(number: u64) -> ServiceId {
+    ServiceId::new(&format!("service-{number}")).unwrap_or_default()
+}
+
+/// How long all that a changeset writes is kept.
+pub(super) const KEPT: Duration = Duration::from_secs(3_600);
+
+/// What a caller of this service asks for at this time.
+pub(super) fn changeset(kind: Kind, number: u64, service: ServiceId, at: Timestamp) -> Changeset {
+    let mut changeset = Changeset::new(service.clone(), at, Room::Stranger);
     let charge = |key: u64, max: u64| Charge {
         key: CounterKey {
             scope: 1,
             print: print(key),
         },
-        rule: Rule::Window {
-            max,
-            per: Duration::from_secs(3_600),
-        },
+        rule: Rule::Window { max, per: KEPT },
         cost: 1,
         mode: Mode::Charge,
         when_live: Vec::new(),
@@ -144,20 +152,20 @@ fn changeset(kind: Kind, number: u64, services: u64) -> Changeset {
             changeset
                 .charges
                 .extend((own..own + OWN).map(|key| charge(key, 5)));
-            changeset.records.push(record(number, Expect::Absent));
+            changeset.records.push(record(number, at));
             changeset.claims.push(Claim {
                 key: ClaimKey {
                     kind: ClaimKind::Send,
                     print: print(number),
                 },
                 value: vec![7; 24],
-                expires_at: BEGIN + Duration::from_secs(86_400),
+                expires_at: at + KEPT,
             });
         }
         Kind::WrongCheck => {
             changeset.charges.extend((0..SHARED).map(|key| charge(key, most)));
             changeset.charges.push(charge(own, 5));
-            changeset.reads.push(record(number, Expect::Absent).key);
+            changeset.reads.push(record(number, at).key);
         }
         Kind::Refused => {
             changeset.charges.extend((0..SHARED).map(|key| charge(key, most)));
@@ -165,7 +173,7 @@ fn changeset(kind: Kind, number: u64, services: u64) -> Changeset {
                 .charges
                 .extend((own..own + OWN).map(|key| charge(key, 5)));
             changeset.charges.push(charge(99, 0));
-            changeset.reads.push(record(number, Expect::Absent).key);
+            changeset.reads.push(record(number, at).key);
             return changeset;
         }
     }
@@ -174,22 +182,22 @@ fn changeset(kind: Kind, number: u64, services: u64) -> Changeset {
     let events = kinds.into_iter().zip(0..);
     changeset
         .events
-        .extend(events.map(|(kind, nth)| Event::new(&seed, nth, BEGIN, service.clone(), kind)));
+        .extend(events.map(|(kind, nth)| Event::new(&seed, nth, at, service.clone(), kind)));
     changeset
 }
 
-fn record(number: u64, expect: Expect) -> RecordChange {
+fn record(number: u64, at: Timestamp) -> RecordChange {
     RecordChange {
         key: RecordKey {
             kind: RecordKind::Verifications,
             print: print(number),
         },
-        expect,
+        expect: Expect::Absent,
         write: Write::Put(Row {
             version: 0,
-            lifetime: Lifetime::Until(BEGIN + Duration::from_secs(86_400)),
-            live_until: Some(BEGIN + Duration::from_secs(600)),
-            due: Some(BEGIN + Duration::from_secs(86_000)),
+            lifetime: Lifetime::Until(at + KEPT),
+            live_until: Some(at + KEPT / 6),
+            due: Some(at + KEPT - Duration::from_secs(60)),
             under: WrittenUnder {
                 fingerprint: KeyId::new(1),
                 seal: Some(KeyId::new(1)),
