@@ -252,7 +252,9 @@ impl Decider {
                 Err(StoreFault::Unavailable(not_waited_for()))
             }
             Some(known) => Ok(known),
-            None => Err(StoreFault::unavailable("the number of this process's last batch is gone")),
+            None => Err(StoreFault::unavailable(
+                "the number of this process's last batch is gone",
+            )),
         }
     }
 
