@@ -229,11 +229,7 @@ impl EngineBuilder {
             return Err(BuildError::ZeroStoreTimeout);
         }
         let providers = named(self.providers)?;
-        let capabilities = providers
-            .iter()
-            .map(|(capabilities, _)| capabilities)
-            .cloned()
-            .collect::<Vec<_>>();
+        let capabilities: Vec<_> = providers.iter().map(|(own, _)| own.clone()).collect();
         let routes = routes(&capabilities, &self.routes)?;
         let policies = self.policies.unwrap_or_default();
         let store_watch = StoreWatch::new(self.clock.is_none());
