@@ -46,6 +46,7 @@ const PARTS: &[Part] = &[
     Part { name: "copied, Postgres", package: "verify-postgres", binary: "copy", named: "", rounds: None },
     Part { name: "nothing in the clear", package: "verify-tests", binary: "in_the_clear", named: "", rounds: None },
     Part { name: "racing flows, in a file", package: "verify-tests", binary: "seeded", named: "", rounds: Some(("VERIFY_WALKS", 100)) },
+    Part { name: "rings turned, in a file", package: "verify-tests", binary: "turned_rings", named: "", rounds: Some(("VERIFY_DURABLE", 100_000)) },
     Part { name: "missteps are found", package: "verify-tests", binary: "broken_transactions", named: "", rounds: None },
     Part { name: "the gateway on a file", package: "verify-gateway", binary: "durable", named: "", rounds: None },
     Part { name: "eight gateways", package: "verify-gateway", binary: "many", named: "", rounds: None },
