@@ -111,7 +111,7 @@ impl Engine {
     /// that one.
     ///
     /// First the store is asked how it is: one that came up without what it held, or elsewhere, is told of (`store.forgot`,
-    /// `store.failed_over`), and while its clock and this machine's differ nothing is looked at. Last some of the durable records
+    /// `store.failed_over`), and while its clock and this machine's differ nothing is looked at. Then some of the durable records
     /// that are under older keys are written again under the newest.
     ///
     /// # Errors
@@ -124,6 +124,8 @@ impl Engine {
         if self.inner.outside.store_watch.is_apart() {
             return Ok(swept);
         }
+        // What one service's records wait for keeps no other's from moving.
+        let rekeyed = self.rekey_some().await;
         for _ in 0..MOST_TURNS {
             let (more, fault) = self.sweep_each(&mut swept).await;
             match fault {
@@ -132,7 +134,7 @@ impl Engine {
                 None => break,
             }
         }
-        swept.rekeyed += self.rekey_some().await?;
+        swept.rekeyed = rekeyed?;
         Ok(swept)
     }
 
@@ -151,15 +153,17 @@ impl Engine {
         let (outside, policies) = (&self.inner.outside, self.policies());
         let mut services: BTreeSet<_> = policies.services.keys().cloned().collect();
         services.insert(ServiceId::default());
+        let mut all_told = Ok(());
         for service in services {
             let changeset = Changeset::telling_of_loss(service, loss, outside.now());
             let told = outside.ask_store("apply", async {
                 let within = outside.store_timeout;
                 outside.store.apply(&changeset, within).await.seen()
             });
-            told.await?;
+            // One that cannot be told keeps no other from hearing it.
+            all_told = all_told.and(told.await.map(drop));
         }
-        Ok(())
+        all_told
     }
 
     /// One turn of each service. True when there is more to do.

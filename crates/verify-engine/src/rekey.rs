@@ -33,12 +33,17 @@ pub(crate) struct Walk {
     after: Option<(ServiceId, RecordKey)>,
     moved: usize,
     stayed: usize,
-    not_before: Timestamp,
+    ended: Option<Timestamp>,
 }
 
 impl Walk {
     fn is_wanted(&self, newest: WrittenUnder, now: Timestamp) -> bool {
-        self.newest != Some(newest) || (self.left.is_empty() && self.not_before <= now)
+        let wait = if self.stayed > 0 { SOON } else { AGAIN };
+        // By a clock that was set back it is not waited for longer.
+        let is_over = self
+            .ended
+            .is_some_and(|at| now.since(at).max(at.since(now)) >= wait);
+        self.newest != Some(newest) || is_over
     }
 
     fn end(&mut self, now: Timestamp) {
@@ -46,7 +51,7 @@ impl Walk {
         if moved > 0 || stayed > 0 {
             tracing::info!(target: telemetry::TARGET_BACKGROUND, moved, stayed, "durable records were written again under the newest keys");
         }
-        self.not_before = now + if stayed > 0 { SOON } else { AGAIN };
+        self.ended = Some(now);
     }
 }
 
@@ -87,7 +92,7 @@ impl Engine {
                 continue;
             }
             let found = page.len();
-            let done = self.move_all(page).await?;
+            let done = self.move_all(page).await;
             walk.moved += done;
             walk.stayed += found - done;
             moved += done;
@@ -95,21 +100,20 @@ impl Engine {
         Ok(moved)
     }
 
-    /// How many of them were moved.
-    async fn move_all(&self, page: Vec<(ServiceId, RecordKey)>) -> Result<usize, StoreFault> {
+    /// How many of them were moved. A service's that are another engine's turn, or cannot be had, stay until the next walk.
+    async fn move_all(&self, page: Vec<(ServiceId, RecordKey)>) -> usize {
         let mut by_service = BTreeMap::<_, Vec<_>>::new();
         for (service, record) in page {
             by_service.entry(service).or_default().push(record);
         }
         let mut moved = 0;
         for (service, records) in by_service {
-            // Else another engine has its turn at this service's records.
-            if self.is_lent(Work::Sweep, &service).await? {
+            if self.is_lent(Work::Sweep, &service).await == Ok(true) {
                 let found = records.len();
                 moved += found - self.tick_all(&service, records).await.len();
             }
         }
-        Ok(moved)
+        moved
     }
 }
 

@@ -3,7 +3,6 @@
 //!
 //! The store knows of sinks by a lease that all engines with one hold together, and that one without asks for and does not take.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -28,24 +27,24 @@ const SAID_EACH: Duration = Duration::from_secs(60);
 pub(crate) struct Sinks {
     /// When this engine said last that it has one.
     said: Mutex<Option<Timestamp>>,
-    /// Whether it may take events, as it was found first.
-    at_start: OnceLock<bool>,
+    /// Whether it may take events, as it was found first; asked again for as long as it may not.
+    may_take: Mutex<Option<bool>>,
     warned: AtomicBool,
 }
 
 impl Engine {
-    /// Says that this engine's sink is there; without one learns, once, whether it is alone.
+    /// Says that this engine's sink is there; without one learns whether it was alone when it began, or is since.
     pub(crate) async fn learn_of_sinks(&self) -> Result<(), StoreFault> {
         let has_one = self.inner.event_sink.is_some();
-        match has_one || self.inner.sinks.at_start.get().is_none() {
+        match has_one || *self.inner.sinks.may_take.lock() != Some(true) {
             true => self.may_take_events().await.map(drop),
             false => Ok(()),
         }
     }
 
-    /// True when it has no sink and began beside an engine that has one.
+    /// True when it has no sink, and began beside an engine that has one for which events are still kept.
     pub(crate) fn lacks_a_sink(&self) -> bool {
-        self.inner.sinks.at_start.get() == Some(&false)
+        *self.inner.sinks.may_take.lock() == Some(false)
     }
 
     /// Whether events are this engine's to take.
@@ -58,7 +57,10 @@ impl Engine {
             }
             false => self.lease_of_sinks(self.inner.holder, Duration::ZERO).await?,
         };
-        sinks.at_start.get_or_init(|| may);
+        {
+            let mut may_take = sinks.may_take.lock();
+            *may_take = Some(may || *may_take == Some(true));
+        }
         if !may && !sinks.warned.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 target: telemetry::TARGET_BACKGROUND,
@@ -74,8 +76,9 @@ impl Engine {
         let last = *self.inner.sinks.said.lock();
         let is_due = last.is_none_or(|last| now.since(last).max(last.since(now)) >= SAID_EACH);
         if is_due {
-            self.lease_of_sinks(ANY, KEPT_FOR).await?;
-            *self.inner.sinks.said.lock() = Some(now);
+            let is_heard = self.lease_of_sinks(ANY, KEPT_FOR).await?;
+            // Else somebody without one was just asking, by a clock that was ahead.
+            *self.inner.sinks.said.lock() = is_heard.then_some(now);
         }
         Ok(())
     }

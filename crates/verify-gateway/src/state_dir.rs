@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use verify_core::store::Epoch;
@@ -98,8 +98,22 @@ impl StateDir {
             .truncate(false)
             .mode(0o600)
             .open(self.0.join(LOCK))?;
+        self.belongs_to_whose_directory_it_is(&lock)?;
         lock.lock()?;
         Ok(lock)
+    }
+
+    /// What an operator's command makes as another user is for the gateway, whose directory it is. Who may not give it away
+    /// shares the directory in another way.
+    fn belongs_to_whose_directory_it_is(&self, file: &File) -> io::Result<()> {
+        let (own, directory) = (file.metadata()?, fs::metadata(&self.0)?);
+        if own.uid() == directory.uid() {
+            return Ok(());
+        }
+        match fchown(file, Some(directory.uid()), Some(directory.gid())) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            given => given,
+        }
     }
 
     /// A file is there whole or as before: under its own name only once it is on the disk. What somebody left who was killed
@@ -112,6 +126,7 @@ impl StateDir {
             .truncate(true)
             .mode(0o600)
             .open(&new)?;
+        self.belongs_to_whose_directory_it_is(&file)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, self.epochs())?;
@@ -194,6 +209,22 @@ mod tests {
             fs::write(dir.epochs(), damaged).unwrap();
             let said = dir.remembered(&x).unwrap_err().to_string();
             assert!(said.contains("is not what was written there"), "{said}");
+        }
+        fs::remove_dir_all(&path).unwrap();
+    }
+
+    /// As root does it for a service that is somebody else.
+    #[test]
+    fn what_an_operator_made_is_the_directorys_owners() {
+        let path = fresh("owner");
+        let dir = StateDir::make(&path).unwrap();
+        if std::os::unix::fs::chown(&path, Some(65_534), Some(65_534)).is_err() {
+            // Only root can be somebody else here.
+            return;
+        }
+        dir.remember(&named("a"), Epoch([1; 16])).unwrap();
+        for file in [EPOCHS, LOCK] {
+            assert_eq!(fs::metadata(path.join(file)).unwrap().uid(), 65_534, "{file}");
         }
         fs::remove_dir_all(&path).unwrap();
     }

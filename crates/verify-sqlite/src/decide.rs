@@ -95,7 +95,7 @@ impl Decider {
     /// Whether the last batch of this process that is there is that one, or a later one. `None`: nobody knows, because its
     /// commit failed, and what can be read of it may never reach the disk; or because the number is gone that was there before.
     pub(crate) fn was_committed(
-        &self,
+        &mut self,
         connection: &mut Connection,
         ticket: &Ticket,
     ) -> rusqlite::Result<Option<bool>> {
@@ -110,6 +110,7 @@ impl Decider {
                 |row| row.get(0),
             )
             .optional()?;
+        self.has_written |= last.is_some();
         Ok(match last {
             Some(last) => Some(last >= ticket.number),
             None if self.has_written => None,

@@ -158,6 +158,9 @@ impl Held {
         let Opened {
             connection, files, ..
         } = opened;
+        if files.file != inode {
+            return Err(unusable("it was replaced while it was opened".to_owned()));
+        }
         if replaced {
             tracing::error!(target: "verify::store", path = %path.display(), "another file stands in the place of the store");
             (self.on_replaced)(&connection).map_err(|error| unusable(error.to_string()))?;

@@ -5,7 +5,6 @@
 //! look ── look under every key of the ring ── write ── done
 //! ```
 
-use crate::keys::PrintKind;
 use crate::outcome::{Fault, TickAnswer};
 use crate::record::Notes;
 use crate::secret::Secret;
@@ -15,7 +14,6 @@ use crate::vocabulary::Standing;
 
 use super::context::Context;
 use super::found::Place;
-use super::sealed;
 use super::step::{Step, StoreStep, StoreThen};
 use super::tick::Write;
 
@@ -52,17 +50,10 @@ impl Look {
             Ok(notes) => notes.unwrap_or_default(),
             Err(fault) => return ctx.failed(fault),
         };
-        let whose = notes.whose.and_then(|sealed| sealed::open_whose(&ctx, &sealed));
         // Nobody can tell where else to put them: they say no name, or are gone, or one of their keys is.
-        let Some(whose) = whose else {
+        let Some((whose, prints)) = notes.named(&ctx.keys, &ctx.service, &record) else {
             return ctx.done(TickAnswer { changed: false });
         };
-        let prints = ctx
-            .keys
-            .prints(PrintKind::Destination, &ctx.service, whose.expose());
-        if !prints.contains(&record.print) {
-            return ctx.done(TickAnswer { changed: false });
-        }
         let place = Place::of(&ctx.keys, RecordKind::Notes, &prints);
         let mut changeset = ctx.changeset(now, Standing::Known);
         changeset.reads = place.keys().copied().collect();
@@ -94,8 +85,8 @@ impl Gather {
         if !notes.is_durable() || notes.whose.is_none() {
             return ctx.done(TickAnswer { changed: false });
         }
-        notes.whose = sealed::whose(&ctx, whose.expose()).ok();
-        let (Some(_), Ok(change)) = (&notes.whose, place.becomes_notes(&notes)) else {
+        let named = notes.name(&ctx.keys, &ctx.seed, whose.expose());
+        let (Ok(()), Ok(change)) = (named, place.becomes_notes(&notes)) else {
             return ctx.fault(Fault::Defect);
         };
         let mut changeset = ctx.changeset(now, Standing::Known);

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::destination::Destination;
 use crate::record::Verification;
 use crate::seal::SealError;
-use crate::secret::Secret;
 
 use super::context::Context;
 use super::who::{Spelled, Who, delivered, parsed};
@@ -30,9 +29,8 @@ pub(super) struct Origin {
     pub(super) device: Option<String>,
 }
 
-/// Keeps these texts apart from any other sealed ones.
+/// Keeps this text apart from any other sealed one.
 const OF_A_VERIFICATION: &[u8] = b"verification";
-const OF_NOTES: &[u8] = b"notes";
 
 impl Sealed {
     pub(super) fn of(who: &Who, locale: &str) -> Self {
@@ -81,14 +79,4 @@ pub(super) fn same_mailbox(ctx: &Context, one: &Verification, other: &Verificati
     };
     let sealed = || Sealed::open(ctx, &one.sealed)?.destination(ctx);
     print == wanted || sealed().is_some_and(|to| delivered(ctx, &to).contains(&wanted))
-}
-
-/// The destination, canonical, as it was sealed.
-pub(super) fn open_whose(ctx: &Context, sealed: &[u8]) -> Option<Secret<Vec<u8>>> {
-    ctx.keys.open(OF_NOTES, sealed)
-}
-
-/// Whose notes these are.
-pub(super) fn whose(ctx: &Context, text: &[u8]) -> Result<Vec<u8>, SealError> {
-    ctx.keys.seal(&ctx.seed, OF_NOTES, text)
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::format::{self, Unwritable};
-use crate::keys::KeyId;
+use crate::keys::{KeyId, Keys, PrintKind, Prints};
 use crate::port::{ProviderName, RejectionKind};
-use crate::seal;
-use crate::store::{Lifetime, Row, StoreFault, WrittenUnder};
+use crate::seal::{self, SealError};
+use crate::secret::Secret;
+use crate::seed::Seed;
+use crate::store::{Lifetime, RecordKey, Row, StoreFault, WrittenUnder};
 use crate::time::{SKEW, Timestamp};
-use crate::vocabulary::Channel;
+use crate::vocabulary::{Channel, ServiceId};
 
 /// What is remembered of a destination or of a prefix.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -46,6 +48,9 @@ pub struct Cap {
     pub until: Timestamp,
 }
 
+/// Keeps whose they are apart from any other sealed text.
+const WHOSE: &[u8] = b"notes";
+
 impl Notes {
     /// Reads a row.
     ///
@@ -77,6 +82,25 @@ impl Notes {
             },
             bytes,
         })
+    }
+
+    /// Says whose they are: a destination, canonical.
+    pub(crate) fn name(&mut self, keys: &Keys, seed: &Seed, whose: &[u8]) -> Result<(), SealError> {
+        self.whose = Some(keys.seal(seed, WHOSE, whose)?);
+        Ok(())
+    }
+
+    /// Whose they are, canonical, with the fingerprints under each key, one of which they lie under. `None`: they say no
+    /// name, or were written under another key than the rings have, also where one of these has its id.
+    pub fn named(
+        &self,
+        keys: &Keys,
+        service: &ServiceId,
+        at: &RecordKey,
+    ) -> Option<(Secret<Vec<u8>>, Prints)> {
+        let whose = keys.open(WHOSE, self.whose.as_deref()?)?;
+        let prints = keys.prints(PrintKind::Destination, service, whose.expose());
+        prints.contains(&at.print).then_some((whose, prints))
     }
 
     /// The note that holds for a channel.

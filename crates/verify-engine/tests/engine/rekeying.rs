@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use verify_core::command::SendRequest;
+use verify_core::command::{Person, SendRequest};
 use verify_core::keys::Keys;
 use verify_core::port::{KeySource, RejectionKind};
 use verify_core::store::{Store, StoreFault, WrittenUnder};
+use verify_core::vocabulary::ServiceId;
 use verify_engine::{Engine, Swept};
 
 use crate::support::{Gate, Mood, Parts, number};
+use crate::two_engines::Unreadable;
 
 #[derive(Clone)]
 struct Turning(Arc<Mutex<Arc<Keys>>>);
@@ -121,7 +123,50 @@ async fn i150_of_two_engines_one_moves_and_the_other_goes_on_where_it_ended() {
     assert_eq!(second.sweep_once().await, moved(0), "lent to the first");
     assert_eq!(shared.under_the_newest().await, 0);
     shared.parts.clock.advance(Duration::from_secs(61));
+    // The store's clock is the latest that it heard.
+    second.pump_once().await.unwrap();
     assert_eq!(second.sweep_once().await.map(|swept| swept.rekeyed), Ok(3));
+}
+
+/// However the clock jumped, what stayed is looked for again in its time.
+#[tokio::test]
+async fn i150_a_clock_that_was_ahead_puts_no_walk_off() {
+    let shared = Shared::with(1).await;
+    let engine = shared.engine();
+    shared.parts.clock.advance(Duration::from_secs(86_400));
+    assert_eq!(engine.sweep_once().await.map(|swept| swept.rekeyed), Ok(0));
+    shared.parts.clock.set_back(Duration::from_secs(86_400));
+    let slow = Turning(Arc::new(Mutex::new(shared.keys.keys())));
+    shared.keys.rotate(8);
+    assert_eq!(engine.sweep_once().await.map(|swept| swept.rekeyed), Ok(1));
+    shared.parts.clock.advance(Duration::from_secs(86_400));
+    let slow = shared.parts.builder().key_source(slow).build().unwrap();
+    shared.parts.provider.rejects(RejectionKind::OptedOut, 1);
+    slow.send(SendRequest::to(number(1))).await.answer.unwrap();
+    shared.parts.clock.set_back(Duration::from_secs(2 * 86_400));
+    assert_eq!(engine.sweep_once().await.map(|swept| swept.rekeyed), Ok(1));
+}
+
+#[tokio::test]
+async fn i150_a_service_that_cannot_be_had_keeps_no_other_from_moving() {
+    let shared = Shared::with(2).await;
+    let engine = shared.engine();
+    let down = Person::at(number(1));
+    let down = SendRequest::to(down).service(ServiceId::new("down").unwrap());
+    shared.parts.provider.rejects(RejectionKind::OptedOut, 1);
+    engine.send(down).await.answer.unwrap();
+    shared.keys.rotate(8);
+    let store = Unreadable {
+        inner: Arc::clone(&shared.parts.store),
+        service: "down",
+    };
+    let builder = shared.parts.builder().store(store);
+    let beside = builder.key_source(shared.keys.clone()).build().unwrap();
+    assert!(beside.sweep_once().await.is_err());
+    assert_eq!(shared.under_the_newest().await, 2);
+    // What stayed is looked for again soon.
+    shared.parts.clock.advance(Duration::from_secs(61));
+    assert_eq!(engine.sweep_once().await.map(|swept| swept.rekeyed), Ok(1));
 }
 
 #[tokio::test]

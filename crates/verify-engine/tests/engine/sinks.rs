@@ -113,6 +113,11 @@ async fn an_engine_without_a_sink_leaves_events_to_one_that_has_one_and_is_away(
     alone.pump_once().await.unwrap();
     assert_eq!(shared.waiting().await, 0, "nobody wants them");
     assert!(alone.readiness().await.is_ready());
+    without.pump_once().await.unwrap();
+    assert!(
+        without.readiness().await.is_ready(),
+        "nor does it wait for a restart"
+    );
 }
 
 #[tokio::test]

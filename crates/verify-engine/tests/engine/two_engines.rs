@@ -64,9 +64,9 @@ impl Sink {
 }
 
 /// Cannot read anything of one service.
-struct Unreadable<S> {
-    inner: S,
-    service: &'static str,
+pub(crate) struct Unreadable<S> {
+    pub(crate) inner: S,
+    pub(crate) service: &'static str,
 }
 
 impl<S> Unreadable<S> {

@@ -160,7 +160,8 @@ pub fn resolve(
         config: file.path,
         beside: file.beside,
         reload_weaker: args.reload_weaker,
-        forget_missing_keys: args.forget_missing_keys,
+        // New ones at each start open nothing, which is said.
+        forget_missing_keys: args.forget_missing_keys || keys.is_none(),
         policies: file.policies,
         services,
         keys: keys.unwrap_or_else(|| Keys::generate(&SystemEntropy.bytes())),

@@ -12,8 +12,13 @@ use std::time::Duration;
 use tokio::time::timeout;
 use verify_batch::{Figures, OUTBOXES_NAMED, Outbox};
 use verify_core::keys::Keys;
-use verify_core::store::{Epoch, Origin, Store as _, StoreFault, WrittenUnder};
-use verify_engine::EngineBuilder;
+use verify_core::port::Clock as _;
+use verify_core::record::Notes;
+use verify_core::store::{
+    Changeset, Epoch, Origin, RecordKey, Room, Store as StorePort, StoreFault, WrittenUnder,
+};
+use verify_core::vocabulary::ServiceId;
+use verify_engine::{EngineBuilder, SystemClock};
 use verify_memstore::MemStore;
 use verify_postgres::PostgresStore;
 use verify_sqlite::{OpenError, SqliteStore};
@@ -25,6 +30,8 @@ pub(crate) use names::names;
 pub(crate) use watch::WARNED_FROM;
 pub use watch::watch;
 
+/// Whoever starts looks at a few records, each so long.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Whoever asks for figures has no more time than that for them.
 const FIGURES_WITHIN: Duration = Duration::from_secs(1);
 
@@ -53,7 +60,7 @@ pub enum StoreError {
     StateDir(#[from] StateDirError),
     /// It holds what needs a key that was dropped.
     #[error(
-        "VERIFY_KEYS: durable records (opt-outs) are under keys that it does not have: {0}. Put these back at the end of their \
+        "VERIFY_KEYS: durable records (opt-outs) are under keys that it does not have, or has others of that id for: {0}. Put these back at the end of their \
          rings until `store rekey` says that nothing is left under them; if they are lost for good, start with \
          --forget-missing-keys"
     )]
@@ -185,11 +192,28 @@ impl OpenStore {
     /// # Errors
     /// It cannot be asked.
     pub(crate) async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
-        match self {
-            Self::Memory(store) => store.durable().await,
-            Self::Sqlite(store) => store.durable().await,
-            Self::Postgres(store) => store.durable().await,
+        self.port().durable().await
+    }
+
+    /// Under which keys there are durable records that these rings do not open, and how many: the keys are not there, or others
+    /// have their ids. Of those under some keys one is tried.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub(crate) async fn unopened_by(&self, keys: &Keys) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
+        let store = self.port();
+        let mut unopened = Vec::new();
+        for (under, records) in store.durable().await? {
+            let opens = match store.durable_under(under, None, 1).await?.first() {
+                Some((service, key)) => under.is_in(keys) && opens(store, keys, service, key).await?,
+                // Moved in between.
+                None => true,
+            };
+            if !opens {
+                unopened.push((under, records));
+            }
         }
+        Ok(unopened)
     }
 
     /// Makes sure that the rings have every key that a durable record needs: without it an opt-out would not be found.
@@ -197,14 +221,22 @@ impl OpenStore {
     /// # Errors
     /// One is not there, or the store does not say.
     pub async fn needs_no_other_keys(&self, keys: &Keys) -> Result<(), StoreError> {
-        let durable = self.durable().await.map_err(StoreError::Fault)?;
-        let missing = durable.into_iter().filter(|(under, _)| !under.is_in(keys));
-        let missing: Vec<_> = missing
-            .map(|(under, records)| format!("{records} under {under}"))
-            .collect();
+        let missing = self.unopened_by(keys).await.map_err(StoreError::Fault)?;
+        let missing = missing
+            .iter()
+            .map(|(under, records)| format!("{records} under {under}"));
+        let missing: Vec<_> = missing.collect();
         match missing.is_empty() {
             true => Ok(()),
             false => Err(StoreError::KeysMissing(missing.join("; "))),
+        }
+    }
+
+    fn port(&self) -> &dyn StorePort {
+        match self {
+            Self::Memory(store) => store,
+            Self::Sqlite(store) => store,
+            Self::Postgres(store) => store,
         }
     }
 
@@ -263,5 +295,23 @@ fn in_memory(store: &MemStore) -> Figures {
             })
             .collect(),
         ..Figures::default()
+    }
+}
+
+/// Whether these rings open a durable record. One that was deleted in between needs none, and one that cannot be read is no
+/// matter of keys.
+async fn opens(
+    store: &dyn StorePort,
+    keys: &Keys,
+    service: &ServiceId,
+    key: &RecordKey,
+) -> Result<bool, StoreFault> {
+    let mut look = Changeset::new(service.clone(), SystemClock.now(), Room::Known);
+    look.reads = vec![*key];
+    let notes = store.apply(&look, LOOK_WITHIN).await.seen();
+    match notes.and_then(|seen| seen.record(key).map(Notes::decode).transpose()) {
+        Ok(notes) => Ok(notes.is_none_or(|notes| notes.named(keys, service, key).is_some())),
+        Err(StoreFault::Corrupt(_)) => Ok(true),
+        Err(fault) => Err(fault),
     }
 }

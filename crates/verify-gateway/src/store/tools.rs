@@ -378,9 +378,10 @@ async fn new_epoch(storage: &Storage) -> Result<Said, ToolError> {
 async fn rekey(storage: &Storage, keys: &Keys) -> Result<Said, ToolError> {
     let newest = WrittenUnder::newest(keys);
     let store = opened(storage).await?;
+    let unopened = store.unopened_by(keys).await?;
     let mut durable = store.durable().await?;
     store.close().await;
-    durable.retain(|(under, _)| *under != newest);
+    durable.retain(|(under, _)| *under != newest || unopened.iter().any(|(other, _)| other == under));
     if durable.is_empty() {
         return Ok(Said::well(
             "no durable record is under older keys: these may leave VERIFY_KEYS once what is transient is over",
@@ -388,9 +389,11 @@ async fn rekey(storage: &Storage, keys: &Keys) -> Result<Said, ToolError> {
     }
     let mut report = Report::default();
     for (under, records) in durable {
-        let what = match under.is_in(keys) {
-            true => "keep these in VERIFY_KEYS; a gateway that serves moves them within minutes",
-            false => "VERIFY_KEYS does not have these: put them back at the end of their rings",
+        let what = match unopened.iter().any(|(other, _)| *other == under) {
+            true => {
+                "VERIFY_KEYS does not have these, or has others of that id: put them back at the end of their rings"
+            }
+            false => "keep these in VERIFY_KEYS; a gateway that serves moves them within minutes",
         };
         report.find(
             false,

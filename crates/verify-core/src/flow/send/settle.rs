@@ -17,7 +17,6 @@ use super::{Attempt, Sending};
 use crate::flow::board::Kind;
 use crate::flow::candidate::Candidate;
 use crate::flow::found::{Found, NotesPlace};
-use crate::flow::sealed;
 use crate::flow::step::{Step, StoreStep, StoreThen};
 use crate::flow::view::view;
 
@@ -314,7 +313,9 @@ impl Settle {
         };
         notes.take(note, now);
         if notes.is_durable() && notes.whose.is_none() {
-            notes.whose = sealed::whose(&sending.ctx, whose.as_bytes()).ok();
+            notes
+                .name(&sending.ctx.keys, &sending.ctx.seed, whose.as_bytes())
+                .ok();
         }
         Some(place.becomes_notes(&notes))
     }
