@@ -41,6 +41,11 @@ pub enum OpenError {
         "the tables are not there, or of an earlier program, and this role may not change them: {0}; have the owner run `store migrate`"
     )]
     Migrate(String),
+    /// It is of an earlier program, and somebody reads it all the while.
+    #[error(
+        "the tables are of an earlier program, and cannot be changed while a transaction that read them stays open, as that of a pg_dump does: begin again once it has ended"
+    )]
+    Held,
     /// It is to be read or filled whole, and somebody is at it.
     #[error("somebody is at these tables; stop what serves from them first")]
     InUse,

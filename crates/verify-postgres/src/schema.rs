@@ -6,8 +6,10 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Client;
+use tokio::time::{Instant, sleep};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error};
 
 use crate::errors::{OpenError, said};
 use crate::transaction::Begin;
@@ -35,8 +37,12 @@ const MIGRATIONS: &[Migration] = &[
 /// What this program knows.
 pub(crate) const KNOWN: i32 = MIGRATIONS.len() as i32;
 const OLDEST_SERVER: i32 = 150_000;
-/// So long whoever comes second waits for whoever migrates.
+/// So long whoever comes second waits for whoever migrates, and whoever migrates for those who read.
 const WAITED_FOR: Duration = Duration::from_secs(30);
+/// So long at once a step waits for a table: whoever reads it waits behind that.
+const IN_LINE: Duration = Duration::from_millis(200);
+/// Then all others go first.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Brings the tables to this program's schema. After an error the connection may be in the middle of a transaction.
 pub(crate) async fn migrate(client: &Client, schema: &str) -> Result<(), OpenError> {
@@ -52,11 +58,24 @@ pub(crate) async fn migrate(client: &Client, schema: &str) -> Result<(), OpenErr
     if is_known(client, schema).await? {
         return Ok(());
     }
+    let end = Instant::now() + WAITED_FOR;
+    loop {
+        match once(client, schema).await {
+            Err(OpenError::Held) if Instant::now() < end => {
+                client.batch_execute("ROLLBACK").await.map_err(connect)?;
+                sleep(PAUSE).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn once(client: &Client, schema: &str) -> Result<(), OpenError> {
     let refused = |error| OpenError::Migrate(said(&error));
     // Released with the transaction, whatever sits between.
-    let begin = Begin::long(WAITED_FOR);
+    let (begin, in_line) = (Begin::long(WAITED_FOR), IN_LINE.as_millis());
     let begin = format!(
-        "{begin}; SELECT pg_advisory_xact_lock(hashtext('verify {schema}')); CREATE SCHEMA IF NOT EXISTS {schema}; SET LOCAL search_path = {schema}"
+        "{begin}; SELECT pg_advisory_xact_lock(hashtext('verify {schema}')); CREATE SCHEMA IF NOT EXISTS {schema}; SET LOCAL search_path = {schema}; SET LOCAL lock_timeout = {in_line}"
     );
     client.batch_execute(&begin).await.map_err(refused)?;
     steps(client, schema).await?;
@@ -82,7 +101,10 @@ async fn steps(client: &Client, schema: &str) -> Result<(), OpenError> {
         return Ok(());
     }
     let from = found(client, schema).await?.map_or(0, |(found, _)| found);
-    let refused = |error| OpenError::Migrate(said(&error));
+    let refused = |error: Error| match error.code() {
+        Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => OpenError::Held,
+        Some(_) | None => OpenError::Migrate(said(&error)),
+    };
     for Migration { sql, needs } in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or(0)) {
         client.batch_execute(sql).await.map_err(refused)?;
         let set = format!("UPDATE meta SET needs = {needs}");
