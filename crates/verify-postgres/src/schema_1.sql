@@ -38,7 +38,7 @@ CREATE TABLE counter (
   gone bigint NOT NULL,
   PRIMARY KEY (lane, key)
 ) WITH (fillfactor = 80);
-CREATE INDEX counter_gone ON counter (gone);
+CREATE INDEX counter_gone ON counter (lane, gone);
 
 CREATE TABLE claim (
   lane bigint NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE claim (
   gone bigint NOT NULL,
   PRIMARY KEY (lane, key)
 );
-CREATE INDEX claim_gone ON claim (gone);
+CREATE INDEX claim_gone ON claim (lane, gone);
 
 -- `ends` and `gone` are null for a durable one. `due` is when it wants a look, or until when it is put off.
 CREATE TABLE record (
@@ -64,7 +64,7 @@ CREATE TABLE record (
 ) WITH (fillfactor = 70);
 -- What is sealed does not shrink, and is read whole each time.
 ALTER TABLE record ALTER COLUMN value SET STORAGE EXTERNAL;
-CREATE INDEX record_gone ON record (gone) WHERE gone IS NOT NULL;
+CREATE INDEX record_gone ON record (lane, gone) WHERE gone IS NOT NULL;
 CREATE INDEX record_due ON record (lane, due, key) WHERE due IS NOT NULL;
 CREATE INDEX record_durable ON record (fingerprint, seal, lane, key) WHERE ends IS NULL AND seal IS NOT NULL;
 

@@ -88,8 +88,7 @@ statements! {
     named = "SELECT 0::smallint, key, value FROM {s}.counter WHERE lane = {lane} AND key = ANY ($2)
          UNION ALL SELECT 1::smallint, key, value FROM {s}.record WHERE lane = {lane} AND key = ANY ($3)
          UNION ALL SELECT 2::smallint, key, value FROM {s}.claim WHERE lane = {lane} AND key = ANY ($4)";
-    /// All that a batch puts, and its number. The commit's wait for the server's copy is not to be broken off: that would be a
-    /// success.
+    /// All that a batch puts, and its number.
     put = "WITH counters AS (
            INSERT INTO {s}.counter SELECT $1::bigint, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) k
            ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, gone = excluded.gone
@@ -107,8 +106,9 @@ statements! {
            UPDATE {s}.lane SET version = $17, seq = $18, events = $19, bytes = $20, held = held + $21 WHERE id = $1
          )
          INSERT INTO {s}.batch VALUES ($22, $1, $23, $24)
-         ON CONFLICT (lane, process) DO UPDATE SET number = excluded.number, at = excluded.at
-         RETURNING set_config('statement_timeout', '0', true)";
+         ON CONFLICT (lane, process) DO UPDATE SET number = excluded.number, at = excluded.at";
+    /// What comes before a commit: its wait for the server's copy is not to be broken off, which would be a success.
+    no_timeout = "SET LOCAL statement_timeout = 0";
     drop_records = "DELETE FROM {s}.record WHERE lane = $1 AND key = ANY ($2)";
     drop_claims = "DELETE FROM {s}.claim WHERE lane = $1 AND key = ANY ($2)";
     /// Written, so that its commit waits for whatever was committed before.
@@ -117,22 +117,24 @@ statements! {
     /// Bytes that are held, bytes on the disk, and the first minute from which a row could have been dropped, if that is over.
     figures = "SELECT (SELECT coalesce(sum(held + bytes), 0) FROM {s}.lane)::bigint,
            (SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class WHERE relnamespace = '{s}'::regnamespace AND relkind = 'r')::bigint,
-           (SELECT gone FROM (SELECT least((SELECT min(gone) FROM {s}.counter), (SELECT min(gone) FROM {s}.claim), (SELECT min(gone) FROM {s}.record)) AS gone) first
+           (SELECT gone FROM (SELECT min(least((SELECT min(gone) FROM {s}.counter WHERE counter.lane = lane.id),
+               (SELECT min(gone) FROM {s}.claim WHERE claim.lane = lane.id),
+               (SELECT min(gone) FROM {s}.record WHERE record.lane = lane.id))) AS gone FROM {s}.lane) first
             WHERE gone <= extract(epoch FROM clock_timestamp())::bigint / 60)";
     outboxes = "SELECT service, events, bytes, (SELECT value FROM {s}.event WHERE event.lane = lane.id ORDER BY seq LIMIT 1)
          FROM {s}.lane WHERE events > 0 ORDER BY bytes DESC LIMIT $1";
     /// Of a lane that is locked: whoever writes waits for it, and nobody for a row.
     drop_outlived = "WITH counters AS (
-           DELETE FROM {s}.counter WHERE lane = $1 AND gone <= $2
-             AND key = ANY (ARRAY(SELECT key FROM {s}.counter WHERE gone <= $2 AND lane = $1 LIMIT $3))
+           DELETE FROM {s}.counter WHERE lane = $1
+             AND key = ANY (ARRAY(SELECT key FROM {s}.counter WHERE lane = $1 AND gone <= $2 ORDER BY gone LIMIT $3))
            RETURNING length(key) + length(value) AS n
          ), claims AS (
-           DELETE FROM {s}.claim WHERE lane = $1 AND gone <= $2
-             AND key = ANY (ARRAY(SELECT key FROM {s}.claim WHERE gone <= $2 AND lane = $1 LIMIT $3))
+           DELETE FROM {s}.claim WHERE lane = $1
+             AND key = ANY (ARRAY(SELECT key FROM {s}.claim WHERE lane = $1 AND gone <= $2 ORDER BY gone LIMIT $3))
            RETURNING length(key) + length(value) AS n
          ), records AS (
-           DELETE FROM {s}.record WHERE lane = $1 AND gone <= $2
-             AND key = ANY (ARRAY(SELECT key FROM {s}.record WHERE gone <= $2 AND lane = $1 LIMIT $3))
+           DELETE FROM {s}.record WHERE lane = $1
+             AND key = ANY (ARRAY(SELECT key FROM {s}.record WHERE lane = $1 AND gone <= $2 ORDER BY gone LIMIT $3))
            RETURNING length(key) + length(value) AS n
          ),
          dropped AS (SELECT n FROM counters UNION ALL SELECT n FROM claims UNION ALL SELECT n FROM records),

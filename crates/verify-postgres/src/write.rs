@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::FutureExt;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
 use verify_batch::{Decided, gone, minute};
@@ -205,9 +205,13 @@ pub(crate) async fn write_and_commit(
         .iter()
         .map(|(sql, params)| connection.execute(sql, params).boxed());
     // Sent in this order when they are first polled, and carried out in it.
-    let commit = connection.client.batch_execute("COMMIT");
-    let (written, committed) = join(join_in_order(writes.collect()), commit).await;
-    written.map_err(Failed::Before)?;
+    let (written, untimed, committed) = join3(
+        join_in_order(writes.collect()),
+        connection.client.batch_execute(&sql.no_timeout),
+        connection.client.batch_execute("COMMIT"),
+    )
+    .await;
+    written.and(untimed).map_err(Failed::Before)?;
     committed.map_err(Failed::AtCommit)
 }
 
