@@ -24,9 +24,11 @@ impl BrokenOff {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Its words are in the server's language, so any plain warning counts: whoever is wrongly in doubt asks once more.
+    /// Its words are in the server's language; where in the server it comes from is not. Where that is not said any plain warning
+    /// counts: whoever is wrongly in doubt asks once more.
     fn heard(&self, notice: &DbError) {
-        if [SqlState::WARNING, SqlState::ADMIN_SHUTDOWN].contains(notice.code()) {
+        let is_from_there = notice.routine().is_none_or(|from| from == "SyncRepWaitForLSN");
+        if is_from_there && [SqlState::WARNING, SqlState::ADMIN_SHUTDOWN].contains(notice.code()) {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -67,14 +69,23 @@ impl Host {
     {
         if self.takes_it.load(Ordering::Relaxed) {
             match self.direct.connect(tls.clone()).await {
-                Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
+                Err(error) if may_be_about_words(&error) => {
+                    let without = self.config.connect(tls).await?;
                     self.takes_it.store(false, Ordering::Relaxed);
+                    return Ok(without);
                 }
                 other => return other,
             }
         }
         self.config.connect(tls).await
     }
+}
+
+/// Each pool refuses them in its own way. Not where nobody would have come in (28, 3D), or not just now (53, 57).
+fn may_be_about_words(error: &Error) -> bool {
+    let others = ["28", "3D", "53", "57"];
+    let code = error.code();
+    code.is_some_and(|code| !others.iter().any(|class| code.code().starts_with(class)))
 }
 
 impl<T> Hosts<T> {
