@@ -42,7 +42,7 @@ pub(crate) struct Decider {
     pub(crate) begin: Begin,
     /// When enough room was last seen, of nine tenths that are for everybody.
     roomy: Mutex<Option<Instant>>,
-    /// Lanes in which a batch of this process was committed: its number must be there then.
+    /// Lanes in which a batch of this process was seen to be committed: its number must be there then.
     written: Mutex<HashSet<ServiceId>>,
 }
 
@@ -83,7 +83,7 @@ impl Decider {
         loop {
             match self.once(batch, lane).await {
                 Ok(()) => return Ended::Committed,
-                // Once for each connection.
+                // Once for each of those that are under way: from then on nothing is prepared.
                 Err(Broken::Elsewhere) => {}
                 Err(Broken::Again(_)) if tries < TRIES => tries += 1,
                 Err(Broken::Again(error)) => return Ended::NotApplied(fault(&error)),
@@ -184,11 +184,12 @@ impl Decider {
             NotLoaded::Error(error) => aborted(error),
         };
         if let Ok(client) = connection.client() {
-            if matches!(why, NotLoaded::Elsewhere) {
-                self.lines.prepared.forget(client);
-            }
-            if may_go_on && client.batch_execute("ROLLBACK").await.is_ok() {
-                connection.done();
+            let is_over = may_go_on && client.batch_execute("ROLLBACK").await.is_ok();
+            match why {
+                // Closed: what is prepared there ends with it, and not in a process that is somebody else's by now.
+                NotLoaded::Elsewhere => self.lines.prepared.give_up(),
+                NotLoaded::Error(_) if is_over => connection.done(),
+                NotLoaded::Error(_) => {}
             }
         }
         match why {
@@ -278,7 +279,10 @@ impl Decider {
                 )
                 .await?;
             let there = match rows.first() {
-                Some(row) => Some(number(row, 0) >= ticket.number),
+                Some(row) => {
+                    self.has_written(id);
+                    Some(number(row, 0) >= ticket.number)
+                }
                 None => (!self.written.lock().contains(id)).then_some(false),
             };
             known = known.zip(there).map(|(known, there)| known && there);

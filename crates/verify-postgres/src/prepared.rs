@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use deadpool_postgres::{ClientWrapper, StatementCache};
@@ -19,6 +19,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use crate::connect::Lines;
+use crate::errors::is_about_a_statement;
 use crate::statements::Statements;
 use crate::transaction::Params;
 
@@ -51,7 +52,7 @@ enum Known {
     /// It leads to the server itself.
     Direct,
     Prepared(Arc<Prepared>),
-    /// Something is between, or was.
+    /// Something is between, or it cannot be done.
     Never,
 }
 
@@ -60,6 +61,8 @@ enum Known {
 pub(crate) struct PreparedOn {
     /// What ours begin with. `None`: they are somebody else's.
     word: Option<String>,
+    /// Something between was seen that hands their words on.
+    given_up: AtomicBool,
     marks: AtomicU64,
     /// By connection, which has no other place for what belongs to it.
     of: Mutex<Vec<(Weak<StatementCache>, Known)>>,
@@ -69,6 +72,7 @@ impl PreparedOn {
     pub(crate) fn connections_with(word: Option<String>) -> Self {
         Self {
             word,
+            given_up: AtomicBool::new(false),
             marks: AtomicU64::new(0),
             of: Mutex::default(),
         }
@@ -81,12 +85,21 @@ impl PreparedOn {
         client: &ClientWrapper,
         sql: &Statements,
     ) -> Result<Option<Arc<Prepared>>, Error> {
-        match self.known(client) {
+        let known = self.known(client);
+        match known.filter(|_| !self.given_up.load(Ordering::Relaxed)) {
             Some(Known::Prepared(prepared)) => Ok(Some(prepared)),
             Some(Known::Direct) => {
                 let word = self.word.as_deref().unwrap_or_default();
                 let mark = format!("{word}-{}", self.marks.fetch_add(1, Ordering::Relaxed));
-                let prepared = Arc::new(prepare(client, sql, mark).await?);
+                let prepared = match prepare(client, sql, mark).await {
+                    Ok(prepared) => Arc::new(prepared),
+                    // It ended with its transaction, and would not succeed later.
+                    Err(error) if is_about_a_statement(&error) => {
+                        self.remember(client, Known::Never);
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(error),
+                };
                 self.remember(client, Known::Prepared(Arc::clone(&prepared)));
                 Ok(Some(prepared))
             }
@@ -103,9 +116,9 @@ impl PreparedOn {
         }
     }
 
-    /// From now on nothing is prepared there.
-    pub(crate) fn forget(&self, client: &ClientWrapper) {
-        self.remember(client, Known::Never);
+    /// From now on nothing that was prepared is used, on none of them.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
     }
 
     fn known(&self, client: &ClientWrapper) -> Option<Known> {

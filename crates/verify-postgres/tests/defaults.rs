@@ -112,3 +112,20 @@ fn i149_what_fails_or_is_dropped_while_it_migrates_gives_no_connection_back() {
         assert!(answered.await.is_ok(), "it waits with what was dropped");
     });
 }
+
+/// Whatever a server warns of besides.
+#[test]
+fn i149_another_warning_puts_nothing_in_doubt() {
+    run(async {
+        let options = fresh();
+        let store = open(options.clone()).await;
+        let schema = &options.schema;
+        let warns = format!(
+            "CREATE FUNCTION {schema}.warns() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE WARNING $$so it is$$; RETURN NEW; END';
+             CREATE TRIGGER warns BEFORE INSERT OR UPDATE ON {schema}.batch FOR EACH ROW EXECUTE FUNCTION {schema}.warns()"
+        );
+        as_owner(&options, &warns).await;
+        let answer = store.apply(&creating(1), WITHIN).await;
+        assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+    });
+}

@@ -10,12 +10,16 @@ mod support;
 
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use support::{as_owner, creating, directory, fresh, nothing, open, run};
+use support::{WITHIN, as_owner, connected, creating, directory, execute, fresh, nothing, open, run, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use verify_core::store::{Epoch, Store, StoreAnswer};
 use verify_lab::{PgBouncer, PostgresServer, Syncs};
-use verify_postgres::{OpenError, PostgresOptions, PostgresStore};
+use verify_postgres::{OpenError, PostgresOptions, PostgresStore, inspect, migrate};
 use verify_testkit::store_answers_as_the_model;
 
 async fn why_not(options: PostgresOptions) -> OpenError {
@@ -65,6 +69,39 @@ fn i148_of_many_that_begin_at_once_one_makes_the_tables() {
     });
 }
 
+/// As a long `pg_dump` is at the tables of an earlier program, whose nodes go on.
+#[test]
+fn i148_whoever_migrates_waits_for_who_reads_and_holds_nobody_up() {
+    run(async {
+        let options = fresh();
+        let store = open(options.clone()).await;
+        let schema = &options.schema;
+        execute(&format!(
+            "ALTER TABLE {schema}.meta DROP system, DROP timeline, DROP moved; UPDATE {schema}.meta SET version = 1"
+        ))
+        .await;
+        let (reader, watch) = (connected(&options).await, connected(&options).await);
+        let read = format!("SELECT version FROM {schema}.meta");
+        reader.batch_execute(&format!("BEGIN; {read}")).await.unwrap();
+        let migrating = tokio::spawn({
+            let options = options.clone();
+            async move { migrate(&options).await }
+        });
+        let waits = format!(
+            "SELECT count(*) = 1 FROM pg_locks WHERE NOT granted AND relation = '{schema}.meta'::regclass"
+        );
+        until(&watch, &waits).await;
+        let others = tokio::time::timeout(WITHIN, watch.batch_execute(&read));
+        assert!(others.await.is_ok(), "who reads waits behind who migrates");
+        assert!(!migrating.is_finished());
+        reader.batch_execute("COMMIT").await.unwrap();
+        assert_eq!(migrating.await.unwrap().unwrap(), 1);
+        assert_eq!(inspect(&options).await.unwrap().schema, 2);
+        let answer = store.apply(&creating(1), WITHIN).await;
+        assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+    });
+}
+
 #[test]
 fn i148_a_program_needs_no_right_to_make_tables_that_are_there() {
     run(async {
@@ -82,7 +119,7 @@ fn i148_a_program_needs_no_right_to_make_tables_that_are_there() {
         );
         as_owner(&options, &rights).await;
         let store = open(lesser).await;
-        let answer = store.apply(&creating(1), support::WITHIN).await;
+        let answer = store.apply(&creating(1), WITHIN).await;
         assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
     });
 }
@@ -94,7 +131,7 @@ fn i62_an_empty_database_in_the_place_of_one_that_is_remembered_is_not_a_first_s
         let store = open(fresh().remembered(remembered)).await;
         let origin = store.health().await.unwrap();
         assert!(!origin.accepted && Some(origin.epoch) != remembered);
-        let seen = store.apply(&nothing(), support::WITHIN).await.seen().unwrap();
+        let seen = store.apply(&nothing(), WITHIN).await.seen().unwrap();
         assert!(!seen.origin.accepted, "every answer says so");
         store.accept().await.unwrap();
         assert!(store.health().await.unwrap().accepted);
@@ -111,12 +148,7 @@ fn i62_what_was_emptied_under_a_running_store_was_not_expected() {
         let before = store.health().await.unwrap();
         let schema = &options.schema;
         as_owner(&options, &format!("TRUNCATE {schema}.lane, {schema}.record, {schema}.event; UPDATE {schema}.meta SET epoch = NULL")).await;
-        let origin = store
-            .apply(&nothing(), support::WITHIN)
-            .await
-            .seen()
-            .unwrap()
-            .origin;
+        let origin = store.apply(&nothing(), WITHIN).await.seen().unwrap().origin;
         assert!(!origin.accepted && origin.epoch != before.epoch);
         let told = open(options).await.health().await.unwrap();
         assert_eq!((told.epoch, told.accepted), (origin.epoch, false));
@@ -266,12 +298,61 @@ fn i149_a_first_host_that_says_nothing_leaves_the_others_time() {
         );
         options.config = PostgresOptions::parse(&url).unwrap().config;
         let store = open(options.clone()).await;
-        let answer = store.apply(&creating(1), support::WITHIN).await;
+        let answer = store.apply(&creating(1), WITHIN).await;
         assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
         let silent_alone = format!("postgres://postgres@{}/postgres", silent.local_addr().unwrap());
         options.config = PostgresOptions::parse(&silent_alone).unwrap().config;
         let why = why_not(options).await.to_string();
         assert!(why.contains("no connection in time"), "{why}");
+    });
+}
+
+/// A line to the server by a pool that refuses words in its own way; how many lines it refused.
+async fn refuses_words(to: u16, refused: Arc<AtomicU32>) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let refused = Arc::clone(&refused);
+            tokio::spawn(async move {
+                let length = client.read_u32().await.unwrap();
+                let mut first = length.to_be_bytes().to_vec();
+                first.resize(length as usize, 0);
+                client.read_exact(first.get_mut(4..).unwrap()).await.unwrap();
+                if first.windows(9).any(|word| word == b"\0options\0") {
+                    refused.fetch_add(1, Ordering::SeqCst);
+                    let said = b"SFATAL\0VFATAL\0C0A000\0MFeature not supported\0\0";
+                    client.write_all(b"E").await.unwrap();
+                    client.write_u32(said.len() as u32 + 4).await.unwrap();
+                    client.write_all(said).await.unwrap();
+                    return;
+                }
+                let mut server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                server.write_all(&first).await.unwrap();
+                let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn i149_a_pool_that_refuses_words_in_its_own_way_is_asked_without_them() {
+    run(async {
+        let (refused, mut options) = (Arc::new(AtomicU32::new(0)), fresh());
+        let port = refuses_words(support::server().port(), Arc::clone(&refused)).await;
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+        options.config = PostgresOptions::parse(&url).unwrap().config;
+        let store = open(options).await;
+        let answers = (0..8).map(|number| {
+            let (store, changeset) = (store.clone(), creating(number));
+            tokio::spawn(async move { store.apply(&changeset, WITHIN).await })
+        });
+        for answer in answers.collect::<Vec<_>>() {
+            let answer = answer.await.unwrap();
+            assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+        }
+        assert_eq!(refused.load(Ordering::SeqCst), 1, "it is asked once");
     });
 }
 

@@ -26,6 +26,8 @@ struct Line {
     switches: AtomicBool,
     /// Whether that other one hears first what was said to the first.
     repeats: bool,
+    /// Whether the names of statements are taken where it leads.
+    taken: AtomicBool,
 }
 
 impl Line {
@@ -61,6 +63,17 @@ async fn process(port: u16, first: &[u8]) -> TcpStream {
     server
 }
 
+/// Prepares under the names that a client's library uses.
+async fn take_names(server: &mut TcpStream) {
+    let taken = (0..1_000).map(|number| format!("PREPARE s{number} AS SELECT 1;"));
+    let taken: String = taken.collect();
+    server.write_all(b"Q").await.unwrap();
+    server.write_u32(taken.len() as u32 + 5).await.unwrap();
+    server.write_all(taken.as_bytes()).await.unwrap();
+    server.write_all(b"\0").await.unwrap();
+    answers(server, 1).await;
+}
+
 /// One client's line; it is switched when it next says something.
 async fn serve(mut client: TcpStream, port: u16, line: Arc<Line>) {
     let length = client.read_u32().await.unwrap();
@@ -73,6 +86,9 @@ async fn serve(mut client: TcpStream, port: u16, line: Arc<Line>) {
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(length @ 1..) = read else { return };
+                if line.taken.swap(false, Ordering::SeqCst) {
+                    take_names(&mut behind).await;
+                }
                 if line.switches.swap(false, Ordering::SeqCst) {
                     behind = process(port, &first).await;
                     answers(&mut behind, 1).await;
@@ -96,29 +112,34 @@ async fn serve(mut client: TcpStream, port: u16, line: Arc<Line>) {
 /// A statement that is read with, by its text: it was not prepared.
 const BY_TEXT: &str = ".record WHERE lane";
 
-async fn switched(repeats: bool) {
+/// A pool in front of the tests' server, and options that lead there.
+async fn in_front(options: &PostgresOptions, line: &Arc<Line>) -> PostgresOptions {
     let port = server().port();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let at = listener.local_addr().unwrap();
-    let line = Arc::new(Line {
-        repeats,
-        ..Line::default()
-    });
-    let of_all = Arc::clone(&line);
+    let of_all = Arc::clone(line);
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             tokio::spawn(serve(client, port, Arc::clone(&of_all)));
         }
     });
+    let mut options = options.clone();
+    options.config = PostgresOptions::parse(&format!("postgres://postgres@{at}/postgres"))
+        .unwrap()
+        .config;
+    options
+}
+
+async fn switched(repeats: bool) {
+    let line = Arc::new(Line {
+        repeats,
+        ..Line::default()
+    });
     let direct = fresh();
     // Its lane is there, and in what is repeated nothing is written.
     let store = open(direct.clone()).await;
     store.apply(&creating(1), WITHIN).await.seen().unwrap();
-    let mut options = direct.clone();
-    options.config = PostgresOptions::parse(&format!("postgres://postgres@{at}/postgres"))
-        .unwrap()
-        .config;
-    let store = open(options).await;
+    let store = open(in_front(&direct, &line).await).await;
     // The first transaction sees that it may prepare, the second one prepares.
     let mut by_text = Vec::new();
     for _ in 0..4 {
@@ -151,5 +172,20 @@ fn i149_what_is_prepared_is_not_used_in_another_process_of_the_server() {
         switched(false).await;
         // There it finds statements of the same names.
         switched(true).await;
+    });
+}
+
+#[test]
+fn i149_what_cannot_be_prepared_is_decided_all_the_same() {
+    run(async {
+        let line = Arc::new(Line::default());
+        line.taken.store(true, Ordering::SeqCst);
+        let store = open(in_front(&fresh(), &line).await).await;
+        for number in 0..4 {
+            let answer = store.apply(&creating(number), WITHIN).await;
+            assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+        }
+        let said = line.said();
+        assert_eq!(said.matches("verify.prepared', '").count(), 1, "{said}");
     });
 }
