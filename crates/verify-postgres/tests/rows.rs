@@ -8,7 +8,7 @@
 
 mod support;
 
-use support::{WITHIN, connected, creating, directory, fresh, open, run, scan, until};
+use support::{WITHIN, as_owner, connected, creating, directory, fresh, open, run, scan, until};
 use verify_core::store::{Store, StoreAnswer};
 use verify_lab::{PostgresServer, Syncs};
 use verify_postgres::PostgresOptions;
@@ -64,5 +64,81 @@ fn i49_a_refusal_costs_no_flush() {
         let refused = flushes(0, false).await;
         assert!(written - before >= MANY, "{before}, {written}");
         assert!(refused - written < MANY / 10, "{written}, {refused}");
+    });
+}
+
+/// So many counters of a lane, which may be dropped from this minute on.
+fn counters(options: &PostgresOptions, lane: &str, many: u32, gone: u64) -> String {
+    let (schema, to) = (&options.schema, FIRST + many - 1);
+    format!(
+        "INSERT INTO {schema}.counter SELECT {lane}, decode(to_hex(k), 'hex'), '', {gone} FROM generate_series({FIRST}, {to}) k"
+    )
+}
+
+/// From here on a number has eight hexadecimal digits.
+const FIRST: u32 = 1 << 28;
+const NEVER: u64 = 1 << 53;
+
+#[test]
+fn what_an_idle_service_left_is_in_nobody_else_s_way() {
+    run(async {
+        let server = PostgresServer::start(&directory("idle"), Syncs::No, "autovacuum = off").unwrap();
+        let options = PostgresOptions::parse(&server.url()).unwrap();
+        let store = open(options.clone()).await;
+        let owner = connected(&options).await;
+        store.apply(&creating(100), WITHIN).await.seen().unwrap();
+        let (schema, lane) = (
+            &options.schema,
+            format!("(SELECT id FROM {}.lane)", options.schema),
+        );
+        for sql in [
+            counters(&options, "-1", 20_000, 1),
+            counters(&options, &lane, 20_000, NEVER),
+            format!("ANALYZE {schema}.counter"),
+            "SELECT pg_stat_reset()".to_owned(),
+        ] {
+            owner.batch_execute(&sql).await.unwrap();
+        }
+        // More than what is dropped with one of them.
+        for number in 0..32 {
+            let answer = store.apply(&creating(number), WITHIN).await;
+            assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+        }
+        // A connection says what it read when it ends.
+        store.close();
+        drop(store);
+        let others = "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'";
+        until(&owner, others).await;
+        let read = "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables WHERE relname = 'counter'";
+        let rows = owner.query_typed(read, &[]).await.unwrap();
+        let read: i64 = rows.first().unwrap().get(0);
+        assert!(read < 1_000, "{read} rows were looked at");
+    });
+}
+
+#[test]
+fn what_is_dropped_with_a_batch_ends_in_time() {
+    run(async {
+        let options = fresh();
+        let store = open(options.clone()).await;
+        store.apply(&creating(0), WITHIN).await.seen().unwrap();
+        let schema = &options.schema;
+        let slow = format!(
+            "CREATE FUNCTION {schema}.slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN OLD; END';
+             CREATE TRIGGER slow BEFORE DELETE ON {schema}.counter FOR EACH ROW EXECUTE FUNCTION {schema}.slow()"
+        );
+        as_owner(&options, &slow).await;
+        let lane = format!("(SELECT id FROM {schema}.lane)");
+        as_owner(&options, &counters(&options, &lane, 1, 1)).await;
+        // One of eight drops what is outlived.
+        let mut refused = 0;
+        for number in 1..9 {
+            match store.apply(&creating(number), WITHIN).await {
+                StoreAnswer::Applied(_) => {}
+                StoreAnswer::NotApplied(_) => refused += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(refused, 1);
     });
 }
