@@ -118,7 +118,12 @@ impl PreparedOn {
 
     /// From now on nothing that was prepared is used, on none of them.
     pub(crate) fn give_up(&self) {
-        self.given_up.store(true, Ordering::Relaxed);
+        if !self.given_up.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                target: "verify::store",
+                "a transaction was not where its statements had been prepared, as behind a pool: nothing is prepared any more"
+            );
+        }
     }
 
     fn known(&self, client: &ClientWrapper) -> Option<Known> {

@@ -146,15 +146,70 @@ fn i149_answers_that_are_lost_are_asked_for_once_more() {
     });
 }
 
+const NUMBERS_ARE_GONE: &str = "DELETE FROM {s}.batch;
+    CREATE FUNCTION {s}.gone() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER gone BEFORE INSERT OR UPDATE ON {s}.batch FOR EACH ROW EXECUTE FUNCTION {s}.gone()";
+
 /// As when a clock jumped ahead and the number of the last batch was dropped: "not there" is no "no" where it was before.
 #[test]
 fn i146_a_number_that_is_gone_is_no_answer() {
     run(async {
-        let gone = "DELETE FROM {s}.batch;
-            CREATE FUNCTION {s}.gone() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-            CREATE TRIGGER gone BEFORE INSERT OR UPDATE ON {s}.batch FOR EACH ROW EXECUTE FUNCTION {s}.gone()";
-        let told = over(ANSWERS_ARE_LOST, gone).await;
+        let told = over(ANSWERS_ARE_LOST, NUMBERS_ARE_GONE).await;
         assert!(!told.unknown.is_empty(), "nothing was asked about");
+    });
+}
+
+/// A line to a server that breaks before the answer to the next commit, each time it is told to; its port.
+async fn loses_commits(to: u16, loses: Arc<AtomicBool>) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let loses = Arc::clone(&loses);
+            tokio::spawn(async move {
+                let server = TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                let back = async {
+                    let mut piece = vec![0; 64 << 10];
+                    while let Ok(length @ 1..) = from_server.read(&mut piece).await {
+                        let said = piece.get(..length).unwrap();
+                        let is_commit = said.windows(7).any(|word| word == b"COMMIT\0");
+                        if is_commit && loses.swap(false, Ordering::SeqCst) {
+                            return;
+                        }
+                        if to_client.write_all(said).await.is_err() {
+                            return;
+                        }
+                    }
+                };
+                tokio::select! { _ = tokio::io::copy(&mut from_client, &mut to_server) => {} () = back => {} }
+            });
+        }
+    });
+    port
+}
+
+/// Also where no commit of this process in that lane was ever answered.
+#[test]
+fn i146_a_number_that_was_only_seen_and_is_gone_is_no_answer() {
+    run(async {
+        let (options, loses) = (fresh(), Arc::new(AtomicBool::new(false)));
+        let port = loses_commits(support::server().port(), Arc::clone(&loses)).await;
+        let mut over = options.clone();
+        over.config = PostgresOptions::parse(&format!("postgres://postgres@127.0.0.1:{port}/postgres"))
+            .unwrap()
+            .config;
+        let store = open(over).await;
+        loses.store(true, Ordering::SeqCst);
+        let asked = store.apply(&creating(1), support::WITHIN).await;
+        assert!(matches!(asked, StoreAnswer::Applied(_)), "{asked:?}");
+        assert!(!loses.load(Ordering::SeqCst), "no answer was lost");
+        support::execute(&NUMBERS_ARE_GONE.replace("{s}", &options.schema)).await;
+        loses.store(true, Ordering::SeqCst);
+        let asked = store.apply(&creating(2), support::WITHIN).await;
+        assert!(matches!(asked, StoreAnswer::Unknown(_)), "{asked:?}");
+        assert!(!loses.load(Ordering::SeqCst), "no answer was lost");
     });
 }
 
