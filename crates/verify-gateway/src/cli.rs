@@ -40,7 +40,7 @@ pub struct ServeArgs {
     /// On SIGHUP, take a policy that is weaker than the one in force too
     #[arg(long)]
     pub reload_weaker: bool,
-    /// Start although opt-outs are under keys that VERIFY_KEYS does not have: nobody finds these any more
+    /// Start although opt-outs are under keys that VERIFY_KEYS does not have: those are not found without their fingerprint key
     #[arg(long)]
     pub forget_missing_keys: bool,
     /// Say what is wrong with the configuration, and exit with 0 or 2

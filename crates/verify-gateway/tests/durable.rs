@@ -183,7 +183,8 @@ fn outside_demo_mode_state_is_in_the_state_directory_and_its_loss_is_remembered(
     );
     stop(place.live());
     assert_eq!(place.checked("epoch"), accepted, "a restart is no other epoch");
-    fs::remove_file(place.file()).unwrap();
+    let before = place.dir.join("before.db");
+    fs::rename(place.file(), &before).unwrap();
     let missing = place.tool(&["check"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(err(&missing).contains("there is no file"), "{}", err(&missing));
@@ -196,6 +197,27 @@ fn outside_demo_mode_state_is_in_the_state_directory_and_its_loss_is_remembered(
     let said = out(&place.tool(&["accept"]));
     assert!(said.contains("is accepted"), "{said}");
     assert!(place.checked("epoch").starts_with("ok"));
+    // A copy from before, whose own epoch was accepted then.
+    fs::rename(&before, place.file()).unwrap();
+    stop(place.live());
+    let stale = place.checked("epoch");
+    assert!(
+        stale.starts_with("WRONG") && stale.contains("nobody accepted it"),
+        "{stale}"
+    );
+}
+
+#[test]
+fn a_file_that_is_damaged_is_told() {
+    let place = Place::new("damaged");
+    stop(place.demo());
+    assert_eq!(place.tool(&["check"]).status.code(), Some(0));
+    // All but the first page, in which the schema is.
+    let mut bytes = fs::read(place.file()).unwrap();
+    bytes[4_096..].fill(0xff);
+    fs::write(place.file(), bytes).unwrap();
+    let told = place.tool(&["check"]);
+    assert_ne!(told.status.code(), Some(0), "{}{}", out(&told), err(&told));
 }
 
 /// It exits with 2, says this, and nothing of a password.
@@ -347,11 +369,7 @@ fn is_left_alone(serving: &Serving) {
         "/verify/send",
         json!({ "to": OPTED_OUT, "channel": "sms" }),
     );
-    assert_eq!(
-        (status, &told["code"]),
-        (422, &json!("channel_unavailable")),
-        "{told}"
-    );
+    assert_eq!((status, &told["code"]), (422, &json!("channel_unavailable")));
     let inbox = serving.get("/demo/inbox?to=%2B12025550115");
     assert_eq!(body(&inbox), json!([]));
 }
@@ -368,11 +386,7 @@ fn is_refused_without_its_keys(place: &Place) {
     );
     let told = place.tool(&["rekey"]);
     assert_eq!(told.status.code(), Some(1), "{}", err(&told));
-    assert!(
-        out(&told).contains("VERIFY_KEYS does not have these"),
-        "{}",
-        out(&told)
-    );
+    assert!(out(&told).contains("VERIFY_KEYS does not have these"));
 }
 
 #[test]
@@ -384,8 +398,8 @@ fn i150_a_key_is_dropped_when_rekey_says_so_and_not_before() {
 
     let both = Keys::generate(&[7; 32]).rotated(&[8; 32]).to_text();
     // The newest of each ring alone.
-    let rings = both.expose().split('/');
-    let rings: Vec<_> = rings.map(|ring| ring.split(',').next().unwrap()).collect();
+    let newest = |ring: &str| ring.split(',').next().unwrap().to_owned();
+    let rings: Vec<_> = both.expose().split('/').map(newest).collect();
     place.keys = rings.join("/");
     is_refused_without_its_keys(&place);
 
@@ -403,9 +417,7 @@ fn i150_a_key_is_dropped_when_rekey_says_so_and_not_before() {
     stop(serving);
 
     place.keys = rings.join("/");
-    let serving = place.demo();
-    is_left_alone(&serving);
-    stop(serving);
+    is_left_alone(&place.demo());
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub struct Inspection {
     pub origin: Option<Origin>,
     /// How full it or its disk is.
     pub space: Space,
+    /// What is broken in it, the first of it, as SQLite's `quick_check` says it. All of the file is read for that.
+    pub damage: Option<String>,
     /// How long it took to have the writers' lock, to read, and to give it back. Nothing was written.
     pub round_trip: Duration,
 }
@@ -47,13 +49,18 @@ pub fn inspect(options: &SqliteOptions) -> Result<Inspection, OpenError> {
     };
     let space = room::space(&connection, options).map_err(sqlite)?;
     connection.execute_batch("ROLLBACK").map_err(sqlite)?;
+    let round_trip = began.elapsed();
+    let checked: String = connection
+        .pragma_query_value(None, "quick_check", |row| row.get(0))
+        .map_err(sqlite)?;
     Ok(Inspection {
         schema: found,
         needs,
         known: KNOWN,
         origin,
         space,
-        round_trip: began.elapsed(),
+        damage: (checked != "ok").then_some(checked),
+        round_trip,
     })
 }
 

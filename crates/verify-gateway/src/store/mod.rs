@@ -134,18 +134,22 @@ impl OpenStore {
         }
         match storage.remembers {
             true => {
-                let epoch = self.origin().await.map_err(StoreError::Fault)?.epoch;
+                let mut origin = self.origin().await.map_err(StoreError::Fault)?;
                 let (dir, names) = (StateDir::at(&storage.state_dir), names(storage, &storage.store)?);
-                let last = dir.remembered(&names)?.filter(|last| *last != epoch);
+                let last = dir.remembered(&names)?.filter(|last| *last != origin.epoch);
                 if let Some(last) = last {
-                    let (last, epoch) = (to_hex(last), to_hex(epoch));
+                    let (last, epoch) = (to_hex(last), to_hex(origin.epoch));
                     tracing::warn!(
                         last,
                         epoch,
                         "the store has another epoch than when it was last used here: it lost its data, or is a copy"
                     );
+                    // Nobody else uses a file. Of a database another node, or an operator elsewhere, may have said what it is.
+                    if matches!(self, Self::Sqlite(_)) && origin.accepted {
+                        origin = self.begin_epoch().await.map_err(StoreError::Fault)?;
+                    }
                 }
-                Ok(dir.remember(&names, epoch)?)
+                Ok(dir.remember(&names, origin.epoch)?)
             }
             false => Ok(()),
         }

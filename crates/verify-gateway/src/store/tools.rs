@@ -145,6 +145,9 @@ async fn check(storage: &Storage) -> Result<Said, ToolError> {
     let mut report = Report::default();
     report.find(true, "store", storage.store.to_string());
     check_mode(path, &mut report);
+    if let Some(damage) = &found.damage {
+        report.find(false, "file", format!("damaged, restore a copy of it: {damage}"));
+    }
     check_schema((found.schema, found.needs, found.known), &mut report);
     match storage.durability {
         Durability::Full => report.find(true, "durability", "full: what was answered survives a loss of power"),
@@ -472,7 +475,7 @@ async fn copy_to(storage: &Storage, from: &str, to: &str) -> Result<Said, ToolEr
     let done = if is_there { "was copied before" } else { "copied" };
     Ok(Said::well(format!(
         "{done}: {from} to {to}, and read back: {}; versions, sequences and the epoch are the same\n\
-         Start the gateway with VERIFY_STORE={to}, and put the other away: two that go on from one epoch are two budgets.",
+         Start the gateway on {to}, and put the other away: two that go on from one epoch are two budgets.",
         counted(&held)
     )))
 }
