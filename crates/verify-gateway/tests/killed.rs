@@ -23,8 +23,6 @@ use program::{Serving, another, ask, check};
 use serde_json::json;
 use verify_core::event::EventKind;
 use verify_core::store::kept;
-use verify_core::vocabulary::ServiceId;
-use verify_gateway::callers::{Role, entry};
 use verify_twilio::double::{Answer, Double};
 
 /// Keeps, as the database writes it, each event with its place: what was handed over is not there any more.
@@ -199,22 +197,6 @@ fn i05_nodes_that_are_killed_take_nothing_with_them() {
     }
 }
 
-/// What a gateway needs that calls this provider.
-fn live(provider: &Double) -> Vec<(&'static str, String)> {
-    let sid = |kind: &str| format!("{kind}{}", "0".repeat(32));
-    vec![
-        ("TWILIO_ACCOUNT_SID", sid("AC")),
-        ("TWILIO_API_KEY_SID", sid("SK")),
-        ("TWILIO_API_KEY_SECRET", "secret".to_owned()),
-        ("TWILIO_VERIFY_SERVICE_SID", sid("VA")),
-        ("TWILIO_BASE_URL", provider.base_url()),
-        (
-            "VERIFY_API_KEYS",
-            entry("shop", Role::App, "shop-key", &ServiceId::default()),
-        ),
-    ]
-}
-
 /// Asks for a message, and does not wait for the answer.
 fn begin_to_send(address: &str, to: &str, ip: &str) -> TcpStream {
     let asked = json!({ "to": to, "ip": ip }).to_string();
@@ -249,7 +231,7 @@ fn i28_a_delivery_that_is_due_is_inquired_about_once_however_many_sweep() {
     for _ in 0..SENDS * NODES {
         twilio.then(Answer::json(200, page.clone()));
     }
-    let mut nodes = Nodes::start_with("due", &live(&twilio));
+    let mut nodes = Nodes::start_with("due", &program::live_vars(&twilio.base_url()));
     let to = |nth: usize| format!("+1{}55501{:02}", 303 + nth % 5, nth);
     let asking: Vec<_> = (0..SENDS)
         .map(|nth| {

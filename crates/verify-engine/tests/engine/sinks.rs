@@ -7,14 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use verify_core::command::{Person, SendRequest};
 use verify_core::event::Event;
-use verify_core::keys::Keys;
 use verify_core::port::EventSink;
 use verify_core::store::Store;
 use verify_core::vocabulary::ServiceId;
 use verify_engine::Engine;
-use verify_memstore::MemStore;
 
-use crate::support::{Gate, HeldClock, TestProvider, number, taken};
+use crate::support::{Gate, Parts, number, taken};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -31,29 +29,20 @@ impl EventSink for Counts {
 }
 
 struct Shared {
-    store: Arc<MemStore>,
-    clock: Arc<HeldClock>,
-    gate: Arc<Gate>,
+    parts: Parts,
     sink: Arc<Counts>,
 }
 
 impl Shared {
     fn new() -> Self {
         Self {
-            store: Arc::default(),
-            clock: HeldClock::new(),
-            gate: Gate::open(),
+            parts: Parts::new(Gate::open()),
             sink: Arc::default(),
         }
     }
 
     fn engine(&self, with_sink: bool) -> Engine {
-        let builder = Engine::builder()
-            .keys(Keys::generate(&[7; 32]))
-            .store(Arc::clone(&self.store))
-            .provider(TestProvider::new("fake", &self.gate))
-            .clock(Arc::clone(&self.clock))
-            .without_client_ip();
+        let builder = self.parts.builder();
         let builder = match with_sink {
             true => builder.event_sink(Arc::clone(&self.sink)),
             false => builder,
@@ -71,7 +60,12 @@ impl Shared {
     }
 
     async fn waiting(&self) -> usize {
-        self.store.outbox(&ServiceId::default(), 100).await.unwrap().len()
+        self.parts
+            .store
+            .outbox(&ServiceId::default(), 100)
+            .await
+            .unwrap()
+            .len()
     }
 
     fn took(&self) -> usize {
@@ -95,7 +89,7 @@ async fn an_engine_without_a_sink_leaves_events_to_one_that_has_one_and_is_away(
     // The one with a sink dies; what it was lent is over, and its events are kept all the same.
     drop(with);
     for day in 1..=6 {
-        shared.clock.advance(DAY);
+        shared.parts.clock.advance(DAY);
         shared.happens(&without, 1 + day).await;
         assert_eq!(without.pump_once().await, taken(0), "{day}");
     }
@@ -107,7 +101,7 @@ async fn an_engine_without_a_sink_leaves_events_to_one_that_has_one_and_is_away(
 
     // Nobody has had a sink for a week.
     drop(again);
-    shared.clock.advance(7 * DAY);
+    shared.parts.clock.advance(7 * DAY);
     let alone = shared.engine(false);
     shared.happens(&alone, 20).await;
     alone.pump_once().await.unwrap();
@@ -135,7 +129,7 @@ async fn engines_that_had_no_sink_before_anybody_had_one_go_on_and_leave_events_
         "it did not start beside one"
     );
     // What the other was lent while it dropped events is over in a moment.
-    shared.clock.advance(Duration::from_secs(30));
+    shared.parts.clock.advance(Duration::from_secs(30));
     assert_eq!(with.pump_once().await, taken(2));
     assert_eq!(shared.took(), 2);
 }

@@ -46,6 +46,13 @@ pub enum OpenStore {
     Postgres(PostgresStore),
 }
 
+/// Durable records under one pair of keys.
+pub(crate) struct Durable {
+    pub(crate) under: WrittenUnder,
+    pub(crate) records: u64,
+    pub(crate) is_opened: bool,
+}
+
 /// Why a store cannot be had. A change of the configuration or of the machine mends it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -60,9 +67,9 @@ pub enum StoreError {
     StateDir(#[from] StateDirError),
     /// It holds what needs a key that was dropped.
     #[error(
-        "VERIFY_KEYS: durable records (opt-outs) are under keys that it does not have, or has others of that id for: {0}. Put these back at the end of their \
-         rings until `store rekey` says that nothing is left under them; if they are lost for good, start with \
-         --forget-missing-keys"
+        "VERIFY_KEYS: durable records (opt-outs) are under keys that it does not have, or has others of that id for: {0}. Put \
+         these back at the end of their rings until `store rekey` says that nothing is left under them; if they are lost for \
+         good, start with --forget-missing-keys"
     )]
     KeysMissing(String),
     /// It is open, and says nothing.
@@ -160,11 +167,7 @@ impl OpenStore {
     /// # Errors
     /// It does not say.
     pub async fn origin(&self) -> Result<Origin, StoreFault> {
-        match self {
-            Self::Memory(store) => store.health().await,
-            Self::Sqlite(store) => store.health().await,
-            Self::Postgres(store) => store.health().await,
-        }
+        self.port().health().await
     }
 
     /// Ends the wait of one that lost data. One in memory never waits.
@@ -191,33 +194,27 @@ impl OpenStore {
         }
     }
 
-    /// Under which keys its durable records were written, and how many under which.
+    /// Its durable records by the keys that they were written under, and whether these rings open them: else the keys are not there,
+    /// or others have their ids. Of those under some keys one is tried.
     ///
     /// # Errors
     /// It cannot be asked.
-    pub(crate) async fn durable(&self) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
-        self.port().durable().await
-    }
-
-    /// Under which keys there are durable records that these rings do not open, and how many: the keys are not there, or others
-    /// have their ids. Of those under some keys one is tried.
-    ///
-    /// # Errors
-    /// It cannot be asked.
-    pub(crate) async fn unopened_by(&self, keys: &Keys) -> Result<Vec<(WrittenUnder, u64)>, StoreFault> {
+    pub(crate) async fn durable(&self, keys: &Keys) -> Result<Vec<Durable>, StoreFault> {
         let store = self.port();
-        let mut unopened = Vec::new();
+        let mut durable = Vec::new();
         for (under, records) in store.durable().await? {
-            let opens = match store.durable_under(under, None, 1).await?.first() {
+            let is_opened = match store.durable_under(under, None, 1).await?.first() {
                 Some((service, key)) => under.is_in(keys) && opens(store, keys, service, key).await?,
                 // Moved in between.
                 None => true,
             };
-            if !opens {
-                unopened.push((under, records));
-            }
+            durable.push(Durable {
+                under,
+                records,
+                is_opened,
+            });
         }
-        Ok(unopened)
+        Ok(durable)
     }
 
     /// Makes sure that the rings have every key that a durable record needs: without it an opt-out would not be found.
@@ -225,11 +222,11 @@ impl OpenStore {
     /// # Errors
     /// One is not there, or the store does not say.
     pub async fn needs_no_other_keys(&self, keys: &Keys) -> Result<(), StoreError> {
-        let missing = self.unopened_by(keys).await.map_err(StoreError::Fault)?;
-        let missing = missing
-            .iter()
-            .map(|(under, records)| format!("{records} under {under}"));
-        let missing: Vec<_> = missing.collect();
+        let durable = self.durable(keys).await.map_err(StoreError::Fault)?;
+        let missing = durable.iter().filter(|durable| !durable.is_opened);
+        let missing: Vec<_> = missing
+            .map(|Durable { under, records, .. }| format!("{records} under {under}"))
+            .collect();
         match missing.is_empty() {
             true => Ok(()),
             false => Err(StoreError::KeysMissing(missing.join("; "))),

@@ -381,28 +381,24 @@ async fn new_epoch(storage: &Storage) -> Result<Said, ToolError> {
 async fn rekey(storage: &Storage, keys: &Keys) -> Result<Said, ToolError> {
     let newest = WrittenUnder::newest(keys);
     let store = opened(storage).await?;
-    let unopened = store.unopened_by(keys).await?;
-    let mut durable = store.durable().await?;
+    let mut durable = store.durable(keys).await?;
     store.close().await;
-    durable.retain(|(under, _)| *under != newest || unopened.iter().any(|(other, _)| other == under));
+    durable.retain(|durable| durable.under != newest || !durable.is_opened);
     if durable.is_empty() {
         return Ok(Said::well(
             "no durable record is under older keys: these may leave VERIFY_KEYS once what is transient is over",
         ));
     }
     let mut report = Report::default();
-    for (under, records) in durable {
-        let what = match unopened.iter().any(|(other, _)| *other == under) {
-            true => {
+    for durable in durable {
+        let what = match durable.is_opened {
+            true => "keep these in VERIFY_KEYS; a gateway that serves moves them within minutes",
+            false => {
                 "VERIFY_KEYS does not have these, or has others of that id: put them back at the end of their rings"
             }
-            false => "keep these in VERIFY_KEYS; a gateway that serves moves them within minutes",
         };
-        report.find(
-            false,
-            &under.to_string(),
-            format!("{records} durable records (opt-outs); {what}"),
-        );
+        let words = format!("{} durable records (opt-outs); {what}", durable.records);
+        report.find(false, &durable.under.to_string(), words);
     }
     Ok(report.said())
 }

@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::{Value, json};
-use verify_core::keys::Keys;
 use verify_lab::{PostgresServer, Syncs};
 
 use crate::program::{self, Serving, ask, body, send, stop};
@@ -48,7 +47,7 @@ impl Nodes {
     pub fn start_with(name: &str, more: &[(&'static str, String)]) -> Self {
         let server = PostgresServer::start(&directory(name), Syncs::No, "").unwrap();
         let mut vars = vec![
-            ("VERIFY_KEYS", Keys::generate(&[7; 32]).to_text().expose().clone()),
+            ("VERIFY_KEYS", program::keys()),
             ("VERIFY_STORE", server.url()),
             ("VERIFY_STORE_CONNECTIONS", "4".to_owned()),
             ("VERIFY_FLOOD_SHIELD", "off".to_owned()),

@@ -250,15 +250,15 @@ pub fn keys() -> String {
     Keys::generate(&[7; 32]).to_text().expose().clone()
 }
 
-/// What a gateway needs that is no demo. Its provider is nowhere.
-pub fn live_vars() -> Vec<(&'static str, String)> {
+/// What a gateway needs that is no demo, with its provider there.
+pub fn live_vars(provider: &str) -> Vec<(&'static str, String)> {
     let sid = |kind: &str| format!("{kind}{}", "0".repeat(32));
     vec![
         ("TWILIO_ACCOUNT_SID", sid("AC")),
         ("TWILIO_API_KEY_SID", sid("SK")),
         ("TWILIO_API_KEY_SECRET", "secret".to_owned()),
         ("TWILIO_VERIFY_SERVICE_SID", sid("VA")),
-        ("TWILIO_BASE_URL", "http://127.0.0.1:9".to_owned()),
+        ("TWILIO_BASE_URL", provider.to_owned()),
         ("VERIFY_KEYS", keys()),
         (
             "VERIFY_API_KEYS",
@@ -267,9 +267,9 @@ pub fn live_vars() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A gateway that is no demo.
+/// A gateway that is no demo. Its provider is nowhere.
 pub fn live(more: &[(&str, &str)]) -> Serving {
-    let vars = live_vars();
+    let vars = live_vars("http://127.0.0.1:9");
     let vars: Vec<_> = vars.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Serving::start_with(&[], &[vars.as_slice(), more].concat(), "listening on http://")
 }

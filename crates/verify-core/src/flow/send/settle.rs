@@ -293,17 +293,16 @@ impl Settle {
         let [here, prefix @ ..] = sending.places.notes.as_slice() else {
             return None;
         };
-        let canonical = sending.who.to.canonical();
-        let (NotesPlace { place, noted }, whose, until) = match rejection.kind.remember() {
+        let (NotesPlace { place, noted }, until) = match rejection.kind.remember() {
             Remember::Nothing => return None,
             Remember::Cap => {
                 let mut notes = here.noted.clone();
                 notes.take_cap(self.cap()?, now);
                 return Some(here.place.becomes_notes(&notes));
             }
-            Remember::Destination(span) => (here, canonical, Some(now + span)),
-            Remember::DestinationForGood => (here, canonical, None),
-            Remember::Prefix(span) => (prefix.first()?, sending.who.to.prefix()?, Some(now + span)),
+            Remember::Destination(span) => (here, Some(now + span)),
+            Remember::DestinationForGood => (here, None),
+            Remember::Prefix(span) => (prefix.first()?, Some(now + span)),
         };
         let mut notes: Notes = noted.clone();
         let note = Note {
@@ -312,7 +311,9 @@ impl Settle {
             until,
         };
         notes.take(note, now);
+        // Those of a prefix all end.
         if notes.is_durable() && notes.whose.is_none() {
+            let whose = sending.who.to.canonical();
             notes
                 .name(&sending.ctx.keys, &sending.ctx.seed, whose.as_bytes())
                 .ok();
