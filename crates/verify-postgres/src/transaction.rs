@@ -53,6 +53,9 @@ impl Begin {
         ];
         let millis = options.statement.as_millis().to_string();
         let mut settings = timeouts.map(|name| (name, millis.clone())).to_vec();
+        // A plan may be older than all that is in a table: there is an index for everything that is asked. And what a server may
+        // think of the cost of anything else is no reason to compile it.
+        settings.extend(["enable_seqscan", "jit"].map(|name| (name, "off".to_owned())));
         if options.durability == Durability::Process {
             settings.push(("synchronous_commit", "off".to_owned()));
         }

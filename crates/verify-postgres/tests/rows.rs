@@ -9,9 +9,10 @@
 mod support;
 
 use support::{WITHIN, as_owner, connected, creating, directory, fresh, open, run, scan, until};
+use tokio_postgres::Client;
 use verify_core::store::{Store, StoreAnswer};
 use verify_lab::{PostgresServer, Syncs};
-use verify_postgres::PostgresOptions;
+use verify_postgres::{PostgresOptions, PostgresStore};
 
 /// A transient row has an expiry, a durable one none, and no row lies beside a lane.
 #[test]
@@ -104,15 +105,50 @@ fn what_an_idle_service_left_is_in_nobody_else_s_way() {
             let answer = store.apply(&creating(number), WITHIN).await;
             assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
         }
-        // A connection says what it read when it ends.
-        store.close();
-        drop(store);
-        let others = "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'";
-        until(&owner, others).await;
-        let read = "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables WHERE relname = 'counter'";
-        let rows = owner.query_typed(read, &[]).await.unwrap();
-        let read: i64 = rows.first().unwrap().get(0);
+        let read = entries_read(store, &owner, "counter").await;
         assert!(read < 1_000, "{read} rows were looked at");
+    });
+}
+
+/// How many entries of a table and of its indexes were looked at, all told.
+async fn entries_read(store: PostgresStore, owner: &Client, table: &str) -> i64 {
+    // A connection says what it read when it ends.
+    store.close();
+    drop(store);
+    let others = "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'";
+    until(owner, others).await;
+    let read = format!(
+        "SELECT (SELECT sum(coalesce(seq_tup_read, 0)) FROM pg_stat_user_tables WHERE relname = '{table}')::bigint
+         + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = '{table}')::bigint"
+    );
+    owner.query_typed(&read, &[]).await.unwrap()[0].get(0)
+}
+
+/// A table that was empty a minute ago has not been counted by its server: what it thinks of it may be wrong by any factor.
+#[test]
+fn what_a_lane_holds_is_not_looked_at_by_who_names_some_of_it() {
+    run(async {
+        let server = PostgresServer::start(&directory("uncounted"), Syncs::No, "autovacuum = off").unwrap();
+        let options = PostgresOptions::parse(&server.url()).unwrap();
+        let store = open(options.clone()).await;
+        let owner = connected(&options).await;
+        let creates = async |numbers: std::ops::Range<u64>| {
+            let all = numbers.map(|number| {
+                let store = store.clone();
+                tokio::spawn(async move { store.apply(&creating(number), WITHIN).await })
+            });
+            for answer in all.collect::<Vec<_>>() {
+                let answer = answer.await.unwrap();
+                assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+            }
+        };
+        creates(0..1_000).await;
+        owner.batch_execute("SELECT pg_stat_reset()").await.unwrap();
+        for nth in 1..5 {
+            creates(nth * 1_000..nth * 1_000 + 500).await;
+        }
+        let read = entries_read(store, &owner, "record").await;
+        assert!(read < 4_000, "{read} entries were looked at for 2000 records");
     });
 }
 
