@@ -1,10 +1,12 @@
 //! Changesets come in, batches go out.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -150,13 +152,10 @@ impl<B: Backend> Shared<B> {
         }
     }
 
-    /// The transaction itself, as a task of its own: what panics in it is a lost answer, and what takes too long is given up.
+    /// The transaction itself: what panics in it is a lost answer, and what takes too long is given up.
     async fn transact(self: &Arc<Self>, batch: &Arc<Batch>) -> Ended {
-        let mut task = tokio::spawn({
-            let (shared, batch) = (Arc::clone(self), Arc::clone(batch));
-            async move { shared.backend.run(&batch).await }
-        });
-        match timeout(self.limits.transaction, &mut task).await {
+        let transaction = AssertUnwindSafe(self.backend.run(batch)).catch_unwind();
+        match timeout(self.limits.transaction, transaction).await {
             Ok(Ok(ended)) => {
                 match ended {
                     Ended::Committed | Ended::OneIsRefused(_) => self.stalled.answered(),
@@ -168,7 +167,6 @@ impl<B: Backend> Shared<B> {
             }
             Ok(Err(_)) => Ended::Lost(words("the transaction ended early")),
             Err(_elapsed) => {
-                task.abort();
                 self.ran_out();
                 Ended::Lost(words("the transaction did not end in its time"))
             }

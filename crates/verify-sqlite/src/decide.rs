@@ -7,6 +7,7 @@ use verify_core::store::{ClaimKey, CounterKey, Origin, RecordKey};
 use crate::epoch::origin;
 use crate::errors::{at_commit, before_commit};
 use crate::housekeeping;
+use crate::log::Log;
 use crate::options::SqliteOptions;
 use crate::room::{self, Disk};
 
@@ -23,6 +24,7 @@ pub(crate) struct Decider {
     /// By which this process knows its batches.
     pub(crate) process: [u8; 16],
     pub(crate) disk: Disk,
+    pub(crate) log: Log,
     /// A batch whose commit failed. It can be read back, and be gone after a loss of power.
     pub(crate) unsynced: Option<u64>,
     /// Whether a batch of this process was committed: its number must be there then.
@@ -33,9 +35,10 @@ impl Decider {
     /// Runs a batch.
     pub(crate) fn run(&mut self, connection: &mut Connection, batch: &Batch) -> Ended {
         match self.try_to(connection, batch) {
-            Ok(true) => match connection.execute_batch("COMMIT") {
+            Ok(Some(rows)) => match connection.execute_batch("COMMIT") {
                 Ok(()) => {
                     self.has_written = true;
+                    self.log.grew(rows);
                     Ended::Committed
                 }
                 Err(error) => {
@@ -47,7 +50,7 @@ impl Decider {
                     ended
                 }
             },
-            Ok(false) => {
+            Ok(None) => {
                 roll_back(connection);
                 Ended::Committed
             }
@@ -58,8 +61,8 @@ impl Decider {
         }
     }
 
-    /// Everything but the commit. False: there is nothing to commit.
-    fn try_to(&mut self, connection: &Connection, batch: &Batch) -> rusqlite::Result<bool> {
+    /// Everything but the commit; how many rows were written. `None`: there is nothing to commit.
+    fn try_to(&mut self, connection: &Connection, batch: &Batch) -> rusqlite::Result<Option<usize>> {
         // The lock comes first: what is read afterwards stays as it is.
         connection.execute_batch("BEGIN IMMEDIATE")?;
         // Once it serves a file is not new any more: who empties it loses data.
@@ -76,10 +79,10 @@ impl Decider {
             found.push(load(connection, lane, origin, fill)?);
         }
         let Some(decided) = batch.decide(found) else {
-            return Ok(wrote);
+            return Ok(wrote.then_some(0));
         };
         if decided.is_empty() {
-            return Ok(wrote);
+            return Ok(wrote.then_some(0));
         }
         for decided in &decided {
             write(connection, decided)?;
@@ -87,9 +90,10 @@ impl Decider {
         connection
             .prepare_cached("INSERT OR REPLACE INTO batch VALUES (?1, ?2, ?3)")?
             .execute(params![self.process, batch.number(), origin.clock.as_millis()])?;
-        let dropped = DROPPED_FOR_EACH * decided.iter().map(rows).sum::<usize>();
-        housekeeping::drop_outlived(connection, outlived, dropped.min(DROPPED_AT_ONCE))?;
-        Ok(true)
+        let rows = decided.iter().map(rows).sum::<usize>();
+        let most = (DROPPED_FOR_EACH * rows).min(DROPPED_AT_ONCE);
+        let dropped = housekeeping::drop_outlived(connection, outlived, most)?;
+        Ok(Some(rows + dropped))
     }
 
     /// Whether the last batch of this process that is there is that one, or a later one. `None`: nobody knows, because its

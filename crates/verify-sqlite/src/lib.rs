@@ -27,6 +27,7 @@ mod figures;
 mod file;
 mod housekeeping;
 mod inspect;
+mod log;
 mod options;
 mod outbox;
 mod records;

@@ -23,6 +23,7 @@ use crate::errors::OpenError;
 use crate::figures;
 use crate::file::{self, Opened};
 use crate::housekeeping;
+use crate::log::Log;
 use crate::options::SqliteOptions;
 use crate::outbox;
 use crate::records;
@@ -43,6 +44,7 @@ const DROPPED_AT_ONCE: usize = 256;
 pub struct SqliteStore {
     lanes: Lanes<Writer>,
     reader: Worker,
+    log: Worker,
     options: Arc<SqliteOptions>,
 }
 
@@ -78,6 +80,8 @@ impl SqliteStore {
             Worker::start(name, connection, files, options.clone(), on_replaced).map_err(io)
         };
         let reader = start("verify-read", reading, |_| Ok(()))?;
+        let log = file::connect(&options).map_err(sqlite)?;
+        let log = start("verify-log", log, |_| Ok(()))?;
         let worker = start("verify-write", connection, epoch::replaced)?;
         let limits = options.limits.clone();
         let shared = Arc::new(options.clone());
@@ -85,6 +89,7 @@ impl SqliteStore {
             options,
             process,
             disk: Disk::default(),
+            log: Log::of(log.clone()),
             unsynced: None,
             has_written: false,
         };
@@ -95,6 +100,7 @@ impl SqliteStore {
         Ok(Self {
             lanes: Lanes::new(writer, limits),
             reader,
+            log,
             options: shared,
         })
     }
@@ -119,6 +125,7 @@ impl SqliteStore {
     /// and no log beside it. What is asked afterwards is [`Unavailable`](StoreFault::Unavailable).
     pub async fn close(&self) {
         self.reader.close().await;
+        self.log.close().await;
         self.lanes.backend().worker.close().await;
     }
 

@@ -93,6 +93,16 @@ impl Worker {
         told.await.map_err(|_| Gone)
     }
 
+    /// Has it do something that nobody waits for.
+    pub(crate) fn is_told(&self, job: impl FnOnce(&mut Connection) + Send + 'static) {
+        let job: Job = Box::new(move |connection| {
+            connection.map(job).ok();
+            Then::Keep
+        });
+        // Closed: there is nothing left to do.
+        self.jobs.send(job).ok();
+    }
+
     /// Has it ask or write something that stands for itself.
     pub(crate) async fn asks<T: Send + 'static>(
         &self,
