@@ -2,11 +2,13 @@
 //! fast a machine is.
 
 use verify_bench::gateway::Programs;
-use verify_bench::rows::{Effort, attack, charge, flows, gateway, growth, start, stores};
+use verify_bench::rows::{
+    Effort, attack, charge, flows, gateway, growth, start, stores_lasting, stores_waits, stores_work,
+};
 
 #[test]
 fn every_row_has_a_figure() {
-    for part in [charge, flows, growth, attack] {
+    for part in [charge, flows, growth, attack, stores_work, stores_waits] {
         for row in part(Effort::SMOKE).unwrap() {
             assert!(row.figure.median > 0.0, "{row}");
         }
@@ -19,7 +21,7 @@ fn every_row_about_the_gateways_process_has_a_figure() {
         gateway: env!("CARGO_BIN_EXE_gateway").into(),
         bare: env!("CARGO_BIN_EXE_bare").into(),
     };
-    for part in [gateway, start, stores] {
+    for part in [gateway, start, stores_lasting] {
         for row in part(Effort::SMOKE, &programs).unwrap() {
             assert!(row.figure.median > 0.0, "{row}");
         }

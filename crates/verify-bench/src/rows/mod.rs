@@ -16,7 +16,7 @@ pub use flows::flows;
 pub use gateway::gateway;
 pub use growth::growth;
 pub use start::start;
-pub use stores::{stores, stores_with_slow_syncs};
+pub use stores::{sqlite_as_it_is, stores_lasting, stores_waits, stores_with_slow_syncs, stores_work};
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]

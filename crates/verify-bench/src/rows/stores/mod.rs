@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -36,33 +36,110 @@ const ROUNDS: usize = 7;
 /// How much longer a sync takes where syncs are slow.
 const SLOW: Duration = Duration::from_millis(5);
 
-/// The rows, for SQLite and for Postgres where it is installed.
+/// Sends, checks and refusals in SQLite, and in Postgres where it is installed.
 ///
 /// # Errors
 /// A store that cannot be opened, or an answer that the work does not expect.
-pub fn stores(effort: Effort, programs: &Programs) -> Measured<Vec<Row>> {
+pub fn stores_work(effort: Effort) -> Measured<Vec<Row>> {
+    let place = Directory::new()?;
     let runtime = runtime()?;
-    let directory = directory()?;
-    let rounds = effort.rounds.min(ROUNDS);
-    let operations = effort.batch * 4;
-    let mut rows = sqlite(&runtime, &directory, rounds, operations)?;
-    if operations > 1_000 {
-        rows.push(sqlite_with_slow_syncs(&directory)?);
-    }
-    rows.extend(sqlite_that_lasts(&runtime, &directory, effort, programs)?);
-    match PostgresServer::make(&directory.join("postgres"), Syncs::Yes, "") {
-        Ok(server) => rows.extend(postgres(
-            &runtime,
-            server,
-            &directory,
-            (rounds, operations),
-            effort,
-        )?),
-        Err(error) => eprintln!("skipped: {error}"),
-    }
-    // Whoever still has something in it open needs it no more.
-    fs::remove_dir_all(&directory).ok();
+    let much = (effort.rounds.min(ROUNDS), effort.batch * 4);
+    let mut rows = sqlite(&runtime, &place.0, much)?;
+    rows.extend(place.postgres(|server| {
+        server.begin(&[]).map_err(setup)?;
+        postgres(&runtime, server, "Postgres", [60.0, 4.0], much)
+    })?);
     Ok(rows)
+}
+
+/// The same where each sync takes longer, against one transaction each.
+///
+/// # Errors
+/// As [`stores_work`].
+pub fn stores_with_slow_syncs(_effort: Effort) -> Measured<Vec<Row>> {
+    let place = Directory::new()?;
+    let runtime = runtime()?;
+    let mut rows = vec![sqlite_with_slow_syncs(&place.0)?];
+    rows.extend(place.postgres(|server| {
+        let beside = place.0.join("slow");
+        fs::create_dir_all(&beside).map_err(setup)?;
+        let power = Power::of(&server.data(), &beside).map_err(setup)?;
+        server.begin(&power.slow_syncs(SLOW)).map_err(setup)?;
+        let name = "Postgres, each sync 5 ms longer";
+        let mut slow = postgres(&runtime, server, name, [0.0, 5.0], (3, 1_000))?;
+        slow.retain(|row| row.work.contains("one transaction each"));
+        Ok(slow)
+    })?);
+    Ok(rows)
+}
+
+/// Who waits during a flood, in both.
+///
+/// # Errors
+/// As [`stores_work`].
+pub fn stores_waits(effort: Effort) -> Measured<Vec<Row>> {
+    let place = Directory::new()?;
+    let runtime = runtime()?;
+    let quiet: Arc<dyn Store> = Arc::new(open_sqlite(&place.0.join("waits.db"))?);
+    let mut rows = waits::waits("SQLite", &quiet, effort.batch, &runtime)?;
+    rows.extend(place.postgres(|server| {
+        server.begin(&[]).map_err(setup)?;
+        let quiet = Database { server }.open(&runtime)?;
+        waits::waits("Postgres", &quiet, effort.batch, &runtime)
+    })?);
+    Ok(rows)
+}
+
+/// Rows that come and go, in both, and the start of a process on them.
+///
+/// # Errors
+/// As [`stores_work`].
+pub fn stores_lasting(effort: Effort, programs: &Programs) -> Measured<Vec<Row>> {
+    let place = Directory::new()?;
+    let runtime = runtime()?;
+    let mut rows = sqlite_that_lasts(&runtime, &place.0, effort, programs)?;
+    rows.extend(place.postgres(|server| {
+        server.begin(&[]).map_err(setup)?;
+        let database = Database { server };
+        let (rows, _store) = lasting::lasting("Postgres", &database, effort.changesets, &runtime)?;
+        Ok(rows)
+    })?);
+    Ok(rows)
+}
+
+/// Where the stores lie. Whoever still has something in it open when it goes needs it no more.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Measured<Self> {
+        static NUMBERS: AtomicU32 = AtomicU32::new(0);
+        let (process, number) = (std::process::id(), NUMBERS.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(format!("verify-bench-{process}-{number}"));
+        fs::remove_dir_all(&directory).ok();
+        fs::create_dir_all(&directory).map_err(setup)?;
+        Ok(Self(directory))
+    }
+
+    /// The rows of a server that was not begun yet; none where it is not installed.
+    fn postgres(&self, rows: impl FnOnce(&mut PostgresServer) -> Measured<Vec<Row>>) -> Measured<Vec<Row>> {
+        match PostgresServer::make(&self.0.join("postgres"), Syncs::Yes, "") {
+            Ok(mut server) => rows(&mut server),
+            Err(error) => {
+                eprintln!("skipped: {error}");
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn setup(error: std::io::Error) -> BenchError {
+    BenchError::setup(&error)
 }
 
 fn runtime() -> Measured<Runtime> {
@@ -73,18 +150,11 @@ fn runtime() -> Measured<Runtime> {
     runtime.map_err(|error| BenchError::setup(&error))
 }
 
-fn directory() -> Measured<PathBuf> {
-    let directory = std::env::temp_dir().join(format!("verify-bench-{}", std::process::id()));
-    fs::remove_dir_all(&directory).ok();
-    fs::create_dir_all(&directory).map_err(|error| BenchError::setup(&error))?;
-    Ok(directory)
-}
-
 fn open_sqlite(path: &Path) -> Measured<SqliteStore> {
     SqliteStore::open(SqliteOptions::at(path)).map_err(|error| BenchError::setup(&error))
 }
 
-fn sqlite(runtime: &Runtime, directory: &Path, rounds: usize, operations: usize) -> Measured<Vec<Row>> {
+fn sqlite(runtime: &Runtime, directory: &Path, much: (usize, usize)) -> Measured<Vec<Row>> {
     let path = directory.join("ours.db");
     let store: Arc<dyn Store> = Arc::new(open_sqlite(&path)?);
     let mut bare = bare_sqlite::Bare::at(&directory.join("bare.db"))?;
@@ -95,7 +165,7 @@ fn sqlite(runtime: &Runtime, directory: &Path, rounds: usize, operations: usize)
         &mut callers,
         &mut |operations, batch| bare.sample(operations, batch),
         [60.0, 1.5],
-        (rounds, operations),
+        much,
     )?;
     let more = bare_sqlite::bytes(&path)?.saturating_sub(before);
     rows.push(bytes("SQLite", more as f64 / callers.sent() as f64));
@@ -108,14 +178,11 @@ fn sqlite_that_lasts(
     effort: Effort,
     programs: &Programs,
 ) -> Measured<Vec<Row>> {
-    let quiet: Arc<dyn Store> = Arc::new(open_sqlite(&directory.join("waits.db"))?);
-    let mut rows = waits::waits("SQLite", &quiet, effort.batch, runtime)?;
     let file = SqliteFile {
         directory,
         number: AtomicU32::new(0),
     };
-    let (lasting, store) = lasting::lasting("SQLite", &file, effort.changesets, runtime)?;
-    rows.extend(lasting);
+    let (mut rows, store) = lasting::lasting("SQLite", &file, effort.changesets, runtime)?;
     let path = file.path();
     rows.push(start::on_a_file(
         effort,
@@ -130,43 +197,6 @@ fn sqlite_that_lasts(
 }
 
 fn postgres(
-    runtime: &Runtime,
-    mut server: PostgresServer,
-    directory: &Path,
-    (rounds, operations): (usize, usize),
-    effort: Effort,
-) -> Measured<Vec<Row>> {
-    let setup = |error: std::io::Error| BenchError::setup(&error);
-    server.begin(&[]).map_err(setup)?;
-    let mut rows = postgres_rows(runtime, &server, "Postgres", [60.0, 4.0], (rounds, operations))?;
-    let database = Database { server: &server };
-    let quiet = database.open(runtime)?;
-    rows.extend(waits::waits("Postgres", &quiet, effort.batch, runtime)?);
-    drop(quiet);
-    let (lasting, _store) = lasting::lasting("Postgres", &database, effort.changesets, runtime)?;
-    rows.extend(lasting);
-    if operations > 1_000 {
-        let beside = directory.join("slow");
-        fs::create_dir_all(&beside).map_err(setup)?;
-        server.kill().map_err(setup)?;
-        let power = Power::of(&server.data(), &beside).map_err(setup)?;
-        server.begin(&power.slow_syncs(SLOW)).map_err(setup)?;
-        let slow = postgres_rows(
-            runtime,
-            &server,
-            "Postgres, each sync 5 ms longer",
-            [0.0, 5.0],
-            (3, 1_000),
-        )?;
-        rows.extend(
-            slow.into_iter()
-                .filter(|row| row.work.contains("one transaction each")),
-        );
-    }
-    Ok(rows)
-}
-
-fn postgres_rows(
     runtime: &Runtime,
     server: &PostgresServer,
     name: &str,
@@ -270,7 +300,6 @@ fn bytes(name: &str, each: f64) -> Row {
 }
 
 fn sqlite_with_slow_syncs(directory: &Path) -> Measured<Row> {
-    let setup = |error: std::io::Error| BenchError::setup(&error);
     let slow = directory.join("slow-sqlite");
     fs::create_dir_all(&slow).map_err(setup)?;
     let power = Power::of(directory, &slow).map_err(setup)?;
@@ -304,8 +333,8 @@ fn sqlite_with_slow_syncs(directory: &Path) -> Measured<Row> {
 /// What a process says that was started with slow syncs: ratio, noise, both rates.
 ///
 /// # Errors
-/// As [`stores`].
-pub fn stores_with_slow_syncs(directory: &Path) -> Measured<String> {
+/// As [`stores_work`].
+pub fn sqlite_as_it_is(directory: &Path) -> Measured<String> {
     let runtime = runtime()?;
     let store: Arc<dyn Store> = Arc::new(open_sqlite(&directory.join("ours.db"))?);
     let mut bare = bare_sqlite::Bare::at(&directory.join("bare.db"))?;
