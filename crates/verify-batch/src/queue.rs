@@ -38,6 +38,8 @@ struct OfOne {
     known: Line,
     strangers: Line,
     under_way: bool,
+    /// In its last transaction there was no place for strangers.
+    known_went_alone: bool,
 }
 
 #[derive(Debug, Default)]
@@ -149,9 +151,11 @@ impl Queue {
         None
     }
 
-    /// First one of each service, so that no flood of one keeps another's out; then known callers, one of each service and
-    /// again, and then strangers.
+    /// Known callers alone, every other time and where all of them have a place: a flood of strangers takes as long as there is
+    /// place for it. Else first one of each service, so that no flood of one keeps another's out; then known callers, one of each
+    /// service and again, and then strangers.
     fn take_of(&mut self, services: &[ServiceId], most: usize, now: Instant) -> Taken {
+        let known_alone = self.known_go_alone(services, most);
         let mut taken: BTreeMap<ServiceId, Vec<Waiting>> = BTreeMap::new();
         let mut left = most;
         let mut round = |rooms: &[Room]| {
@@ -165,15 +169,29 @@ impl Queue {
             }
             left < before
         };
-        round(&[Room::Known, Room::Stranger]);
+        if !known_alone {
+            round(&[Room::Known, Room::Stranger]);
+        }
         while round(&[Room::Known]) {}
-        while round(&[Room::Stranger]) {}
-        for service in taken.keys() {
+        while !known_alone && round(&[Room::Stranger]) {}
+        for service in services {
             if let Some(of_one) = self.services.get_mut(service) {
-                of_one.under_way = true;
+                of_one.under_way = taken.contains_key(service);
+                of_one.known_went_alone = known_alone;
             }
         }
         taken.into_iter().collect()
+    }
+
+    fn known_go_alone(&self, services: &[ServiceId], most: usize) -> bool {
+        let mut known = 0;
+        for of_one in services.iter().filter_map(|service| self.services.get(service)) {
+            if of_one.known_went_alone {
+                return false;
+            }
+            known += of_one.known.queued.len();
+        }
+        (1..=most).contains(&known)
     }
 
     /// The oldest that is still worth beginning.

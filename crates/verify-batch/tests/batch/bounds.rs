@@ -155,6 +155,25 @@ async fn i146_known_callers_go_first() {
     assert_eq!(memory.seen().transactions.len(), 1 + 3);
 }
 
+/// How many transactions six strangers and so many known callers of a service take, with so many in each.
+async fn transactions_of(together: usize, of_known: usize) -> usize {
+    let memory = Memory::default();
+    let mut limits = Limits::of(Turns::Apart { at_once: 1 });
+    limits.together = together;
+    let lanes = Lanes::new(memory.clone(), limits);
+    let mut asked = vec![change(one()); 6];
+    asked.extend(vec![known(change(one())); of_known]);
+    assert!(decided_together(&lanes, &asked).await.iter().all(is_applied));
+    memory.seen().transactions.len() - 1
+}
+
+#[tokio::test(start_paused = true)]
+async fn i146_known_callers_wait_for_no_strangers_in_their_own_transaction() {
+    assert_eq!(transactions_of(8, 2).await, 2);
+    // Who fill one by themselves wait for each other anyway: 4, 4, the last one alone, 4 strangers, 2.
+    assert_eq!(transactions_of(4, 9).await, 5);
+}
+
 /// Which transactions there were while one service is flooded and another asks once.
 async fn beside_a_flood(turns: Turns) -> Vec<Vec<ServiceId>> {
     let memory = Memory::default();

@@ -40,7 +40,6 @@ fn write() -> impl Strategy<Value = Write> {
 prop_compose! {
     fn changeset(services: u8)(
         service in 0..services,
-        room in select(vec![Room::Stranger, Room::Known]),
         charges in prop::collection::vec(
             (0..KEYS, 1..=MOST + 1, select(vec![Mode::Charge, Mode::Charge, Mode::Force, Mode::Probe])), 0..3,
         ),
@@ -52,7 +51,6 @@ prop_compose! {
         alert in prop::option::of(0..KEYS),
     ) -> Changeset {
         let mut changeset = change(if service == 0 { one() } else { two() });
-        changeset.room = room;
         changeset.charges = charges.into_iter().map(|(key, cost, mode)| charge(key, cost, mode)).collect();
         changeset.records.extend(record.map(|(key, expect, write)| putting(key, expect, write)));
         changeset.claims = claims.into_iter().map(|key| marker(ClaimKind::Send, key)).collect();
@@ -68,11 +66,16 @@ fn how() -> impl Strategy<Value = How> {
 }
 
 prop_compose! {
+    /// All of one room: known callers have a transaction to themselves.
     fn round(services: u8)(
-        changesets in prop::collection::vec(changeset(services), 1..8),
+        mut changesets in prop::collection::vec(changeset(services), 1..8),
+        room in select(vec![Room::Stranger, Room::Known]),
         fault in prop::option::weighted(0.7, (select(Step::ALL.to_vec()), how())),
         asking in select(vec![Asking::IsAnswered, Asking::IsAnswered, Asking::Fails, Asking::Hangs]),
     ) -> Round {
+        for changeset in &mut changesets {
+            changeset.room = room;
+        }
         Round { changesets, fault, asking }
     }
 }
@@ -137,14 +140,12 @@ impl Content {
     }
 }
 
-/// The order in which a transaction decides those of a service: known callers first, else as they came.
+/// The order in which a transaction decides those of a service: as they came.
 fn in_order(changesets: &[Changeset], service: &ServiceId) -> Vec<usize> {
-    let of_room = |room| {
-        let each = changesets.iter().enumerate();
-        each.filter(move |(_, it)| it.service == *service && it.room == room)
-            .map(|(nth, _)| nth)
-    };
-    of_room(Room::Known).chain(of_room(Room::Stranger)).collect()
+    let each = changesets.iter().enumerate();
+    each.filter(|(_, it)| it.service == *service)
+        .map(|(nth, _)| nth)
+        .collect()
 }
 
 /// What becomes of a transaction, and what those who wait can know of it.
