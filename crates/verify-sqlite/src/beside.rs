@@ -54,7 +54,7 @@ pub(crate) fn inode(path: &Path) -> io::Result<Inode> {
 }
 
 /// A name beside a file, as SQLite makes it: beside the file itself, where the name is a link to it.
-fn beside(path: &Path, ending: &str) -> io::Result<PathBuf> {
+pub(crate) fn beside(path: &Path, ending: &str) -> io::Result<PathBuf> {
     let mut name = OsString::from(fs::canonicalize(path)?);
     name.push(ending);
     Ok(name.into())

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use verify_batch::{Figures, Limits, OUTBOXES_NAMED, Outbox, of_minute};
 use verify_core::vocabulary::ServiceId;
 
+use crate::beside::beside;
 use crate::options::SqliteOptions;
 use crate::room;
 
@@ -22,10 +23,8 @@ pub(crate) fn figures(connection: &Connection, options: &SqliteOptions) -> rusql
 
 /// The file, and the log beside it.
 fn on_disk(path: &Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
     let length = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
-    length(path) + length(Path::new(&log))
+    length(path) + beside(path, "-wal").map_or(0, |log| length(&log))
 }
 
 /// The first minute from which a row that is there could have been dropped, if that is over.

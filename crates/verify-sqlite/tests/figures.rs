@@ -7,6 +7,8 @@
 
 mod support;
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use support::{WITHIN, creating, fresh, nothing, open, run};
@@ -69,5 +71,22 @@ fn what_it_holds_and_what_it_is_behind_with_is_told() {
         while store.drop_outlived(&other, first, 100).await.unwrap() > 0 {}
         let later = store.figures().await.unwrap();
         assert_eq!((later.outlived, later.outboxes.len()), (None, 1));
+    });
+}
+
+#[test]
+fn the_log_of_a_file_behind_a_link_is_counted() {
+    run(async {
+        let path = fresh();
+        let link = path.with_extension("link");
+        fs::write(&path, "").unwrap();
+        symlink(&path, &link).unwrap();
+        let store = open(SqliteOptions::at(&link));
+        for number in 0..50 {
+            applied(&store, creating(number)).await;
+        }
+        let length = |path| fs::metadata(path).unwrap().len();
+        let both = length(path.clone()) + length(path.with_extension("db-wal"));
+        assert_eq!(store.figures().await.unwrap().disk, Some(both));
     });
 }
