@@ -32,9 +32,11 @@ pub(crate) fn origin_alone(connection: &mut Connection, expected_new: bool) -> r
 /// expected here, unless somebody else has noticed before.
 pub(crate) fn replaced(connection: &Connection) -> rusqlite::Result<()> {
     match read(connection)? {
-        Some(origin) if !origin.accepted => Ok(()),
-        Some(_) | None => begin(connection, false).map(drop),
+        Some(origin) if !origin.accepted => {}
+        Some(_) | None => drop(begin(connection, false)?),
     }
+    tracing::error!(target: "verify::store", path = connection.path(), "another file stands in the place of the store");
+    Ok(())
 }
 
 /// What stands there.

@@ -172,7 +172,6 @@ impl Held {
             return Err(unusable("it was replaced while it was opened".to_owned()));
         }
         if replaced {
-            tracing::error!(target: "verify::store", path = %path.display(), "another file stands in the place of the store");
             (self.on_replaced)(&connection).map_err(|error| unusable(error.to_string()))?;
         }
         self.files = files;

@@ -50,6 +50,8 @@ pub struct Serving {
     pub child: Child,
     pub lines: Box<dyn BufRead + Send + Sync>,
     pub address: String,
+    /// What it has said as far as it was read.
+    pub said: String,
     /// Until it goes, the process may not take too long.
     _watched: Sender<()>,
 }
@@ -82,6 +84,7 @@ impl Serving {
             child,
             lines: Box::new(std::io::empty()),
             address,
+            said: String::new(),
         }
     }
 
@@ -93,6 +96,7 @@ impl Serving {
             child,
             lines,
             address: String::new(),
+            said: String::new(),
         };
         let line = serving.line_with(ready);
         serving.address = line
@@ -116,6 +120,7 @@ impl Serving {
                 0,
                 "it ended without saying {text:?}"
             );
+            self.said.push_str(&line);
             if line.contains(text) {
                 return line;
             }
