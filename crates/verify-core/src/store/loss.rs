@@ -9,7 +9,7 @@ use crate::event::{Event, EventKind};
 use crate::ids::EventId;
 use crate::keys::Print;
 use crate::seed::Seed;
-use crate::time::Timestamp;
+use crate::time::{SKEW, Timestamp};
 use crate::vocabulary::ServiceId;
 
 /// Whoever has not accepted an epoch by then is told of it again.
@@ -25,11 +25,14 @@ pub enum Loss {
 }
 
 impl Origin {
-    /// What may be lost there.
+    /// What may be lost there. Nobody accepts a server that took over, so that is told for as long as what keeps it from being
+    /// told twice surely stands.
     pub fn losses(&self) -> impl Iterator<Item = Loss> + use<> {
         let forgot = (!self.accepted).then_some(Loss::Forgot(self.epoch));
         let epoch = self.epoch;
-        let failed_over = self.moved.map(|moved| Loss::FailedOver(epoch, moved));
+        let is_news = |moved: &Timestamp| self.clock.since(*moved) + SKEW < TOLD_AGAIN_AFTER;
+        let failed_over = self.moved.filter(is_news);
+        let failed_over = failed_over.map(|moved| Loss::FailedOver(epoch, moved));
         forgot.into_iter().chain(failed_over)
     }
 }

@@ -66,6 +66,27 @@ async fn i62_each_server_that_took_over_is_told_once_by_whichever_engine_is_firs
     );
 }
 
+/// What keeps it from being told twice ends after a year; the row that says which server took over does not.
+#[tokio::test]
+async fn i62_a_server_that_took_over_long_ago_is_no_news_to_an_engine_that_starts() {
+    let (parts, store) = (Parts::new(Gate::open()), ModelStore::new());
+    let engine = || parts.builder().store(store.clone()).build().unwrap();
+    let moved = engine().now();
+    for days in [0, 300, 66, 400] {
+        parts.clock.advance(Duration::from_secs(days * 86_400));
+        let origin = Origin {
+            accepted: true,
+            moved: Some(moved),
+            clock: engine().now(),
+            ..Origin::default()
+        };
+        store.change(|state| state.set_origin(origin));
+        engine().sweep_once().await.unwrap();
+    }
+    let told = told_of(&store, &ServiceId::default(), EventKind::StoreFailedOver).await;
+    assert_eq!(told.len(), 1);
+}
+
 #[tokio::test]
 async fn i62_what_was_forgotten_is_told_once_by_whichever_engine_is_first() {
     let (parts, store) = (Parts::new(Gate::open()), ModelStore::new());
