@@ -7,14 +7,14 @@ use verify_core::vocabulary::ServiceId;
 
 use crate::epoch::number;
 
-/// Keys of kinds that this program knows. A later program's are left to it.
+/// Those that are keys.
 pub(crate) fn known(rows: &[Row]) -> Vec<RecordKey> {
     rows.iter()
         .filter_map(|row| RecordKey::from_bytes(row.get(0)))
         .collect()
 }
 
-/// A service and a key of a kind that this program knows.
+/// A service and a key.
 pub(crate) fn place(row: &Row) -> Option<(ServiceId, RecordKey)> {
     let service = ServiceId::new(row.get::<_, &str>(0)).ok()?;
     Some((service, RecordKey::from_bytes(row.get(1))?))

@@ -1,5 +1,7 @@
 //! The statements, with the schema in them: nothing of a session decides which tables are meant.
 
+use verify_core::store::RecordKind;
+
 /// Milliseconds of the server's clock.
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
@@ -28,6 +30,15 @@ impl Server {
     }
 }
 
+/// That a key is of a kind that this program knows, in the words of a statement: a later program's are left to it. They fill no page,
+/// or nobody would look behind them.
+fn is_known() -> String {
+    let kinds = RecordKind::ALL
+        .iter()
+        .map(|kind| format!("decode('{:02x}', 'hex')", kind.tag()));
+    format!("substr(key, 1, 1) IN ({})", kinds.collect::<Vec<_>>().join(", "))
+}
+
 /// A service's lane, in the words of a statement.
 const LANE: &str = "(SELECT id FROM {s}.lane WHERE service = $1)";
 
@@ -42,7 +53,7 @@ macro_rules! statements {
             pub(crate) fn on(schema: &str, server: &Server) -> Self {
                 let on = |sql: &str| {
                     let here = format!("({}, {})", server.system, server.timeline);
-                    let sql = sql.replace("{here}", &here).replace("{now}", NOW);
+                    let sql = sql.replace("{here}", &here).replace("{now}", NOW).replace("{known}", &is_known());
                     sql.replace("{lane}", LANE).replace("{s}", schema)
                 };
                 Self { $($name: on($sql),)+ }
@@ -147,13 +158,13 @@ statements! {
     services = "SELECT service FROM {s}.lane WHERE service COLLATE \"C\" > $2 AND (events > 0 OR EXISTS (
            SELECT 1 FROM {s}.record WHERE record.lane = lane.id AND due <= $1 AND (ends IS NULL OR ends > $1)))
          ORDER BY service COLLATE \"C\" LIMIT $3";
-    due = "SELECT key FROM {s}.record WHERE lane = {lane} AND due <= $2 AND (ends IS NULL OR ends > $2) ORDER BY due, key LIMIT $3";
+    due = "SELECT key FROM {s}.record WHERE lane = {lane} AND due <= $2 AND (ends IS NULL OR ends > $2) AND {known} ORDER BY due, key LIMIT $3";
     find_due = "SELECT put_off FROM {s}.record WHERE lane = {lane} AND key = $2 AND due <= $3 AND (ends IS NULL OR ends > $3)";
     /// Written meanwhile by somebody who settled it: then its count begins anew, and this says nothing of it.
     put_off = "UPDATE {s}.record SET due = $4, put_off = put_off + 1 WHERE lane = {lane} AND key = $2 AND due <= $3 AND put_off = $5";
     durable = "SELECT fingerprint, seal, count(*) FROM {s}.record WHERE ends IS NULL AND seal IS NOT NULL GROUP BY fingerprint, seal ORDER BY fingerprint, seal";
     durable_under = "SELECT service, key FROM {s}.record JOIN {s}.lane ON lane.id = record.lane
-         WHERE ends IS NULL AND seal IS NOT NULL AND fingerprint = $3 AND seal = $4 AND (record.lane, key) > (coalesce({lane}, 0), $2)
+         WHERE ends IS NULL AND seal IS NOT NULL AND fingerprint = $3 AND seal = $4 AND (record.lane, key) > (coalesce({lane}, 0), $2) AND {known}
          ORDER BY record.lane, key LIMIT $5";
     outbox = "SELECT seq, value FROM {s}.event WHERE lane = {lane} ORDER BY seq LIMIT $2";
     acknowledge = "WITH gone AS (DELETE FROM {s}.event WHERE lane = {lane} AND seq <= $2 RETURNING length(value) AS n)

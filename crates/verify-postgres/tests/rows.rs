@@ -8,9 +8,11 @@
 
 mod support;
 
-use support::{WITHIN, as_owner, connected, creating, directory, fresh, open, run, scan, until};
+use support::{WITHIN, as_owner, connected, creating, directory, fresh, open, record, run, scan, until};
 use tokio_postgres::Client;
-use verify_core::store::{Store, StoreAnswer};
+use verify_core::keys::KeyId;
+use verify_core::store::{Store, StoreAnswer, WrittenUnder};
+use verify_core::vocabulary::ServiceId;
 use verify_lab::{PostgresServer, Syncs};
 use verify_postgres::{PostgresOptions, PostgresStore};
 
@@ -25,6 +27,37 @@ fn i11_every_row_ends_or_is_durable_and_is_somebody_s() {
             assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
         }
         scan(&options).await;
+    });
+}
+
+/// However many a later program left before it: what comes behind them is due, and is moved to new keys.
+#[test]
+fn i150_records_of_unknown_kinds_hide_none_that_is_known() {
+    run(async {
+        let options = fresh();
+        let store = open(options.clone()).await;
+        let known = record(15);
+        for number in (1..=15).step_by(2) {
+            let answer = store.apply(&creating(number), WITHIN).await;
+            assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+        }
+        let unknown = format!(
+            "UPDATE {schema}.record SET due = 1; UPDATE {schema}.record SET key = decode('00', 'hex') || substr(key, 2)
+             WHERE key < (SELECT key FROM {schema}.record ORDER BY key DESC LIMIT 1)",
+            schema = options.schema
+        );
+        as_owner(&options, &unknown).await;
+        let under = WrittenUnder {
+            fingerprint: KeyId::new(1),
+            seal: Some(KeyId::new(1)),
+        };
+        let service = ServiceId::default();
+        let listed = store.durable_under(under, None, 3).await;
+        assert_eq!(listed, Ok(vec![(service.clone(), known)]));
+        assert_eq!(
+            store.due(&service, support::nothing().at, 3).await,
+            Ok(vec![known])
+        );
     });
 }
 

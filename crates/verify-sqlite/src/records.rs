@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use verify_core::keys::KeyId;
-use verify_core::store::{RecordKey, WrittenUnder, put_off_for};
+use verify_core::store::{RecordKey, RecordKind, WrittenUnder, put_off_for};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 
@@ -33,11 +33,12 @@ pub(crate) fn due(
     now: Timestamp,
     most: usize,
 ) -> rusqlite::Result<Vec<RecordKey>> {
-    let mut asked = connection.prepare_cached(
+    let mut asked = connection.prepare_cached(&format!(
         "SELECT key FROM record
-         WHERE lane = (SELECT id FROM lane WHERE service = ?1) AND due <= ?2 AND (ends IS NULL OR ends > ?2)
+         WHERE lane = (SELECT id FROM lane WHERE service = ?1) AND due <= ?2 AND (ends IS NULL OR ends > ?2) AND {}
          ORDER BY due, key LIMIT ?3",
-    )?;
+        is_known()
+    ))?;
     let keys = asked.query_map(params![service, now.as_millis(), limit(most)], |row| {
         row.get::<_, Vec<u8>>(0)
     })?;
@@ -93,12 +94,13 @@ pub(crate) fn durable_under(
     after: Option<&(ServiceId, RecordKey)>,
     most: usize,
 ) -> rusqlite::Result<Vec<(ServiceId, RecordKey)>> {
-    let mut asked = connection.prepare_cached(
+    let mut asked = connection.prepare_cached(&format!(
         "SELECT service, key FROM record JOIN lane ON lane.id = record.lane
          WHERE ends IS NULL AND seal IS NOT NULL AND fingerprint = ?1 AND seal = ?2
-           AND (record.lane, key) > (coalesce((SELECT id FROM lane WHERE service = ?3), 0), ?4)
+           AND (record.lane, key) > (coalesce((SELECT id FROM lane WHERE service = ?3), 0), ?4) AND {}
          ORDER BY record.lane, key LIMIT ?5",
-    )?;
+        is_known()
+    ))?;
     let row = params![
         under.fingerprint.get(),
         under.seal.map(KeyId::get),
@@ -109,7 +111,6 @@ pub(crate) fn durable_under(
     let found = asked.query_map(row, |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
     })?;
-    // A later program's kinds are left to it.
     let known = found.filter_map(|found| {
         let place = |(service, key): (String, Vec<u8>)| {
             Some((ServiceId::new(&service).ok()?, RecordKey::from_bytes(&key)?))
@@ -119,7 +120,16 @@ pub(crate) fn durable_under(
     known.collect()
 }
 
-/// Keys of kinds that this program knows. A later program's are left to it.
+/// That a key is of a kind that this program knows, in the words of a statement: a later program's are left to it. They fill no page,
+/// or nobody would look behind them.
+fn is_known() -> String {
+    let kinds = RecordKind::ALL
+        .iter()
+        .map(|kind| format!("x'{:02x}'", kind.tag()));
+    format!("substr(key, 1, 1) IN ({})", kinds.collect::<Vec<_>>().join(", "))
+}
+
+/// Those that are keys.
 fn known(keys: impl Iterator<Item = rusqlite::Result<Vec<u8>>>) -> rusqlite::Result<Vec<RecordKey>> {
     keys.filter_map(|key| key.map(|key| RecordKey::from_bytes(&key)).transpose())
         .collect()

@@ -4,7 +4,9 @@ mod support;
 
 use rusqlite::Connection;
 use support::{WITHIN, charging, creating, fresh, open, run};
-use verify_core::store::{Store, StoreAnswer, StoreFault};
+use verify_core::keys::KeyId;
+use verify_core::store::{Store, StoreAnswer, StoreFault, WrittenUnder};
+use verify_core::vocabulary::ServiceId;
 use verify_sqlite::SqliteOptions;
 
 #[test]
@@ -52,6 +54,34 @@ fn i11_every_row_ends_or_is_durable_and_is_somebody_s() {
             store.apply(&creating(number), WITHIN).await;
         }
         support::scan(&path);
+    });
+}
+
+/// However many a later program left before it: what comes behind them is due, and is moved to new keys.
+#[test]
+fn i150_records_of_unknown_kinds_hide_none_that_is_known() {
+    run(async {
+        let path = fresh();
+        let store = open(SqliteOptions::at(&path));
+        let known = support::record(15);
+        for number in (1..=15).step_by(2) {
+            let answer = store.apply(&creating(number), WITHIN).await;
+            assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
+        }
+        let file = Connection::open(&path).unwrap();
+        let unknown = "UPDATE record SET due = 1, key = CASE WHEN key = ?1 THEN key ELSE CAST(x'00' || substr(key, 2) AS BLOB) END";
+        assert_eq!(file.execute(unknown, [known.to_bytes()]), Ok(8));
+        let under = WrittenUnder {
+            fingerprint: KeyId::new(1),
+            seal: Some(KeyId::new(1)),
+        };
+        let service = ServiceId::default();
+        let listed = store.durable_under(under, None, 3).await;
+        assert_eq!(listed, Ok(vec![(service.clone(), known)]));
+        assert_eq!(
+            store.due(&service, support::nothing().at, 3).await,
+            Ok(vec![known])
+        );
     });
 }
 
