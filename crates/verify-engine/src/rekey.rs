@@ -46,7 +46,11 @@ impl Walk {
         self.newest != Some(newest) || is_over
     }
 
+    /// Nothing is left. What was told once is not told again.
     fn end(&mut self, now: Timestamp) {
+        if self.ended.is_some() {
+            return;
+        }
         let &mut Self { moved, stayed, .. } = self;
         if moved > 0 || stayed > 0 {
             tracing::info!(target: telemetry::TARGET_BACKGROUND, moved, stayed, "durable records were written again under the newest keys");
@@ -72,13 +76,11 @@ impl Engine {
                 left: older(&keys, newest, durable),
                 ..Walk::default()
             };
-            if walk.left.is_empty() {
-                walk.end(outside.now());
-            }
         }
         let mut moved = 0;
         for _ in 0..PAGES {
             let Some(under) = walk.left.last().copied() else {
+                walk.end(outside.now());
                 break;
             };
             let page = outside.store.durable_under(under, walk.after.as_ref(), PAGE);
@@ -86,9 +88,6 @@ impl Engine {
             walk.after = page.last().cloned();
             if walk.after.is_none() {
                 walk.left.pop();
-                if walk.left.is_empty() {
-                    walk.end(outside.now());
-                }
                 continue;
             }
             let found = page.len();
