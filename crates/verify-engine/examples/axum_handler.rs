@@ -305,6 +305,7 @@ fn failed(fault: Fault) -> Response {
         | Fault::StoreFull
         | Fault::StoreCorrupt
         | Fault::Misconfigured
+        | Fault::ClocksDiffer
         | Fault::StoreCools { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Defect => StatusCode::INTERNAL_SERVER_ERROR,
     };

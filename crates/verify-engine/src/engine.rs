@@ -277,7 +277,7 @@ impl Engine {
 
     /// The outcome of a command that nobody can decide: its stamps would be no time of the store's.
     fn refused_by_the_clock(&self, command: &Command) -> Outcome {
-        let mut outcome = About::of(command, self.now()).outcome(Err(Fault::Misconfigured));
+        let mut outcome = About::of(command, self.now()).outcome(Err(Fault::ClocksDiffer));
         let words = "its clock and this machine's differ by more than the skew";
         outcome.explanation.store = Some(Detail::new(None, words));
         let meters = &self.inner.outside.meters;

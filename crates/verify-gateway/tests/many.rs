@@ -124,10 +124,22 @@ fn i44_a_node_whose_clock_is_off_refuses_by_itself() {
         }
         assert_eq!(seen, state, "{seconds} s");
         let asked = json!({ "to": "+12025550123", "ip": "198.51.100.1" });
-        let (_, _, sent) = program::ask_as_shop(&node, "/verify/send", &asked);
-        let sent = sent.to_string();
-        let refused = sent.contains("misconfigured") || sent.contains("clock");
-        assert_eq!(refused, state == "clock", "{seconds} s: {sent}");
+        let (status, head, sent) = program::ask_as_shop(&node, "/verify/send", &asked);
+        let is_told = sent["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("clock"));
+        if state == "clock" {
+            assert_eq!((status, &sent["code"]), (503, &json!("store_unavailable")));
+            assert!(is_told && head.contains("\r\nretry-after: 5"), "{head} {sent}");
+            let ready = node.get("/readyz");
+            let why = body(&ready)["store_detail"].to_string();
+            assert!(
+                program::status(&ready) == 503 && why.contains("differ by more than"),
+                "{ready}"
+            );
+        } else {
+            assert!(!is_told, "{seconds} s: {sent}");
+        }
         stop(node);
     }
 }

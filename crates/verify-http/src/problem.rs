@@ -345,9 +345,13 @@ impl From<Fault> for Problem {
             Fault::Defect => Self::internal(),
             Fault::Misconfigured => Self::new(
                 ProblemCode::ProviderUnavailable,
-                "the provider that made this code is not in use here any more, so ask for a new code; or the clock here is wrong, and \
-                 the log says so",
+                "the provider that made this code is not in use here any more; ask for a new code",
             ),
+            Fault::ClocksDiffer => Self::new(
+                ProblemCode::StoreUnavailable,
+                "the clock here and the store's differ, so nothing was allowed; try again once an operator has set them right",
+            )
+            .after(A_WHILE),
             Fault::StoreCools { wait } => Self::new(
                 ProblemCode::StoreUnavailable,
                 "the store may have lost what it counted, so nothing was allowed; try again after the wait, or once an \
@@ -431,8 +435,13 @@ mod tests {
                 503,
                 "provider_unavailable",
                 None,
-                "the provider that made this code is not in use here any more, so ask for a new code; or the clock here is wrong, and \
-                 the log says so",
+                "the provider that made this code is not in use here any more; ask for a new code",
+            ),
+            (
+                503,
+                "store_unavailable",
+                Some(5),
+                "the clock here and the store's differ, so nothing was allowed; try again once an operator has set them right",
             ),
             (
                 503,

@@ -151,12 +151,14 @@ pub enum Fault {
     /// A bug here: a port that panicked, an answer that no command has. The log says more.
     #[error("something is broken here; the log says what")]
     Defect,
-    /// Only an operator can mend it: the provider that made the code which is to be compared is not registered, or this
-    /// machine's clock and the store's differ by more than the skew.
+    /// Only an operator can mend it: the provider that made the code which is to be compared is not registered.
     #[error(
-        "this is not set up as it has to be; register the provider that made the code again, or set the clock right"
+        "this is not set up as it has to be; register the provider that made the code again, or ask for a new code"
     )]
     Misconfigured,
+    /// This machine's clock and the store's differ by more than the skew. Nothing is decided until they agree.
+    #[error("this machine's clock and the store's differ; set the one right that is wrong")]
+    ClocksDiffer,
     /// The store came up without what it held, and limits of security and money would start from nothing. What ends or
     /// repairs something goes on.
     #[error("the store may have lost what it counted; try again after the wait, or accept the store")]
@@ -174,6 +176,7 @@ impl Fault {
         Self::StoreCorrupt,
         Self::Defect,
         Self::Misconfigured,
+        Self::ClocksDiffer,
         Self::StoreCools { wait: Duration::ZERO },
     ];
 
@@ -185,6 +188,7 @@ impl Fault {
             Self::StoreCorrupt => "store_corrupt",
             Self::Defect => "defect",
             Self::Misconfigured => "misconfigured",
+            Self::ClocksDiffer => "clocks_differ",
             Self::StoreCools { .. } => "store_cools",
         }
     }
@@ -196,6 +200,7 @@ impl Fault {
             | Self::StoreFull
             | Self::StoreCorrupt
             | Self::Misconfigured
+            | Self::ClocksDiffer
             | Self::StoreCools { .. } => 503,
             Self::Defect => 500,
         }

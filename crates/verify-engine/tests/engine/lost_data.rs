@@ -163,7 +163,7 @@ async fn i44_an_engine_on_another_clock_than_the_store_s_refuses_until_they_agre
         send(n).await.answer.unwrap();
     }
     let outcome = send(7).await;
-    assert_eq!(outcome.answer, Err(Fault::Misconfigured));
+    assert_eq!(outcome.answer, Err(Fault::ClocksDiffer));
     let words = outcome.explanation.store.unwrap();
     assert!(words.message().contains("clock"), "{}", words.message());
     let held = store.state();

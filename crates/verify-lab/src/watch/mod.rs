@@ -296,6 +296,7 @@ impl Watch {
                 | Fault::StoreFull
                 | Fault::StoreCorrupt
                 | Fault::Misconfigured
+                | Fault::ClocksDiffer
                 | Fault::StoreCools { .. },
             ) => Ok(()),
         }
