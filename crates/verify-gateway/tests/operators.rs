@@ -9,10 +9,11 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use program::{Serving, body, send};
+use program::{Serving, body, check, code, out, run, send, stop};
 use rusqlite::Connection;
 
 /// A directory of a test, where there is nothing yet. What another user has to reach must not lie below a home that it may not enter.
@@ -40,6 +41,48 @@ fn demo_in(home: &Path, vars: &[(&str, &str)]) -> (Serving, String) {
     let mut serving = Serving::of(child.spawn().unwrap(), "Open http://");
     let said = std::mem::take(&mut serving.said);
     (serving, said)
+}
+
+#[test]
+fn who_else_may_open_the_file_is_told_at_the_start_and_by_a_check() {
+    let home = directory("modes");
+    let keys = program::keys();
+    let vars = [("VERIFY_KEYS", keys.as_str())];
+    let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let checked = || run(&["store", "check", "--state-dir", home.to_str().unwrap()], &[]);
+    let file = home.join("verify.db");
+    let (may_open, may_replace) = ("others may open it (0644); chmod 600 it", "(0777); chmod 700 it");
+    allow(&home, 0o700);
+    for (directory, of_file, opens, replaces) in [
+        (0o755, 0o600, false, false),
+        (0o1777, 0o600, false, false),
+        (0o777, 0o600, false, true),
+        (0o700, 0o644, true, false),
+    ] {
+        let (serving, said) = demo_in(&home, &vars);
+        stop(serving);
+        allow(&home, directory);
+        allow(&file, of_file);
+        let (serving, said_then) = demo_in(&home, &vars);
+        stop(serving);
+        let told = checked();
+        assert!(!said.contains("chmod"), "{said}");
+        for told in [said_then, out(&told)] {
+            assert_eq!(
+                (told.contains(may_open), told.contains(may_replace)),
+                (opens, replaces),
+                "{told}"
+            );
+        }
+        assert_eq!(
+            told.status.code(),
+            Some(i32::from(opens || replaces)),
+            "{}",
+            out(&told)
+        );
+        allow(&home, 0o700);
+        allow(&file, 0o600);
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::logs;
 use crate::observe;
 use crate::routes::router;
 use crate::shield::Shield;
-use crate::store::{OpenStore, StoreError, watch};
+use crate::store::{self, OpenStore, StoreError, watch};
 
 pub use connections::{ENDED, Limits, OPEN};
 use reload::Reload;
@@ -118,7 +118,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let Assembled { app, notes, store } = assemble(settings, store, Some(metrics))?;
     // Before anybody is answered: from now on a store that lost its data is noticed.
     store.remember(&storage).await?;
-    for note in notes {
+    for note in notes.into_iter().chain(store::exposed(&storage)) {
         tracing::warn!(note, "start");
     }
     let address = listener.local_addr()?;

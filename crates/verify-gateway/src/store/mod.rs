@@ -1,5 +1,6 @@
 //! The store that a gateway serves from: opened, handed to an engine, and looked at while it serves.
 
+mod exposed;
 pub mod measured;
 mod names;
 pub mod tools;
@@ -26,6 +27,7 @@ use verify_sqlite::{OpenError, SqliteStore};
 use crate::config::{Storage, Store};
 use crate::state_dir::{StateDir, StateDirError, to_hex};
 
+pub(crate) use exposed::notes as exposed;
 pub(crate) use names::names;
 pub(crate) use watch::WARNED_FROM;
 pub use watch::watch;

@@ -1,7 +1,5 @@
 //! Operators' commands about a store: look at it, prepare it, say what it is, move it.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use verify_batch::copy::{self, CopyError, Held, Table, Target};
@@ -14,7 +12,7 @@ use verify_http::views::rfc3339;
 use verify_postgres::{PostgresOptions, PostgresTables};
 use verify_sqlite::{Durability, SqliteFile, inspect};
 
-use super::{OpenStore, StoreError, names};
+use super::{OpenStore, StoreError, exposed, names};
 use crate::cli::{EpochTool, StoreArgs, StoreTool};
 use crate::config::{self, ConfigErrors, Environment, Storage, Store};
 use crate::state_dir::{StateDir, to_hex};
@@ -144,7 +142,11 @@ async fn check(storage: &Storage) -> Result<Said, ToolError> {
     let remembered = StateDir::at(&storage.state_dir).remembered(&names(storage, &storage.store)?)?;
     let mut report = Report::default();
     report.find(true, "store", storage.store.to_string());
-    check_mode(path, &mut report);
+    match exposed::file(path) {
+        None => report.find(true, "file", "for its owner alone"),
+        Some(words) => report.find(false, "file", words),
+    }
+    check_directories(storage, &mut report);
     if let Some(damage) = &found.damage {
         report.find(false, "file", format!("damaged, restore a copy of it: {damage}"));
     }
@@ -174,18 +176,9 @@ async fn check(storage: &Storage) -> Result<Said, ToolError> {
     Ok(report.said())
 }
 
-fn check_mode(path: &Path, report: &mut Report) {
-    let Ok(metadata) = fs::metadata(path) else { return };
-    let mode = metadata.permissions().mode() & 0o777;
-    match mode & 0o077 {
-        0 => report.find(true, "file", format!("for its owner alone ({mode:04o})")),
-        _ => report.find(
-            false,
-            "file",
-            format!(
-                "others may open it ({mode:04o}); chmod 600 it, and what stands beside it with -wal and -shm"
-            ),
-        ),
+fn check_directories(storage: &Storage, report: &mut Report) {
+    for (path, words) in exposed::directories(storage) {
+        report.find(false, "directory", format!("{}: {words}", path.display()));
     }
 }
 
