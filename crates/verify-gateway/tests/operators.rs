@@ -13,8 +13,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use program::{Serving, body, check, code, out, run, send, stop};
+use program::{Serving, body, check, code, err, out, run, send, stop};
 use rusqlite::Connection;
+use verify_lab::{PostgresServer, Syncs};
 
 /// A directory of a test, where there is nothing yet. What another user has to reach must not lie below a home that it may not enter.
 fn directory(name: &str) -> PathBuf {
@@ -24,6 +25,74 @@ fn directory(name: &str) -> PathBuf {
     fs::remove_dir_all(&path).ok();
     fs::create_dir_all(&path).unwrap();
     path
+}
+
+fn sql(server: &PostgresServer, sql: &str) {
+    let mut psql = server.as_its_user("psql");
+    let done = psql.args(["-q", "-v", "ON_ERROR_STOP=1", &server.url(), "-c", sql]);
+    assert!(done.status().unwrap().success(), "{sql}");
+}
+
+/// A start of a gateway that is no demo, which must not come to anything.
+fn refused(more: &[(&str, &str)]) -> String {
+    let live = program::live_vars("http://127.0.0.1:9");
+    let vars: Vec<_> = live.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let start = run(&["--listen", "127.0.0.1:0"], &[vars.as_slice(), more].concat());
+    assert_eq!(start.status.code(), Some(2), "{}", err(&start));
+    err(&start)
+}
+
+#[test]
+fn a_check_says_which_rights_a_role_lacks_and_that_a_standby_cannot_be_written() {
+    let home = directory("rights");
+    let replica = "wal_level = replica\nmax_wal_senders = 4";
+    let server = PostgresServer::start(&home.join("server"), Syncs::Yes, replica).unwrap();
+    let state = home.join("state");
+    let tool = |tool: &str, url: &str| {
+        let vars = [
+            ("VERIFY_STORE", url),
+            ("STATE_DIRECTORY", state.to_str().unwrap()),
+        ];
+        run(&["store", tool], &vars)
+    };
+    assert_eq!(tool("migrate", &server.url()).status.code(), Some(0));
+    let whole = tool("check", &server.url());
+    assert_eq!(whole.status.code(), Some(0), "{}{}", out(&whole), err(&whole));
+    sql(
+        &server,
+        "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA verify TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA verify TO reader",
+    );
+    let reader = server.url().replace("postgres@", "reader@");
+    let lesser = tool("check", &reader);
+    assert_eq!(lesser.status.code(), Some(1), "{}", err(&lesser));
+    let rights = "INSERT, UPDATE, DELETE on verify.record;";
+    assert!(
+        out(&lesser).contains("WRONG rights: this role lacks ") && out(&lesser).contains(rights),
+        "{}",
+        out(&lesser)
+    );
+    let mut copy = PostgresServer::copy_of(&server, &home.join("copy")).unwrap();
+    copy.begin(&[]).unwrap();
+    let follows = tool("check", &copy.url());
+    assert_eq!(follows.status.code(), Some(1), "{}", err(&follows));
+    assert!(
+        out(&follows).contains("WRONG server: the server is a copy that follows"),
+        "{}",
+        out(&follows)
+    );
+    for (url, said) in [
+        (reader, rights),
+        (copy.url(), "(a standby), where nothing can be written"),
+    ] {
+        let told = refused(&[
+            ("VERIFY_STORE", &url),
+            ("STATE_DIRECTORY", state.to_str().unwrap()),
+        ]);
+        assert!(
+            told.contains(said) && !told.contains("pg_control_system"),
+            "{told}"
+        );
+    }
 }
 
 /// A gateway in demo mode on a file of this directory, and what it said until it served.

@@ -36,6 +36,15 @@ pub enum OpenError {
     /// An older server.
     #[error("the server is Postgres {0}; 15 or later is needed")]
     Version(i32),
+    /// It follows another server.
+    #[error(
+        "the server is a copy that follows another one (a standby), where nothing can be written; name the one that can be \
+         written, or all of them with target_session_attrs=read-write"
+    )]
+    Standby,
+    /// Whoever serves from the tables needs these rights.
+    #[error("this role lacks {}; have the owner of the tables grant it", .0.join("; "))]
+    Rights(Vec<String>),
     /// It is not there, and this role may not make it.
     #[error(
         "the tables are not there, or of an earlier program, and this role may not change them: {0}; have the owner run `store migrate`"

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_postgres::{Client, Error};
 use verify_core::store::Origin;
 use verify_core::time::Timestamp;
 
@@ -9,6 +10,7 @@ use crate::connect::{self, Connection};
 use crate::epoch::{self, number};
 use crate::errors::{OpenError, said};
 use crate::options::PostgresOptions;
+use crate::rights;
 use crate::schema::{self, KNOWN};
 use crate::statements::{Server, Statements};
 
@@ -28,6 +30,10 @@ pub struct Inspection {
     pub held: u64,
     /// The server's version, as it says it.
     pub server: String,
+    /// True when it follows another server: nothing can be written there.
+    pub standby: bool,
+    /// Rights that whoever serves from the tables needs and this role lacks, each with where.
+    pub lacks: Vec<String>,
     /// Settings of the server under which what was answered may be lost: name and value.
     pub weak: Vec<(String, String)>,
     /// The server's clock.
@@ -45,27 +51,18 @@ pub async fn inspect(options: &PostgresOptions) -> Result<Inspection, OpenError>
     let pool = connect::pool(options)?.pool;
     let connection = Connection::of(&pool).await?;
     let client = connection.client()?;
-    let unusable = |error| OpenError::Connect(said(&error));
-    let sql = Statements::on(schema, &Server::UNTOLD);
     let weak = "SELECT name, setting FROM pg_settings WHERE (name, setting) IN (('fsync', 'off'), ('full_page_writes', 'off'), ('synchronous_commit', 'off'))";
     let weak = client.query_typed(weak, &[]).await.map_err(unusable)?;
     let began = Instant::now();
-    let now =
-        "SELECT current_setting('server_version'), (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+    let now = "SELECT current_setting('server_version'), (extract(epoch FROM clock_timestamp()) * 1000)::bigint, pg_is_in_recovery()";
     let now = client.query_typed(now, &[]).await.map_err(unusable)?;
     let round_trip = began.elapsed();
-    let found = schema::found(client, schema).await?;
-    let (mut origin, mut held) = (None, 0);
-    if found.is_some() {
-        origin = epoch::read(
-            &client
-                .query_typed(&sql.origin_of_any, &[])
-                .await
-                .map_err(unusable)?,
-        );
-        let rows = client.query_typed(&sql.held, &[]).await.map_err(unusable)?;
-        held = rows.first().map_or(0, |row| number(row, 0));
-    }
+    let lacks = rights::lacking(client, schema).await.map_err(unusable)?;
+    let (found, origin, held) = match look(client, schema).await {
+        // It may not even do that.
+        Err(_) if !lacks.is_empty() => return Err(OpenError::Rights(lacks)),
+        looked => looked?,
+    };
     let (schema, needs) = found.unwrap_or_default();
     Ok(Inspection {
         schema: schema.unsigned_abs(),
@@ -74,10 +71,29 @@ pub async fn inspect(options: &PostgresOptions) -> Result<Inspection, OpenError>
         origin,
         held,
         server: now.first().map(|row| row.get(0)).unwrap_or_default(),
+        standby: now.first().is_some_and(|row| row.get(2)),
+        lacks,
         weak: weak.iter().map(|row| (row.get(0), row.get(1))).collect(),
         clock: Timestamp::from_millis(now.first().map_or(0, |row| number(row, 1))),
         round_trip,
     })
+}
+
+/// The schema of the tables, where what they hold comes from, and its bytes.
+async fn look(client: &Client, schema: &str) -> Result<(Option<(i32, i32)>, Option<Origin>, u64), OpenError> {
+    let found = schema::found(client, schema).await?;
+    if found.is_none() {
+        return Ok((None, None, 0));
+    }
+    let sql = Statements::on(schema, &Server::UNTOLD);
+    let origin = client.query_typed(&sql.origin_of_any, &[]).await;
+    let held = client.query_typed(&sql.held, &[]).await.map_err(unusable)?;
+    let held = held.first().map_or(0, |row| number(row, 0));
+    Ok((found, epoch::read(&origin.map_err(unusable)?), held))
+}
+
+fn unusable(error: Error) -> OpenError {
+    OpenError::Connect(said(&error))
 }
 
 /// Makes the tables where there are none, and brings them to this program's schema; which schema they had before, 0 for none.

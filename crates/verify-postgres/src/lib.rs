@@ -30,6 +30,7 @@ mod options;
 mod outbox;
 mod prepared;
 mod records;
+mod rights;
 mod schema;
 mod statements;
 mod store;

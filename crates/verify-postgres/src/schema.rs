@@ -12,6 +12,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
 use crate::errors::{OpenError, said};
+use crate::rights;
 use crate::transaction::Begin;
 
 /// A step from one schema to the next.
@@ -47,13 +48,20 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Brings the tables to this program's schema. After an error the connection may be in the middle of a transaction.
 pub(crate) async fn migrate(client: &Client, schema: &str) -> Result<(), OpenError> {
     let connect = |error| OpenError::Connect(said(&error));
-    let server = client
-        .query_typed("SELECT current_setting('server_version_num')::integer", &[])
-        .await
-        .map_err(connect)?;
-    let server: i32 = server.first().map_or(0, |row| row.get(0));
-    if server < OLDEST_SERVER {
-        return Err(OpenError::Version(server / 10_000));
+    let server = "SELECT current_setting('server_version_num')::integer, pg_is_in_recovery()";
+    let server = client.query_typed(server, &[]).await.map_err(connect)?;
+    let (version, is_standby) = server
+        .first()
+        .map_or((0, false), |row| (row.get::<_, i32>(0), row.get(1)));
+    if version < OLDEST_SERVER {
+        return Err(OpenError::Version(version / 10_000));
+    }
+    if is_standby {
+        return Err(OpenError::Standby);
+    }
+    let lacking = rights::lacking(client, schema).await.map_err(connect)?;
+    if !lacking.is_empty() {
+        return Err(OpenError::Rights(lacking));
     }
     if is_known(client, schema).await? {
         return Ok(());

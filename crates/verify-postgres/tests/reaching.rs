@@ -125,6 +125,60 @@ fn i148_a_program_needs_no_right_to_make_tables_that_are_there() {
 }
 
 #[test]
+fn a_role_that_lacks_a_right_is_told_which_before_it_serves() {
+    run(async {
+        let options = fresh();
+        drop(open(options.clone()).await);
+        let schema = &options.schema;
+        as_owner(&options, "CREATE ROLE reader LOGIN").await;
+        let mut reader = options.clone();
+        reader.config.user("reader");
+        for why in [inspect(&reader).await.unwrap_err(), why_not(reader.clone()).await] {
+            let said = why.to_string();
+            assert!(
+                said.contains(&format!("lacks USAGE on schema {schema}; "))
+                    && said.contains(&format!("; SELECT, INSERT, UPDATE, DELETE on {schema}.record; ")),
+                "{said}"
+            );
+        }
+        let rights = format!(
+            "GRANT USAGE ON SCHEMA {schema} TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader;
+             GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO reader; REVOKE INSERT, DELETE ON {schema}.event FROM reader;
+             CREATE TABLE {schema}.somebody_elses ()"
+        );
+        as_owner(&options, &rights).await;
+        let lacks = vec![format!("INSERT, DELETE on {schema}.event")];
+        let found = inspect(&reader).await.unwrap();
+        assert_eq!((found.lacks, found.schema), (lacks.clone(), found.known));
+        let why = why_not(reader).await;
+        assert!(
+            matches!(&why, OpenError::Rights(lacking) if *lacking == lacks),
+            "{why}"
+        );
+    });
+}
+
+#[test]
+fn a_server_that_follows_another_one_is_told_and_not_served_from() {
+    run(async {
+        let replica = "wal_level = replica\nmax_wal_senders = 4";
+        let primary = PostgresServer::start(&directory("followed"), Syncs::No, replica).unwrap();
+        drop(open(PostgresOptions::parse(&primary.url()).unwrap()).await);
+        let mut copy = PostgresServer::copy_of(&primary, &directory("follows")).unwrap();
+        copy.begin(&[]).unwrap();
+        let options = PostgresOptions::parse(&copy.url()).unwrap();
+        let found = inspect(&options).await.unwrap();
+        assert!(found.standby && found.lacks.is_empty(), "{found:?}");
+        for why in [
+            why_not(options.clone()).await,
+            migrate(&options).await.unwrap_err(),
+        ] {
+            assert!(matches!(why, OpenError::Standby), "{why}");
+        }
+    });
+}
+
+#[test]
 fn i62_an_empty_database_in_the_place_of_one_that_is_remembered_is_not_a_first_start() {
     run(async {
         let remembered = Some(Epoch([7; 16]));

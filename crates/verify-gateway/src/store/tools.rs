@@ -9,7 +9,7 @@ use verify_core::store::{Epoch, Origin, StoreFault, WrittenUnder};
 use verify_core::time::{SKEW, Timestamp};
 use verify_engine::SystemClock;
 use verify_http::views::rfc3339;
-use verify_postgres::{PostgresOptions, PostgresTables};
+use verify_postgres::{OpenError, PostgresOptions, PostgresTables};
 use verify_sqlite::{Durability, SqliteFile, inspect};
 
 use super::{OpenStore, StoreError, exposed, names};
@@ -191,6 +191,15 @@ async fn check_postgres(storage: &Storage, options: &PostgresOptions) -> Result<
         "store",
         format!("{}, Postgres {}", storage.store, found.server),
     );
+    check_directories(storage, &mut report);
+    match found.standby {
+        true => report.find(false, "server", OpenError::Standby.to_string()),
+        false => report.find(true, "server", "can be written"),
+    }
+    match found.lacks.is_empty() {
+        true => report.find(true, "rights", "this role lacks none"),
+        false => report.find(false, "rights", OpenError::Rights(found.lacks).to_string()),
+    }
     check_schema((found.schema, found.needs, found.known), &mut report);
     let ours =
         (storage.durability == Durability::Process).then(|| "VERIFY_STORE_DURABILITY = process".to_owned());
