@@ -183,16 +183,23 @@ pub(crate) struct NoConnection {
     words: String,
     /// True when it is because the time for one was over, and nobody said anything.
     ran_out: bool,
+    /// True when the server asks for a password.
+    lacks_password: bool,
 }
 
 impl NoConnection {
     fn because_of(error: &PoolError) -> Self {
+        let mut lacks_password = false;
         let (words, ran_out) = match error {
             PoolError::Backend(error) => {
                 let io = error
                     .source()
                     .and_then(|source| source.downcast_ref::<io::Error>());
                 let ran_out = io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+                // No kind of its own says so.
+                lacks_password = error
+                    .source()
+                    .is_some_and(|source| source.to_string() == "password missing");
                 (said(error), ran_out)
             }
             PoolError::Timeout(_) => ("no connection in time".to_owned(), true),
@@ -200,7 +207,11 @@ impl NoConnection {
                 (error.to_string(), false)
             }
         };
-        Self { words, ran_out }
+        Self {
+            words,
+            ran_out,
+            lacks_password,
+        }
     }
 }
 
@@ -212,7 +223,10 @@ impl From<NoConnection> for StoreFault {
 
 impl From<NoConnection> for OpenError {
     fn from(none: NoConnection) -> Self {
-        Self::Connect(none.words)
+        match none.lacks_password {
+            true => Self::NoPassword,
+            false => Self::Connect(none.words),
+        }
     }
 }
 

@@ -16,6 +16,15 @@ pub enum OpenError {
     /// Not a URL of Postgres.
     #[error("not a Postgres URL (postgres://USER@HOST:PORT/DATABASE): {}", said(.0))]
     Url(Error),
+    /// A name or a password with something in it that cuts it there.
+    #[error(
+        "not a Postgres URL (postgres://USER@HOST:PORT/DATABASE): an @ in a name or password must be %40 there (and % %25, : %3A, \
+         / %2F, ? %3F); or leave the password out, and name a file with it"
+    )]
+    Cut,
+    /// The server asks for a password.
+    #[error("the server asks for a password, and there is none; name a file with it, or put it into the URL")]
+    NoPassword,
     /// A schema's name that would have to be quoted.
     #[error("the schema {0:?} is no name: a-z, 0-9 and _, at most 63 characters, not beginning with a digit")]
     SchemaName(String),

@@ -38,7 +38,8 @@ pub enum OnFailover {
 pub struct PostgresOptions {
     /// Host, port, database, user.
     pub config: Config,
-    /// A file with the password; a line break at its end is not part of it. It is read with each start.
+    /// A file with the password; a line break at its end is not part of it. It is read with each start, and comes before one in the
+    /// URL.
     pub password_file: Option<PathBuf>,
     /// A file with certificates (PEM) of who may have signed the server's. `None`: whom this machine trusts.
     pub ca_file: Option<PathBuf>,
@@ -69,9 +70,20 @@ impl PostgresOptions {
     /// wherever it is not on this machine.
     ///
     /// # Errors
-    /// [`OpenError::Url`]; what was given is not repeated, because there may be a password in it.
+    /// [`OpenError::Url`] or [`OpenError::Cut`]; what was given is not repeated, because there may be a password in it.
     pub fn parse(url: &str) -> Result<Self, OpenError> {
-        let mut config: Config = url.parse().map_err(OpenError::Url)?;
+        let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        let is_cut = |text: &str| is_url && text.matches('@').count() > 1;
+        let mut config: Config = url.parse().map_err(|error| {
+            // What is taken for a word may be the rest of a password.
+            match is_cut(url) || !is_url && url.contains("password") {
+                true => OpenError::Cut,
+                false => OpenError::Url(error),
+            }
+        })?;
+        if is_cut(url.split('?').next().unwrap_or_default()) {
+            return Err(OpenError::Cut);
+        }
         if config.get_application_name().is_none() {
             config.application_name("verify");
         }

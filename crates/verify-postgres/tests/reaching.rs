@@ -224,6 +224,36 @@ fn what_is_no_url_is_not_repeated() {
     });
 }
 
+/// The library that reads URLs goes on behind the first @, and names what it takes for a word.
+#[test]
+fn i20_what_cuts_a_password_is_named_and_the_rest_of_it_is_not() {
+    for (cut, rest) in [
+        ("postgres://verify:s3@cret@host/db", "cret"),
+        ("postgres://verify:s3@cret:x@host/db", "cret"),
+        ("postgres://verify:s3@cret/x@host/db", "cret"),
+        ("postgres://verify:s3@c/r?et=x@host/db", "et="),
+        ("postgres://verify:s3@?cret=x@host/db", "cret"),
+        ("host=db user=verify password=s3 cret=x", "cret"),
+    ] {
+        let why = PostgresOptions::parse(cut).unwrap_err();
+        let said = why.to_string();
+        assert!(matches!(why, OpenError::Cut) && said.contains("%40"), "{said}");
+        assert!(
+            !said.contains(rest) && !format!("{why:?}").contains(rest),
+            "{said}"
+        );
+    }
+    for whole in [
+        "postgres://verify:s3%40cret@host/db?application_name=a@b",
+        "postgres://verify:s/3?c#r%et@host/db",
+        "host=db user=verify password='s3 cret'",
+    ] {
+        assert!(PostgresOptions::parse(whole).is_ok(), "{whole}");
+    }
+    let typo = PostgresOptions::parse("postgres://verify:s3@host/db?sslmod=require").unwrap_err();
+    assert!(typo.to_string().contains("sslmod"), "{typo}");
+}
+
 #[test]
 fn a_wrong_password_is_said_and_the_right_one_comes_from_a_file() {
     run(async {
@@ -242,6 +272,10 @@ fn a_wrong_password_is_said_and_the_right_one_comes_from_a_file() {
         )
         .unwrap();
         as_owner(&owner, "SELECT pg_reload_conf()").await;
+        let mut without = owner.clone();
+        without.config.user("app");
+        let why = why_not(without).await;
+        assert!(matches!(why, OpenError::NoPassword), "{why}");
         let file = directory("password").join("secret");
         let mut options = owner.password_file(&file);
         options.config.user("app");
