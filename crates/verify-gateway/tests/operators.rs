@@ -95,6 +95,106 @@ fn a_check_says_which_rights_a_role_lacks_and_that_a_standby_cannot_be_written()
     }
 }
 
+#[test]
+fn i20_what_is_wrong_with_a_password_is_said_by_the_name_of_its_variable() {
+    let home = directory("password");
+    let server = PostgresServer::start(&home.join("server"), Syncs::No, "").unwrap();
+    sql(&server, "CREATE ROLE app LOGIN PASSWORD 'hunter2'");
+    let rules = server.data().join("pg_hba.conf");
+    let others = fs::read_to_string(&rules).unwrap();
+    fs::write(
+        &rules,
+        format!("host all app 127.0.0.1/32 scram-sha-256\n{others}"),
+    )
+    .unwrap();
+    sql(&server, "SELECT pg_reload_conf()");
+    let url = server.url().replace("postgres@", "app@");
+    let both = url.replace("app@", "app:hunter2@");
+    let cut = url.replace("app@", "app:x@hunter2@");
+    let empty = home.join("empty");
+    fs::write(&empty, "").unwrap();
+    let none = refused(&[("VERIFY_STORE", &url)]);
+    assert!(
+        none.contains("VERIFY_STORE_PASSWORD_FILE: the database asks for a password"),
+        "{none}"
+    );
+    for (url, file, said) in [
+        (
+            &url,
+            "/nowhere/at/all",
+            "VERIFY_STORE_PASSWORD_FILE: cannot read /nowhere/at/all: ",
+        ),
+        (&url, "/", "VERIFY_STORE_PASSWORD_FILE: cannot read /: "),
+        (&url, empty.to_str().unwrap(), "/empty is empty"),
+        (
+            &both,
+            "/etc/hostname",
+            "VERIFY_STORE_PASSWORD_FILE: found a password in the URL",
+        ),
+        (&cut, "", "VERIFY_STORE: not a Postgres URL"),
+    ] {
+        let vars = [
+            ("VERIFY_STORE", url.as_str()),
+            ("VERIFY_STORE_PASSWORD_FILE", file),
+        ];
+        let checked = run(&["--check-config"], &vars);
+        for told in [err(&checked), refused(&vars)] {
+            assert!(told.contains(said) && !told.contains("hunter2"), "{told}");
+        }
+        assert_eq!(checked.status.code(), Some(2));
+    }
+    // Each host with its own port.
+    let hosts = url.replace("/postgres", ",127.0.0.2:7/postgres");
+    let printed = run(&["--check-config", "--print"], &[("VERIFY_STORE", &hosts)]);
+    let shown = format!(
+        "# store: postgres://127.0.0.1:{},127.0.0.2:7/postgres,",
+        server.port()
+    );
+    assert!(out(&printed).starts_with(&shown), "{}", out(&printed));
+}
+
+#[test]
+fn what_a_store_cannot_be_or_does_not_go_by_is_told() {
+    for (variable, value, said) in [
+        ("VERIFY_STORE_SIZE", "20", "at least 256KiB"),
+        ("VERIFY_STORE_SIZE", "255KiB", "at least 256KiB"),
+        ("VERIFY_STORE_CONNECTIONS", "2", "a number from 3 to 1000"),
+        ("VERIFY_STORE_CONNECTIONS", "1001", "a number from 3 to 1000"),
+    ] {
+        let checked = run(&["--check-config"], &[(variable, value)]);
+        assert_eq!(checked.status.code(), Some(2), "{variable}");
+        let fault = format!("{variable}: found {value:?}; expected {said}");
+        assert!(err(&checked).starts_with(&fault), "{}", err(&checked));
+    }
+    let (memory, file, database) = ("memory", "sqlite:v.db", "postgres://u@h/db");
+    for (variable, value, goes_by) in [
+        ("VERIFY_STORE_DURABILITY", "full", [false, true, true]),
+        ("VERIFY_STORE_SIZE", "256KiB", [false, true, true]),
+        (
+            "VERIFY_STORE_PASSWORD_FILE",
+            "/etc/hostname",
+            [false, false, true],
+        ),
+        ("VERIFY_STORE_CA_FILE", "/etc/hostname", [false, false, true]),
+        ("VERIFY_STORE_SCHEMA", "other", [false, false, true]),
+        ("VERIFY_STORE_CONNECTIONS", "3", [false, false, true]),
+        ("VERIFY_STORE_ON_FAILOVER", "tell", [false, false, true]),
+        ("VERIFY_MEMORY_BUDGET", "1GiB", [true, false, false]),
+    ] {
+        for (store, goes_by) in [memory, file, database].into_iter().zip(goes_by) {
+            let checked = run(&["--check-config"], &[("VERIFY_STORE", store), (variable, value)]);
+            assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
+            let note = format!("note: {variable}: changes nothing, because the store is ");
+            assert_eq!(
+                !err(&checked).contains(&note),
+                goes_by,
+                "{store}: {}",
+                err(&checked)
+            );
+        }
+    }
+}
+
 /// A gateway in demo mode on a file of this directory, and what it said until it served.
 fn demo_in(home: &Path, vars: &[(&str, &str)]) -> (Serving, String) {
     let mut child = program::program();

@@ -12,12 +12,19 @@ use super::logging::LoggingSettings;
 /// The gateway's own section.
 const SECTION: &str = "gateway";
 /// Its keys; each is also a variable.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 17] = [
     "listen",
     "store",
     "state_dir",
     "store_durability",
     "store_size",
+    "store_password_file",
+    "store_ca_file",
+    "store_cert_file",
+    "store_key_file",
+    "store_schema",
+    "store_connections",
+    "store_on_failover",
     "memory_budget",
     "public_url",
     "trusted_proxies",

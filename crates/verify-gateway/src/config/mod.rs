@@ -129,6 +129,7 @@ pub fn resolve(
         &mut faults,
     );
     let storage = values.stored.storage(found.is_empty());
+    notes.extend(values.stored.without_effect(&storage.store));
     if found.is_empty() {
         check_demo(&values, goal, &mut notes, &mut faults);
         if keys.is_none() && storage.store != Store::Memory {

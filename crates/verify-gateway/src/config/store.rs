@@ -1,14 +1,15 @@
 //! Where state lives: what names a store, and what belongs to it. A new one is an arm of [`Store`] here, and one of
 //! [`OpenStore`](crate::store::OpenStore), which an engine gets.
 
-use std::fmt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use verify_postgres::{Host, OnFailover, OpenError, PostgresOptions};
 use verify_sqlite::{Durability, SqliteOptions};
 
 use super::memory::{self, Budget};
-use super::values::{Reader, Sources};
+use super::values::{Given, Reader, Sources};
 use super::{ConfigErrors, read_file};
 use crate::cli::ServeArgs;
 use crate::environment::Environment;
@@ -36,37 +37,35 @@ pub struct PostgresUrl(String);
 
 impl PostgresUrl {
     fn parse(text: &str) -> Result<Self, String> {
-        let options = PostgresOptions::parse(text).map_err(|error| error.to_string())?;
-        let is_part_of_a_password = |host: &Host| match host {
-            Host::Tcp(name) => name.contains('@'),
-            Host::Unix(_) => false,
-        };
-        match options.config.get_hosts().iter().any(is_part_of_a_password) {
-            true => Err("a password with @ in it must have %40 in its place".to_owned()),
-            false => Ok(Self(text.to_owned())),
-        }
+        let parsed = PostgresOptions::parse(text).map_err(|error| error.to_string());
+        parsed.map(|_| Self(text.to_owned()))
+    }
+
+    fn has_password(&self) -> bool {
+        PostgresOptions::parse(&self.0).is_ok_and(|options| options.config.get_password().is_some())
     }
 }
 
-/// Host, port and database: what names it in logs and in the state directory.
+/// Each host with its port, and database: what names it in logs.
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Ok(options) = PostgresOptions::parse(&self.0) else {
             return f.write_str("postgres:");
         };
-        let hosts = options.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(path) => path.display().to_string(),
+        let (hosts, ports) = (options.config.get_hosts(), options.config.get_ports());
+        let hosts = hosts.iter().enumerate().map(|(nth, host)| {
+            let host = match host {
+                Host::Tcp(address) if address.contains(':') => format!("[{address}]"),
+                Host::Tcp(name) => name.clone(),
+                Host::Unix(path) => path.display().to_string(),
+            };
+            // One port is everybody's.
+            let port = ports.get(nth).or(ports.first());
+            port.map_or(host.clone(), |port| format!("{host}:{port}"))
         });
         let hosts: Vec<_> = hosts.collect();
-        let ports: Vec<_> = options
-            .config
-            .get_ports()
-            .iter()
-            .map(|port| format!(":{port}"))
-            .collect();
         let database = options.config.get_dbname().unwrap_or_default();
-        write!(f, "postgres://{}{}/{database}", hosts.join(","), ports.join(","))
+        write!(f, "postgres://{}/{database}", hosts.join(","))
     }
 }
 
@@ -105,6 +104,22 @@ impl Store {
             );
         }
         Self::parse(text)
+    }
+
+    /// True when it is there after this process.
+    pub(crate) fn outlives(&self) -> bool {
+        match self {
+            Self::Memory => false,
+            Self::Sqlite(_) | Self::Postgres(_) => true,
+        }
+    }
+
+    /// True when there are connections to it.
+    fn is_reached(&self) -> bool {
+        match self {
+            Self::Memory | Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
+        }
     }
 
     /// With its path in the state directory, where it is a relative one.
@@ -178,12 +193,16 @@ pub struct Reached {
 }
 
 impl Reached {
-    fn read(sources: &Sources<'_>, faults: &mut Vec<String>) -> Self {
-        let file = |name, key| {
-            sources
-                .given(None, name, key)
-                .map(|given| PathBuf::from(given.text))
+    fn read(mut given: impl FnMut(&str, &str) -> Option<Given>, faults: &mut Vec<String>) -> Self {
+        let mut file = |name, key| {
+            let given = given(name, key)?;
+            if let Err(why) = may_be_read(Path::new(&given.text)) {
+                faults.push(format!("{}: {why}", given.origin));
+            }
+            Some(PathBuf::from(given.text))
         };
+        let password_file = file("VERIFY_STORE_PASSWORD_FILE", "store_password_file");
+        let ca_file = file("VERIFY_STORE_CA_FILE", "store_ca_file");
         let certificate = file("VERIFY_STORE_CERT_FILE", "store_cert_file");
         let key = file("VERIFY_STORE_KEY_FILE", "store_key_file");
         if certificate.is_some() != key.is_some() {
@@ -192,19 +211,35 @@ impl Reached {
                     .to_owned(),
             );
         }
-        let schema = sources.given(None, "VERIFY_STORE_SCHEMA", "store_schema");
-        let connections = sources.given(None, "VERIFY_STORE_CONNECTIONS", "store_connections");
-        let on_failover = sources.given(None, "VERIFY_STORE_ON_FAILOVER", "store_on_failover");
+        let schema = given("VERIFY_STORE_SCHEMA", "store_schema");
+        let connections = given("VERIFY_STORE_CONNECTIONS", "store_connections");
+        let on_failover = given("VERIFY_STORE_ON_FAILOVER", "store_on_failover");
         let mut read = Reader { faults };
         Self {
-            password_file: file("VERIFY_STORE_PASSWORD_FILE", "store_password_file"),
-            ca_file: file("VERIFY_STORE_CA_FILE", "store_ca_file"),
+            password_file,
+            ca_file,
             client: certificate.zip(key),
             schema: schema.map(|given| given.text.to_owned()),
             connections: read.of(connections, connections_of),
             on_failover: read.of(on_failover, on_failover_of).unwrap_or_default(),
         }
     }
+}
+
+/// What can be read only once, as a pipe, is left to whoever needs it.
+fn may_be_read(path: &Path) -> Result<(), String> {
+    let unreadable = |error: io::Error| format!("cannot read {}: {}", path.display(), error.kind());
+    let file = fs::metadata(path).map_err(unreadable)?;
+    if file.is_dir() {
+        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+    }
+    if file.is_file() {
+        File::open(path).map_err(unreadable)?;
+        if file.len() == 0 {
+            return Err(format!("the file {} is empty", path.display()));
+        }
+    }
+    Ok(())
 }
 
 fn connections_of(text: &str) -> Result<usize, String> {
@@ -301,9 +336,14 @@ impl Storage {
     }
 }
 
+/// Whether a store goes by a setting.
+type GoesBy = fn(&Store) -> bool;
+
 /// What flags, variables and the file say of it.
 pub(super) struct Stored {
     store: Option<Store>,
+    /// Where something stands that not every store goes by, and which does.
+    of_some: Vec<(String, GoesBy)>,
     state_dir: PathBuf,
     durability: Durability,
     most_bytes: Option<u64>,
@@ -327,30 +367,61 @@ impl Stored {
             "STATE_DIRECTORY",
             "state_dir",
         );
-        let durability = sources.given(None, "VERIFY_STORE_DURABILITY", "store_durability");
-        let most_bytes = sources.given(None, "VERIFY_STORE_SIZE", "store_size");
+        let mut of_some = Vec::new();
+        let mut given = |flag, variable: &str, key: &str, of: GoesBy| {
+            let given = sources.given(flag, variable, key)?;
+            of_some.push((given.origin.clone(), of));
+            Some(given)
+        };
+        let durability = given(
+            None,
+            "VERIFY_STORE_DURABILITY",
+            "store_durability",
+            Store::outlives,
+        );
+        let most_bytes = given(None, "VERIFY_STORE_SIZE", "store_size", Store::outlives);
         let budget = args.memory_budget.as_ref().map(|text| ("--memory-budget", text));
-        let budget = sources.given(budget, "VERIFY_MEMORY_BUDGET", "memory_budget");
+        let of_memory = |store: &Store| !store.outlives();
+        let budget = given(budget, "VERIFY_MEMORY_BUDGET", "memory_budget", of_memory);
         let named = sources.given(flag, "VERIFY_STORE", "store");
-        let reached = Reached::read(sources, faults);
+        let reached = Reached::read(
+            |variable, key| given(None, variable, key, Store::is_reached),
+            faults,
+        );
         let mut read = Reader { faults };
         let parse = if flag.is_some() {
             Store::parse_flag
         } else {
             Store::parse
         };
+        let store = read.of(from_file.or(named), parse);
+        if let Some(Store::Postgres(url)) = &store
+            && url.has_password()
+            && reached.password_file.is_some()
+        {
+            let two =
+                "VERIFY_STORE_PASSWORD_FILE: found a password in the URL of the store too; set one of them";
+            read.faults.push(two.to_owned());
+        }
         Self {
-            store: read.of(from_file.or(named), parse),
+            store,
+            of_some,
             // One of systemd's directories is enough.
             state_dir: state_dir.map_or_else(
                 || PathBuf::from(STATE_DIR),
                 |given| PathBuf::from(given.text.split(':').next().unwrap_or_default()),
             ),
             durability: read.of(durability, self::durability).unwrap_or_default(),
-            most_bytes: read.of(most_bytes, memory::bytes),
+            most_bytes: read.of(most_bytes, size_of),
             reached,
             memory: read.of(budget, Budget::parse).unwrap_or_default(),
         }
+    }
+
+    /// What was said for nothing: this store does not go by it.
+    pub(super) fn without_effect(&self, store: &Store) -> impl Iterator<Item = String> {
+        let others = self.of_some.iter().filter(|(_, of)| !of(store));
+        others.map(move |(origin, _)| format!("{origin}: changes nothing, because the store is {store}"))
     }
 
     /// With what holds where nothing was said.
@@ -390,6 +461,17 @@ pub(crate) fn of_operator(args: &ServeArgs, environment: &Environment<'_>) -> Re
     match faults.is_empty() {
         true => Ok(stored.storage(false)),
         false => Err(ConfigErrors(faults)),
+    }
+}
+
+/// With less the tables alone are as good as full.
+const LEAST_SIZE: u64 = 256 << 10;
+
+fn size_of(text: &str) -> Result<u64, String> {
+    let bytes = memory::bytes(text)?;
+    match bytes >= LEAST_SIZE {
+        true => Ok(bytes),
+        false => Err(format!("found {text:?}; expected at least 256KiB, such as 20GiB")),
     }
 }
 
@@ -464,8 +546,19 @@ mod tests {
         }
         let cut = Store::parse("postgres://u:p@ss3cret@h/db").unwrap_err();
         assert!(cut.contains("%40") && !cut.contains("ss3cret"), "{cut}");
-        let shown = Store::parse("postgres://u:s3cret@h:5433/db?sslmode=require").unwrap();
-        assert_eq!(shown.to_string(), "postgres://h:5433/db");
+        for (url, shown) in [
+            (
+                "postgres://u:s3cret@h:5433/db?sslmode=require",
+                "postgres://h:5433/db",
+            ),
+            ("postgres://u@a:7,b:8/db", "postgres://a:7,b:8/db"),
+            ("postgres://u@a,b/db", "postgres://a:5432,b:5432/db"),
+            ("postgres:///db?host=a&host=b&port=7", "postgres://a:7,b:7/db"),
+            ("postgres://u@[::1]:7/db", "postgres://[::1]:7/db"),
+        ] {
+            assert_eq!(Store::parse(url).unwrap().to_string(), shown);
+        }
+        let shown = Store::parse("postgres://u:s3cret@h/db").unwrap();
         assert!(!format!("{shown:?}").contains("s3cret"));
         let said = Store::parse("postgres://u:s3cret@h:port/db").unwrap_err();
         assert!(

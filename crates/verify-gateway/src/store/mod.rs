@@ -63,7 +63,13 @@ pub enum StoreError {
     Sqlite(#[from] OpenError),
     /// The database.
     #[error("the store (--store, VERIFY_STORE): {0}")]
-    Postgres(#[from] verify_postgres::OpenError),
+    Postgres(verify_postgres::OpenError),
+    /// The database asks for a password.
+    #[error(
+        "VERIFY_STORE_PASSWORD_FILE: the database asks for a password, and there is none; name a file with it here, or put it into \
+         the URL (VERIFY_STORE, VERIFY_STORE_FILE), percent-encoded"
+    )]
+    NoPassword,
     /// The state directory.
     #[error(transparent)]
     StateDir(#[from] StateDirError),
@@ -77,6 +83,15 @@ pub enum StoreError {
     /// It is open, and says nothing.
     #[error("the store (--store, VERIFY_STORE): {0}")]
     Fault(StoreFault),
+}
+
+impl From<verify_postgres::OpenError> for StoreError {
+    fn from(error: verify_postgres::OpenError) -> Self {
+        match matches!(error, verify_postgres::OpenError::NoPassword) {
+            true => Self::NoPassword,
+            false => Self::Postgres(error),
+        }
+    }
 }
 
 impl OpenStore {
