@@ -154,6 +154,59 @@ fn i20_what_is_wrong_with_a_password_is_said_by_the_name_of_its_variable() {
 }
 
 #[test]
+fn a_copy_says_of_which_of_the_two_it_speaks() {
+    let home = directory("copy");
+    let state = home.to_str().unwrap();
+    let tool = |args: &[&str]| run(&[&["store", "--state-dir", state], args].concat(), &[]);
+    assert_eq!(tool(&["migrate"]).status.code(), Some(0));
+    fs::write(
+        home.join("other.db"),
+        "no database at all, by its bytes".repeat(40),
+    )
+    .unwrap();
+    let there = "sqlite:verify.db";
+    for (from, to, said) in [
+        ("memory", there, "FROM: the store is in the memory"),
+        (there, "memory", "TO: the store is in the memory"),
+        ("sqlite:missing.db", there, "FROM: there is no file "),
+        ("sqlite:other.db", there, "FROM: "),
+        (there, "sqlite:other.db", "TO: "),
+        (
+            there,
+            "postgres://nobody@127.0.0.1:9/none",
+            "TO: the database cannot be used: ",
+        ),
+        (there, "sqlite:empty.db", "FROM: nothing was ever kept there"),
+        (there, there, "TO: is the store that FROM is"),
+    ] {
+        let told = tool(&["copy", from, to]);
+        assert_eq!(told.status.code(), Some(2), "{from} {to}");
+        let told = err(&told);
+        assert!(
+            told.starts_with(said) && !told.contains("--store"),
+            "{from} {to}: {told}"
+        );
+    }
+    for store in [there, "sqlite:full.db"] {
+        for args in [
+            ["migrate", "--store", store].as_slice(),
+            &["epoch", "new", "--store", store],
+        ] {
+            assert_eq!(tool(args).status.code(), Some(0), "{args:?}");
+        }
+    }
+    let full = Connection::open(home.join("full.db")).unwrap();
+    let lane = "INSERT INTO lane (service, version, seq, events, bytes) VALUES ('default', 1, 1, 0, 0)";
+    full.execute(lane, ()).unwrap();
+    drop(full);
+    let told = err(&tool(&["copy", there, "sqlite:full.db"]));
+    assert!(
+        told.starts_with("TO: the store to fill holds something"),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_a_store_cannot_be_or_does_not_go_by_is_told() {
     for (variable, value, said) in [
         ("VERIFY_STORE_SIZE", "20", "at least 256KiB"),

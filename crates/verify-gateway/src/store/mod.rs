@@ -85,6 +85,18 @@ pub enum StoreError {
     Fault(StoreFault),
 }
 
+impl StoreError {
+    /// The same without the setting that names the store, for one that something else names.
+    fn of_a_store(&self) -> String {
+        match self {
+            Self::Sqlite(error) => error.to_string(),
+            Self::Postgres(error) => error.to_string(),
+            Self::Fault(fault) => fault.to_string(),
+            Self::NoPassword | Self::StateDir(_) | Self::KeysMissing(_) => self.to_string(),
+        }
+    }
+}
+
 impl From<verify_postgres::OpenError> for StoreError {
     fn from(error: verify_postgres::OpenError) -> Self {
         match matches!(error, verify_postgres::OpenError::NoPassword) {

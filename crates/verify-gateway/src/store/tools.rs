@@ -20,6 +20,9 @@ use crate::tools::Said;
 
 /// From this part of its room on a store is worth a word.
 const NEARLY_FULL: f64 = 0.8;
+/// The two stores of a copy, as its arguments are called.
+const FROM: &str = "FROM";
+const TO: &str = "TO";
 /// An epoch that no store has.
 const NOBODYS: Epoch = Epoch([0; 16]);
 
@@ -31,7 +34,7 @@ enum ToolError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
-        "the store is in the memory of the gateway's process, and nobody else can look at it; name another one with --store"
+        "the store is in the memory of the gateway's process, and nobody else can look at it; name a file or a database"
     )]
     InMemory,
     #[error(
@@ -52,6 +55,24 @@ enum ToolError {
     Runtime(std::io::Error),
 }
 
+impl ToolError {
+    /// The same of a store that an argument names, and no setting.
+    fn of(self, which: &'static str) -> Self {
+        let why = match &self {
+            Self::Store(error) => error.of_a_store(),
+            Self::Config(_)
+            | Self::InMemory
+            | Self::Missing { .. }
+            | Self::Empty { .. }
+            | Self::Argument { .. }
+            | Self::Copy(_)
+            | Self::NoKeys
+            | Self::Runtime(_) => self.to_string(),
+        };
+        Self::Argument { which, why }
+    }
+}
+
 impl From<verify_sqlite::OpenError> for ToolError {
     fn from(error: verify_sqlite::OpenError) -> Self {
         Self::Store(error.into())
@@ -67,6 +88,18 @@ impl From<verify_postgres::OpenError> for ToolError {
 impl From<crate::state_dir::StateDirError> for ToolError {
     fn from(error: crate::state_dir::StateDirError) -> Self {
         Self::Store(error.into())
+    }
+}
+
+impl From<CopyError> for ToolError {
+    fn from(error: CopyError) -> Self {
+        let which = match error {
+            CopyError::Reading(_) | CopyError::NothingThere => FROM,
+            CopyError::Writing(_) | CopyError::NotEmpty => TO,
+            CopyError::Differ { .. } => return Self::Copy(error),
+        };
+        let why = error.to_string();
+        Self::Argument { which, why }
     }
 }
 
@@ -438,34 +471,44 @@ impl Alone {
     }
 }
 
+/// Both, each for itself.
+async fn both(storage: &Storage, from: &Store, to: &Store) -> Result<(Alone, Alone), ToolError> {
+    let reading = Alone::at(storage, from).await.map_err(|error| error.of(FROM))?;
+    let writing = Alone::at(storage, to).await.map_err(|error| error.of(TO))?;
+    Ok((reading, writing))
+}
+
+async fn origin_of(alone: &Alone, which: &'static str) -> Result<Option<Origin>, ToolError> {
+    let origin = alone.target().origin().await;
+    origin.map_err(|fault| ToolError::from(fault).of(which))
+}
+
 async fn copy_to(storage: &Storage, from: &str, to: &str) -> Result<Said, ToolError> {
     let named = |which, text: &str| {
         let store = Store::parse_flag(text).map_err(|why| ToolError::Argument { which, why });
         store.map(|store| store.within(&storage.state_dir))
     };
-    let (from, to) = (named("FROM", from)?, named("TO", to)?);
+    let (from, to) = (named(FROM, from)?, named(TO, to)?);
     if let Store::Sqlite(_) = &from {
-        file_of(&from)?;
+        file_of(&from).map_err(|error| error.of(FROM))?;
     }
     if from == to {
         let why = "is the store that FROM is".to_owned();
-        return Err(ToolError::Argument { which: "TO", why });
+        return Err(ToolError::Argument { which: TO, why });
     }
-    let (reading, writing) = (Alone::at(storage, &from).await?, Alone::at(storage, &to).await?);
-    let (source, there) = (reading.target().origin().await?, writing.target().origin().await?);
+    let (reading, writing) = both(storage, &from, &to).await?;
+    let (source, there) = (origin_of(&reading, FROM).await?, origin_of(&writing, TO).await?);
     // One that was made before, and perhaps not read back.
     let is_there = source.map(|origin| origin.epoch) == there.map(|origin| origin.epoch) && there.is_some();
     if !is_there {
-        let copied = copy::copy(reading.target(), writing.target()).await;
-        copied.map_err(ToolError::Copy)?;
+        copy::copy(reading.target(), writing.target()).await?;
     }
     reading.close().await;
     writing.close().await;
     // Opened anew: what is read back comes from the store.
-    let (reading, writing) = (Alone::at(storage, &from).await?, Alone::at(storage, &to).await?);
-    let held = copy::compare(reading.target(), writing.target()).await;
-    let held = held.map_err(ToolError::Copy)?;
-    if let Some(origin) = writing.target().origin().await? {
+    let (reading, writing) = both(storage, &from, &to).await?;
+    let held = copy::compare(reading.target(), writing.target()).await?;
+    if let Some(origin) = origin_of(&writing, TO).await? {
         remember(storage, &to, origin.epoch)?;
     }
     reading.close().await;
