@@ -351,7 +351,7 @@ fn epochs_and_keys_are_told() {
     assert!(place.checked("epoch").starts_with("ok"));
     let keys = place.tool(&["rekey"]);
     assert_eq!(keys.status.code(), Some(0), "{}", err(&keys));
-    assert!(out(&keys).contains("no durable record is under older keys"));
+    assert!(out(&keys).contains("no durable record is under older keys, and VERIFY_KEYS has none"));
     let without = run(&["store", "rekey", "--state-dir", place.dir()], &[]);
     assert_eq!(without.status.code(), Some(2));
     assert!(err(&without).starts_with("VERIFY_KEYS: "), "{}", err(&without));

@@ -420,9 +420,13 @@ async fn rekey(storage: &Storage, keys: &Keys) -> Result<Said, ToolError> {
     store.close().await;
     durable.retain(|durable| durable.under != newest || !durable.is_opened);
     if durable.is_empty() {
-        return Ok(Said::well(
-            "no durable record is under older keys: these may leave VERIFY_KEYS once what is transient is over",
-        ));
+        let has_older = [&keys.fingerprint, &keys.code, &keys.seal].map(|ring| ring.ids().count() > 1);
+        return Ok(Said::well(match has_older.contains(&true) {
+            true => {
+                "no durable record is under older keys: these may leave VERIFY_KEYS once what is transient is over"
+            }
+            false => "no durable record is under older keys, and VERIFY_KEYS has none",
+        }));
     }
     let mut report = Report::default();
     for durable in durable {
@@ -432,7 +436,7 @@ async fn rekey(storage: &Storage, keys: &Keys) -> Result<Said, ToolError> {
                 "VERIFY_KEYS does not have these, or has others of that id: put them back at the end of their rings"
             }
         };
-        let words = format!("{} durable records (opt-outs); {what}", durable.records);
+        let words = format!("durable records (opt-outs): {}; {what}", durable.records);
         report.find(false, &durable.under.to_string(), words);
     }
     Ok(report.said())
