@@ -308,6 +308,25 @@ fn who_else_may_open_the_file_is_told_at_the_start_and_by_a_check() {
 }
 
 #[test]
+fn a_demo_on_a_file_says_what_the_next_one_will_not_find() {
+    let home = directory("demo");
+    let (serving, said) = demo_in(&home, &[]);
+    stop(serving);
+    assert!(
+        said.contains("keys are new at each start") && said.contains("opt-outs stay there"),
+        "{said}"
+    );
+    assert!(said.contains("the clock is this machine's again"), "{said}");
+    let keys = program::keys();
+    let (serving, said) = demo_in(&home, &[("VERIFY_KEYS", &keys)]);
+    stop(serving);
+    assert!(
+        !said.contains("keys are new") && said.contains("the clock is this machine's again"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_file_that_was_replaced_is_told_once() {
     let home = directory("replaced");
     let keys = program::keys();

@@ -93,8 +93,11 @@ pub enum Goal {
     Check,
 }
 
-const NEW_KEYS: &str =
-    "VERIFY_KEYS: not set, so keys are new at each start, and what the store kept under others is not found";
+const NEW_KEYS: &str = "VERIFY_KEYS: not set, so keys are new at each start: what this one keeps in the store is found by no later \
+                        one, and its opt-outs stay there, under keys that nobody has; set it to what `verify-gateway keys new` \
+                        prints, or name no store";
+const DEMO_CLOCK: &str = "demo mode: the clock is this machine's again at each start; what the store kept while it was moved ahead \
+                          (/demo/clock) lies in the future until then";
 
 /// The settings.
 ///
@@ -132,9 +135,7 @@ pub fn resolve(
     notes.extend(values.stored.without_effect(&storage.store));
     if found.is_empty() {
         check_demo(&values, goal, &mut notes, &mut faults);
-        if keys.is_none() && storage.store != Store::Memory {
-            notes.push(NEW_KEYS.to_owned());
-        }
+        notes.extend(lost_by_a_demo(&storage.store, keys.as_ref()));
     } else {
         check_real(&found, keys.as_ref(), &values, goal, &mut notes, &mut faults);
         notes.extend(storage.lacks());
@@ -259,6 +260,13 @@ fn check_demo(values: &Values, goal: Goal, notes: &mut Vec<String>, faults: &mut
     if !values.callers.is_empty() {
         notes.push("VERIFY_API_KEYS: not asked for in demo mode".to_owned());
     }
+}
+
+/// What a demo on a store that outlives it does not take along.
+fn lost_by_a_demo(store: &Store, keys: Option<&Keys>) -> Vec<String> {
+    let keys = keys.is_none().then_some(NEW_KEYS);
+    let lost = keys.into_iter().chain([DEMO_CLOCK]);
+    lost.filter(|_| store.outlives()).map(str::to_owned).collect()
 }
 
 fn check_real(
