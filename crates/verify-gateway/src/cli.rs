@@ -132,6 +132,15 @@ pub enum EpochTool {
 pub enum KeysTool {
     /// Print new key rings: exactly the value of VERIFY_KEYS
     New,
+    /// Print the key rings of VERIFY_KEYS (or VERIFY_KEYS_FILE) with a new key in front of each: exactly the value that is next
+    Rotate {
+        /// Put the new keys at the end: for several processes, all of which must read them before any writes with them
+        #[arg(long, conflicts_with = "switch")]
+        announce: bool,
+        /// Make no keys: put those in front that were announced, once every process has them
+        #[arg(long)]
+        switch: bool,
+    },
     /// Make an API key for a caller, and its entry for VERIFY_API_KEYS
     Caller {
         /// The caller's name

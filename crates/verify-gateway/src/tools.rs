@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use verify_core::keys::Keys;
+use verify_core::keys::{Keys, MAX_KEYS};
 use verify_core::vocabulary::ServiceId;
 use verify_engine::SystemEntropy;
 
@@ -54,10 +54,47 @@ pub fn run(tool: &Tool, environment: &Environment<'_>) -> Said {
         Tool::Keys(KeysTool::New) => {
             Said::well(Keys::generate(&SystemEntropy.bytes()).to_text().expose().as_str())
         }
+        Tool::Keys(KeysTool::Rotate { announce, switch }) => {
+            rotate(*announce, *switch, environment).unwrap_or_else(Said::misused)
+        }
         Tool::Keys(KeysTool::Caller { name, role, service }) => caller(name, role, service),
         Tool::Store { args, tool } => store::tools::run(args, tool, environment),
         Tool::Webhook(WebhookTool::Check(check)) => webhook::check_by_hand(check, environment),
     }
+}
+
+/// The rings that are next, or why there are none.
+fn rotate(announce: bool, switch: bool, environment: &Environment<'_>) -> Result<Said, String> {
+    let mut faults = Vec::new();
+    let text = environment.get_or_file("VERIFY_KEYS", &mut faults);
+    if !faults.is_empty() {
+        return Err(faults.join("\n"));
+    }
+    let text = text.ok_or(
+        "VERIFY_KEYS: needed, by value or by a file that VERIFY_KEYS_FILE names; `keys new` prints the first",
+    )?;
+    let keys = Keys::parse(&text).map_err(|error| format!("VERIFY_KEYS: {error}"))?;
+    let next = match switch {
+        true => keys.switched().ok_or(
+            "VERIFY_KEYS: the last key of a ring is none that was announced; `keys rotate --announce` adds one, and every process \
+             must have it first",
+        )?,
+        false => {
+            let rings = [&keys.fingerprint, &keys.code, &keys.seal];
+            if rings.iter().any(|ring| ring.ids().count() == MAX_KEYS) {
+                return Err(format!(
+                    "VERIFY_KEYS: a ring has {MAX_KEYS} keys, and can have no more; cut the eldest off at its end, once nothing is \
+                     under it"
+                ));
+            }
+            let seed = SystemEntropy.bytes();
+            match announce {
+                true => keys.announced(&seed),
+                false => keys.rotated(&seed),
+            }
+        }
+    };
+    Ok(Said::well(next.to_text().expose().as_str()))
 }
 
 fn caller(name: &str, role: &str, service: &str) -> Said {
@@ -83,6 +120,8 @@ fn caller(name: &str, role: &str, service: &str) -> Said {
 
 #[cfg(test)]
 mod tests {
+    use verify_core::keys::KeyId;
+
     use super::*;
 
     fn run_in_nothing(tool: Tool) -> Said {
@@ -95,6 +134,49 @@ mod tests {
         let two = run_in_nothing(Tool::Keys(KeysTool::New));
         assert_eq!(Keys::parse(&one.out).unwrap().to_text().expose(), &one.out);
         assert_ne!(one.out, two.out);
+    }
+
+    fn rotated(keys: &str, announce: bool, switch: bool) -> Said {
+        let lookup = |name: &str| (name == "VERIFY_KEYS" && !keys.is_empty()).then(|| keys.to_owned());
+        let tool = Tool::Keys(KeysTool::Rotate { announce, switch });
+        run(&tool, &Environment::new(&lookup))
+    }
+
+    #[test]
+    fn i56_rings_are_turned_in_one_step_or_in_two() {
+        let ids = |said: &Said| {
+            assert_eq!(said.code, 0, "{}", said.err);
+            let keys = Keys::parse(&said.out).unwrap();
+            [&keys.fingerprint, &keys.code, &keys.seal]
+                .map(|ring| ring.ids().map(KeyId::get).collect::<Vec<_>>())
+        };
+        let same = |ids: &[u8]| [(); 3].map(|()| ids.to_vec());
+        let first = run_in_nothing(Tool::Keys(KeysTool::New)).out;
+        let at_once = rotated(&first, false, false);
+        assert_eq!(ids(&at_once), same(&[2, 1]));
+        let announced = rotated(&at_once.out, true, false);
+        assert_eq!(ids(&announced), same(&[2, 1, 3]));
+        let switched = rotated(&announced.out, false, true);
+        assert_eq!(ids(&switched), same(&[3, 2, 1]));
+        let secrets = |text: &str| {
+            let mut keys: Vec<_> = text.split(['/', '=', ',']).map(str::to_owned).collect();
+            keys.sort();
+            keys
+        };
+        assert_eq!(secrets(&switched.out), secrets(&announced.out), "none is made");
+        let full = (0..5).fold(switched.out, |keys, _| rotated(&keys, false, false).out);
+        for (keys, announce, switch, said) in [
+            ("", false, false, "VERIFY_KEYS: needed"),
+            ("v1/what", false, false, "VERIFY_KEYS: keys have the form"),
+            (&first, false, true, "none that was announced"),
+            (&at_once.out, false, true, "none that was announced"),
+            (&full, false, false, "a ring has 8 keys"),
+            (&full, true, false, "a ring has 8 keys"),
+        ] {
+            let refused = rotated(keys, announce, switch);
+            assert!(refused.code == 2 && refused.err.contains(said), "{}", refused.err);
+            assert_eq!(refused.out, "");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod program;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use program::{Serving, body, check, code, err, out, run, send, stop};
 use rusqlite::Connection;
@@ -348,4 +349,47 @@ fn a_file_that_was_replaced_is_told_once() {
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut serving.lines, &mut rest).unwrap();
     assert!(!rest.contains(told), "{rest}");
+}
+
+/// What a tool printed that did what it was asked.
+fn printed(said: &Output) -> String {
+    assert_eq!(said.status.code(), Some(0), "{}", err(said));
+    out(said).trim().to_owned()
+}
+
+#[test]
+fn i56_keys_are_rotated_by_the_tool_and_nothing_pending_is_lost() {
+    let home = directory("rotate");
+    let rotate = |keys: &str, how: &[&str]| {
+        let file = home.join("keys");
+        fs::write(&file, keys).unwrap();
+        let vars = [("VERIFY_KEYS_FILE", file.to_str().unwrap())];
+        printed(&run(&[&["keys", "rotate"], how].concat(), &vars))
+    };
+    let first = printed(&run(&["keys", "new"], &[]));
+    let announced = rotate(&first, &["--announce"]);
+    let switched = rotate(&announced, &["--switch"]);
+    let at_once = rotate(&switched, &[]);
+    let gateway = |keys: &str| demo_in(&home, &[("VERIFY_KEYS", keys)]).0;
+    // The last time the other way round: a node that was not switched yet reads what one that was has written.
+    let turns = [
+        (&first, &announced),
+        (&announced, &switched),
+        (&switched, &at_once),
+        (&switched, &announced),
+    ];
+    for (nth, (made_under, read_under)) in turns.into_iter().enumerate() {
+        let to = format!("+1202555013{nth}");
+        let serving = gateway(made_under);
+        let right = code(&serving, &to);
+        stop(serving);
+        let serving = gateway(read_under);
+        assert_eq!(check(&serving, &to, &right).0, 200, "{nth}");
+        stop(serving);
+    }
+    let both = run(
+        &["keys", "rotate", "--announce", "--switch"],
+        &[("VERIFY_KEYS", &first)],
+    );
+    assert_eq!(both.status.code(), Some(2));
 }

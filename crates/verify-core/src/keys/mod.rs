@@ -150,6 +150,28 @@ impl Keys {
             seal: self.seal.with_newest(seal),
         }
     }
+
+    /// These keys with a new one at the end of each ring, from 32 bytes of a cryptographic random source: for several processes,
+    /// of which each must read what a key wrote before any writes with it. A ring that is full ([`MAX_KEYS`]) loses its eldest.
+    #[must_use]
+    pub fn announced(&self, seed_bytes: &[u8; 32]) -> Self {
+        let [fingerprint, code, seal] = secrets(seed_bytes);
+        Self {
+            fingerprint: self.fingerprint.with_announced(fingerprint),
+            code: self.code.with_announced(code),
+            seal: self.seal.with_announced(seal),
+        }
+    }
+
+    /// These keys with those in front that were [announced](Self::announced), as soon as every process has them. `None`: the last
+    /// key of a ring was not, by its id.
+    pub fn switched(&self) -> Option<Self> {
+        Some(Self {
+            fingerprint: self.fingerprint.with_announced_in_front()?,
+            code: self.code.with_announced_in_front()?,
+            seal: self.seal.with_announced_in_front()?,
+        })
+    }
 }
 
 impl fmt::Debug for Keys {
@@ -290,6 +312,38 @@ mod tests {
             let secret = |keys: &Keys| *keys.seal.get(KeyId::new(2)).unwrap().secret();
             assert_eq!(secret(&rotated), secret(&keys));
         }
+    }
+
+    #[test]
+    fn i56_a_key_is_announced_at_the_end_and_moves_to_the_front() {
+        let ids = |keys: &Keys| {
+            let rings = [&keys.fingerprint, &keys.code, &keys.seal];
+            let ids = rings.map(|ring| ring.ids().map(KeyId::get).collect::<Vec<_>>());
+            assert!(ids[0] == ids[1] && ids[1] == ids[2], "{keys:?}");
+            ids[0].clone()
+        };
+        let first = Keys::generate(&[0; 32]);
+        assert!(first.switched().is_none());
+        let announced = first.announced(&[1; 32]);
+        assert_eq!(ids(&announced), [1, 2]);
+        assert_eq!(ids(&announced.announced(&[1; 32])), [1, 2], "it is there already");
+        let switched = announced.switched().unwrap();
+        assert_eq!(ids(&switched), [2, 1]);
+        assert!(switched.to_text().matches(&first.rotated(&[1; 32]).to_text()));
+        assert!(switched.switched().is_none(), "the last one is the eldest");
+        let third = switched.announced(&[2; 32]);
+        assert_eq!(ids(&third), [2, 1, 3]);
+        assert_eq!(ids(&third.switched().unwrap()), [3, 2, 1]);
+        let full = (3..9).fold(third, |keys, round| keys.rotated(&[round; 32]));
+        assert_eq!(ids(&full), [9, 8, 7, 6, 5, 4, 2, 1]);
+        assert_eq!(ids(&full.announced(&[9; 32])), [9, 8, 7, 6, 5, 4, 2, 10]);
+    }
+
+    /// The one in between was cut off, and what was written under it may still be there.
+    #[test]
+    fn an_id_that_was_cut_off_is_not_given_again() {
+        let keys = Keys::parse(&text(&format!("1:{SECRET},3:{}", secret(3)))).unwrap();
+        assert_eq!(keys.rotated(&[1; 32]).fingerprint.newest(), KeyId::new(4));
     }
 
     #[test]

@@ -86,6 +86,27 @@ impl Ring {
         Self { newest, older }
     }
 
+    /// This ring with this key at its end, where it is read and not written with. Of a full one the eldest leaves.
+    pub(super) fn with_announced(&self, secret: [u8; 32]) -> Self {
+        let announced = Key::new(self.free_id(), secret);
+        let mut ring = self.clone();
+        if self.same_as(&announced).is_none() {
+            ring.older.truncate(MAX_KEYS - 2);
+            ring.older.push(announced);
+        }
+        ring
+    }
+
+    /// This ring with the key in front that was announced: the one at its end, whose id is behind all others'.
+    pub(super) fn with_announced_in_front(&self) -> Option<Self> {
+        let (announced, others) = self.older.split_last()?;
+        let is_announced = self.ids().all(|id| id <= announced.id);
+        is_announced.then(|| Self {
+            newest: announced.clone(),
+            older: std::iter::once(&self.newest).chain(others).cloned().collect(),
+        })
+    }
+
     /// `ID:SECRET,ID:SECRET`, newest first.
     pub(super) fn write(&self, out: &mut String) {
         for (at, key) in self.keys().enumerate() {
@@ -131,9 +152,11 @@ impl Ring {
         self.keys().find(|own| own.secret() == key.secret())
     }
 
-    /// The next id that no key of the ring has; numbers start again after 255.
+    /// The id behind all of the ring's: one in between may be that of a key that was cut off. Numbers start again after 255, with
+    /// those that no key of the ring has.
     fn free_id(&self) -> KeyId {
-        let mut id = KeyId(self.newest.id.0.wrapping_add(1));
+        let last = self.ids().max().unwrap_or(self.newest.id);
+        let mut id = KeyId(last.0.wrapping_add(1));
         while self.get(id).is_some() {
             id = KeyId(id.0.wrapping_add(1));
         }
