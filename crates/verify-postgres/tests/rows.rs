@@ -154,7 +154,13 @@ async fn entries_read(store: PostgresStore, owner: &Client, table: &str) -> i64 
         "SELECT (SELECT sum(coalesce(seq_tup_read, 0)) FROM pg_stat_user_tables WHERE relname = '{table}')::bigint
          + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = '{table}')::bigint"
     );
-    owner.query_typed(&read, &[]).await.unwrap()[0].get(0)
+    owner
+        .query_typed(&read, &[])
+        .await
+        .unwrap()
+        .first()
+        .unwrap()
+        .get(0)
 }
 
 /// A table that was empty a minute ago has not been counted by its server: what it thinks of it may be wrong by any factor.
