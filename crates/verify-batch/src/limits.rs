@@ -39,14 +39,18 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The defaults: 4096 changesets or 16 MiB wait, 64 are decided together in at most 2 seconds, 1 second to learn about it,
-    /// a million events or 256 MiB of a service in the outbox.
+    /// The defaults: 4096 changesets or 16 MiB wait, 32 are decided together, and 16 where all services share a transaction, in at
+    /// most 2 seconds, 1 second to learn about it, a million events or 256 MiB of a service in the outbox. With more of them
+    /// a little more is decided in a second, and whoever comes during a flood waits for all of those that go before.
     pub const fn of(turns: Turns) -> Self {
         Self {
             turns,
             waiting: 4_096,
             waiting_bytes: 16 << 20,
-            together: 64,
+            together: match turns {
+                Turns::Together => 16,
+                Turns::Apart { .. } => 32,
+            },
             transaction: Duration::from_secs(2),
             asked_again: Duration::from_secs(1),
             outbox_events: 1_000_000,

@@ -34,7 +34,7 @@ impl SqliteFile {
         };
         let file::Opened {
             connection, files, ..
-        } = file::open(options).map_err(in_use)?;
+        } = file::open(options, options.busy).map_err(in_use)?;
         drop(connection);
         let connection = file::connect_alone(options).map_err(|error| in_use(OpenError::of(path, error)))?;
         let worker = Worker::start("verify-copy", connection, files, options.clone(), |_| Ok(()));

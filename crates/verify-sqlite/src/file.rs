@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -29,6 +30,9 @@ const LARGEST_LOG: i64 = 32 << 20;
 /// So many pages of the log are written back at once: each costs two syncs of its own.
 const CHECKPOINT_PAGES: i64 = 4_000;
 
+/// Those that begin together, as after a restart of everything, wait for each other for as long as that takes on a slow disk.
+pub(crate) const BEGINNING: Duration = Duration::from_secs(30);
+
 /// A file that was opened, and brought to this program's schema.
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
@@ -38,8 +42,8 @@ pub(crate) struct Opened {
     pub(crate) schema_before: u32,
 }
 
-/// Opens the file, and makes it where there is none.
-pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
+/// Opens the file, and makes it where there is none. Whoever is at it at the same time is waited for that long, each time.
+pub(crate) fn open(options: &SqliteOptions, waits: Duration) -> Result<Opened, OpenError> {
     let path = &options.path;
     let file = |error| OpenError::File {
         path: path.clone(),
@@ -58,7 +62,11 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
         Err(error) => return Err(file(error)),
     }
     refuse_network(path)?;
-    let mut connection = connect(options).map_err(|error| OpenError::of(path, error))?;
+    let connected = bare(options).and_then(|connection| {
+        connection.busy_timeout(waits)?;
+        set_up(connection, options)
+    });
+    let mut connection = connected.map_err(|error| OpenError::of(path, error))?;
     let schema_before = schema::migrate(&mut connection, path)?;
     let files = Files::at(path).map_err(file)?;
     Ok(Opened {

@@ -70,5 +70,5 @@ pub fn inspect(options: &SqliteOptions) -> Result<Inspection, OpenError> {
 /// # Errors
 /// [`OpenError`], which says what to do.
 pub fn migrate(options: &SqliteOptions) -> Result<u32, OpenError> {
-    file::open(options).map(|opened| opened.schema_before)
+    file::open(options, file::BEGINNING).map(|opened| opened.schema_before)
 }

@@ -64,7 +64,7 @@ impl SqliteStore {
             mut connection,
             files,
             ..
-        } = file::open(&options)?;
+        } = file::open(&options, file::BEGINNING)?;
         let sqlite = |error| OpenError::of(&options.path, error);
         let io = |error| OpenError::File {
             path: options.path.clone(),
@@ -75,6 +75,7 @@ impl SqliteStore {
             .query_row("SELECT randomblob(16)", (), |row| row.get(0))
             .map_err(sqlite)?;
         epoch::origin_alone(&mut connection, expected_new).map_err(sqlite)?;
+        connection.busy_timeout(options.busy).map_err(sqlite)?;
         let reading = file::connect(&options).map_err(sqlite)?;
         let start = |name, connection, on_replaced| {
             Worker::start(name, connection, files, options.clone(), on_replaced).map_err(io)

@@ -164,7 +164,8 @@ impl Held {
             let aside = self.files.set_aside(path);
             aside.map_err(|error| unusable(format!("the log of the one before is in its place: {error}")))?;
         }
-        let opened = file::open(&self.options).map_err(|error| unusable(error.to_string()))?;
+        let opened =
+            file::open(&self.options, self.options.busy).map_err(|error| unusable(error.to_string()))?;
         let Opened {
             connection, files, ..
         } = opened;
