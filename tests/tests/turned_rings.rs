@@ -4,42 +4,25 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
 use tokio::task::JoinSet;
 use verify_core::command::SendRequest;
 use verify_core::keys::Keys;
 use verify_core::outcome::{RefusalCode, SendAnswer};
-use verify_core::port::{Detail, DispatchRequest, Dispatched, KeySource, Rejection, RejectionKind};
+use verify_core::port::{Detail, DispatchRequest, Dispatched, Rejection, RejectionKind};
 use verify_core::store::{Store, WrittenUnder};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::{Channel, ServiceId};
 use verify_engine::{Deliverer, Engine};
 use verify_sqlite::SqliteStore;
-use verify_testkit::{ManualClock, SeededEntropy};
+use verify_testkit::{ManualClock, SeededEntropy, TurningKeys};
 use verify_tests::{newest_alone, policy};
 
 const AT_ONCE: u32 = 64;
 const MANY: &str = "version = 1\n[[limit]]\nname = \"sends_per_service\"\nmax = \"unlimited\"\n";
 
-#[derive(Clone)]
-struct Rotating(Arc<RwLock<Arc<Keys>>>);
-
-impl KeySource for Rotating {
-    fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.0.read())
-    }
-}
-
-impl Rotating {
-    fn turn(&self, keys: &Keys) {
-        *self.0.write() = Arc::new(keys.clone());
-    }
-}
-
-fn engine(store: &SqliteStore, keys: &Rotating, clock: &ManualClock) -> Engine {
+fn engine(store: &SqliteStore, keys: &TurningKeys, clock: &ManualClock) -> Engine {
     let opted_out = Deliverer::new(
         "mail",
         [Channel::Sms, Channel::Email],
@@ -96,13 +79,13 @@ async fn i150_all_that_has_no_end_moves_while_it_serves_and_the_old_keys_are_not
     let clock = ManualClock::at(Timestamp::from_millis(1_700_000_000_000));
     let old = Keys::generate(&[7; 32]);
     let both = old.rotated(&[8; 32]);
-    let keys = Rotating(Arc::new(RwLock::new(Arc::new(old.clone()))));
+    let keys = TurningKeys::new(old.clone());
     let engines = [(); 2].map(|()| engine(&store, &keys, &clock));
     assert_eq!(refused(&engines[0], &clock, people).await, people);
     let written = |keys: &Keys| vec![(WrittenUnder::newest(keys), u64::from(people))];
     assert_eq!(store.durable().await, Ok(written(&old)));
 
-    keys.turn(&both);
+    keys.turn(both.clone());
     let (mut rekeyed, some) = (0, people.min(500));
     // While one of them moves, the other serves, and everybody is found.
     while store.durable().await != Ok(written(&both)) {
@@ -114,7 +97,7 @@ async fn i150_all_that_has_no_end_moves_while_it_serves_and_the_old_keys_are_not
     }
     assert_eq!(rekeyed, people as usize);
 
-    keys.turn(&newest_alone(&both));
+    keys.turn(newest_alone(&both));
     clock.advance(Duration::from_secs(31));
     assert_eq!(
         refused(&engines[0], &clock, people).await,

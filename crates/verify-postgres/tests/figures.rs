@@ -10,7 +10,7 @@ mod support;
 use std::time::Duration;
 
 use support::{WITHIN, creating, fresh, nothing, open, run};
-use verify_batch::{gone, of_minute};
+use verify_batch::{Outbox, gone, of_minute};
 use verify_core::store::{Changeset, EventSeq, Store, StoreAnswer};
 use verify_core::vocabulary::ServiceId;
 use verify_postgres::PostgresStore;
@@ -50,33 +50,23 @@ fn what_it_holds_and_what_it_is_behind_with_is_told() {
         assert_eq!(store.figures().await.unwrap().outlived, None);
         // One that ended two months ago.
         applied(&store, creating(0)).await;
-        let other = ServiceId::new("other").unwrap();
+        let (here, other) = (ServiceId::default(), ServiceId::new("other").unwrap());
         applied(&store, of(&other, creating(3))).await;
         let at = nothing().at;
         let figures = store.figures().await.unwrap();
         assert!(figures.held > empty.held && figures.disk >= empty.disk && empty.disk > Some(0));
         let first = of_minute(gone(at + Duration::from_secs(3_600)));
         assert_eq!(figures.outlived, Some(first));
-        let told: Vec<_> = figures
-            .outboxes
-            .iter()
-            .map(|outbox| (outbox.service.as_str(), outbox.events, outbox.oldest, outbox.used))
-            .collect();
-        assert_eq!(
-            told,
-            [("default", 2, Some(at), 0.5), ("other", 1, Some(at), 0.25)]
-        );
+        let outbox = |service: &ServiceId, events, used| Outbox {
+            service: service.clone(),
+            events,
+            oldest: Some(at),
+            used,
+        };
+        assert_eq!(figures.outboxes, [outbox(&here, 2, 0.5), outbox(&other, 1, 0.25)]);
 
-        store
-            .acknowledge(&ServiceId::default(), EventSeq(2))
-            .await
-            .unwrap();
-        while store
-            .drop_outlived(&ServiceId::default(), first, 100)
-            .await
-            .unwrap()
-            > 0
-        {}
+        store.acknowledge(&here, EventSeq(2)).await.unwrap();
+        while store.drop_outlived(&here, first, 100).await.unwrap() > 0 {}
         let later = store.figures().await.unwrap();
         assert_eq!((later.outlived, later.outboxes.len()), (None, 1));
         assert!(later.held < figures.held);

@@ -12,7 +12,7 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use support::{WITHIN, creating, fresh, nothing, open, run};
-use verify_batch::{gone, of_minute};
+use verify_batch::{Outbox, gone, of_minute};
 use verify_core::event::{Event, EventKind};
 use verify_core::seed::Seed;
 use verify_core::store::{Changeset, EventSeq, Store, StoreAnswer};
@@ -57,15 +57,13 @@ fn what_it_holds_and_what_it_is_behind_with_is_told() {
         assert!(figures.held > empty.held && figures.disk > empty.disk && empty.disk > Some(0));
         let first = of_minute(gone(at + Duration::from_secs(3_600)));
         assert_eq!(figures.outlived, Some(first));
-        let told: Vec<_> = figures
-            .outboxes
-            .iter()
-            .map(|outbox| (outbox.service.as_str(), outbox.events, outbox.oldest, outbox.used))
-            .collect();
-        assert_eq!(
-            told,
-            [("default", 2, Some(at), 0.5), ("other", 1, Some(at), 0.25)]
-        );
+        let outbox = |service: &ServiceId, events, used| Outbox {
+            service: service.clone(),
+            events,
+            oldest: Some(at),
+            used,
+        };
+        assert_eq!(figures.outboxes, [outbox(&here, 2, 0.5), outbox(&other, 1, 0.25)]);
 
         store.acknowledge(&here, EventSeq(2)).await.unwrap();
         while store.drop_outlived(&other, first, 100).await.unwrap() > 0 {}

@@ -1,6 +1,6 @@
 //! What tests of verification need: of an application that embeds the engine, and of an adapter that somebody writes.
 //!
-//! - Time and chance in hand: [`ManualClock`], [`SeededEntropy`].
+//! - Time, chance and keys in hand: [`ManualClock`], [`SeededEntropy`], [`TurningKeys`].
 //! - Stores: [`ModelStore`], the simplest there is; [`CountingStore`] and [`FaultyStore`] around any other.
 //! - A provider, a risk scorer and a human check that do as they are told: [`ScriptedProvider`],
 //!   [`ScriptedRiskScorer`], [`ScriptedHumanCheck`]. [`ManagedCodes`] is what a provider that makes codes keeps.
@@ -39,6 +39,7 @@ pub mod requests;
 mod scripted_provider;
 mod scripted_risk;
 pub mod suite;
+mod turning_keys;
 
 pub use by_service::ByService;
 pub use clock::{ManualClock, SeededEntropy};
@@ -50,3 +51,4 @@ pub use managed_codes::{ManagedCodes, SendsUsedUp, SentCode};
 pub use model_store::{KeptCounter, ModelState, ModelStore};
 pub use scripted_provider::{Asked, ScriptedProvider, Sent, Turn, Verb};
 pub use scripted_risk::{ScriptedHumanCheck, ScriptedRiskScorer};
+pub use turning_keys::TurningKeys;

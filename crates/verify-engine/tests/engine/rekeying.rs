@@ -3,44 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use verify_core::command::{Person, SendRequest};
 use verify_core::keys::Keys;
 use verify_core::port::{KeySource, RejectionKind};
 use verify_core::store::{Store, StoreFault, WrittenUnder};
 use verify_core::vocabulary::ServiceId;
 use verify_engine::{Engine, Swept};
+use verify_testkit::TurningKeys;
 
 use crate::support::{Gate, Mood, Parts, number};
 use crate::two_engines::Unreadable;
 
-#[derive(Clone)]
-struct Turning(Arc<Mutex<Arc<Keys>>>);
-
-impl KeySource for Turning {
-    fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.0.lock())
-    }
-}
-
-impl Turning {
-    fn rotate(&self, round: u8) {
-        let mut keys = self.0.lock();
-        *keys = Arc::new(keys.rotated(&[round; 32]));
-    }
-}
-
 /// The parts of engines that share a store and keys, and so many who opted out.
 struct Shared {
     parts: Parts,
-    keys: Turning,
+    keys: TurningKeys,
 }
 
 impl Shared {
     async fn with(people: usize) -> Self {
         let shared = Self {
             parts: Parts::new(Gate::open()),
-            keys: Turning(Arc::new(Mutex::new(Arc::new(Keys::generate(&[7; 32]))))),
+            keys: TurningKeys::new(Keys::generate(&[7; 32])),
         };
         shared.parts.provider.rejects(RejectionKind::OptedOut, people);
         let engine = shared.engine();
@@ -54,6 +38,10 @@ impl Shared {
     fn engine(&self) -> Engine {
         let builder = self.parts.builder().key_source(self.keys.clone());
         builder.build().unwrap()
+    }
+
+    fn rotate(&self, round: u8) {
+        self.keys.turn(self.keys.keys().rotated(&[round; 32]));
     }
 
     async fn under_the_newest(&self) -> usize {
@@ -77,7 +65,7 @@ async fn i150_a_sweep_moves_what_is_under_older_keys_whenever_they_change() {
     let engine = shared.engine();
     assert_eq!(engine.sweep_once().await, moved(0));
     for round in [8, 9] {
-        shared.keys.rotate(round);
+        shared.rotate(round);
         assert_eq!(
             engine.sweep_once().await,
             moved(300),
@@ -93,9 +81,9 @@ async fn i150_a_sweep_moves_what_is_under_older_keys_whenever_they_change() {
 async fn i150_what_is_written_under_older_keys_later_moves_within_the_hour() {
     let shared = Shared::with(1).await;
     let engine = shared.engine();
-    let slow = Turning(Arc::new(Mutex::new(shared.keys.keys())));
-    let slow = shared.parts.builder().key_source(slow).build().unwrap();
-    shared.keys.rotate(8);
+    let before = Keys::clone(&shared.keys.keys());
+    let slow = shared.parts.builder().keys(before).build().unwrap();
+    shared.rotate(8);
     assert_eq!(engine.sweep_once().await, moved(1));
     shared.parts.provider.rejects(RejectionKind::OptedOut, 1);
     slow.send(SendRequest::to(number(1))).await.answer.unwrap();
@@ -114,12 +102,12 @@ async fn i150_of_two_engines_one_moves_and_the_other_goes_on_where_it_ended() {
     let shared = Shared::with(3).await;
     let [first, second] = [(); 2].map(|()| shared.engine());
     assert_eq!(first.sweep_once().await, moved(0));
-    shared.keys.rotate(8);
+    shared.rotate(8);
     // The first moved nothing yet, and has the service's records lent.
     shared.parts.provider.rejects(RejectionKind::Down, 1);
     first.send(SendRequest::to(number(9))).await.answer.ok();
     assert_eq!(first.sweep_once().await.map(|swept| swept.rekeyed), Ok(3));
-    shared.keys.rotate(9);
+    shared.rotate(9);
     assert_eq!(second.sweep_once().await, moved(0), "lent to the first");
     assert_eq!(shared.under_the_newest().await, 0);
     shared.parts.clock.advance(Duration::from_secs(61));
@@ -136,11 +124,11 @@ async fn i150_a_clock_that_was_ahead_puts_no_walk_off() {
     shared.parts.clock.advance(Duration::from_secs(86_400));
     assert_eq!(engine.sweep_once().await.map(|swept| swept.rekeyed), Ok(0));
     shared.parts.clock.set_back(Duration::from_secs(86_400));
-    let slow = Turning(Arc::new(Mutex::new(shared.keys.keys())));
-    shared.keys.rotate(8);
+    let before = Keys::clone(&shared.keys.keys());
+    shared.rotate(8);
     assert_eq!(engine.sweep_once().await.map(|swept| swept.rekeyed), Ok(1));
     shared.parts.clock.advance(Duration::from_secs(86_400));
-    let slow = shared.parts.builder().key_source(slow).build().unwrap();
+    let slow = shared.parts.builder().keys(before).build().unwrap();
     shared.parts.provider.rejects(RejectionKind::OptedOut, 1);
     slow.send(SendRequest::to(number(1))).await.answer.unwrap();
     shared.parts.clock.set_back(Duration::from_secs(2 * 86_400));
@@ -155,7 +143,7 @@ async fn i150_a_service_that_cannot_be_had_keeps_no_other_from_moving() {
     let down = SendRequest::to(down).service(ServiceId::new("down").unwrap());
     shared.parts.provider.rejects(RejectionKind::OptedOut, 1);
     engine.send(down).await.answer.unwrap();
-    shared.keys.rotate(8);
+    shared.rotate(8);
     let store = Unreadable {
         inner: Arc::clone(&shared.parts.store),
         service: "down",
@@ -173,7 +161,7 @@ async fn i150_a_service_that_cannot_be_had_keeps_no_other_from_moving() {
 async fn i150_a_fault_in_between_loses_nothing() {
     let shared = Shared::with(2).await;
     let engine = shared.engine();
-    shared.keys.rotate(8);
+    shared.rotate(8);
     *shared.parts.store.mood.lock() = Mood::Down;
     assert!(engine.sweep_once().await.is_err());
     *shared.parts.store.mood.lock() = Mood::Well;
