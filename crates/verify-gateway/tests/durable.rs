@@ -8,6 +8,8 @@
 
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/scan.rs"]
+mod scan;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -114,6 +116,7 @@ fn i03_a_restart_on_a_file_forgets_nothing() {
     let serving = place.demo();
     assert_eq!(check(&serving, pending, &right).0, 404);
     stop(serving);
+    scan::file(&place.file());
 }
 
 #[test]
@@ -142,6 +145,7 @@ fn i05_two_processes_on_one_file_are_one_while_one_takes_over() {
     stop(old);
     assert_eq!(send(&new, "+12025550140").0, 201);
     stop(new);
+    scan::file(&place.file());
 }
 
 #[test]
@@ -326,6 +330,7 @@ fn a_store_is_moved_and_not_while_it_serves() {
     let moved = place.demo_on("sqlite:moved.db");
     assert_eq!(check(&moved, "+12025550123", &right).0, 200);
     stop(moved);
+    scan::file(&place.dir.join("moved.db"));
     let again = place.tool(&copy);
     assert_eq!(again.status.code(), Some(2));
     assert!(err(&again).contains("are not the same"), "{}", err(&again));
@@ -418,6 +423,7 @@ fn i150_a_key_is_dropped_when_rekey_says_so_and_not_before() {
 
     place.keys = rings.join("/");
     is_left_alone(&place.demo());
+    scan::file(&place.file());
 }
 
 #[test]
@@ -470,6 +476,7 @@ fn i57_a_file_holds_what_it_may_and_tells_when_it_is_nearly_full() {
     while (used() - body(&serving.get("/readyz"))["store_room_used"].as_f64().unwrap()).abs() > 0.01 {}
     assert!(used() > 0.3);
     stop(serving);
+    scan::file(&place.file());
 }
 
 /// The value of a metric that stands in a line of its own.
@@ -582,19 +589,4 @@ fn an_outbox_that_nobody_empties_is_told_before_it_is_full() {
         assert!(value.is_some_and(|value| value >= least), "{name}: {value:?}");
     }
     stop(serving);
-}
-
-#[test]
-fn what_a_budget_of_memory_holds_is_told() {
-    let print = |budget| {
-        let vars = [("VERIFY_MEMORY_BUDGET", budget)];
-        out(&run(&["--check-config", "--print"], &vars))
-    };
-    // It was a hundred thousand records, whatever the machine had.
-    let told = print("1GiB");
-    assert!(
-        told.starts_with("# store: memory, 1.0 GiB of memory: room for 82"),
-        "{told}"
-    );
-    assert!(print("25%").contains(" of memory (25 % of the "));
 }

@@ -96,12 +96,6 @@ fn waits(serving: &Serving) -> bool {
     waits
 }
 
-fn sql(server: &PostgresServer, sql: &str) {
-    let mut psql = server.as_its_user("psql");
-    let done = psql.args(["-q", "-v", "ON_ERROR_STOP=1", &server.url(), "-c", sql]);
-    assert!(done.status().unwrap().success(), "{sql}");
-}
-
 #[test]
 fn i62_a_file_that_is_gone_is_missed_whichever_way_led_to_it() {
     let home = directory("ways");
@@ -141,7 +135,7 @@ fn i62_a_database_that_is_gone_is_missed_however_it_is_spelled() {
     };
     stop(beside.serve());
     assert!(beside.is_accepted(), "a first start: {}", beside.epoch());
-    sql(&server, "DROP SCHEMA verify CASCADE");
+    server.ask("DROP SCHEMA verify CASCADE").unwrap();
     stop(other.serve());
     assert!(!one.is_accepted() && beside.is_accepted());
 }
@@ -153,7 +147,7 @@ fn i62_a_tool_that_comes_first_is_no_first_start() {
     let node = Place::of(&server.url(), home.join("state"));
     let elsewhere = Place::of(&server.url(), home.join("elsewhere"));
     stop(node.serve());
-    sql(&server, "DROP SCHEMA verify CASCADE");
+    server.ask("DROP SCHEMA verify CASCADE").unwrap();
     for tool in [
         ["rekey"].as_slice(),
         &["accept"],
@@ -169,7 +163,7 @@ fn i62_a_tool_that_comes_first_is_no_first_start() {
     stop(node.serve());
     assert!(!node.is_accepted(), "whoever remembers it missed it");
     // Somebody knows of a loss that nobody remembers.
-    sql(&server, "DROP SCHEMA verify CASCADE");
+    server.ask("DROP SCHEMA verify CASCADE").unwrap();
     assert!(elsewhere.tool(&["epoch", "new"]).contains("has begun"));
     stop(Place::of(&server.url(), home.join("third")).serve());
     assert!(!elsewhere.is_accepted());
@@ -186,10 +180,9 @@ fn i62_a_database_emptied_under_gateways_makes_all_of_them_wait() {
     assert!(!nodes.iter().any(waits));
     let tables =
         "verify.lane, verify.batch, verify.counter, verify.claim, verify.record, verify.event, verify.lease";
-    sql(
-        &server,
-        &format!("TRUNCATE {tables}; UPDATE verify.meta SET epoch = NULL, made = 0, accepted = false"),
-    );
+    let emptied =
+        format!("TRUNCATE {tables}; UPDATE verify.meta SET epoch = NULL, made = 0, accepted = false");
+    server.ask(&emptied).unwrap();
     // One of them is started anew at once, and one that never was here comes along.
     stop(nodes.remove(0));
     nodes.push(places[0].serve());

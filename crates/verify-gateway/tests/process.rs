@@ -426,3 +426,18 @@ async fn in_this_process() -> (JoinHandle<()>, TcpStream, oneshot::Sender<()>) {
     let serving = tokio::spawn(serve_until(listener, app, Limits::of_this_process(), stopped));
     (serving, TcpStream::connect(address).await.unwrap(), stop)
 }
+
+#[test]
+fn what_a_budget_of_memory_holds_is_told() {
+    let print = |budget| {
+        let vars = [("VERIFY_MEMORY_BUDGET", budget)];
+        out(&run(&["--check-config", "--print"], &vars))
+    };
+    // It was a hundred thousand records, whatever the machine had.
+    let told = print("1GiB");
+    assert!(
+        told.starts_with("# store: memory, 1.0 GiB of memory: room for 82"),
+        "{told}"
+    );
+    assert!(print("25%").contains(" of memory (25 % of the "));
+}

@@ -7,6 +7,7 @@
 //!   [`Misstep`] of one.
 //! - [`Power`]: what a killed program had not synced is taken back.
 //! - [`PostgresServer`], [`PgBouncer`]: servers of a test's own. [`SmallDisk`]: a disk that can be filled.
+//! - [`faults_in_sqlite`], [`faults_in_postgres`], [`in_the_clear`]: what a store left in its tables. [`SPOILS`]: how it would come to that.
 //!
 //! It is for the tests of this workspace and for its fuzzer. Applications and adapters need none of it: what they
 //! test with is `verify-testkit`, which knows nothing of this crate. What is here follows the core's insides and changes with
@@ -27,6 +28,7 @@
 mod digest;
 pub mod explore;
 mod flawed_store;
+mod kept;
 mod power;
 pub mod reference;
 mod servers;
@@ -35,6 +37,7 @@ mod transactions;
 mod watch;
 
 pub use flawed_store::{Flaw, FlawedStore};
+pub use kept::{SPOILS, faults_in_postgres, faults_in_sqlite, in_the_clear};
 pub use power::Power;
 pub use servers::{PgBouncer, PostgresServer, Syncs};
 pub use small_disk::SmallDisk;

@@ -13,7 +13,7 @@ use tokio_postgres::Client;
 use verify_core::keys::KeyId;
 use verify_core::store::{Store, StoreAnswer, WrittenUnder};
 use verify_core::vocabulary::ServiceId;
-use verify_lab::{PostgresServer, Syncs};
+use verify_lab::{PostgresServer, Syncs, in_the_clear};
 use verify_postgres::{PostgresOptions, PostgresStore};
 
 /// A transient row has an expiry, a durable one none, and no row lies beside a lane.
@@ -58,6 +58,53 @@ fn i150_records_of_unknown_kinds_hide_none_that_is_known() {
             store.due(&service, support::nothing().at, 3).await,
             Ok(vec![known])
         );
+    });
+}
+
+/// What the scan above looks for, it finds.
+#[test]
+fn a_row_that_must_not_be_there_is_found() {
+    run(async {
+        let options = fresh();
+        let store = open(options.clone()).await;
+        for number in [0, 1] {
+            store.apply(&creating(number), WITHIN).await.seen().unwrap();
+        }
+        let (owner, schema) = (connected(&options).await, &options.schema);
+        let counter = "INSERT INTO counter SELECT id, '', '', 1 FROM lane";
+        owner
+            .batch_execute(&format!("SET search_path = {schema}; {counter}"))
+            .await
+            .unwrap();
+        let here = [
+            ("UPDATE batch SET lane = 99", "a batch of no lane"),
+            ("UPDATE lane SET held = held + 1", "other bytes than it says"),
+        ];
+        for (spoils, fault) in verify_lab::SPOILS.iter().copied().chain(here) {
+            owner.batch_execute(&format!("BEGIN; {spoils}")).await.unwrap();
+            let found = support::faults(&owner, schema).await;
+            assert!(found.is_some_and(|found| found.contains(fault)), "{spoils}");
+            owner.batch_execute("ROLLBACK").await.unwrap();
+        }
+        scan(&options).await;
+    });
+}
+
+/// What a dump is searched for is found in it, whether it stands there as text or as bytes.
+#[test]
+fn what_stands_in_the_clear_is_found() {
+    run(async {
+        let options = fresh();
+        drop(open(options.clone()).await);
+        let schema = &options.schema;
+        let plants = format!(
+            "INSERT INTO {schema}.lane (service) VALUES ('planted-text');
+             INSERT INTO {schema}.claim VALUES (1, 'planted-key', '\\x00706c616e7465642d62797465730a', 1)"
+        );
+        as_owner(&options, &plants).await;
+        let dump = support::server().dump().unwrap();
+        let planted = ["planted-text", "planted-key", "planted-bytes"];
+        assert_eq!(in_the_clear(&dump, &planted), planted);
     });
 }
 

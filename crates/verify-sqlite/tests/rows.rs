@@ -85,6 +85,29 @@ fn i150_records_of_unknown_kinds_hide_none_that_is_known() {
     });
 }
 
+/// What the scan above looks for, it finds.
+#[test]
+fn a_row_that_must_not_be_there_is_found() {
+    run(async {
+        let path = fresh();
+        let store = open(SqliteOptions::at(&path));
+        store.apply(&charging(0), WITHIN).await.seen().unwrap();
+        for number in [0, 1] {
+            store.apply(&creating(number), WITHIN).await.seen().unwrap();
+        }
+        let file = Connection::open(&path).unwrap();
+        let event = "INSERT INTO event VALUES (1, 1, x'00'); UPDATE lane SET events = 1, bytes = 1, seq = 1";
+        file.execute_batch(event).unwrap();
+        for (spoils, fault) in verify_lab::SPOILS {
+            file.execute_batch(&format!("BEGIN; {spoils}")).unwrap();
+            let found = support::faults(&file);
+            assert!(found.is_some_and(|found| found.contains(fault)), "{spoils}");
+            file.execute_batch("ROLLBACK").unwrap();
+        }
+        support::scan(&path);
+    });
+}
+
 /// What is refused writes nothing: no frame of the log, no sync.
 #[test]
 fn i49_a_refusal_costs_no_write() {

@@ -129,16 +129,7 @@ impl Nodes {
 
     /// What the database says, as its owner asks it.
     pub fn sql(&self, statements: &str) -> String {
-        let mut asked = self.server.as_its_user("psql");
-        asked
-            .arg(self.server.url())
-            .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"]);
-        let said = asked
-            .args(["--set", "ON_ERROR_STOP=1", "--command", statements])
-            .output()
-            .unwrap();
-        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
-        String::from_utf8(said.stdout).unwrap().trim().to_owned()
+        self.server.ask(statements).unwrap()
     }
 
     /// The events that their one reader saw, in its order: service and id.

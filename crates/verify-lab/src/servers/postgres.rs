@@ -245,6 +245,38 @@ impl PostgresServer {
         kill.stderr(Stdio::null()).status().map(drop)
     }
 
+    /// What its database answers to statements as its owner asks them: a line for each row, with `|` between its values.
+    ///
+    /// # Errors
+    /// It cannot be reached, or refuses one of them.
+    pub fn ask(&self, statements: &str) -> io::Result<String> {
+        let mut psql = self.as_its_user("psql");
+        psql.arg(self.url())
+            .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])
+            .args(["--set", "ON_ERROR_STOP=1", "--command", statements]);
+        Ok(said(psql)?.trim().to_owned())
+    }
+
+    /// All that its database holds but numbers, which are times and counts: text as it is, and bytes as bytes.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub fn dump(&self) -> io::Result<Vec<u8>> {
+        let mut dump = self.as_its_user("pg_dump");
+        dump.arg(self.url());
+        let dump = said(dump)?;
+        let fields = dump.lines().flat_map(|line| line.split('\t'));
+        let mut bytes = Vec::with_capacity(dump.len());
+        for field in fields.filter(|field| field.parse::<i64>().is_err()) {
+            match field.strip_prefix(r"\\x") {
+                Some(hex) => bytes.extend(hex.as_bytes().chunks(2).filter_map(byte)),
+                None => bytes.extend_from_slice(field.as_bytes()),
+            }
+            bytes.push(b'\n');
+        }
+        Ok(bytes)
+    }
+
     /// One of its programs, as the user that it runs as.
     pub fn as_its_user(&self, program: &str) -> Command {
         let program = self.binaries.join(program);
@@ -290,6 +322,22 @@ fn binaries() -> io::Result<PathBuf> {
 pub(super) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output();
     id.is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+}
+
+/// A byte by its two hexadecimal digits.
+fn byte(digits: &[u8]) -> Option<u8> {
+    u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// What a program says that ends well.
+fn said(mut command: Command) -> io::Result<String> {
+    let output = command.output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Err(io::Error::other(
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )),
+    }
 }
 
 fn done(command: &mut Command) -> io::Result<()> {

@@ -239,27 +239,19 @@ pub async fn missing(store: &PostgresStore, told: &Told) -> usize {
     missing
 }
 
-/// No transient row without an end, no durable one with, none of no service, and what a lane says that it holds is what it
-/// holds.
+/// Nothing is wrong in the tables: no transient row without an end, no durable one with, none of no service.
 pub async fn scan(options: &PostgresOptions) {
-    let (owner, schema) = (connected(options).await, &options.schema);
-    let none = async |sql: &str| {
-        let sql = format!("SELECT count(*) FROM {}", sql.replace("{s}", schema));
-        let rows = owner.query_typed(&sql, &[]).await.unwrap();
-        let counted = rows.first().map(|row| row.get::<_, i64>(0));
-        assert_eq!(counted, Some(0), "{sql}");
-    };
-    none("{s}.record WHERE (ends IS NULL) <> (gone IS NULL)").await;
-    // The second byte of the kept form says whether it is durable.
-    none("{s}.record WHERE (ends IS NULL) <> (get_byte(value, 1) & 1 = 1)").await;
-    for table in ["counter", "claim", "record", "event", "batch"] {
-        none(&format!(
-            "{{s}}.{table} WHERE lane NOT IN (SELECT id FROM {{s}}.lane)"
-        ))
-        .await;
-    }
-    none("{s}.lane WHERE (events, bytes) <> (SELECT count(*), coalesce(sum(length(value)), 0) FROM {s}.event WHERE event.lane = lane.id)").await;
-    none("{s}.lane WHERE held <> (SELECT coalesce(sum(length(key) + length(value)), 0) FROM (
-            SELECT lane, key, value FROM {s}.counter UNION ALL SELECT lane, key, value FROM {s}.record UNION ALL SELECT lane, key, value FROM {s}.claim
-          ) rows WHERE rows.lane = lane.id)").await;
+    assert_eq!(faults(&connected(options).await, &options.schema).await, None);
+}
+
+/// What is wrong in a schema's tables.
+pub async fn faults(owner: &Client, schema: &str) -> Option<String> {
+    let faults = verify_lab::faults_in_postgres(schema);
+    owner
+        .query_typed(&faults, &[])
+        .await
+        .unwrap()
+        .first()
+        .unwrap()
+        .get(0)
 }

@@ -127,31 +127,13 @@ pub fn creating(number: u64) -> Changeset {
     changeset
 }
 
-/// No transient row without an end, no durable one with, none of no service, and SQLite finds nothing wrong.
+/// Nothing is wrong in the file: no transient row without an end, no durable one with, none of no service.
 pub fn scan(path: &Path) {
-    let file = Connection::open(path).unwrap();
-    let none = |sql: &str| {
-        let found: i64 = file.query_row(sql, (), |row| row.get(0)).unwrap();
-        assert_eq!(found, 0, "{sql}");
-    };
-    none("SELECT count(*) FROM record WHERE (ends IS NULL) <> (gone IS NULL)");
-    none(
-        "SELECT count(*) FROM record WHERE ends IS NULL AND instr('13579BDF', substr(hex(value), 4, 1)) = 0",
-    );
-    none(
-        "SELECT count(*) FROM record WHERE ends IS NOT NULL AND instr('13579BDF', substr(hex(value), 4, 1)) > 0",
-    );
-    for table in ["counter", "claim", "record", "event"] {
-        none(&format!(
-            "SELECT count(*) FROM {table} WHERE lane NOT IN (SELECT id FROM lane)"
-        ));
-    }
-    none("SELECT count(*) FROM lane WHERE events <> (SELECT count(*) FROM event WHERE event.lane = lane.id)");
-    none(
-        "SELECT count(*) FROM lane WHERE bytes <> (SELECT coalesce(sum(length(value)), 0) FROM event WHERE event.lane = lane.id)",
-    );
-    let sound: String = file
-        .query_row("PRAGMA integrity_check", (), |row| row.get(0))
-        .unwrap();
-    assert_eq!(sound, "ok");
+    assert_eq!(faults(&Connection::open(path).unwrap()), None);
+}
+
+/// What is wrong in a file.
+pub fn faults(file: &Connection) -> Option<String> {
+    let faults = file.query_row(&verify_lab::faults_in_sqlite(), (), |row| row.get(0));
+    faults.unwrap()
 }
