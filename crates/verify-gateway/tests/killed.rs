@@ -7,15 +7,19 @@
     reason = "helpers of tests"
 )]
 
+#[path = "support/load.rs"]
+mod load;
 #[path = "support/nodes.rs"]
 mod nodes;
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/scan.rs"]
+mod scan;
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nodes::{NODES, Nodes};
@@ -105,7 +109,7 @@ impl Codes {
             }
         };
         // One that is dead does not answer.
-        let status = program::try_ask(address, path, &body)?;
+        let (status, _) = program::try_ask(address, path, &body)?;
         match nth % 3 {
             0 => assert_ne!(status, 200, "i02: it was used"),
             1 => assert_ne!(status, 401, "i01: its wait is not over"),
@@ -115,41 +119,26 @@ impl Codes {
     }
 }
 
-/// Kills one of the nodes in the midst of a load on all; how many messages were sent.
-fn killed_under_load(nodes: &[Serving], victim: usize, codes: &Codes, round: usize) -> usize {
-    let (stopped, asked, sent) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for client in 0..4 {
-            let (stopped, asked, sent) = (&stopped, &asked, &sent);
-            scope.spawn(move || {
-                for nth in client.. {
-                    if stopped.load(Ordering::SeqCst) {
-                        break;
-                    }
-                    let Some(one) = codes.ask(&nodes[nth % NODES].address, round, nth) else {
-                        continue;
-                    };
-                    asked.fetch_add(1, Ordering::SeqCst);
-                    sent.fetch_add(usize::from(one), Ordering::SeqCst);
-                }
-            });
-        }
-        while asked.load(Ordering::SeqCst) < 60 {
-            thread::yield_now();
-        }
+/// Kills one of the nodes in the midst of a load on all; how many requests were answered, and how many messages were sent.
+fn killed_under_load(nodes: &[Serving], victim: usize, codes: &Codes, round: usize) -> (usize, usize) {
+    let sent = AtomicUsize::new(0);
+    let ask = |nth: usize| {
+        let one = codes.ask(&nodes[nth % NODES].address, round, nth);
+        sent.fetch_add(usize::from(one == Some(true)), Ordering::SeqCst);
+        one.is_some()
+    };
+    let answered = load::under_load(4, ask, |load| {
+        load.reaches(60);
         nodes[victim].signal("-KILL");
-        while asked.load(Ordering::SeqCst) < 120 {
-            thread::yield_now();
-        }
-        stopped.store(true, Ordering::SeqCst);
+        load.reaches(120);
     });
-    sent.into_inner()
+    (answered, sent.into_inner())
 }
 
-/// Nodes die under load, again and again; `VERIFY_KILLS` says how often.
+/// Nodes die under load, again and again.
 #[test]
 fn i05_nodes_that_are_killed_take_nothing_with_them() {
-    let rounds = std::env::var("VERIFY_KILLS").map_or(5, |rounds| rounds.parse().unwrap());
+    let rounds = load::kills();
     let mut nodes = Nodes::start("killed");
     nodes.sql(WRITTEN);
     let (used, guessed) = ("+12025550125", "+12025550124");
@@ -161,13 +150,14 @@ fn i05_nodes_that_are_killed_take_nothing_with_them() {
         used: (used, right),
         wrong: (guessed, wrong),
     };
-    let (mut random, mut admitted) = (0x9e37_79b9_7f4a_7c15_u64, 0);
+    let (mut random, mut answered, mut admitted) = (0x9e37_79b9_7f4a_7c15_u64, 0, 0);
     for round in 0..rounds {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
         let victim = random as usize % NODES;
-        admitted += killed_under_load(&nodes.nodes, victim, &codes, round);
+        let (asked, sent) = killed_under_load(&nodes.nodes, victim, &codes, round);
+        (answered, admitted) = (answered + asked, admitted + sent);
         nodes.nodes[victim] = nodes.another(victim);
     }
     // As many as one node admits from an address: none was sent without a charge, answered or not.
@@ -190,11 +180,17 @@ fn i05_nodes_that_are_killed_take_nothing_with_them() {
     drained(&nodes);
     let written = written(&nodes);
     nodes.stop();
+    scan::database(&nodes.server);
+    scan::database_has_none_of(&nodes.server, &[&used[1..], &guessed[1..], &codes.used.1]);
     for (service, seen) in places(&nodes, &written) {
         assert_eq!(seen[0], 1, "{service}");
         let back = went_back(&seen);
         assert!(back <= rounds, "{service}: {back} times in {rounds} rounds");
     }
+    println!(
+        "did: {rounds} kills among {NODES} gateways, {answered} answers, {} events",
+        written.len()
+    );
 }
 
 /// Asks for a message, and does not wait for the answer.
@@ -258,6 +254,7 @@ fn i28_a_delivery_that_is_due_is_inquired_about_once_however_many_sweep() {
         thread::yield_now();
     }
     nodes.stop();
+    scan::database(&nodes.server);
     let inquired = twilio.recorded().split_off(SENDS);
     let mut times: HashMap<String, usize> = HashMap::new();
     for asked in &inquired {

@@ -291,8 +291,8 @@ pub fn ask_as_shop(serving: &Serving, path: &str, asked: &Value) -> (u16, String
     (status(&answer), head, body(&answer))
 }
 
-/// The status of an answer, from one that may be dead.
-pub fn try_ask(address: &str, path: &str, asked: &Value) -> Option<u16> {
+/// The status and the body of an answer, all of it, from one that may be dead.
+pub fn try_ask(address: &str, path: &str, asked: &Value) -> Option<(u16, Value)> {
     let asked = asked.to_string();
     let length = asked.len();
     let request = format!(
@@ -302,5 +302,6 @@ pub fn try_ask(address: &str, path: &str, asked: &Value) -> Option<u16> {
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
-    answer.split(' ').nth(1)?.parse().ok()
+    let body = serde_json::from_str(answer.split("\r\n\r\n").nth(1)?).ok()?;
+    Some((status(&answer), body))
 }
