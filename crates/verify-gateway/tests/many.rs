@@ -15,7 +15,7 @@ mod scan;
 
 use std::thread;
 
-use nodes::{Nodes, count, directory};
+use nodes::{NODES, Nodes, count, directory};
 use program::{Serving, another, ask, body, check, stop};
 use serde_json::json;
 use verify_lab::{PostgresServer, Syncs};
@@ -69,6 +69,42 @@ fn i05_eight_nodes_admit_together_what_one_does() {
     scan::database(&nodes.server);
     let planted = [to, "2025550125", &right, "203.0.113.1", "198.51.100.2", &proof];
     scan::database_has_none_of(&nodes.server, &planted);
+}
+
+/// Makes the tables those of schema 1 again, and writes down what is there when somebody says that they are of another one.
+const OLDER: &str = "
+    ALTER TABLE verify.meta DROP system, DROP timeline, DROP moved;
+    UPDATE verify.meta SET version = 1;
+    CREATE TABLE migrated (schema integer, held bigint, version bigint);
+    CREATE FUNCTION migrated() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN
+      INSERT INTO public.migrated SELECT NEW.version, sum(held), sum(version) FROM verify.lane; RETURN NULL; END';
+    CREATE TRIGGER migrated AFTER UPDATE OF version ON verify.meta FOR EACH ROW EXECUTE FUNCTION public.migrated();";
+
+#[test]
+fn i148_eight_that_start_at_once_on_an_older_schema_migrate_it_once_and_lose_nothing() {
+    let mut nodes = Nodes::start("older");
+    let (pending, guessed, used) = ("+12025550123", "+12025550124", "+12025550125");
+    let (right, spent) = (nodes.code(pending), nodes.code(used));
+    assert_eq!(check(&nodes.nodes[0], used, &spent).0, 200);
+    let wrong = another(&nodes.code(guessed));
+    assert_eq!(check(&nodes.nodes[0], guessed, &wrong).0, 401);
+    nodes.stop();
+    let held = nodes.sql("SELECT sum(held), sum(version) FROM verify.lane");
+    nodes.sql(OLDER);
+    nodes.begin();
+    let migrated = nodes.sql("SELECT * FROM migrated");
+    assert_eq!(migrated, format!("2|{held}"), "by one of them, once");
+    let is_ready = |node: &Serving| body(&node.get("/readyz"))["ok"] == true;
+    assert!(nodes.nodes.iter().all(is_ready));
+
+    let locked = nodes.at_once(1, |node, _| check(node, guessed, &wrong).0);
+    assert_eq!(count(&locked, 429), NODES, "i01: {locked:?}");
+    let again = nodes.at_once(1, |node, _| check(node, used, &spent).0);
+    assert_eq!(count(&again, 200), 0, "i02: {again:?}");
+    let checked = nodes.at_once(1, |node, _| check(node, pending, &right).0);
+    assert_eq!(count(&checked, 200), 1, "{checked:?}");
+    nodes.stop();
+    scan::database(&nodes.server);
 }
 
 /// A gateway that is no demo, whose clock is off by so much.

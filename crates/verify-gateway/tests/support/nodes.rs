@@ -65,9 +65,15 @@ impl Nodes {
         nodes
     }
 
-    /// Starts all of them.
+    /// Starts all of them at once.
     pub fn begin(&mut self) {
-        self.nodes = (0..NODES).map(|number| self.another(number)).collect();
+        let started = thread::scope(|scope| {
+            let nodes = &*self;
+            let starting = (0..NODES).map(|number| scope.spawn(move || nodes.another(number)));
+            let starting: Vec<_> = starting.collect();
+            starting.into_iter().map(|node| node.join().unwrap()).collect()
+        });
+        self.nodes = started;
     }
 
     /// One more, in the place of this one. It writes its log behind that of all others.
