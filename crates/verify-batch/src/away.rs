@@ -6,7 +6,7 @@ use crate::telemetry;
 
 /// Why a changeset was not begun.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Away {
+pub enum Away {
     /// It found too much waiting.
     Full,
     /// It waited for as long as it might.
@@ -17,13 +17,18 @@ pub(crate) enum Away {
 
 impl Away {
     /// The answer to it.
-    pub(crate) fn answer(self) -> StoreAnswer {
+    pub fn answer(self) -> StoreAnswer {
+        StoreAnswer::NotApplied(self.fault())
+    }
+
+    /// The same as a fault. It is counted.
+    pub fn fault(self) -> StoreFault {
         telemetry::turned_away(self.as_str());
-        StoreAnswer::NotApplied(StoreFault::unavailable(match self {
+        StoreFault::unavailable(match self {
             Self::Full => "too much waits for the store",
             Self::Late => "not begun in its time: too much waits for the store",
             Self::Stalled => "the store did not answer, and is asked each second whether it is back",
-        }))
+        })
     }
 
     const fn as_str(self) -> &'static str {

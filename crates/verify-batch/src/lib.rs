@@ -36,10 +36,12 @@ mod stalled;
 pub mod telemetry;
 mod written;
 
+pub use away::Away;
 pub use backend::{Backend, Ended};
 pub use batch::{Batch, Lane, Ticket};
 pub use figures::{Figures, OUTBOXES_NAMED, Outbox, of_minute};
 pub use found::{Fill, Found};
 pub use lanes::Lanes;
 pub use limits::{Limits, Turns};
+pub use stalled::{PROBED_EVERY, Stalled};
 pub use written::{Decided, LaneRow, PutClaim, PutCounter, PutRow, gone, minute};

@@ -8,20 +8,20 @@ use crate::telemetry;
 /// So many transactions in a row that ran out of time, their own or that for a connection, and nobody waits for the next.
 const STALLED_AFTER: u32 = 5;
 /// How often it is asked whether it is back.
-pub(crate) const PROBED_EVERY: Duration = Duration::from_secs(1);
+pub const PROBED_EVERY: Duration = Duration::from_secs(1);
 
 /// How many in a row ran out of time.
 #[derive(Debug, Default)]
-pub(crate) struct Stalled(AtomicU32);
+pub struct Stalled(AtomicU32);
 
 impl Stalled {
     /// True while everybody is answered at once.
-    pub(crate) fn is(&self) -> bool {
+    pub fn is(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= STALLED_AFTER
     }
 
     /// One more ran out of time. True for the one with which it begins.
-    pub(crate) fn ran_out(&self) -> bool {
+    pub fn ran_out(&self) -> bool {
         let begins = self.0.fetch_add(1, Ordering::Relaxed) + 1 == STALLED_AFTER;
         if begins {
             telemetry::stalled(true);
@@ -30,7 +30,7 @@ impl Stalled {
     }
 
     /// It answered.
-    pub(crate) fn answered(&self) {
+    pub fn answered(&self) {
         if self.0.swap(0, Ordering::Relaxed) >= STALLED_AFTER {
             telemetry::stalled(false);
         }

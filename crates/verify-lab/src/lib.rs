@@ -6,7 +6,7 @@
 //! - [`FlawedStore`]: stores that tests of the tests must find out; [`Transactions`]: processes that decide on one server, and a
 //!   [`Misstep`] of one.
 //! - [`Power`]: what a killed program had not synced is taken back.
-//! - [`PostgresServer`], [`PgBouncer`]: servers of a test's own. [`SmallDisk`]: a disk that can be filled.
+//! - [`PostgresServer`], [`PgBouncer`], [`RedisServer`]: servers of a test's own. [`SmallDisk`]: a disk that can be filled.
 //! - [`faults_in_sqlite`], [`faults_in_postgres`], [`in_the_clear`]: what a store left in its tables. [`SPOILS`]: how it would come to that.
 //!
 //! It is for the tests of this workspace and for its fuzzer. Applications and adapters need none of it: what they
@@ -39,7 +39,7 @@ mod watch;
 pub use flawed_store::{Flaw, FlawedStore};
 pub use kept::{SPOILS, faults_in_postgres, faults_in_sqlite, in_the_clear};
 pub use power::Power;
-pub use servers::{PgBouncer, PostgresServer, Syncs};
+pub use servers::{PgBouncer, PostgresServer, RedisKind, RedisServer, Syncs};
 pub use small_disk::SmallDisk;
 pub use transactions::{Misstep, Transactions};
 pub use watch::{Course, Holds, Watch};

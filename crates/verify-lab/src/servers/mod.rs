@@ -2,9 +2,11 @@
 
 mod pgbouncer;
 mod postgres;
+mod redis;
 
 pub use pgbouncer::PgBouncer;
 pub use postgres::{PostgresServer, Syncs};
+pub use redis::{RedisKind, RedisServer};
 
 use std::io;
 use std::net::TcpListener;

@@ -1,0 +1,272 @@
+//! A connection to one server.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use verify_core::store::StoreFault;
+use verify_core::time::Timestamp;
+
+use crate::errors::{Failed, OpenError, words};
+use crate::options::{Address, RedisOptions};
+
+/// How connections are made.
+pub(crate) struct Dialer {
+    redis: RedisConnectionInfo,
+    tls: Option<TlsConnector>,
+    within: Duration,
+}
+
+/// A connection on which what many ask goes one behind the other. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Line {
+    connection: MultiplexedConnection,
+    /// False once it ended: nothing more is sent on it.
+    is_open: Arc<AtomicBool>,
+    /// What the server said of itself when the connection was made.
+    pub(crate) role: Arc<Role>,
+    clock: Arc<ServerClock>,
+}
+
+/// What a server says of itself.
+#[derive(Debug, Default)]
+pub(crate) struct Role {
+    /// The id of its history; nothing where it does not say.
+    pub(crate) server: String,
+    pub(crate) is_replica: bool,
+}
+
+/// The server's clock, as far as answers told.
+struct ServerClock {
+    since: Instant,
+    /// Its milliseconds at `since`.
+    began: AtomicU64,
+}
+
+impl Dialer {
+    pub(crate) fn of(options: &RedisOptions) -> Result<Self, OpenError> {
+        let mut redis = RedisConnectionInfo::default()
+            .set_db(options.database)
+            .set_lib_name("verify", "0");
+        let password = match &options.password_file {
+            Some(file) => Some(secret(file)?),
+            None => options.password.clone(),
+        };
+        if let Some(user) = &options.user {
+            redis = redis.set_username(user);
+        }
+        // Without a password the client would not say who it is, and be somebody else.
+        if let Some(password) = password.or_else(|| options.user.as_ref().map(|_| String::new())) {
+            redis = redis.set_password(password);
+        }
+        let asked = options.tls || options.ca_file.is_some() || options.client_certificate.is_some();
+        let tls = asked.then(|| tls(options)).transpose()?;
+        Ok(Self {
+            redis,
+            tls: tls.map(|config| TlsConnector::from(Arc::new(config))),
+            within: options.connect,
+        })
+    }
+
+    /// A connection to a sentinel, which has no databases, and names and passwords of its own.
+    pub(crate) fn to_sentinels(&self) -> Self {
+        Self {
+            redis: RedisConnectionInfo::default(),
+            tls: self.tls.clone(),
+            within: self.within,
+        }
+    }
+
+    /// A connection, and what the server says of itself.
+    pub(crate) async fn dial(&self, address: &Address) -> Result<Line, Failed> {
+        let unreached = |words: &str| StoreFault::unavailable(&format!("{address}: {words}"));
+        match timeout(self.within, self.dial_slowly(address)).await {
+            Ok(Ok(line)) => Ok(line),
+            Ok(Err(words)) => Err(Failed::NotApplied(unreached(&words))),
+            Err(_elapsed) => Err(Failed::Unreached(unreached("no connection in time"))),
+        }
+    }
+
+    async fn dial_slowly(&self, address: &Address) -> Result<Line, String> {
+        let (host, port) = (address.host.as_str(), address.port);
+        let tcp = TcpStream::connect((host, port))
+            .await
+            .map_err(|error| error.to_string())?;
+        tcp.set_nodelay(true).map_err(|error| error.to_string())?;
+        match &self.tls {
+            None => self.begin(tcp).await,
+            Some(tls) => {
+                let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+                let stream = tls.connect(name, tcp).await;
+                self.begin(stream.map_err(|error| format!("TLS: {error}"))?).await
+            }
+        }
+    }
+
+    async fn begin<S>(&self, stream: S) -> Result<Line, String>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        // Whoever asks has a bound of their own.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let made = MultiplexedConnection::new_with_config(&self.redis, stream, config).await;
+        let (connection, driver) = made.map_err(|error| words(&error))?;
+        let is_open = Arc::new(AtomicBool::new(true));
+        let ends = Arc::clone(&is_open);
+        tokio::spawn(async move {
+            driver.await;
+            ends.store(false, Ordering::Release);
+        });
+        let mut line = Line {
+            connection,
+            is_open,
+            role: Arc::default(),
+            clock: Arc::new(ServerClock {
+                since: Instant::now(),
+                began: AtomicU64::new(0),
+            }),
+        };
+        line.introduce().await.map_err(|error| words(&error))?;
+        Ok(line)
+    }
+}
+
+impl Line {
+    /// Asks the server which one it is, and what time it is there.
+    async fn introduce(&mut self) -> Result<(), RedisError> {
+        // Where INFO is not permitted a replica says so at the first write, and nobody is told of one that took over.
+        let mut asked = redis::cmd("INFO");
+        let said = self.ask(asked.arg("replication")).await;
+        let said = said.map(|said| redis::from_redis_value::<String>(said).unwrap_or_default());
+        match said {
+            Ok(said) => self.role = Arc::new(Role::of(&said)),
+            Err(error) if error.is_io_error() => return Err(error),
+            Err(_) => {}
+        }
+        let time = self.ask(&redis::cmd("TIME")).await?;
+        let (seconds, micros): (u64, u64) = redis::from_redis_value(time)?;
+        self.saw_clock(Timestamp::from_millis(seconds * 1_000 + micros / 1_000));
+        Ok(())
+    }
+
+    pub(crate) async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
+        command.query_async(&mut self.connection.clone()).await
+    }
+
+    /// Several, with nothing of anybody else in between; the answer to each.
+    pub(crate) async fn ask_in_a_row(&self, commands: &[Cmd]) -> Result<Vec<Value>, RedisError> {
+        let mut pipeline = redis::Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command.clone());
+        }
+        let many = commands.len();
+        self.connection
+            .clone()
+            .send_packed_commands(&pipeline, 0, many)
+            .await
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    /// Nothing more is sent on it.
+    pub(crate) fn give_up(&self) {
+        self.is_open.store(false, Ordering::Release);
+    }
+
+    /// Takes in what an answer says of the server's clock.
+    pub(crate) fn saw_clock(&self, clock: Timestamp) {
+        let began = clock.as_millis().saturating_sub(self.clock.elapsed());
+        self.clock.began.store(began, Ordering::Relaxed);
+    }
+
+    /// The last instant of the server's clock at which something may begin there that may begin for that long from now. The way there
+    /// makes it somewhat earlier.
+    pub(crate) fn not_after(&self, within: Duration) -> Timestamp {
+        let now = self.clock.began.load(Ordering::Relaxed) + self.clock.elapsed();
+        Timestamp::from_millis(now) + within
+    }
+}
+
+impl ServerClock {
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Role {
+    /// As `INFO replication` has it.
+    fn of(said: &str) -> Self {
+        let of = |name: &str| {
+            let lines = said.lines().filter_map(|line| line.split_once(':'));
+            let mut found = lines.filter(|(key, _)| *key == name);
+            found.next().map(|(_, value)| value.trim().to_owned())
+        };
+        Self {
+            server: of("master_replid").unwrap_or_default(),
+            is_replica: of("role").is_some_and(|role| role == "slave"),
+        }
+    }
+}
+
+fn secret(file: &Path) -> Result<String, OpenError> {
+    let read = fs::read_to_string(file).map_err(|error| OpenError::File {
+        file: file.to_owned(),
+        error,
+    })?;
+    Ok(read.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn tls(options: &RedisOptions) -> Result<ClientConfig, OpenError> {
+    let broken = |error: rustls::Error| OpenError::Tls(error.to_string());
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(broken)?;
+    let builder = match &options.ca_file {
+        Some(file) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(file)? {
+                roots.add(certificate).map_err(broken)?;
+            }
+            builder.with_root_certificates(roots)
+        }
+        None => builder.with_platform_verifier().map_err(broken)?,
+    };
+    match &options.client_certificate {
+        Some((certificate, key)) => builder
+            .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
+            .map_err(broken),
+        None => Ok(builder.with_no_client_auth()),
+    }
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, OpenError> {
+    let unreadable = |error| OpenError::Tls(format!("{}: {error}", file.display()));
+    let read = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
+    let read: Vec<_> = read.collect::<Result<_, _>>().map_err(unreadable)?;
+    match read.is_empty() {
+        true => Err(OpenError::Tls(format!(
+            "{}: no certificate in it (PEM)",
+            file.display()
+        ))),
+        false => Ok(read),
+    }
+}
+
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, OpenError> {
+    PrivateKeyDer::from_pem_file(file).map_err(|error| OpenError::Tls(format!("{}: {error}", file.display())))
+}
