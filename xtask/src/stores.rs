@@ -46,6 +46,8 @@ const PARTS: &[Part] = &[
     Part { name: "copied, Postgres", package: "verify-postgres", binary: "copy", named: "", rounds: None },
     Part { name: "suite, in Redis and Valkey", package: "verify-redis", binary: "suite", named: "::", rounds: HISTORIES },
     Part { name: "beside the model, in Redis", package: "verify-redis", binary: "suite", named: "answers_as_the_model", rounds: RUNS },
+    Part { name: "a Cluster", package: "verify-redis", binary: "cluster", named: "", rounds: RUNS },
+    Part { name: "crashes and replicas, Redis", package: "verify-redis", binary: "crashes", named: "", rounds: None },
     Part { name: "of two minds, Redis", package: "verify-redis", binary: "mind", named: "", rounds: None },
     Part { name: "refusals of Redis", package: "verify-redis", binary: "refusing", named: "", rounds: None },
     Part { name: "lost data, Redis", package: "verify-redis", binary: "lost", named: "", rounds: None },

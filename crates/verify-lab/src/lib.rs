@@ -39,7 +39,7 @@ mod watch;
 pub use flawed_store::{Flaw, FlawedStore};
 pub use kept::{SPOILS, faults_in_postgres, faults_in_sqlite, in_the_clear};
 pub use power::Power;
-pub use servers::{PgBouncer, PostgresServer, RedisKind, RedisServer, Syncs};
+pub use servers::{PgBouncer, PostgresServer, RedisCluster, RedisKind, RedisServer, Syncs};
 pub use small_disk::SmallDisk;
 pub use transactions::{Misstep, Transactions};
 pub use watch::{Course, Holds, Watch};

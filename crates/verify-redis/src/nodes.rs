@@ -101,11 +101,7 @@ impl Nodes {
         let (mut by, mut is_asking) = (By::Name, false);
         for _ in 0..TRIES {
             let node = self.node(&to);
-            if node.stalled.is() {
-                return Err(Failed::NotApplied(Away::Stalled.fault()));
-            }
-            let line = self.line_for(&node, &to, times).await;
-            let line = line.inspect_err(|failed| self.heard(&node, &to, failed))?;
+            let line = self.line_for(&node, &to, times).await?;
             let command = asked(&line, by);
             let answer = match timeout_at(times.end_by, send(&line, command, is_asking, times.wait)).await {
                 Ok(answer) => answer,
@@ -159,7 +155,12 @@ impl Nodes {
     }
 
     /// The shared line to a server, or one that is nobody else's: what waits for replicas holds up those behind it.
-    async fn line_for(&self, node: &Node, to: &Address, times: Times) -> Result<Line, Failed> {
+    async fn line_for(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        to: &Address,
+        times: Times,
+    ) -> Result<Line, Failed> {
         if times.wait == 0 {
             return self.line(to, times.begin_by).await;
         }
@@ -169,11 +170,29 @@ impl Nodes {
                 return Ok(line);
             }
         }
-        self.dialer.dial(to).await
+        let dialed = async {
+            timeout_at(times.begin_by, self.dialer.dial(to))
+                .await
+                .unwrap_or_else(|_| Err(hurried()))
+        };
+        self.reached(node, to, dialed).await
+    }
+
+    /// What comes of reaching a server, which is not tried while it is known to answer nobody.
+    async fn reached(
+        self: &Arc<Self>,
+        node: &Arc<Node>,
+        to: &Address,
+        reaching: impl Future<Output = Result<Line, Failed>>,
+    ) -> Result<Line, Failed> {
+        if node.stalled.is() {
+            return Err(Failed::NotApplied(Away::Stalled.fault()));
+        }
+        reaching.await.inspect_err(|failed| self.heard(node, to, failed))
     }
 
     /// The line to the server that has a slot.
-    pub(crate) async fn line_of(&self, slot: u16, until: Instant) -> Result<Line, Failed> {
+    pub(crate) async fn line_of(self: &Arc<Self>, slot: u16, until: Instant) -> Result<Line, Failed> {
         let to = self.server_of(slot, until).await?;
         self.line(&to, until).await
     }
@@ -196,7 +215,7 @@ impl Nodes {
     }
 
     /// Servers that are known to be there, each asked for the same.
-    pub(crate) async fn all(&self, until: Instant) -> Result<Vec<Line>, Failed> {
+    pub(crate) async fn all(self: &Arc<Self>, until: Instant) -> Result<Vec<Line>, Failed> {
         let addresses = match &self.servers {
             Servers::Cluster(_) => {
                 self.learn_slots(until).await?;
@@ -224,7 +243,7 @@ impl Nodes {
         self.slots.lock().retain(|_, has| has != address);
     }
 
-    async fn server_of(&self, slot: u16, until: Instant) -> Result<Address, Failed> {
+    async fn server_of(self: &Arc<Self>, slot: u16, until: Instant) -> Result<Address, Failed> {
         match &self.servers {
             Servers::Cluster(_) => {
                 if let Some(address) = self.slots.lock().get(&slot).cloned() {
@@ -246,7 +265,7 @@ impl Nodes {
     }
 
     /// The first that says that it is no replica.
-    async fn master_of(&self, addresses: &[Address], until: Instant) -> Result<Address, Failed> {
+    async fn master_of(self: &Arc<Self>, addresses: &[Address], until: Instant) -> Result<Address, Failed> {
         if let Some(known) = self.master.lock().clone() {
             return Ok(known);
         }
@@ -297,7 +316,7 @@ impl Nodes {
     }
 
     /// Asks a node of the Cluster, whichever answers, who has which slot.
-    async fn learn_slots(&self, until: Instant) -> Result<(), Failed> {
+    async fn learn_slots(self: &Arc<Self>, until: Instant) -> Result<(), Failed> {
         let mut ask: Vec<Address> = self.lines.lock().keys().cloned().collect();
         ask.extend_from_slice(self.servers.addresses());
         let mut failed = Failed::NotApplied(StoreFault::unavailable("no node of the Cluster is named"));
@@ -327,8 +346,13 @@ impl Nodes {
     }
 
     /// The line to a server: the one that is there, or a new one.
-    async fn line(&self, address: &Address, until: Instant) -> Result<Line, Failed> {
+    async fn line(self: &Arc<Self>, address: &Address, until: Instant) -> Result<Line, Failed> {
         let node = self.node(address);
+        self.reached(&node, address, self.open_or_dial(&node, address, until))
+            .await
+    }
+
+    async fn open_or_dial(&self, node: &Node, address: &Address, until: Instant) -> Result<Line, Failed> {
         let open = || node.line.lock().clone().filter(Line::is_open);
         if let Some(line) = open() {
             return Ok(line);
@@ -342,13 +366,15 @@ impl Nodes {
             *node.line.lock() = Some(line.clone());
             Ok(line)
         };
-        let in_time = timeout_at(until, dial).await;
-        in_time.unwrap_or_else(|_| {
-            Err(Failed::Unreached(StoreFault::unavailable(
-                "no connection in time",
-            )))
-        })
+        timeout_at(until, dial).await.unwrap_or_else(|_| Err(hurried()))
     }
+}
+
+/// Whoever asked had no more time: that says nothing of the server.
+fn hurried() -> Failed {
+    Failed::NotApplied(StoreFault::unavailable(
+        "no connection in the time that was given",
+    ))
 }
 
 /// The address that a node gave of another. One that does not know its own name gives none.
@@ -401,7 +427,7 @@ async fn probe(nodes: Weak<Nodes>, node: Arc<Node>, address: Address) {
         let until = Instant::now() + PROBED_EVERY;
         let pinged = async {
             nodes
-                .line(&address, until)
+                .open_or_dial(&node, &address, until)
                 .await
                 .ok()?
                 .ask(&redis::cmd("PING"))

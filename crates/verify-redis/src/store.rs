@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use redis::Value;
 use tokio::time::{Instant, timeout_at};
-use verify_batch::Away;
+use verify_batch::{Away, Figures};
 use verify_core::event::Event;
 use verify_core::ids::HolderId;
 use verify_core::port::Detail;
@@ -141,6 +141,25 @@ impl RedisStore {
             fullest = fullest.max(room::memory(&line).await?.part());
         }
         Ok(fullest)
+    }
+}
+
+impl RedisStore {
+    /// What it holds, and how far behind it is with what it has to do. An answer in no command's way.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn figures(&self) -> Result<Figures, StoreFault> {
+        let inner = &self.inner;
+        let mut held = 0;
+        for line in inner.nodes.all(inner.until()).await? {
+            held += room::memory(&line).await?.used;
+        }
+        Ok(Figures {
+            held: Some(held),
+            outboxes: inner.outboxes().await?,
+            ..Figures::default()
+        })
     }
 }
 

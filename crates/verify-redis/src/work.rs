@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use redis::Value;
+use verify_batch::{OUTBOXES_NAMED, Outbox};
 use verify_core::event::Event;
 use verify_core::ids::HolderId;
 use verify_core::store::{EventSeq, RecordKey, StoreFault, Work, kept, put_off_for};
@@ -171,6 +172,44 @@ impl Inner {
             Ok((EventSeq(place.ok_or_else(broken)?), kept::read_event(bytes)?))
         };
         events.into_iter().map(event).collect()
+    }
+
+    /// The largest outboxes.
+    pub(crate) async fn outboxes(&self) -> Result<Vec<Outbox>, StoreFault> {
+        let mut outboxes = Vec::new();
+        for page in self.listed().await?.chunks(PAGE) {
+            let waiting = try_join_all(page.iter().map(|service| self.waiting_of(service))).await?;
+            outboxes.extend(waiting.into_iter().flatten());
+        }
+        outboxes.sort_by(|one, other| other.used.total_cmp(&one.used));
+        outboxes.truncate(OUTBOXES_NAMED);
+        Ok(outboxes)
+    }
+
+    async fn waiting_of(&self, service: &ServiceId) -> Result<Option<Outbox>, StoreFault> {
+        let keys = &self.services.of(service).keys;
+        let mut command = redis::cmd("XLEN");
+        command.arg(keys.outbox());
+        let events: u64 = self.query(keys.slot, command).await?;
+        if events == 0 {
+            return Ok(None);
+        }
+        let mut command = redis::cmd("HGET");
+        command.arg(keys.lane()).arg("bytes");
+        let bytes: Option<u64> = self.query(keys.slot, command).await?;
+        let first = self
+            .outbox(service, 1)
+            .await
+            .ok()
+            .and_then(|first| first.into_iter().next());
+        let first = first.map(|(_, event)| kept::event(&event));
+        let held = (events, bytes.unwrap_or(0));
+        Ok(Some(Outbox::of(
+            service.clone(),
+            held,
+            first.as_deref(),
+            &self.options.limits,
+        )))
     }
 
     pub(crate) async fn acknowledge(&self, service: &ServiceId, through: EventSeq) -> Result<(), StoreFault> {

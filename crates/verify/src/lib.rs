@@ -46,6 +46,8 @@ pub use verify_http as http;
 pub use verify_memstore as memstore;
 #[cfg(feature = "postgres")]
 pub use verify_postgres as postgres;
+#[cfg(feature = "redis")]
+pub use verify_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use verify_sqlite as sqlite;
 #[cfg(feature = "twilio")]
@@ -74,6 +76,8 @@ pub mod prelude {
     pub use verify_memstore::MemStore;
     #[cfg(feature = "postgres")]
     pub use verify_postgres::{PostgresOptions, PostgresStore};
+    #[cfg(feature = "redis")]
+    pub use verify_redis::{RedisOptions, RedisStore};
     #[cfg(feature = "sqlite")]
     pub use verify_sqlite::{SqliteOptions, SqliteStore};
 }

@@ -6,7 +6,7 @@ mod redis;
 
 pub use pgbouncer::PgBouncer;
 pub use postgres::{PostgresServer, Syncs};
-pub use redis::{RedisKind, RedisServer};
+pub use redis::{RedisCluster, RedisKind, RedisServer};
 
 use std::io;
 use std::net::TcpListener;

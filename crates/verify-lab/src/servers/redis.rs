@@ -1,7 +1,7 @@
 //! Redis and Valkey.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +13,8 @@ use super::free_port;
 /// So often it is looked at whether it has begun, and how long in between.
 const LOOKS: u32 = 1_000;
 const PAUSE: Duration = Duration::from_millis(10);
+/// Slots of a Cluster.
+const SLOTS: u16 = 16_384;
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +113,26 @@ impl RedisServer {
         )))
     }
 
+    /// What it answers to a command of plain words.
+    ///
+    /// # Errors
+    /// It does not answer, or refuses it.
+    pub fn command(&self, words: &str) -> io::Result<String> {
+        let mut line = BufReader::new(TcpStream::connect(("127.0.0.1", self.port))?);
+        line.get_mut().write_all(format!("{words}\r\n").as_bytes())?;
+        let mut answer = String::new();
+        line.read_line(&mut answer)?;
+        if let Some(size) = answer.strip_prefix('$').and_then(|size| size.trim().parse().ok()) {
+            let mut bytes = vec![0; size];
+            line.read_exact(&mut bytes)?;
+            return Ok(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        match answer.strip_prefix('-') {
+            None => Ok(answer.trim_start_matches(['+', ':']).trim().to_owned()),
+            Some(refused) => Err(io::Error::other(format!("{words}: {refused}"))),
+        }
+    }
+
     /// Whether it takes commands, be it to refuse them.
     fn answers(&self) -> bool {
         let Ok(mut line) = TcpStream::connect(("127.0.0.1", self.port)) else {
@@ -178,5 +200,76 @@ impl Drop for RedisServer {
             drop(watched.stdin.take());
             watched.wait().ok();
         }
+    }
+}
+
+/// Masters that share the slots of a Cluster, in order.
+#[derive(Debug)]
+pub struct RedisCluster {
+    /// Its nodes.
+    pub nodes: Vec<RedisServer>,
+}
+
+impl RedisCluster {
+    /// Starts so many in a directory that is made anew, and waits until all of them know one another. They are of 7.0 or later, whose
+    /// second port can be chosen.
+    ///
+    /// # Errors
+    /// A server is not to be had, or they do not come together.
+    pub fn start(kind: RedisKind, directory: &Path, masters: u16) -> io::Result<Self> {
+        let (mut nodes, mut buses) = (Vec::new(), Vec::new());
+        for number in 0..masters {
+            let bus = free_port()?;
+            let settings = [
+                "cluster-enabled yes",
+                "cluster-node-timeout 1000",
+                &format!("cluster-port {bus}"),
+            ];
+            nodes.push(RedisServer::start(
+                kind,
+                &directory.join(number.to_string()),
+                &settings,
+            )?);
+            buses.push(bus);
+        }
+        let part = SLOTS / masters;
+        for (number, node) in (0..masters).zip(&nodes) {
+            let last = if number + 1 == masters {
+                SLOTS
+            } else {
+                (number + 1) * part
+            };
+            node.command(&format!("CLUSTER ADDSLOTSRANGE {} {}", number * part, last - 1))?;
+            // Where nobody agrees on who is older, two that meet may take one another for the same.
+            node.command(&format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1))?;
+        }
+        if let Some((first, bus)) = nodes.iter().zip(&buses).next() {
+            for other in nodes.iter().skip(1) {
+                other.command(&format!("CLUSTER MEET 127.0.0.1 {} {bus}", first.port()))?;
+            }
+        }
+        let cluster = Self { nodes };
+        for _ in 0..LOOKS {
+            if cluster.is_whole() {
+                return Ok(cluster);
+            }
+            thread::sleep(PAUSE);
+        }
+        Err(io::Error::other("the nodes do not come together"))
+    }
+
+    /// Whether each node has seen all slots to be served, by as many as there are.
+    fn is_whole(&self) -> bool {
+        let size = format!("cluster_size:{}", self.nodes.len());
+        self.nodes.iter().all(|node| {
+            let said = node.command("CLUSTER INFO").unwrap_or_default();
+            said.contains("cluster_state:ok") && said.lines().any(|line| line == size)
+        })
+    }
+
+    /// A URL of it.
+    pub fn url(&self) -> String {
+        let nodes = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port()));
+        format!("redis+cluster://{}", nodes.collect::<Vec<_>>().join(","))
     }
 }

@@ -11,12 +11,17 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use redis::{Commands, Connection};
-use verify_core::store::{Changeset, Room};
+use tokio::task::JoinSet;
+use verify_core::keys::{KeyId, Print};
+use verify_core::store::{
+    Changeset, Expect, Lifetime, RecordChange, RecordKey, RecordKind, Room, Row, Store, StoreAnswer, Write,
+    WrittenUnder,
+};
 use verify_core::time::Timestamp;
 use verify_core::vocabulary::ServiceId;
 use verify_lab::{RedisKind, RedisServer};
@@ -94,6 +99,93 @@ pub fn at() -> Timestamp {
 /// A changeset that asks for nothing.
 pub fn nothing() -> Changeset {
     Changeset::new(ServiceId::default(), at(), Room::Stranger)
+}
+
+/// The key of a record.
+pub fn record(number: u64) -> RecordKey {
+    RecordKey {
+        kind: RecordKind::Verifications,
+        print: Print::from_bytes((u128::from(number) << 64).to_be_bytes()),
+    }
+}
+
+/// A durable record with its number.
+pub fn creating(service: &str, number: u64) -> Changeset {
+    let mut changeset = nothing();
+    changeset.service = ServiceId::new(service).unwrap();
+    changeset.records.push(RecordChange {
+        key: record(number),
+        expect: Expect::Absent,
+        write: Write::Put(Row {
+            version: 0,
+            lifetime: Lifetime::Durable,
+            live_until: None,
+            due: None,
+            under: WrittenUnder {
+                fingerprint: KeyId::new(1),
+                seal: Some(KeyId::new(1)),
+            },
+            bytes: number.to_be_bytes().to_vec(),
+        }),
+    });
+    changeset
+}
+
+/// Whether that is there.
+pub async fn is_there(store: &impl Store, service: &str, number: u64) -> bool {
+    let mut changeset = nothing();
+    changeset.service = ServiceId::new(service).unwrap();
+    changeset.reads.push(record(number));
+    let seen = store.apply(&changeset, WITHIN).await.seen().unwrap();
+    seen.record(&record(number)).is_some()
+}
+
+/// Asks until the store decides again.
+pub async fn recovered(store: &impl Store) {
+    while store.apply(&nothing(), WITHIN).await.seen().is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Creates records from sixteen at once until this many were, has something happen in the midst, and goes on as long again; what each
+/// was told.
+pub async fn load(store: &RedisStore, service: &'static str, act: impl FnOnce()) -> Vec<(u64, StoreAnswer)> {
+    const BEFORE: u64 = 200;
+    let next = Arc::new(AtomicU64::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..16 {
+        let (store, next) = (store.clone(), Arc::clone(&next));
+        tasks.spawn(async move {
+            let mut told = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::SeqCst);
+                if number >= 2 * BEFORE {
+                    return told;
+                }
+                told.push((number, store.apply(&creating(service, number), WITHIN).await));
+            }
+        });
+    }
+    while next.load(Ordering::SeqCst) < BEFORE {
+        tokio::task::yield_now().await;
+    }
+    act();
+    tasks.join_all().await.into_iter().flatten().collect()
+}
+
+/// Holds a store to what was told; how many are missing that were answered.
+pub async fn missing(store: &RedisStore, service: &str, told: &[(u64, StoreAnswer)]) -> usize {
+    let mut missing = 0;
+    for (number, answer) in told {
+        let there = is_there(store, service, *number).await;
+        match answer {
+            StoreAnswer::Applied(_) => missing += usize::from(!there),
+            StoreAnswer::NotApplied(_) => assert!(!there, "{number} was surely not applied, and is there"),
+            StoreAnswer::Unknown(_) => {}
+            StoreAnswer::Refused(seen) => panic!("{number} was there before: {seen:?}"),
+        }
+    }
+    missing
 }
 
 /// A connection of somebody else to a server.
