@@ -79,6 +79,13 @@ fn rotate(announce: bool, switch: bool, environment: &Environment<'_>) -> Result
             "VERIFY_KEYS: the last key of a ring is none that was announced; `keys rotate --announce` adds one, and every process \
              must have it first",
         )?,
+        false if keys.switched().is_some() => {
+            return Err(
+                "VERIFY_KEYS: keys were announced already; give these to every process, and then `keys rotate --switch` puts them in \
+                 front"
+                    .to_owned(),
+            );
+        }
         false => {
             let rings = [&keys.fingerprint, &keys.code, &keys.seal];
             if rings.iter().any(|ring| ring.ids().count() == MAX_KEYS) {
@@ -170,6 +177,8 @@ mod tests {
             ("v1/what", false, false, "VERIFY_KEYS: keys have the form"),
             (&first, false, true, "none that was announced"),
             (&at_once.out, false, true, "none that was announced"),
+            (&announced.out, true, false, "announced already"),
+            (&announced.out, false, false, "announced already"),
             (&full, false, false, "a ring has 8 keys"),
             (&full, true, false, "a ring has 8 keys"),
         ] {

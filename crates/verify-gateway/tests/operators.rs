@@ -144,6 +144,14 @@ fn i20_what_is_wrong_with_a_password_is_said_by_the_name_of_its_variable() {
         }
         assert_eq!(checked.status.code(), Some(2));
     }
+    // What is set for another store keeps nobody from starting.
+    let file = format!("sqlite:{}", home.join("of.db").display());
+    let vars = [
+        ("VERIFY_STORE", file.as_str()),
+        ("VERIFY_STORE_PASSWORD_FILE", "/nowhere/at/all"),
+    ];
+    let checked = run(&["--check-config"], &vars);
+    assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
     // Each host with its own port.
     let hosts = url.replace("/postgres", ",127.0.0.2:7/postgres");
     let printed = run(&["--check-config", "--print"], &[("VERIFY_STORE", &hosts)]);

@@ -5,6 +5,9 @@ use verify_core::store::RecordKind;
 /// Milliseconds of the server's clock.
 const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
+/// The minute in which a statement began: by one that moves while it runs no index can be asked.
+const MINUTE: &str = "extract(epoch FROM statement_timestamp())::bigint / 60";
+
 /// By what a server is known: its identifier, which a restored dump does not bring along, and its timeline.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -131,10 +134,9 @@ statements! {
     /// Bytes that are held, bytes on the disk, and the first minute from which a row could have been dropped, if that is over.
     figures = "SELECT (SELECT coalesce(sum(held + bytes), 0) FROM {s}.lane)::bigint,
            (SELECT coalesce(sum(pg_total_relation_size(oid)), 0) FROM pg_class WHERE relnamespace = '{s}'::regnamespace AND relkind = 'r')::bigint,
-           (SELECT gone FROM (SELECT min(least((SELECT min(gone) FROM {s}.counter WHERE counter.lane = lane.id),
-               (SELECT min(gone) FROM {s}.claim WHERE claim.lane = lane.id),
-               (SELECT min(gone) FROM {s}.record WHERE record.lane = lane.id))) AS gone FROM {s}.lane) first
-            WHERE gone <= extract(epoch FROM clock_timestamp())::bigint / 60)";
+           (SELECT min(least((SELECT min(gone) FROM {s}.counter WHERE counter.lane = lane.id AND gone <= {minute}),
+               (SELECT min(gone) FROM {s}.claim WHERE claim.lane = lane.id AND gone <= {minute}),
+               (SELECT min(gone) FROM {s}.record WHERE record.lane = lane.id AND gone <= {minute}))) FROM {s}.lane)";
     outboxes = "SELECT service, events, bytes, (SELECT value FROM {s}.event WHERE event.lane = lane.id ORDER BY seq LIMIT 1)
          FROM {s}.lane WHERE events > 0 ORDER BY bytes DESC LIMIT $1";
     /// Of a lane that is locked: whoever writes waits for it, and nobody for a row.
@@ -160,8 +162,10 @@ statements! {
          ORDER BY service COLLATE \"C\" LIMIT $3";
     due = "SELECT key FROM {s}.record WHERE lane = {lane} AND due <= $2 AND (ends IS NULL OR ends > $2) AND {known} ORDER BY due, key LIMIT $3";
     find_due = "SELECT put_off FROM {s}.record WHERE lane = {lane} AND key = $2 AND due <= $3 AND (ends IS NULL OR ends > $3)";
-    /// Written meanwhile by somebody who settled it: then its count begins anew, and this says nothing of it.
-    put_off = "UPDATE {s}.record SET due = $4, put_off = put_off + 1 WHERE lane = {lane} AND key = $2 AND due <= $3 AND put_off = $5";
+    /// Under the lane's lock: whoever drops the record meanwhile does so by its place, which this changes. Written meanwhile by
+    /// somebody who settled it: then its count begins anew, and this says nothing of it.
+    put_off = "WITH l AS (SELECT id FROM {s}.lane WHERE service = $1 FOR UPDATE)
+         UPDATE {s}.record SET due = $4, put_off = put_off + 1 FROM l WHERE lane = l.id AND key = $2 AND due <= $3 AND put_off = $5";
     durable = "SELECT fingerprint, seal, count(*) FROM {s}.record WHERE ends IS NULL AND seal IS NOT NULL GROUP BY fingerprint, seal ORDER BY fingerprint, seal";
     durable_under = "SELECT service, key FROM {s}.record JOIN {s}.lane ON lane.id = record.lane
          WHERE ends IS NULL AND seal IS NOT NULL AND fingerprint = $3 AND seal = $4 AND (record.lane, key) > (coalesce({lane}, 0), $2) AND {known}

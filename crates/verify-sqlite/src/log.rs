@@ -34,13 +34,47 @@ impl Log {
             return;
         }
         self.rows = 0;
-        let is_written_back = Arc::clone(&self.is_written_back);
+        let over = Over(Arc::clone(&self.is_written_back));
         self.worker.is_told(move |connection| {
             // What is in its way is met again by whoever commits.
             connection
                 .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
                 .ok();
-            is_written_back.store(false, Ordering::Release);
+            drop(over);
         });
+    }
+}
+
+/// However it ends, and where there was no file to do it with, the next one is begun.
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SqliteOptions, SqliteStore};
+
+    /// The file is away while it is to be written back, and comes again.
+    #[tokio::test]
+    async fn a_file_that_was_away_is_written_back_again() {
+        let path = std::env::temp_dir().join(format!("verify-sqlite-log-{}.db", std::process::id()));
+        let away = path.with_extension("away");
+        let store = SqliteStore::open(SqliteOptions::at(&path)).unwrap();
+        let mut log = Log::of(store.log.clone());
+        std::fs::rename(&path, &away).unwrap();
+        log.grew(ROWS);
+        assert!(store.log.asks(|_| Ok(())).await.is_err());
+        std::fs::rename(&away, &path).unwrap();
+        assert!(!log.is_written_back.load(Ordering::Acquire));
+        log.grew(ROWS);
+        store.log.asks(|_| Ok(())).await.unwrap();
+        assert!(!log.is_written_back.load(Ordering::Acquire));
+        store.close().await;
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -44,7 +44,7 @@ const DROPPED_AT_ONCE: usize = 256;
 pub struct SqliteStore {
     lanes: Lanes<Writer>,
     reader: Worker,
-    log: Worker,
+    pub(crate) log: Worker,
     options: Arc<SqliteOptions>,
 }
 

@@ -384,9 +384,10 @@ impl Stored {
         let of_memory = |store: &Store| !store.outlives();
         let budget = given(budget, "VERIFY_MEMORY_BUDGET", "memory_budget", of_memory);
         let named = sources.given(flag, "VERIFY_STORE", "store");
+        let mut of_reaching = Vec::new();
         let reached = Reached::read(
             |variable, key| given(None, variable, key, Store::is_reached),
-            faults,
+            &mut of_reaching,
         );
         let mut read = Reader { faults };
         let parse = if flag.is_some() {
@@ -395,6 +396,10 @@ impl Stored {
             Store::parse
         };
         let store = read.of(from_file.or(named), parse);
+        // What is set for another store than this one keeps nobody from starting.
+        if store.as_ref().is_some_and(Store::is_reached) {
+            read.faults.append(&mut of_reaching);
+        }
         if let Some(Store::Postgres(url)) = &store
             && url.has_password()
             && reached.password_file.is_some()
