@@ -27,4 +27,5 @@ fn i46_what_racing_flows_ask_a_store_in_a_file_answers_as_the_model_does() {
         }
     }
     assert!(asked > 500, "{asked} changesets show little");
+    println!("did: {asked} changesets of racing flows");
 }

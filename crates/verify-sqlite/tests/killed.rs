@@ -16,9 +16,9 @@ use std::process::{Command, Stdio};
 
 use support::{WITHIN, charging, creating, fresh, open, record, run};
 use verify_core::limit::Counter;
-use verify_core::store::{Store, StoreAnswer};
+use verify_core::store::{Changeset, Mode, Seen, Store, StoreAnswer};
 use verify_lab::Power;
-use verify_sqlite::{Durability, SqliteOptions};
+use verify_sqlite::{Durability, SqliteOptions, SqliteStore};
 
 /// How often; `VERIFY_KILLS` says otherwise.
 const KILLS: usize = 5;
@@ -47,17 +47,35 @@ fn child() {
             let store = store.clone();
             tasks.spawn(async move {
                 for number in (from + lane..).step_by(16) {
-                    let answer = store.apply(&creating(number), WITHIN).await;
-                    assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
-                    println!("created {number}");
-                    let answer = store.apply(&charging(0), WITHIN).await;
-                    assert!(matches!(answer, StoreAnswer::Applied(_)), "{answer:?}");
-                    println!("charged");
+                    if is_applied(&store, &creating(number)).await {
+                        println!("created {number}");
+                    }
+                    if is_applied(&store, &charging(0)).await {
+                        println!("charged");
+                    }
                 }
             });
         }
         tasks.join_all().await;
     });
+}
+
+/// Whether it was answered so. On a machine that is busy some are faults.
+async fn is_applied(store: &SqliteStore, changeset: &Changeset) -> bool {
+    match store.apply(changeset, WITHIN).await {
+        StoreAnswer::Applied(_) => true,
+        StoreAnswer::NotApplied(_) | StoreAnswer::Unknown(_) => false,
+        StoreAnswer::Refused(seen) => panic!("it was there before: {seen:?}"),
+    }
+}
+
+/// What is there, asked until there is an answer.
+async fn seen(store: &SqliteStore, changeset: &Changeset) -> Seen {
+    loop {
+        if let Ok(seen) = store.apply(changeset, WITHIN).await.seen() {
+            return seen;
+        }
+    }
 }
 
 #[test]
@@ -71,6 +89,8 @@ fn i62_what_was_answered_before_a_kill_is_there_after_it() {
         assert_eq!(missing(&path, &created, charged), 0);
     }
     support::scan(&path);
+    let answers = created.len() as u64 + charged;
+    println!("did: {kills} kills, {answers} answers before them");
 }
 
 fn count(told: &[String], created: &mut BTreeSet<u64>, charged: &mut u64) {
@@ -118,6 +138,7 @@ fn i62_what_was_answered_survives_a_loss_of_power() {
         taken > 0,
         "nothing was under way when power was cut: the test shows nothing"
     );
+    println!("did: {} cuts, {taken} writes taken back", cuts());
 }
 
 /// What the weaker setting is documented to lose, it does lose: the cuts above would have shown it.
@@ -158,11 +179,15 @@ fn missing(path: &Path, created: &BTreeSet<u64>, charged: u64) -> u64 {
         for number in created {
             let mut look = support::nothing();
             look.reads.push(record(*number));
-            let seen = store.apply(&look, WITHIN).await.seen().unwrap();
+            let seen = seen(&store, &look).await;
             let row = seen.record(&record(*number));
             missing += u64::from(row.is_none_or(|row| row.bytes != number.to_be_bytes()));
         }
-        let seen = store.apply(&charging(0), WITHIN).await.seen().unwrap();
+        let mut counted = charging(0);
+        for charge in &mut counted.charges {
+            charge.mode = Mode::Probe;
+        }
+        let seen = seen(&store, &counted).await;
         let Counter::Window(window) = &seen.counters.first().unwrap().before else {
             panic!("a window was charged");
         };

@@ -53,6 +53,7 @@ impl PostgresServer {
     /// It is not installed, or the cluster cannot be made.
     pub fn make(directory: &Path, syncs: Syncs, more: &str) -> io::Result<Self> {
         let binaries = binaries()?;
+        wait_until_left(directory);
         fs::remove_dir_all(directory).ok();
         fs::create_dir_all(directory)?;
         let server = Self {
@@ -298,6 +299,26 @@ impl Drop for PostgresServer {
             drop(watched.stdin.take());
             watched.wait().ok();
         }
+    }
+}
+
+/// Waits for the server that had this directory before: it stops with the program that started it, and writes while it does.
+fn wait_until_left(directory: &Path) {
+    let Ok(directory) = directory.canonicalize() else {
+        return;
+    };
+    let data = directory.join("data");
+    let pid = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+    let command = format!("/proc/{}/cmdline", pid.lines().next().unwrap_or_default());
+    let has_it = || {
+        let command = fs::read_to_string(&command).unwrap_or_default();
+        command.split('\0').any(|word| Path::new(word) == data)
+    };
+    let mut left = BEGINS_WITHIN;
+    while has_it() && left > Duration::ZERO {
+        let pause = Duration::from_millis(20);
+        thread::sleep(pause);
+        left = left.saturating_sub(pause);
     }
 }
 

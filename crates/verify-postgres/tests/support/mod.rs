@@ -222,9 +222,11 @@ pub async fn recovered(store: &PostgresStore) {
 
 /// Holds a store to what was told: what was applied is there with its event, what was not is not. How much is missing.
 pub async fn missing(store: &PostgresStore, told: &Told) -> usize {
-    let is_there = async |number: u64| {
-        let seen = store.apply(&reading(number), WITHIN).await.seen().unwrap();
-        seen.record(&record(number)).is_some()
+    let is_there = async |number: u64| loop {
+        // A server that is busy answers some of them late.
+        if let Ok(seen) = store.apply(&reading(number), WITHIN).await.seen() {
+            break seen.record(&record(number)).is_some();
+        }
     };
     let mut missing = 0;
     for number in &told.applied {

@@ -8,6 +8,7 @@
 //! # }
 //! ```
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -44,12 +45,16 @@ pub fn compare<S: Store, Making: Future<Output = S>>(cases: u32, make: impl Fn()
         Err(error) => panic!("no runtime to run the stores on: {error}"),
     };
     let mut runner = TestRunner::new(ProptestConfig::with_cases(rounds("VERIFY_RUNS", cases)));
+    let (runs, changesets) = (Cell::new(0), Cell::new(0));
     let run = runner.run(&prop::collection::vec(plan(), 1..40), |plans| {
+        runs.set(runs.get() + 1);
+        changesets.set(changesets.get() + plans.len());
         runtime.block_on(async { answers_alike(&plans, make().await).await })
     });
     if let Err(failed) = run {
         panic!("{failed}");
     }
+    println!("did: {} runs, {} changesets", runs.get(), changesets.get());
 }
 
 const WITHIN: Duration = Duration::from_secs(5);
