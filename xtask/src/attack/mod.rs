@@ -1,8 +1,10 @@
 //! `cargo xtask attack <row>`: a gateway of its own on this machine, somebody who attacks it for five seconds, and honest
 //! clients beside them. Prints what the honest ones met, and fails when more than one in a hundred was refused or health
 //! took longer than a second. One row is measured for what it costs, and its honest client may be refused: `reserve`.
+//! `--store` says where the gateways keep their state: `memory`, `sqlite` or `postgres`, each in a place of its own.
 
 mod reserve;
+mod stores;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use self::stores::Stores;
 use crate::tree;
 
 const LASTS: Duration = Duration::from_secs(5);
@@ -22,16 +25,32 @@ const ROWS: [&str; 5] = ["sockets", "backend", "log", "webhooks", "reserve"];
 /// Runs the rows that are named, or all.
 ///
 /// # Errors
-/// A gateway that cannot be built or started.
-pub(crate) fn run(arguments: impl Iterator<Item = String>) -> io::Result<Vec<String>> {
-    let named: Vec<String> = arguments.collect();
-    if let Some(unknown) = named.iter().find(|name| !ROWS.contains(&name.as_str())) {
-        return Ok(vec![format!("no row {unknown:?}; known are {}", ROWS.join(", "))]);
+/// A gateway or its store that cannot be built or started.
+pub(crate) fn run(mut arguments: impl Iterator<Item = String>) -> io::Result<Vec<String>> {
+    let (mut named, mut store) = (Vec::new(), "memory".to_owned());
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--store" => store = arguments.next().unwrap_or_default(),
+            row if ROWS.contains(&row) => named.push(argument),
+            _ => {
+                return Ok(vec![format!(
+                    "no row {argument:?}; known are {}",
+                    ROWS.join(", ")
+                )]);
+            }
+        }
     }
-    let program = built()?;
+    let Some(stores) = Stores::named(&store)? else {
+        let known = stores::KNOWN.join(", ");
+        return Ok(vec![format!("no store {store:?}; known are {known}")]);
+    };
+    let program = Program {
+        path: built()?,
+        stores,
+    };
     let mut faults = Vec::new();
-    println!("| attack | tried | honest requests | refused | slowest health | besides |");
-    println!("|---|---|---|---|---|---|");
+    println!("| attack | tried | honest requests | refused | slowest health | slowest check | besides |");
+    println!("|---|---|---|---|---|---|---|");
     for row in ROWS
         .iter()
         .filter(|row| named.is_empty() || named.iter().any(|name| name == *row))
@@ -49,13 +68,15 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> io::Result<Vec<Str
         let Met {
             asked,
             refused,
-            slowest,
+            health,
+            check,
         } = met;
         println!(
-            "| {row} | {tried} | {asked} | {refused} | {} ms | {besides} |",
-            slowest.as_millis()
+            "| {row} | {tried} | {asked} | {refused} | {} ms | {} ms | {besides} |",
+            health.as_millis(),
+            check.as_millis()
         );
-        if refused * 100 > asked || slowest > Duration::from_secs(1) {
+        if refused * 100 > asked || health > Duration::from_secs(1) {
             faults.push(format!("{row}: honest clients were in its way"));
         }
     }
@@ -65,7 +86,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> io::Result<Vec<Str
 /// The gateway, built as the tests have it: what is refused and what waits does not depend on how fast it is.
 fn built() -> io::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = ["build", "--quiet", "-p", "verify-gateway"];
+    let build = ["build", "--quiet", "--workspace", "--bin", "verify-gateway"];
     let status = Command::new(cargo)
         .args(build)
         .current_dir(tree::root())
@@ -78,6 +99,20 @@ fn built() -> io::Result<PathBuf> {
     Ok(folder.join("debug/verify-gateway"))
 }
 
+/// The gateway's program, and where those that are started keep their state.
+struct Program {
+    path: PathBuf,
+    stores: Stores,
+}
+
+impl Program {
+    /// What it prints, for operators.
+    fn says(&self, args: &[&str]) -> io::Result<String> {
+        let output = Command::new(&self.path).args(args).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}
+
 /// A gateway that serves; killed when it is dropped.
 struct Gateway {
     child: Child,
@@ -87,12 +122,8 @@ struct Gateway {
 
 impl Gateway {
     /// With real settings and a provider that nobody reaches, at most so many descriptors, and standard error there.
-    fn start(program: &PathBuf, descriptors: u32, stderr: Stdio) -> io::Result<Self> {
-        let said = |args: &[&str]| -> io::Result<String> {
-            let output = Command::new(program).args(args).output()?;
-            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        };
-        let caller = said(&["keys", "caller", "shop"])?;
+    fn start(program: &Program, descriptors: u32, stderr: Stdio) -> io::Result<Self> {
+        let caller = program.says(&["keys", "caller", "shop"])?;
         let of = |label: &str| {
             caller
                 .lines()
@@ -104,11 +135,12 @@ impl Gateway {
         let sid = |kind: &str| format!("{kind}{}", "0".repeat(32));
         let child = Command::new("sh")
             .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\"")])
-            .arg(program)
+            .arg(&program.path)
             .env_clear()
+            .envs(program.stores.another())
             .envs([
                 ("VERIFY_LISTEN", free.clone()),
-                ("VERIFY_KEYS", said(&["keys", "new"])?),
+                ("VERIFY_KEYS", program.says(&["keys", "new"])?),
                 ("VERIFY_API_KEYS", of("entry:").to_owned()),
                 ("VERIFY_TRUSTED_PROXIES", "127.0.0.1".to_owned()),
                 ("VERIFY_PUBLIC_URL", "https://verify.example.com".to_owned()),
@@ -118,7 +150,6 @@ impl Gateway {
                 ("TWILIO_VERIFY_SERVICE_SID", sid("VA")),
                 ("TWILIO_AUTH_TOKEN", "none".to_owned()),
                 ("TWILIO_BASE_URL", "http://127.0.0.1:9".to_owned()),
-                ("VERIFY_STORE", "memory".to_owned()),
             ])
             .stderr(stderr)
             .spawn()?;
@@ -126,11 +157,16 @@ impl Gateway {
     }
 
     /// In demo mode, where a simulated phone network has all codes, and nobody is shielded from.
-    fn demo(program: &PathBuf) -> io::Result<Self> {
+    fn demo(program: &Program) -> io::Result<Self> {
         let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let child = Command::new(program)
+        let child = Command::new(&program.path)
             .env_clear()
-            .envs([("VERIFY_LISTEN", free.as_str()), ("VERIFY_FLOOD_SHIELD", "off")])
+            .envs(program.stores.another())
+            .envs([
+                ("VERIFY_LISTEN", free.clone()),
+                ("VERIFY_KEYS", program.says(&["keys", "new"])?),
+                ("VERIFY_FLOOD_SHIELD", "off".to_owned()),
+            ])
             .stderr(Stdio::null())
             .spawn()?;
         Self::serving(child, free, String::new())
@@ -187,33 +223,39 @@ impl Drop for Gateway {
 }
 
 /// What honest clients met.
+#[derive(Default)]
 struct Met {
     asked: u32,
     refused: u32,
-    slowest: Duration,
+    /// The slowest answers.
+    health: Duration,
+    check: Duration,
 }
 
-/// Two attackers for a while, and an honest client that asks for health and redeems what is no proof (404), in turns.
+/// Two attackers for a while, and beside them, in turns, somebody who asks for health, redeems what is no proof (404), and has
+/// people each guess at a code that nobody sent (404), which the store counts.
 fn beside(gateway: &Gateway, attack: impl Fn(&AtomicBool) + Sync) -> Met {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| attack(&over));
         }
-        let mut met = Met {
-            asked: 0,
-            refused: 0,
-            slowest: Duration::ZERO,
-        };
+        let mut met = Met::default();
         let begun = Instant::now();
         let proof = r#"{"proof":"x","purpose":"sign_in","to":"+12025550143"}"#;
         while begun.elapsed() < LASTS {
-            let asked = Instant::now();
+            let (asked, person) = (Instant::now(), met.asked);
             let health = gateway.status("GET", "/healthz", "203.0.113.9", "", "");
-            met.slowest = met.slowest.max(asked.elapsed());
+            met.health = met.health.max(asked.elapsed());
             let redeem = gateway.status("POST", "/proofs/redeem", "203.0.113.9", "", proof);
-            met.asked += 2;
-            met.refused += u32::from(!matches!(health, Ok(200))) + u32::from(!matches!(redeem, Ok(404)));
+            let (asked, ip) = (Instant::now(), format!("10.1.{}.{}", person / 250, person % 250));
+            let check = format!(r#"{{"to":"person{person}@example.org","code":"123456","ip":"{ip}"}}"#);
+            let check = gateway.status("POST", "/verify/check", "203.0.113.9", "", &check);
+            met.check = met.check.max(asked.elapsed());
+            for (answer, right) in [(health, 200), (redeem, 404), (check, 404)] {
+                met.asked += 1;
+                met.refused += u32::from(answer.ok() != Some(right));
+            }
             thread::sleep(PAUSE);
         }
         over.store(true, Ordering::Relaxed);
@@ -224,7 +266,7 @@ fn beside(gateway: &Gateway, attack: impl Fn(&AtomicBool) + Sync) -> Met {
 type Row = (String, Met, String);
 
 /// Connections that say nothing or half of a head; each that is ended is opened again.
-fn sockets(program: &PathBuf) -> io::Result<Row> {
+fn sockets(program: &Program) -> io::Result<Row> {
     const EACH: usize = 300;
     let gateway = Gateway::start(program, 256, Stdio::null())?;
     let opened = AtomicU32::new(0);
@@ -259,7 +301,7 @@ fn sockets(program: &PathBuf) -> io::Result<Row> {
 }
 
 /// One backend that reads statuses, from the address from which everybody's redeems come.
-fn backend(program: &PathBuf) -> io::Result<Row> {
+fn backend(program: &Program) -> io::Result<Row> {
     let gateway = Gateway::start(program, 1024, Stdio::null())?;
     let read = AtomicU32::new(0);
     let met = beside(&gateway, |over| {
@@ -274,7 +316,7 @@ fn backend(program: &PathBuf) -> io::Result<Row> {
 }
 
 /// Nobody reads standard error.
-fn log(program: &PathBuf) -> io::Result<Row> {
+fn log(program: &Program) -> io::Result<Row> {
     let (_reader, writer) = io::pipe()?;
     let mut gateway = Gateway::start(program, 1024, writer.into())?;
     let asked = AtomicU32::new(0);
@@ -305,7 +347,7 @@ fn log(program: &PathBuf) -> io::Result<Row> {
 }
 
 /// Webhooks of the greatest length, with a signature that does not fit.
-fn webhooks(program: &PathBuf) -> io::Result<Row> {
+fn webhooks(program: &Program) -> io::Result<Row> {
     let gateway = Gateway::start(program, 1024, Stdio::null())?;
     let body = "x".repeat(252 * 1024);
     let sent = AtomicU32::new(0);

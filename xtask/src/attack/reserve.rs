@@ -3,12 +3,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Gateway;
+use super::{Gateway, Program};
 
 /// Of the thousand messages in ten minutes, nine hundred are there for all.
 const FOR_ALL: usize = 900;
@@ -23,7 +22,7 @@ const ROUNDS: usize = 3;
 ///
 /// # Errors
 /// A gateway that cannot be asked.
-pub(super) fn measured(program: &PathBuf) -> io::Result<Vec<String>> {
+pub(super) fn measured(program: &Program) -> io::Result<Vec<String>> {
     let mut faults = Vec::new();
     for mailboxes in [1, 10, 50] {
         let gateway = Gateway::demo(program)?;
@@ -33,7 +32,7 @@ pub(super) fn measured(program: &PathBuf) -> io::Result<Vec<String>> {
             format!("the owner waits {} s", waits.as_secs())
         });
         println!(
-            "| reserve | {mailboxes} approved mailbox(es), each with an address and a subject of its own | 1 | {refused} | | \
+            "| reserve | {mailboxes} approved mailbox(es), each with an address and a subject of its own | 1 | {refused} | | | \
              {messages} of the 100 messages that are kept; {waits} |"
         );
         // Up to ten people have a tenth each, and a destination has three.
