@@ -56,7 +56,7 @@ macro_rules! statements {
             pub(crate) fn on(schema: &str, server: &Server) -> Self {
                 let on = |sql: &str| {
                     let here = format!("({}, {})", server.system, server.timeline);
-                    let sql = sql.replace("{here}", &here).replace("{now}", NOW).replace("{known}", &is_known());
+                    let sql = sql.replace("{here}", &here).replace("{now}", NOW).replace("{minute}", MINUTE).replace("{known}", &is_known());
                     sql.replace("{lane}", LANE).replace("{s}", schema)
                 };
                 Self { $($name: on($sql),)+ }
