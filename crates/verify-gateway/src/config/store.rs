@@ -193,11 +193,16 @@ pub struct Reached {
 }
 
 impl Reached {
-    fn read(mut given: impl FnMut(&str, &str) -> Option<Given>, faults: &mut Vec<String>) -> Self {
+    /// `unreadable`: what files cannot be read.
+    fn read(
+        mut given: impl FnMut(&str, &str) -> Option<Given>,
+        faults: &mut Vec<String>,
+        unreadable: &mut Vec<String>,
+    ) -> Self {
         let mut file = |name, key| {
             let given = given(name, key)?;
             if let Err(why) = may_be_read(Path::new(&given.text)) {
-                faults.push(format!("{}: {why}", given.origin));
+                unreadable.push(format!("{}: {why}", given.origin));
             }
             Some(PathBuf::from(given.text))
         };
@@ -384,10 +389,11 @@ impl Stored {
         let of_memory = |store: &Store| !store.outlives();
         let budget = given(budget, "VERIFY_MEMORY_BUDGET", "memory_budget", of_memory);
         let named = sources.given(flag, "VERIFY_STORE", "store");
-        let mut of_reaching = Vec::new();
+        let mut unreadable = Vec::new();
         let reached = Reached::read(
             |variable, key| given(None, variable, key, Store::is_reached),
-            &mut of_reaching,
+            faults,
+            &mut unreadable,
         );
         let mut read = Reader { faults };
         let parse = if flag.is_some() {
@@ -396,9 +402,9 @@ impl Stored {
             Store::parse
         };
         let store = read.of(from_file.or(named), parse);
-        // What is set for another store than this one keeps nobody from starting.
+        // A file that is set for another store than this one keeps nobody from starting.
         if store.as_ref().is_some_and(Store::is_reached) {
-            read.faults.append(&mut of_reaching);
+            read.faults.append(&mut unreadable);
         }
         if let Some(Store::Postgres(url)) = &store
             && url.has_password()
