@@ -28,25 +28,22 @@ struct Rounds {
     what: &'static str,
 }
 
+const fn rounds(variable: &'static str, long: u32, what: &'static str) -> Option<Rounds> {
+    Some(Rounds { variable, long, what })
+}
+
 /// A program that a part cannot be without, and the command that finds it.
 struct Need(&'static str, &'static str);
 
-#[rustfmt::skip]
-const HISTORIES: Option<Rounds> = Some(Rounds { variable: "VERIFY_HISTORIES", long: 2_000, what: "histories" });
+const HISTORIES: Option<Rounds> = rounds("VERIFY_HISTORIES", 2_000, "histories");
 /// Of twenty changesets each on the average.
-#[rustfmt::skip]
-const RUNS: Option<Rounds> = Some(Rounds { variable: "VERIFY_RUNS", long: 5_000, what: "runs" });
+const RUNS: Option<Rounds> = rounds("VERIFY_RUNS", 5_000, "runs");
 /// Where a store that is opened twice is asked in turns.
-#[rustfmt::skip]
-const IN_TURNS: Option<Rounds> = Some(Rounds { variable: "VERIFY_RUNS", long: 1_000, what: "runs" });
-#[rustfmt::skip]
-const KILLS: Option<Rounds> = Some(Rounds { variable: "VERIFY_KILLS", long: 50, what: "kills" });
-#[rustfmt::skip]
-const CUTS: Option<Rounds> = Some(Rounds { variable: "VERIFY_CUTS", long: 20, what: "cuts" });
-#[rustfmt::skip]
-const WALKS: Option<Rounds> = Some(Rounds { variable: "VERIFY_WALKS", long: 100, what: "walks" });
-#[rustfmt::skip]
-const DURABLE: Option<Rounds> = Some(Rounds { variable: "VERIFY_DURABLE", long: 100_000, what: "opt-outs" });
+const IN_TURNS: Option<Rounds> = rounds("VERIFY_RUNS", 1_000, "runs");
+const KILLS: Option<Rounds> = rounds("VERIFY_KILLS", 50, "kills");
+const CUTS: Option<Rounds> = rounds("VERIFY_CUTS", 20, "cuts");
+const WALKS: Option<Rounds> = rounds("VERIFY_WALKS", 100, "walks");
+const DURABLE: Option<Rounds> = rounds("VERIFY_DURABLE", 100_000, "opt-outs");
 
 const POSTGRES: Need = Need("postgresql", "ls /usr/lib/postgresql/*/bin/postgres");
 const PGBOUNCER: Need = Need("pgbouncer", "command -v pgbouncer");

@@ -27,6 +27,7 @@ mod away;
 mod backend;
 mod batch;
 pub mod copy;
+mod failover;
 mod figures;
 mod found;
 mod lanes;
@@ -34,11 +35,14 @@ mod limits;
 mod queue;
 mod stalled;
 pub mod telemetry;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod written;
 
 pub use away::Away;
 pub use backend::{Backend, Ended};
 pub use batch::{Batch, Lane, Ticket};
+pub use failover::OnFailover;
 pub use figures::{Figures, OUTBOXES_NAMED, Outbox, of_minute};
 pub use found::{Fill, Found};
 pub use lanes::Lanes;

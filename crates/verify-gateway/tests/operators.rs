@@ -28,12 +28,6 @@ fn directory(name: &str) -> PathBuf {
     path
 }
 
-fn sql(server: &PostgresServer, sql: &str) {
-    let mut psql = server.as_its_user("psql");
-    let done = psql.args(["-q", "-v", "ON_ERROR_STOP=1", &server.url(), "-c", sql]);
-    assert!(done.status().unwrap().success(), "{sql}");
-}
-
 /// A start of a gateway that is no demo, which must not come to anything.
 fn refused(more: &[(&str, &str)]) -> String {
     let live = program::live_vars("http://127.0.0.1:9");
@@ -59,10 +53,8 @@ fn a_check_says_which_rights_a_role_lacks_and_that_a_standby_cannot_be_written()
     assert_eq!(tool("migrate", &server.url()).status.code(), Some(0));
     let whole = tool("check", &server.url());
     assert_eq!(whole.status.code(), Some(0), "{}{}", out(&whole), err(&whole));
-    sql(
-        &server,
-        "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA verify TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA verify TO reader",
-    );
+    let reader = "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA verify TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA verify TO reader";
+    server.ask(reader).unwrap();
     let reader = server.url().replace("postgres@", "reader@");
     let lesser = tool("check", &reader);
     assert_eq!(lesser.status.code(), Some(1), "{}", err(&lesser));
@@ -100,15 +92,8 @@ fn a_check_says_which_rights_a_role_lacks_and_that_a_standby_cannot_be_written()
 fn i20_what_is_wrong_with_a_password_is_said_by_the_name_of_its_variable() {
     let home = directory("password");
     let server = PostgresServer::start(&home.join("server"), Syncs::No, "").unwrap();
-    sql(&server, "CREATE ROLE app LOGIN PASSWORD 'hunter2'");
-    let rules = server.data().join("pg_hba.conf");
-    let others = fs::read_to_string(&rules).unwrap();
-    fs::write(
-        &rules,
-        format!("host all app 127.0.0.1/32 scram-sha-256\n{others}"),
-    )
-    .unwrap();
-    sql(&server, "SELECT pg_reload_conf()");
+    server.ask("CREATE ROLE app LOGIN PASSWORD 'hunter2'").unwrap();
+    server.wants_password_of("app").unwrap();
     let url = server.url().replace("postgres@", "app@");
     let both = url.replace("app@", "app:hunter2@");
     let cut = url.replace("app@", "app:x@hunter2@");

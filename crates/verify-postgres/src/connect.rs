@@ -1,22 +1,15 @@
 //! Connections: encrypted wherever they leave the machine, a few of them, none kept that may be in the middle of something.
 
 use std::error::Error as _;
-use std::path::Path;
-use std::sync::Arc;
 use std::{fs, io};
 
 use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
-use verify_batch::Ended;
+use verify_batch::{Ended, tls};
 use verify_core::store::StoreFault;
 
 use crate::errors::{OpenError, said};
@@ -47,7 +40,8 @@ pub(crate) fn pool(options: &PostgresOptions) -> Result<Lines, OpenError> {
     let manager = match is_encrypted(options) {
         true => {
             config.ssl_mode(SslMode::Require);
-            let tls = MakeRustlsConnect::new(tls(options)?);
+            let tls = tls::config(options.ca_file.as_deref(), options.client_certificate.as_ref())?;
+            let tls = MakeRustlsConnect::new(tls);
             let hosts = Hosts::of(&config, within, tls, &heard, broken_off.clone());
             Manager::from_connect(config, hosts, recycled)
         }
@@ -98,46 +92,6 @@ fn is_encrypted(options: &PostgresOptions) -> bool {
     // The default takes whatever the server offers, which whoever is between them can change.
     let is_default = mode == SslMode::Prefer;
     mode != SslMode::Disable && (!is_default || asked || !options.is_local())
-}
-
-fn tls(options: &PostgresOptions) -> Result<ClientConfig, OpenError> {
-    let broken = |error: rustls::Error| OpenError::Tls(error.to_string());
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(broken)?;
-    let builder = match &options.ca_file {
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(file)? {
-                roots.add(certificate).map_err(broken)?;
-            }
-            builder.with_root_certificates(roots)
-        }
-        None => builder.with_platform_verifier().map_err(broken)?,
-    };
-    match &options.client_certificate {
-        Some((certificate, key)) => builder
-            .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
-            .map_err(broken),
-        None => Ok(builder.with_no_client_auth()),
-    }
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, OpenError> {
-    let unreadable = |error| OpenError::Tls(format!("{}: {error}", file.display()));
-    let read = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
-    let read: Vec<_> = read.collect::<Result<_, _>>().map_err(unreadable)?;
-    match read.is_empty() {
-        true => Err(OpenError::Tls(format!(
-            "{}: no certificate in it (PEM)",
-            file.display()
-        ))),
-        false => Ok(read),
-    }
-}
-
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, OpenError> {
-    PrivateKeyDer::from_pem_file(file).map_err(|error| OpenError::Tls(format!("{}: {error}", file.display())))
 }
 
 /// A connection that goes back to the pool once it is [`done`](Self::done), and is closed otherwise: whoever is dropped in the

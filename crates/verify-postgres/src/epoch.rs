@@ -2,11 +2,11 @@
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
+use verify_batch::OnFailover;
 use verify_core::store::{Epoch, Origin};
 use verify_core::time::Timestamp;
 
 use crate::errors::said;
-use crate::options::OnFailover;
 use crate::statements::{Server, Statements};
 
 /// A number that was not negative when it was written.

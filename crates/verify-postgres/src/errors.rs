@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
+use verify_batch::tls::TlsError;
 use verify_core::port::Detail;
 use verify_core::store::StoreFault;
 
@@ -79,6 +80,12 @@ pub enum OpenError {
         /// What this one knows.
         known: i32,
     },
+}
+
+impl From<TlsError> for OpenError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error.to_string())
+    }
 }
 
 impl From<StoreFault> for OpenError {

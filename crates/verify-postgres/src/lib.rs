@@ -40,7 +40,8 @@ mod write;
 pub use alone::PostgresTables;
 pub use errors::OpenError;
 pub use inspect::{Inspection, inspect, migrate};
-pub use options::{Durability, OnFailover, PostgresOptions};
+pub use options::{Durability, PostgresOptions};
 pub use store::PostgresStore;
 /// Where a server is: what [`PostgresOptions::config`] says of its hosts.
 pub use tokio_postgres::config::Host;
+pub use verify_batch::OnFailover;

@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use futures_util::try_join;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Error, Row};
-use verify_batch::{Fill, Found, Lane, LaneRow};
+use verify_batch::{Fill, Found, Lane, LaneRow, OnFailover};
 use verify_core::store::Origin;
 
 use crate::epoch::{self, number};
-use crate::options::OnFailover;
 use crate::prepared::Asked;
 use crate::statements::Statements;
 use crate::transaction::Params;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
-use verify_batch::{Limits, Turns};
+use verify_batch::{Limits, OnFailover, Turns};
 use verify_core::store::Epoch;
 
 use crate::errors::OpenError;
@@ -19,17 +19,6 @@ pub enum Durability {
     /// `synchronous_commit = off`: a crash of the server may take the last seconds, and with them budgets that were used and
     /// codes that were accepted.
     Process,
-}
-
-/// What happens when another server holds the database under the same epoch: a copy that took over, or one that was restored.
-/// It is seen by the server's system identifier and timeline, and told in either case (`store.failed_over`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnFailover {
-    /// No more than that: right where a copy is never behind (synchronous replication).
-    #[default]
-    Tell,
-    /// An epoch begins that nobody accepted, as after a restore: limits may lack what the copy was behind by.
-    Cool,
 }
 
 /// How a database is reached, and what it is used for.
@@ -55,7 +44,8 @@ pub struct PostgresOptions {
     pub statement: Duration,
     /// What is certain once an answer was given.
     pub durability: Durability,
-    /// What happens when a copy takes over.
+    /// What happens when a copy takes over, or one was restored: it is seen by the server's system identifier and timeline. To be told is
+    /// enough where a copy is never behind (synchronous replication).
     pub on_failover: OnFailover,
     /// The most bytes that it may hold. Strangers are refused from nine tenths on. `None`: what the server has.
     pub most_bytes: Option<u64>,

@@ -264,14 +264,7 @@ fn a_wrong_password_is_said_and_the_right_one_comes_from_a_file() {
             "CREATE ROLE app LOGIN PASSWORD 'right'; GRANT CREATE ON DATABASE postgres TO app",
         )
         .await;
-        let rules = server.data().join("pg_hba.conf");
-        let others = fs::read_to_string(&rules).unwrap();
-        fs::write(
-            &rules,
-            format!("host all app 127.0.0.1/32 scram-sha-256\n{others}"),
-        )
-        .unwrap();
-        as_owner(&owner, "SELECT pg_reload_conf()").await;
+        server.wants_password_of("app").unwrap();
         let mut without = owner.clone();
         without.config.user("app");
         let why = why_not(without).await;

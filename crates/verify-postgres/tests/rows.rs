@@ -8,7 +8,9 @@
 
 mod support;
 
-use support::{WITHIN, as_owner, connected, creating, directory, fresh, open, record, run, scan, until};
+use support::{
+    WITHIN, as_owner, connected, creating, directory, fresh, open, record, run, scan, until, value,
+};
 use tokio_postgres::Client;
 use verify_core::keys::KeyId;
 use verify_core::store::{Store, StoreAnswer, WrittenUnder};
@@ -134,11 +136,8 @@ fn i49_a_refusal_costs_no_flush() {
                 "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'client backend'",
             )
             .await;
-            let rows = owner
-                .query_typed("SELECT wal_sync FROM pg_stat_wal", &[])
-                .await
-                .unwrap();
-            rows[0].get::<_, i64>(0).unsigned_abs()
+            let flushes: i64 = value(&owner, "SELECT wal_sync FROM pg_stat_wal").await;
+            flushes.unsigned_abs()
         };
         let before = flushes(MANY, true).await;
         let written = flushes(0, true).await;
@@ -201,13 +200,7 @@ async fn entries_read(store: PostgresStore, owner: &Client, table: &str) -> i64 
         "SELECT (SELECT sum(coalesce(seq_tup_read, 0)) FROM pg_stat_user_tables WHERE relname = '{table}')::bigint
          + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = '{table}')::bigint"
     );
-    owner
-        .query_typed(&read, &[])
-        .await
-        .unwrap()
-        .first()
-        .unwrap()
-        .get(0)
+    value(owner, &read).await
 }
 
 /// A table that was empty a minute ago has not been counted by its server: what it thinks of it may be wrong by any factor.

@@ -8,15 +8,12 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value};
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use verify_batch::tls;
 use verify_core::store::StoreFault;
 use verify_core::time::Timestamp;
 
@@ -73,7 +70,8 @@ impl Dialer {
             redis = redis.set_password(password);
         }
         let asked = options.tls || options.ca_file.is_some() || options.client_certificate.is_some();
-        let tls = asked.then(|| tls(options)).transpose()?;
+        let files = (options.ca_file.as_deref(), options.client_certificate.as_ref());
+        let tls = asked.then(|| tls::config(files.0, files.1)).transpose()?;
         Ok(Self {
             redis,
             tls: tls.map(|config| TlsConnector::from(Arc::new(config))),
@@ -211,16 +209,20 @@ impl ServerClock {
 impl Role {
     /// As `INFO replication` has it.
     fn of(said: &str) -> Self {
-        let of = |name: &str| {
-            let lines = said.lines().filter_map(|line| line.split_once(':'));
-            let mut found = lines.filter(|(key, _)| *key == name);
-            found.next().map(|(_, value)| value.trim().to_owned())
-        };
         Self {
-            server: of("master_replid").unwrap_or_default(),
-            is_replica: of("role").is_some_and(|role| role == "slave"),
+            server: value(said, "master_replid").unwrap_or_default().to_owned(),
+            is_replica: value(said, "role") == Some("slave"),
         }
     }
+}
+
+/// A value of what `INFO` says.
+pub(crate) fn value<'a>(said: &'a str, name: &str) -> Option<&'a str> {
+    let mut found = said
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(key, _)| *key == name);
+    found.next().map(|(_, value)| value.trim())
 }
 
 fn secret(file: &Path) -> Result<String, OpenError> {
@@ -229,44 +231,4 @@ fn secret(file: &Path) -> Result<String, OpenError> {
         error,
     })?;
     Ok(read.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-fn tls(options: &RedisOptions) -> Result<ClientConfig, OpenError> {
-    let broken = |error: rustls::Error| OpenError::Tls(error.to_string());
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(broken)?;
-    let builder = match &options.ca_file {
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(file)? {
-                roots.add(certificate).map_err(broken)?;
-            }
-            builder.with_root_certificates(roots)
-        }
-        None => builder.with_platform_verifier().map_err(broken)?,
-    };
-    match &options.client_certificate {
-        Some((certificate, key)) => builder
-            .with_client_auth_cert(certificates(certificate)?, private_key(key)?)
-            .map_err(broken),
-        None => Ok(builder.with_no_client_auth()),
-    }
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, OpenError> {
-    let unreadable = |error| OpenError::Tls(format!("{}: {error}", file.display()));
-    let read = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
-    let read: Vec<_> = read.collect::<Result<_, _>>().map_err(unreadable)?;
-    match read.is_empty() {
-        true => Err(OpenError::Tls(format!(
-            "{}: no certificate in it (PEM)",
-            file.display()
-        ))),
-        false => Ok(read),
-    }
-}
-
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, OpenError> {
-    PrivateKeyDer::from_pem_file(file).map_err(|error| OpenError::Tls(format!("{}: {error}", file.display())))
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use redis::RedisError;
+use verify_batch::tls::TlsError;
 use verify_core::port::Detail;
 use verify_core::store::StoreFault;
 
@@ -47,6 +48,12 @@ pub enum OpenError {
     /// Nobody says what it does when its memory is full.
     #[error("the server does not say its maxmemory-policy; permit this user INFO")]
     PolicyUntold,
+}
+
+impl From<TlsError> for OpenError {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error.to_string())
+    }
 }
 
 impl From<StoreFault> for OpenError {

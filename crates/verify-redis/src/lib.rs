@@ -39,5 +39,6 @@ mod work;
 #[cfg(verify_broken)]
 pub use broken::Flaw;
 pub use errors::OpenError;
-pub use options::{Address, OnFailover, RedisOptions, Servers};
+pub use options::{Address, RedisOptions, Servers};
 pub use store::RedisStore;
+pub use verify_batch::OnFailover;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use verify_batch::{Limits, Turns};
+use verify_batch::{Limits, OnFailover, Turns};
 use verify_core::store::Epoch;
 
 use crate::errors::OpenError;
@@ -54,18 +54,6 @@ impl Servers {
     }
 }
 
-/// What happens when another server holds a service under the same epoch: a replica that took over, or a server that began again.
-/// It is seen by the replication id, and told in either case (`store.failed_over`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnFailover {
-    /// No more than that: right where [`wait_replicas`](RedisOptions::wait_replicas) has every answer wait, or the server syncs each
-    /// write (`appendfsync always`).
-    #[default]
-    Tell,
-    /// An epoch begins that nobody accepted, as after a restore: limits may lack what the replica was behind by.
-    Cool,
-}
-
 /// How servers are reached, and what they are used for.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -98,7 +86,8 @@ pub struct RedisOptions {
     pub margin: Duration,
     /// How often it is looked at how full the server is.
     pub room_looked_at: Duration,
-    /// What happens when a replica takes over.
+    /// What happens when a replica takes over, or a server began again: it is seen by the replication id. To be told is enough where
+    /// every answer waits for replicas ([`wait_replicas`](Self::wait_replicas)) or the server syncs each write (`appendfsync always`).
     pub on_failover: OnFailover,
     /// The epoch that this store had when it was last seen here. One without is then not a first start: it lost its data.
     pub remembered: Option<Epoch>,

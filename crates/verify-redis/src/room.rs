@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use redis::Value;
 use verify_core::store::StoreFault;
 
-use crate::connect::Line;
+use crate::connect::{Line, value};
 use crate::errors::{OpenError, words};
 
 /// From this part on what is left is for known callers.
@@ -69,15 +69,6 @@ async fn info(line: &Line, section: &str) -> Result<String, StoreFault> {
     let said = line.ask(command.arg(section)).await;
     let said = said.map_err(|error| StoreFault::unavailable(&words(&error)))?;
     Ok(redis::from_redis_value(said).unwrap_or_default())
-}
-
-/// A value of what `INFO` says.
-fn value<'a>(said: &'a str, name: &str) -> Option<&'a str> {
-    let mut found = said
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .filter(|(key, _)| *key == name);
-    found.next().map(|(_, value)| value.trim())
 }
 
 /// What a server says of its memory.

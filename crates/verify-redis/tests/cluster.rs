@@ -82,24 +82,22 @@ fn service_on(cluster: &RedisCluster, nth: usize) -> String {
     here.next().unwrap()
 }
 
+/// A node's name in the Cluster.
+fn id_of(node: &mut Connection) -> String {
+    redis::cmd("CLUSTER").arg("MYID").query(node).unwrap()
+}
+
+fn set_slot(node: &mut Connection, slot: u16, state: &[&str]) {
+    let mut command = redis::cmd("CLUSTER");
+    command.arg("SETSLOT").arg(slot).arg(state).exec(node).unwrap();
+}
+
 /// Takes a slot from one node to another, key by key.
 fn move_slot(cluster: &RedisCluster, slot: u16, from: usize, to: usize) {
     let mut nodes: Vec<Connection> = cluster.nodes.iter().map(|node| connected(node.port())).collect();
-    let ids: Vec<String> = nodes
-        .iter_mut()
-        .map(|node| redis::cmd("CLUSTER").arg("MYID").query(node).unwrap())
-        .collect();
-    let set = |node: &mut Connection, state: &str, id: &str| {
-        redis::cmd("CLUSTER")
-            .arg("SETSLOT")
-            .arg(slot)
-            .arg(state)
-            .arg(id)
-            .exec(node)
-            .unwrap();
-    };
-    set(&mut nodes[to], "IMPORTING", &ids[from]);
-    set(&mut nodes[from], "MIGRATING", &ids[to]);
+    let ids: Vec<String> = nodes.iter_mut().map(id_of).collect();
+    set_slot(&mut nodes[to], slot, &["IMPORTING", &ids[from]]);
+    set_slot(&mut nodes[from], slot, &["MIGRATING", &ids[to]]);
     loop {
         let mut command = redis::cmd("CLUSTER");
         let keys: Vec<Vec<u8>> = command
@@ -121,7 +119,7 @@ fn move_slot(cluster: &RedisCluster, slot: u16, from: usize, to: usize) {
             .unwrap();
     }
     for node in [to, from] {
-        set(&mut nodes[node], "NODE", &ids[to]);
+        set_slot(&mut nodes[node], slot, &["NODE", &ids[to]]);
     }
 }
 
@@ -168,17 +166,9 @@ fn i149_a_slot_that_stays_half_moved_is_not_decided_on() {
         let slot = slot_of(&mut from, &service);
         let store = open(fresh_at(&cluster.url())).await;
         assert!(store.apply(&creating(&service, 1), WITHIN).await.seen().is_ok());
-        let ids =
-            [&mut from, &mut to].map(|node| redis::cmd("CLUSTER").arg("MYID").query::<String>(node).unwrap());
-        for (node, state, id) in [(&mut to, "IMPORTING", &ids[0]), (&mut from, "MIGRATING", &ids[1])] {
-            redis::cmd("CLUSTER")
-                .arg("SETSLOT")
-                .arg(slot)
-                .arg(state)
-                .arg(id)
-                .exec(node)
-                .unwrap();
-        }
+        let ids = [&mut from, &mut to].map(id_of);
+        set_slot(&mut to, slot, &["IMPORTING", &ids[0]]);
+        set_slot(&mut from, slot, &["MIGRATING", &ids[1]]);
         // What is there is answered where it is; what is not is on its way.
         match store.apply(&creating(&service, 2), WITHIN).await {
             StoreAnswer::NotApplied(StoreFault::Unavailable(words)) => {
@@ -190,12 +180,7 @@ fn i149_a_slot_that_stays_half_moved_is_not_decided_on() {
             | StoreAnswer::Unknown(_)) => panic!("decided on a half: {answer:?}"),
         }
         for node in [&mut to, &mut from] {
-            redis::cmd("CLUSTER")
-                .arg("SETSLOT")
-                .arg(slot)
-                .arg("STABLE")
-                .exec(node)
-                .unwrap();
+            set_slot(node, slot, &["STABLE"]);
         }
         assert!(store.apply(&creating(&service, 2), WITHIN).await.seen().is_ok());
     });

@@ -363,15 +363,6 @@ impl Stored {
             Some(_) => None,
             None => sources.secret("VERIFY_STORE", faults),
         };
-        let state_dir = args
-            .state_dir
-            .as_ref()
-            .map(|dir| dir.to_string_lossy().into_owned());
-        let state_dir = sources.given(
-            state_dir.as_ref().map(|dir| ("--state-dir", dir)),
-            "STATE_DIRECTORY",
-            "state_dir",
-        );
         let mut of_some = Vec::new();
         let mut given = |flag, variable: &str, key: &str, of: GoesBy| {
             let given = sources.given(flag, variable, key)?;
@@ -403,25 +394,17 @@ impl Stored {
         };
         let store = read.of(from_file.or(named), parse);
         // A file that is set for another store than this one keeps nobody from starting.
-        if store.as_ref().is_some_and(Store::is_reached) {
+        if let Some(Store::Postgres(url)) = &store {
             read.faults.append(&mut unreadable);
-        }
-        if let Some(Store::Postgres(url)) = &store
-            && url.has_password()
-            && reached.password_file.is_some()
-        {
-            let two =
-                "VERIFY_STORE_PASSWORD_FILE: found a password in the URL of the store too; set one of them";
-            read.faults.push(two.to_owned());
+            if url.has_password() && reached.password_file.is_some() {
+                let two = "VERIFY_STORE_PASSWORD_FILE: found a password in the URL of the store too; set one of them";
+                read.faults.push(two.to_owned());
+            }
         }
         Self {
             store,
             of_some,
-            // One of systemd's directories is enough.
-            state_dir: state_dir.map_or_else(
-                || PathBuf::from(STATE_DIR),
-                |given| PathBuf::from(given.text.split(':').next().unwrap_or_default()),
-            ),
+            state_dir: state_dir(args, sources),
             durability: read.of(durability, self::durability).unwrap_or_default(),
             most_bytes: read.of(most_bytes, size_of),
             reached,
@@ -451,6 +434,17 @@ impl Stored {
             reached: self.reached.clone(),
             memory: self.memory,
         }
+    }
+}
+
+fn state_dir(args: &ServeArgs, sources: &Sources<'_>) -> PathBuf {
+    let flag = args.state_dir.as_ref();
+    let flag = flag.map(|dir| dir.to_string_lossy().into_owned());
+    let flag = flag.as_ref().map(|dir| ("--state-dir", dir));
+    match sources.given(flag, "STATE_DIRECTORY", "state_dir") {
+        // One of systemd's directories is enough.
+        Some(given) => PathBuf::from(given.text.split(':').next().unwrap_or_default()),
+        None => PathBuf::from(STATE_DIR),
     }
 }
 

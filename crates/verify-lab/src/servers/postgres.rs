@@ -258,6 +258,20 @@ impl PostgresServer {
         Ok(said(psql)?.trim().to_owned())
     }
 
+    /// From now on a role has to say its password.
+    ///
+    /// # Errors
+    /// Its rules cannot be written, or it cannot be reached.
+    pub fn wants_password_of(&self, role: &str) -> io::Result<()> {
+        let rules = self.data().join("pg_hba.conf");
+        let others = fs::read_to_string(&rules)?;
+        fs::write(
+            &rules,
+            format!("host all {role} 127.0.0.1/32 scram-sha-256\n{others}"),
+        )?;
+        self.ask("SELECT pg_reload_conf()").map(drop)
+    }
+
     /// All that its database holds but numbers, which are times and counts: text as it is, and bytes as bytes.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_postgres::types::FromSql;
 use tokio_postgres::{Client, NoTls};
 use verify_core::event::{Event, EventKind};
 use verify_core::keys::{KeyId, Print};
@@ -246,14 +247,19 @@ pub async fn scan(options: &PostgresOptions) {
     assert_eq!(faults(&connected(options).await, &options.schema).await, None);
 }
 
-/// What is wrong in a schema's tables.
-pub async fn faults(owner: &Client, schema: &str) -> Option<String> {
-    let faults = verify_lab::faults_in_postgres(schema);
-    owner
-        .query_typed(&faults, &[])
+/// The one value that a statement asks for.
+pub async fn value<T: for<'a> FromSql<'a>>(client: &Client, sql: &str) -> T {
+    client
+        .query_typed(sql, &[])
         .await
         .unwrap()
         .first()
         .unwrap()
         .get(0)
+}
+
+/// What is wrong in a schema's tables.
+pub async fn faults(owner: &Client, schema: &str) -> Option<String> {
+    let faults = verify_lab::faults_in_postgres(schema);
+    value(owner, &faults).await
 }

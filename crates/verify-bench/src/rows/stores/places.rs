@@ -95,21 +95,11 @@ pub(super) struct Database<'a> {
 }
 
 impl Database<'_> {
-    fn asks(&self, statements: &str) -> io::Result<String> {
-        let mut asked = self.server.as_its_user("psql");
-        asked
-            .arg(self.server.url())
-            .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])
-            .args(["--set", "ON_ERROR_STOP=1", "--command", statements]);
-        let said = done(&mut asked)?;
-        Ok(String::from_utf8_lossy(&said).trim().to_owned())
-    }
-
     fn size_of(&self, schema: &str) -> io::Result<u64> {
         let sql = format!(
             "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '{schema}' AND c.relkind = 'r'"
         );
-        self.asks(&sql)?.parse().map_err(io::Error::other)
+        self.server.ask(&sql)?.parse().map_err(io::Error::other)
     }
 
     fn copied(&self) -> io::Result<u64> {
@@ -119,14 +109,14 @@ impl Database<'_> {
                 "CREATE TABLE copied.{table} (LIKE verify.{table} INCLUDING ALL); INSERT INTO copied.{table} OVERRIDING SYSTEM VALUE SELECT * FROM verify.{table};"
             );
         }
-        self.asks(&copy)?;
+        self.server.ask(&copy)?;
         self.size_of("copied")
     }
 }
 
 impl Place for Database<'_> {
     fn open(&self, runtime: &Runtime) -> Measured<Arc<dyn Store>> {
-        let dropped = self.asks("DROP SCHEMA IF EXISTS verify CASCADE");
+        let dropped = self.server.ask("DROP SCHEMA IF EXISTS verify CASCADE");
         dropped.map_err(|error| BenchError::setup(&error))?;
         let options =
             PostgresOptions::parse(&self.server.url()).map_err(|error| BenchError::setup(&error))?;
