@@ -167,7 +167,7 @@ impl Decider {
         let fill = self.fill(batch, asked.client).await?;
         let given = (fill, self.options.on_failover);
         let begin = match asked.prepared {
-            Some(_) => self.begin.direct,
+            Some(_) => &self.begin.direct,
             None => &self.begin.batch,
         };
         match load(asked, &self.sql, begin, lane, given).await {

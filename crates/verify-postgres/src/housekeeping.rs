@@ -35,8 +35,13 @@ pub(crate) async fn drop_outlived(
     most: i64,
 ) -> Result<u64, Error> {
     let minute = signed(minute(at));
-    let params: [(&(dyn ToSql + Sync), Type); 3] =
-        [(&lane, Type::INT8), (&minute, Type::INT8), (&most, Type::INT8)];
+    // Nobody goes by what is gone: its commit may be broken off.
+    let params: [(&(dyn ToSql + Sync), Type); 4] = [
+        (&lane, Type::INT8),
+        (&minute, Type::INT8),
+        (&most, Type::INT8),
+        (&false, Type::BOOL),
+    ];
     let rows = client.query_typed(&sql.drop_outlived, &params).await?;
     Ok(rows.first().map_or(0, |row| number(row, 0)))
 }

@@ -9,7 +9,7 @@ use verify_batch::{Fill, Found, Lane, LaneRow, OnFailover};
 use verify_core::store::Origin;
 
 use crate::epoch::{self, number};
-use crate::prepared::Asked;
+use crate::prepared::{Asked, Here};
 use crate::statements::Statements;
 use crate::transaction::Params;
 
@@ -44,6 +44,8 @@ impl From<Error> for NotLoaded {
 
 /// What came of one trip.
 struct Rows {
+    /// Where it was; nothing where the transaction had begun before.
+    here: Option<Here>,
     lane: Vec<Row>,
     origin: Vec<Row>,
     named: Vec<Row>,
@@ -61,6 +63,12 @@ pub(crate) async fn load(
 ) -> Result<(Loaded, bool), NotLoaded> {
     let client = asked.client;
     let mut rows = ask(asked, sql, Some(begin), lane).await?;
+    match (asked.prepared, &rows.here) {
+        (Some(prepared), Some(here)) if prepared.is_here(here) => {}
+        (Some(_), _) => return Err(NotLoaded::Elsewhere),
+        (None, Some(here)) => asked.lines.prepared.saw(asked.client, here),
+        (None, None) => {}
+    }
     if rows.lane.is_empty() {
         // Somebody may be making it: this waits for them, and then all of it is read anew, under the lock.
         let service = lane.service.as_str();
@@ -68,11 +76,6 @@ pub(crate) async fn load(
             .execute_typed(&sql.make_lane, &[(&service, Type::TEXT)])
             .await?;
         rows = ask(asked, sql, None, lane).await?;
-    }
-    match (asked.prepared, rows.lane.first()) {
-        (Some(prepared), Some(lane)) if !prepared.is_here(lane) => return Err(NotLoaded::Elsewhere),
-        (None, Some(lane)) => asked.lines.prepared.saw(asked.client, lane),
-        (Some(_), _) | (None, None) => {}
     }
     let settles = !epoch::is_settled(&rows.origin);
     if settles {
@@ -98,19 +101,24 @@ async fn ask(asked: Asked<'_>, sql: &Statements, begin: Option<&str>, lane: &Lan
     ];
     let begun = async {
         match begin {
-            Some(begin) => client.batch_execute(begin).await,
-            None => Ok(()),
+            Some(begin) => client.simple_query(begin).await.map(|said| Here::read(&said)),
+            None => Ok(None),
         }
     };
     let alone: &Params<'_> = &[(&service, Type::TEXT)];
     // Sent in this order when they are first polled, and answered in it.
-    let ((), lane, origin, named) = try_join!(
+    let (here, lane, origin, named) = try_join!(
         begun,
-        client.query_typed(&sql.lock, alone),
+        asked.query(&sql.lock, alone),
         asked.query(&sql.origin, &[]),
         asked.query(&sql.named, keys),
     )?;
-    Ok(Rows { lane, origin, named })
+    Ok(Rows {
+        here,
+        lane,
+        origin,
+        named,
+    })
 }
 
 fn read(rows: &Rows, lane: &Lane, origin: Origin, fill: Fill) -> Loaded {

@@ -4,7 +4,7 @@
 //! statement that was prepared is in some process of the server, and the next transaction in another, where the same name may be
 //! somebody else's statement. So a connection says a random word when it begins, and prepares only where the server has heard
 //! it, which its first transaction sees: PgBouncer refuses such words, or drops them. And each transaction looks whether it is
-//! where its statements were prepared, for pools that hand such words on.
+//! where its statements were prepared, for pools that hand such words on, and ends as if it had never been where it is not.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -16,7 +16,7 @@ use futures_util::future::try_join_all;
 use futures_util::{FutureExt as _, try_join};
 use parking_lot::Mutex;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Client, Error, Row, SimpleQueryMessage, Statement};
 
 use crate::connect::Lines;
 use crate::errors::is_about_a_statement;
@@ -31,18 +31,45 @@ pub(crate) fn word() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
+/// Where a transaction is: the server's process, and what it heard on this connection.
+#[derive(Debug)]
+pub(crate) struct Here {
+    process: String,
+    mark: Option<String>,
+    word: Option<String>,
+}
+
+impl Here {
+    /// As its beginning says.
+    pub(crate) fn read(said: &[SimpleQueryMessage]) -> Option<Self> {
+        let row = said.iter().find_map(|said| {
+            if let SimpleQueryMessage::Row(row) = said {
+                Some(row)
+            } else {
+                None
+            }
+        })?;
+        let [process, mark, word] = [0, 1, 2].map(|column| row.get(column).map(str::to_owned));
+        Some(Self {
+            process: process?,
+            mark,
+            word,
+        })
+    }
+}
+
 /// What a connection prepared, and where.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    process: i32,
+    process: String,
     mark: String,
     statements: HashMap<String, Statement>,
 }
 
 impl Prepared {
-    /// Whether this is where they were prepared, by a lane's row.
-    pub(crate) fn is_here(&self, lane: &Row) -> bool {
-        lane.get::<_, i32>(6) == self.process && lane.get::<_, Option<&str>>(7) == Some(&self.mark)
+    /// Whether this is where they were prepared.
+    pub(crate) fn is_here(&self, here: &Here) -> bool {
+        here.process == self.process && here.mark.as_ref() == Some(&self.mark)
     }
 }
 
@@ -107,11 +134,10 @@ impl PreparedOn {
         }
     }
 
-    /// What a lane's row says of a connection on which nothing is prepared: whether the server heard its word.
-    pub(crate) fn saw(&self, client: &ClientWrapper, lane: &Row) {
+    /// Takes in where a connection is on which nothing is prepared: whether the server heard its word.
+    pub(crate) fn saw(&self, client: &ClientWrapper, here: &Here) {
         if self.word.is_some() && self.known(client).is_none() {
-            let heard = lane.get::<_, Option<&str>>(8);
-            let is_direct = heard.is_some() && heard == self.word.as_deref();
+            let is_direct = here.word == self.word;
             self.remember(client, if is_direct { Known::Direct } else { Known::Never });
         }
     }
@@ -149,7 +175,7 @@ async fn prepare(client: &Client, sql: &Statements, mark: String) -> Result<Prep
         let prepared = client.prepare(sql);
         prepared.map(move |prepared| prepared.map(|prepared| (sql.clone(), prepared)))
     });
-    let marked = format!("SELECT pg_backend_pid(), set_config('verify.prepared', '{mark}', false)");
+    let marked = format!("SELECT pg_backend_pid()::text, set_config('verify.prepared', '{mark}', false)");
     let ((), statements, rows, ()) = try_join!(
         client.batch_execute("BEGIN"),
         try_join_all(preparing),
@@ -157,7 +183,7 @@ async fn prepare(client: &Client, sql: &Statements, mark: String) -> Result<Prep
         client.batch_execute("COMMIT"),
     )?;
     Ok(Prepared {
-        process: rows.first().map_or(0, |row| row.get(0)),
+        process: rows.first().map(|row| row.get(0)).unwrap_or_default(),
         mark,
         statements: statements.into_iter().collect(),
     })

@@ -67,8 +67,9 @@ macro_rules! statements {
 
 impl Statements {
     /// What is kept prepared where that can be.
-    pub(crate) fn of_every_batch(&self) -> [&String; 6] {
+    pub(crate) fn of_every_batch(&self) -> [&String; 7] {
         [
+            &self.lock,
             &self.origin,
             &self.named,
             &self.put,
@@ -80,8 +81,7 @@ impl Statements {
 }
 
 statements! {
-    /// Never prepared: it says whether what is prepared may be used, and whether anything may be.
-    lock = "SELECT id, version, seq, events, bytes, held, pg_backend_pid(), current_setting('verify.prepared', true), current_setting('verify.direct', true) FROM {s}.lane WHERE service = $1 FOR UPDATE";
+    lock = "SELECT id, version, seq, events, bytes FROM {s}.lane WHERE service = $1 FOR UPDATE";
     make_lane = "INSERT INTO {s}.lane (service) VALUES ($1) ON CONFLICT DO NOTHING";
     origin = "SELECT epoch, made, accepted, {now}, moved, (system, timeline) IS NOT DISTINCT FROM {here} FROM {s}.meta";
     /// The same of whatever schema.
@@ -103,7 +103,8 @@ statements! {
     named = "SELECT 0::smallint, row.* FROM unnest($2::bytea[]) k CROSS JOIN LATERAL (SELECT key, value FROM {s}.counter WHERE lane = {lane} AND key = k LIMIT 1) row
          UNION ALL SELECT 1::smallint, row.* FROM unnest($3::bytea[]) k CROSS JOIN LATERAL (SELECT key, value FROM {s}.record WHERE lane = {lane} AND key = k LIMIT 1) row
          UNION ALL SELECT 2::smallint, row.* FROM unnest($4::bytea[]) k CROSS JOIN LATERAL (SELECT key, value FROM {s}.claim WHERE lane = {lane} AND key = k LIMIT 1) row";
-    /// All that a batch puts, and its number.
+    /// All that a batch puts, and its number. The last statement before the commit lets that take as long as it takes: its wait for
+    /// the server's copy is not to be broken off, which would be a success.
     put = "WITH counters AS (
            INSERT INTO {s}.counter SELECT $1::bigint, k.* FROM unnest($2::bytea[], $3::bytea[], $4::bigint[]) k
            ON CONFLICT (lane, key) DO UPDATE SET value = excluded.value, gone = excluded.gone
@@ -121,9 +122,8 @@ statements! {
            UPDATE {s}.lane SET version = $17, seq = $18, events = $19, bytes = $20, held = held + $21 WHERE id = $1
          )
          INSERT INTO {s}.batch VALUES ($22, $1, $23, $24)
-         ON CONFLICT (lane, process) DO UPDATE SET number = excluded.number, at = excluded.at";
-    /// What comes before a commit: its wait for the server's copy is not to be broken off, which would be a success.
-    no_timeout = "SET LOCAL statement_timeout = 0";
+         ON CONFLICT (lane, process) DO UPDATE SET number = excluded.number, at = excluded.at
+         RETURNING CASE WHEN $25 THEN set_config('statement_timeout', '0', true) END";
     drop_records = "DELETE FROM {s}.record WHERE ctid = ANY (ARRAY(
            SELECT row.ctid FROM unnest($2::bytea[]) k CROSS JOIN LATERAL (SELECT ctid FROM {s}.record WHERE lane = $1 AND key = k LIMIT 1) row))";
     drop_claims = "DELETE FROM {s}.claim WHERE ctid = ANY (ARRAY(
@@ -139,7 +139,7 @@ statements! {
                (SELECT min(gone) FROM {s}.record WHERE record.lane = lane.id AND gone <= {minute}))) FROM {s}.lane)";
     outboxes = "SELECT service, events, bytes, (SELECT value FROM {s}.event WHERE event.lane = lane.id ORDER BY seq LIMIT 1)
          FROM {s}.lane WHERE events > 0 ORDER BY bytes DESC LIMIT $1";
-    /// Of a lane that is locked: whoever writes waits for it, and nobody for a row.
+    /// Of a lane that is locked: whoever writes waits for it, and nobody for a row. It may be the last one before a commit, as above.
     drop_outlived = "WITH counters AS (
            DELETE FROM {s}.counter
              WHERE ctid = ANY (ARRAY(SELECT ctid FROM {s}.counter WHERE lane = $1 AND gone <= $2 ORDER BY gone LIMIT $3))
@@ -155,7 +155,7 @@ statements! {
          ),
          dropped AS (SELECT n FROM counters UNION ALL SELECT n FROM claims UNION ALL SELECT n FROM records),
          less AS (UPDATE {s}.lane SET held = held - (SELECT coalesce(sum(n), 0) FROM dropped) WHERE id = $1)
-         SELECT count(*) FROM dropped";
+         SELECT count(*), CASE WHEN $4 THEN set_config('statement_timeout', '0', true) END FROM dropped";
     drop_processes = "DELETE FROM {s}.batch WHERE at < $1";
     services = "SELECT service FROM {s}.lane WHERE service COLLATE \"C\" > $2 AND (events > 0 OR EXISTS (
            SELECT 1 FROM {s}.record WHERE record.lane = lane.id AND due <= $1 AND (ends IS NULL OR ends > $1)))

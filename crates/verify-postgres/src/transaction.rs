@@ -13,13 +13,16 @@ pub(crate) type Params<'a> = [(&'a (dyn ToSql + Sync), Type)];
 /// What every transaction begins with. Under a stricter level whoever waited for a lock fails.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
+/// And where that was: by which it is seen whether what is prepared on a connection may be used, and whether anything may be.
+const HERE: &str = "SELECT pg_backend_pid(), current_setting('verify.prepared', true), current_setting('verify.direct', true)";
+
 /// What transactions begin with.
 #[derive(Debug)]
 pub(crate) struct Begin {
-    /// Those of a batch: each statement ends in time.
+    /// Those of a batch: each statement ends in time. It says where it is.
     pub(crate) batch: String,
     /// The same on a connection that [began](Self::settings) with the settings.
-    pub(crate) direct: &'static str,
+    pub(crate) direct: String,
     /// Those of a single statement, which may take as long as it takes.
     pub(crate) single: String,
 }
@@ -35,11 +38,11 @@ impl Begin {
                 .collect::<String>()
         };
         let mut settings = Self::settings(options);
-        let batch = begin(&settings);
+        let batch = format!("{}; {HERE}", begin(&settings));
         settings.push(("statement_timeout", "0".to_owned()));
         Self {
             batch,
-            direct: BEGIN,
+            direct: format!("{BEGIN}; {HERE}"),
             single: begin(&settings),
         }
     }
@@ -56,6 +59,8 @@ impl Begin {
         // A plan may be older than all that is in a table: there is an index for everything that is asked. And what a server may
         // think of the cost of anything else is no reason to compile it.
         settings.extend(["enable_seqscan", "jit"].map(|name| (name, "off".to_owned())));
+        // And by that index every plan is the same, whatever is asked for.
+        settings.push(("plan_cache_mode", "force_generic_plan".to_owned()));
         if options.durability == Durability::Process {
             settings.push(("synchronous_commit", "off".to_owned()));
         }

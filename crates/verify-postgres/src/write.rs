@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::FutureExt;
-use futures_util::future::{join_all, join3};
+use futures_util::future::{join, join_all};
 use tokio_postgres::Error;
 use tokio_postgres::types::{ToSql, Type};
 use verify_batch::{Decided, gone, minute};
@@ -183,8 +183,10 @@ pub(crate) async fn write_and_commit(
 ) -> Result<(), Failed> {
     let tables = Tables::of(decided);
     let values = Values::of(lane, decided, &tables, sizes, mark);
-    let mut asked = vec![(&sql.put, put(&tables, &values))];
+    let drops_outlived = values.dropped > 0;
+    let puts_last = !drops_outlived;
     let lane = || (&values.lane as &(dyn ToSql + Sync), Type::INT8);
+    let mut asked = Vec::new();
     for (sql, dropped) in [
         (&sql.drop_records, &tables.records.dropped),
         (&sql.drop_claims, &tables.claims.dropped),
@@ -193,11 +195,16 @@ pub(crate) async fn write_and_commit(
             asked.push((sql, vec![lane(), (dropped, Type::BYTEA_ARRAY)]));
         }
     }
-    if values.dropped > 0 {
+    let mut params = put(&tables, &values);
+    params.push((&puts_last, Type::BOOL));
+    asked.push((&sql.put, params));
+    // After what was put: what is still there is not outlived any more.
+    if drops_outlived {
         let params: Params<'_> = vec![
             lane(),
             (&values.outlived, Type::INT8),
             (&values.dropped, Type::INT8),
+            (&drops_outlived, Type::BOOL),
         ];
         asked.push((&sql.drop_outlived, params));
     }
@@ -205,13 +212,12 @@ pub(crate) async fn write_and_commit(
         .iter()
         .map(|(sql, params)| connection.execute(sql, params).boxed());
     // Sent in this order when they are first polled, and carried out in it.
-    let (written, untimed, committed) = join3(
+    let (written, committed) = join(
         join_in_order(writes.collect()),
-        connection.client.batch_execute(&sql.no_timeout),
         connection.client.batch_execute("COMMIT"),
     )
     .await;
-    written.and(untimed).map_err(Failed::Before)?;
+    written.map_err(Failed::Before)?;
     committed.map_err(Failed::AtCommit)
 }
 
