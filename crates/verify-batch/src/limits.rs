@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+use verify_core::store::Room;
+
+/// A part of what may wait that is for known callers.
+const FOR_KNOWN: usize = 10;
+/// A part that one service's strangers may take.
+const STRANGERS_OF_ONE: usize = 4;
+/// And one service's known callers.
+const KNOWN_OF_ONE: usize = 2;
+
 /// Whose changesets share a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turns {
@@ -55,6 +64,14 @@ impl Limits {
             asked_again: Duration::from_secs(1),
             outbox_events: 1_000_000,
             outbox_bytes: 256 << 20,
+        }
+    }
+
+    /// How much of a bound on what waits callers of a kind may take: those of all services, and those of one.
+    pub const fn shares(bound: usize, room: Room) -> (usize, usize) {
+        match room {
+            Room::Known => (bound, bound / KNOWN_OF_ONE),
+            Room::Stranger => (bound - bound / FOR_KNOWN, bound / STRANGERS_OF_ONE),
         }
     }
 

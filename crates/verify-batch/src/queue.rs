@@ -10,12 +10,6 @@ use crate::away::Away;
 use crate::batch::Waiting;
 use crate::limits::{Limits, Turns};
 
-/// A part of the queue that is for known callers.
-const FOR_KNOWN: usize = 10;
-/// A part of the queue that one service's strangers may fill.
-const STRANGERS_OF_ONE: usize = 4;
-/// And one service's known callers.
-const KNOWN_OF_ONE: usize = 2;
 /// What a changeset takes besides the bytes in it.
 const AT_LEAST: usize = 512;
 
@@ -70,21 +64,13 @@ impl Queue {
     pub(crate) fn push(&mut self, waiting: Waiting, limits: &Limits) -> Result<Place, Away> {
         let bytes = size(&waiting.changeset);
         let (service, room) = (waiting.changeset.service.clone(), waiting.changeset.room);
-        let for_all = |most: usize| match room {
-            Room::Known => most,
-            Room::Stranger => most - most / FOR_KNOWN,
-        };
-        let for_one = |most: usize| match room {
-            Room::Known => most / KNOWN_OF_ONE,
-            Room::Stranger => most / STRANGERS_OF_ONE,
-        };
-        let has_room = self.waiting < for_all(limits.waiting)
-            && self.bytes + bytes <= for_all(limits.waiting_bytes)
-            && self.services.get(&service).is_none_or(|of_one| {
-                let line = of_one.line(room);
-                line.queued.is_empty()
-                    || line.queued.len() < for_one(limits.waiting)
-                        && line.bytes + bytes <= for_one(limits.waiting_bytes)
+        let (of_all, of_one) = Limits::shares(limits.waiting, room);
+        let (bytes_of_all, bytes_of_one) = Limits::shares(limits.waiting_bytes, room);
+        let has_room = self.waiting < of_all
+            && self.bytes + bytes <= bytes_of_all
+            && self.services.get(&service).is_none_or(|service| {
+                let line = service.line(room);
+                line.queued.is_empty() || line.queued.len() < of_one && line.bytes + bytes <= bytes_of_one
             });
         if !has_room {
             return Err(Away::Full);

@@ -41,7 +41,8 @@ pub(crate) struct Line {
 /// What a server says of itself.
 #[derive(Debug, Default)]
 pub(crate) struct Role {
-    /// The id of its history; nothing where it does not say.
+    /// The id of its history, which a master may change while nothing happens to it, and that of its process, 40 digits each; nothing
+    /// where it does not say.
     pub(crate) server: String,
     pub(crate) is_replica: bool,
 }
@@ -146,11 +147,14 @@ impl Line {
     /// Asks the server which one it is, and what time it is there.
     async fn introduce(&mut self) -> Result<(), RedisError> {
         // Where INFO is not permitted a replica says so at the first write, and nobody is told of one that took over.
-        let mut asked = redis::cmd("INFO");
-        let said = self.ask(asked.arg("replication")).await;
-        let said = said.map(|said| redis::from_redis_value::<String>(said).unwrap_or_default());
+        let asked = ["replication", "server"].map(|section| redis::cmd("INFO").arg(section).clone());
+        let said = self.ask_in_a_row(&asked).await;
+        let said = said.map(|said| {
+            said.into_iter()
+                .filter_map(|said| redis::from_redis_value::<String>(said).ok())
+        });
         match said {
-            Ok(said) => self.role = Arc::new(Role::of(&said)),
+            Ok(said) => self.role = Arc::new(Role::of(&said.collect::<String>())),
             Err(error) if error.is_io_error() => return Err(error),
             Err(_) => {}
         }
@@ -207,10 +211,11 @@ impl ServerClock {
 }
 
 impl Role {
-    /// As `INFO replication` has it.
+    /// As `INFO` has it.
     fn of(said: &str) -> Self {
+        let ids = ["master_replid", "run_id"].map(|name| value(said, name).unwrap_or_default());
         Self {
-            server: value(said, "master_replid").unwrap_or_default().to_owned(),
+            server: ids.concat(),
             is_replica: value(said, "role") == Some("slave"),
         }
     }

@@ -21,7 +21,7 @@ use crate::script::By;
 const TRIES: u32 = 16;
 /// How long to wait until keys of a slot that moves have moved on.
 const MOVES_ON: Duration = Duration::from_millis(5);
-/// How long replicas have to take over what was written.
+/// How long replicas have at most to take over what was written.
 const WAITED_FOR: Duration = Duration::from_secs(1);
 
 /// The servers.
@@ -63,6 +63,15 @@ impl Times {
             wait: 0,
         }
     }
+
+    /// Milliseconds that replicas have, of what is left: the answer that too few have it is to come in time too. Never 0, which would be
+    /// for ever.
+    fn waited_for(self) -> u64 {
+        let left = self.end_by.saturating_duration_since(Instant::now());
+        u64::try_from((left / 2).min(WAITED_FOR).as_millis())
+            .unwrap_or(1)
+            .max(1)
+    }
 }
 
 /// An answer, and who gave it.
@@ -103,7 +112,7 @@ impl Nodes {
             let node = self.node(&to);
             let line = self.line_for(&node, &to, times).await?;
             let command = asked(&line, by);
-            let answer = match timeout_at(times.end_by, send(&line, command, is_asking, times.wait)).await {
+            let answer = match timeout_at(times.end_by, send(&line, command, is_asking, times)).await {
                 Ok(answer) => answer,
                 Err(_elapsed) => {
                     line.give_up();
@@ -389,7 +398,8 @@ fn beside(asked: &Address, given: Address) -> Address {
 }
 
 /// Sends a command, with what has to stand before and behind it; the answer to it, and whether enough replicas have it.
-async fn send(line: &Line, command: Cmd, is_asking: bool, wait: u32) -> Result<(Value, bool), RedisError> {
+async fn send(line: &Line, command: Cmd, is_asking: bool, times: Times) -> Result<(Value, bool), RedisError> {
+    let wait = times.wait;
     if !is_asking && wait == 0 {
         return Ok((line.ask(&command).await?, true));
     }
@@ -400,7 +410,7 @@ async fn send(line: &Line, command: Cmd, is_asking: bool, wait: u32) -> Result<(
     commands.push(command);
     if wait > 0 {
         let mut waiting = redis::cmd("WAIT");
-        waiting.arg(wait).arg(WAITED_FOR.as_millis() as u64);
+        waiting.arg(wait).arg(times.waited_for());
         commands.push(waiting);
     }
     let mut answers = line
@@ -440,6 +450,8 @@ async fn probe(nodes: Weak<Nodes>, node: Arc<Node>, address: Address) {
             // A line that says nothing may be the only thing that is not back.
             Err(_elapsed) => drop(node.line.lock().take().inspect(Line::give_up)),
         }
+        // Meanwhile others are asked who has its slots now: it is stalled for everybody, and nobody else learns that it lost them.
+        nodes.forget(&address);
     }
 }
 

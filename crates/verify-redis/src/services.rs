@@ -11,11 +11,6 @@ use verify_core::vocabulary::ServiceId;
 
 use crate::keys::Keys;
 
-/// A part of what may be under way that is for known callers.
-const FOR_KNOWN: usize = 10;
-/// A part that one service's strangers may have.
-const STRANGERS_OF_ONE: usize = 4;
-
 /// A service.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -26,7 +21,8 @@ pub(crate) struct Service {
     pub(crate) has_lane: AtomicBool,
     /// That is written down beside the list.
     pub(crate) is_marked: AtomicBool,
-    under_way: AtomicUsize,
+    known_under_way: AtomicUsize,
+    strangers_under_way: AtomicUsize,
 }
 
 /// All that were asked about.
@@ -41,6 +37,7 @@ pub(crate) struct Services {
 pub(crate) struct Place<'a> {
     of_all: &'a AtomicUsize,
     of_one: Arc<Service>,
+    room: Room,
 }
 
 impl Services {
@@ -62,7 +59,8 @@ impl Services {
             is_listed: AtomicBool::new(false),
             has_lane: AtomicBool::new(false),
             is_marked: AtomicBool::new(false),
-            under_way: AtomicUsize::new(0),
+            known_under_way: AtomicUsize::new(0),
+            strangers_under_way: AtomicUsize::new(0),
         });
         known.insert(service.clone(), Arc::clone(&new));
         new
@@ -79,26 +77,68 @@ impl Services {
 
     /// A place for one more. `None`: too much is under way.
     pub(crate) fn place(&self, service: &Arc<Service>, room: Room, limits: &Limits) -> Option<Place<'_>> {
-        let (for_all, for_one) = match room {
-            Room::Known => (limits.waiting, limits.waiting),
-            Room::Stranger => (
-                limits.waiting - limits.waiting / FOR_KNOWN,
-                limits.waiting / STRANGERS_OF_ONE,
-            ),
-        };
+        let (for_all, for_one) = Limits::shares(limits.waiting, room);
         let place = Place {
             of_all: &self.under_way,
             of_one: Arc::clone(service),
+            room,
         };
         let all = self.under_way.fetch_add(1, Ordering::Relaxed);
-        let one = service.under_way.fetch_add(1, Ordering::Relaxed);
-        (all < for_all && one < for_one).then_some(place)
+        let one = service.under_way(room).fetch_add(1, Ordering::Relaxed);
+        (all < for_all && (one == 0 || one < for_one)).then_some(place)
+    }
+}
+
+impl Service {
+    fn under_way(&self, room: Room) -> &AtomicUsize {
+        match room {
+            Room::Known => &self.known_under_way,
+            Room::Stranger => &self.strangers_under_way,
+        }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.of_all.fetch_sub(1, Ordering::Relaxed);
-        self.of_one.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.of_one.under_way(self.room).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use verify_batch::Turns;
+
+    #[test]
+    fn callers_have_the_parts_of_what_may_be_under_way_that_the_bounds_say() {
+        let mut limits = Limits::of(Turns::Together);
+        limits.waiting = 40;
+        let services = Services::new("");
+        let [one, two, three] = ["one", "two", "three"].map(|id| services.of(&ServiceId::new(id).unwrap()));
+        let take = |service, room| -> Vec<Place<'_>> {
+            std::iter::from_fn(|| services.place(service, room, &limits)).collect()
+        };
+        let known = take(&one, Room::Known);
+        assert_eq!(known.len(), 20, "one service's known callers have half");
+        let strangers = take(&one, Room::Stranger);
+        assert_eq!(strangers.len(), 10, "its strangers have a quarter beside them");
+        assert_eq!(
+            take(&two, Room::Stranger).len(),
+            6,
+            "a tenth is for known callers"
+        );
+        assert_eq!(take(&three, Room::Known).len(), 10);
+        drop((known, strangers));
+        assert_eq!(
+            take(&one, Room::Stranger).len(),
+            10,
+            "what ended gives its place back"
+        );
+        limits.waiting = 1;
+        assert!(
+            services.place(&one, Room::Stranger, &limits).is_some(),
+            "one alone has a place"
+        );
     }
 }

@@ -179,3 +179,29 @@ fn i62_a_server_that_began_again_is_told_and_cools_where_that_is_asked_for() {
         }
     });
 }
+
+#[test]
+fn i62_a_master_that_names_its_history_anew_is_the_same_server() {
+    run(async {
+        let settings = ["enable-debug-command yes"];
+        let server = server_with(RedisKind::Installed, "renamed", &settings);
+        let options = || {
+            let options = RedisOptions::parse(&server.url()).unwrap();
+            options.on_failover(OnFailover::Cool)
+        };
+        let before = open(options()).await;
+        let first = origin(&before, "a").await;
+        let mut owner: Connection = connected(options().servers.addresses()[0].port);
+        let () = redis::cmd("DEBUG")
+            .arg("CHANGE-REPL-ID")
+            .query(&mut owner)
+            .unwrap();
+        // One whose lines are from before, and one that sees the new name, in turns.
+        let after = open(options()).await;
+        for store in [&after, &before, &after] {
+            let now = origin(store, "a").await;
+            assert_eq!((now.epoch, now.moved, now.accepted), (first.epoch, None, true));
+            assert_eq!(store.health().await.unwrap().moved, None);
+        }
+    });
+}

@@ -11,12 +11,16 @@ local settles = false
 if not epoch then
   epoch, made, accepted, server, moved, settles = ARGV[2], clock, ARGV[3], false, '0', true
 end
-if ARGV[4] ~= '' and server ~= ARGV[4] then
+-- Another server has another history and is another process. A master that no replica follows changes the id of its history, and
+-- lines from before know the one before.
+local here = ARGV[4]
+local is_held_here = server and (server:sub(1, 40) == here:sub(1, 40) or #here > 40 and server:sub(41) == here:sub(41))
+if here ~= '' and not is_held_here then
   if server then
     moved = clock
     if ARGV[5] == '1' then epoch, made, accepted = ARGV[2], clock, '0' end
   end
-  server, settles = ARGV[4], true
+  server, settles = here, true
 end
 if settles then
   redis.call('HSET', KEYS[1], 'epoch', epoch, 'made', made, 'accepted', accepted, 'server', server or '', 'moved', moved)
