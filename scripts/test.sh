@@ -63,9 +63,10 @@ if cargo clippy --version >/dev/null 2>&1; then
 else
   skipped+=("lints: no clippy")
 fi
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
-cargo run --quiet -p xtask -- packages
-cargo run --quiet -p xtask -- alone
+# With the same flags, so that what all depend on is built once.
+RUSTDOCFLAGS="-D warnings" broken cargo doc --workspace --no-deps --quiet
+broken cargo run --quiet -p xtask -- packages
+broken cargo run --quiet -p xtask -- alone
 broken cargo test --workspace "${without[@]}" --all-features --no-fail-fast "${not_many[@]}"
 if install valgrind "command -v valgrind"; then
   cargo run --quiet --profile counts -p verify-bench --bin counts || {

@@ -99,12 +99,14 @@ struct Ran {
     took: Duration,
     /// What its tests say that they did, and what they left out.
     said: Vec<String>,
-    /// The end of all that was told of one that failed.
+    /// What was told of one that failed.
     told: String,
 }
 
 /// What is printed of a part that failed.
 const MOST_LINES: usize = 100;
+/// How a line goes on that says where a test failed.
+const PANICKED: &str = " panicked at ";
 
 /// Runs all parts, also behind one that fails, and prints a line for each, with what its tests did, and a summary.
 ///
@@ -207,14 +209,17 @@ impl Part {
         let said = lines
             .iter()
             .filter(|line| line.starts_with(DID) || line.starts_with(LEFT_OUT));
-        let end = lines.get(lines.len().saturating_sub(MOST_LINES)..);
+        // What went wrong stands where it is told first, and a long example of it behind that.
+        let first = lines.iter().position(|line| line.contains(PANICKED));
+        let from = first.unwrap_or(lines.len().saturating_sub(MOST_LINES));
+        let failed = lines.iter().skip(from).take(MOST_LINES);
         Ok(Ran {
             // A name that no test has any more would pass for ever.
             passed: passed && tests > 0,
             tests,
             took,
             said: said.map(|line| (*line).to_owned()).collect(),
-            told: end.unwrap_or_default().join("\n"),
+            told: failed.copied().collect::<Vec<_>>().join("\n"),
         })
     }
 
