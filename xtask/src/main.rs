@@ -27,7 +27,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask <command>
 
   alone     every library compiles by itself, with its default features and without
-  attack    somebody against a gateway on this machine, and what honest clients meet; `--store memory|sqlite|postgres`; see docs/benchmarks.md
+  attack    somebody against a gateway on this machine, and what honest clients meet; `--store memory|sqlite|postgres|redis`; see docs/benchmarks.md
   bench     what the hot paths cost, as ratios against floors measured in the same run
   campaign  every scenario of attack traffic from ten seeds, each held to its bounds; see docs/simulator.md
   ci        promises, purity, sizes, formatting, lints, docs and tests: scripts/test.sh without what must be installed

@@ -79,7 +79,7 @@ const PARTS: &[Part] = &[
     Part { name: "beside the model, in Redis", package: "verify-redis", binaries: &["suite"], named: "::answers_as", rounds: RUNS, needs: REDIS },
     Part { name: "opened twice, in Redis", package: "verify-redis", binaries: &["suite"], named: "twice_answers_as", rounds: IN_TURNS, needs: REDIS },
     Part { name: "a Cluster", package: "verify-redis", binaries: &["cluster"], named: "", rounds: RUNS, needs: REDIS },
-    Part { name: "all else, in Redis", package: "verify-redis", binaries: &["crashes", "lost", "mind", "refusing"], named: "", rounds: None, needs: REDIS },
+    Part { name: "all else, in Redis", package: "verify-redis", binaries: &["copy", "crashes", "lost", "mind", "refusing"], named: "", rounds: None, needs: REDIS },
     Part { name: "nothing in the clear", package: "verify-tests", binaries: &["in_the_clear"], named: "", rounds: None, needs: &[] },
     Part { name: "racing flows, in a file", package: "verify-tests", binaries: &["seeded"], named: "", rounds: WALKS, needs: &[] },
     Part { name: "rings turned, in a file", package: "verify-tests", binaries: &["turned_rings"], named: "", rounds: DURABLE, needs: &[] },

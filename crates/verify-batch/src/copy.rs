@@ -1,7 +1,9 @@
 //! All that a store holds, moved to another: rows in their kept form, so that it does not matter which kinds of stores they are.
 //!
 //! Versions, sequences and the epoch come along: whoever serves from the copy goes on where the other ended. What only a running
-//! process needs stays behind: leases, the numbers of batches, and for how long a record was put off.
+//! process needs stays behind: leases, the numbers of batches, and for how long a record was put off. So may what is outlived.
+
+use std::collections::VecDeque;
 
 use async_trait::async_trait;
 use verify_core::keys::Print;
@@ -68,6 +70,17 @@ impl Entry {
         kept::read_row(&self.bytes).map(|row| put_row(&row))
     }
 
+    /// Whether a store may have dropped it by now.
+    fn is_outlived(&self, table: Table, now: Timestamp) -> Result<bool, StoreFault> {
+        let ends = match table {
+            Table::Counters => Some(self.counter_ends()?),
+            Table::Records => self.row()?.expires_at,
+            Table::Claims => Some(self.claim()?.expires_at),
+            Table::Events => None,
+        };
+        Ok(ends.is_some_and(|ends| ends <= now))
+    }
+
     /// A claim as it is written, of whatever kind.
     ///
     /// # Errors
@@ -114,9 +127,18 @@ pub trait Source: Send + Sync {
     ) -> Result<Vec<Entry>, StoreFault>;
 }
 
-/// A store that is filled whole, in one transaction: when it ends early, nothing of it is there.
+/// A store that is filled whole, in one transaction or as good as in one: when it ends early, nothing of it is there, or nothing that
+/// anybody serves from.
 #[async_trait]
 pub trait Target: Source {
+    /// Whether nothing is there that was not left by a copy which ended early.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    async fn is_empty(&self) -> Result<bool, StoreFault> {
+        Ok(self.lanes().await?.is_empty())
+    }
+
     /// Begins the transaction.
     ///
     /// # Errors
@@ -181,7 +203,7 @@ pub enum CopyError {
 pub async fn copy(from: &dyn Source, to: &dyn Target) -> Result<(), CopyError> {
     let origin = from.origin().await.map_err(CopyError::Reading)?;
     let origin = origin.ok_or(CopyError::NothingThere)?;
-    if !to.lanes().await.map_err(CopyError::Reading)?.is_empty() {
+    if !to.is_empty().await.map_err(CopyError::Reading)? {
         return Err(CopyError::NotEmpty);
     }
     to.begin().await.map_err(CopyError::Writing)?;
@@ -197,7 +219,8 @@ pub async fn copy(from: &dyn Source, to: &dyn Target) -> Result<(), CopyError> {
     to.end(origin).await.map_err(CopyError::Writing)
 }
 
-/// Reads two stores whole, and says what they hold if that is the same.
+/// Reads two stores whole, and says what they hold if that is the same; what one of them dropped meanwhile because it is outlived is in
+/// neither.
 ///
 /// # Errors
 /// [`CopyError::Differ`] when it is not.
@@ -216,20 +239,77 @@ pub async fn compare(one: &dyn Source, other: &dyn Source) -> Result<Held, CopyE
         services: lanes.len() as u64,
         ..Held::default()
     };
+    let mut now = Timestamp::ZERO;
     for (service, _) in &lanes {
         for (table, rows) in Table::ALL.into_iter().zip(&mut held.rows) {
-            let mut pages = (Pages::of(one, service, table), Pages::of(other, service, table));
-            loop {
-                let (page, same) = (pages.0.next().await?, pages.1.next().await?);
-                if page != same {
-                    return Err(differ(format!("the {} of {service}", table.as_str())));
-                }
-                let Some(page) = page else { break };
-                *rows += page.len() as u64;
-            }
+            let mut pair = [one, other].map(|from| Rows::of(Pages::of(from, service, table)));
+            let alike = alike(&mut pair, &mut now).await?;
+            *rows += alike.ok_or_else(|| differ(format!("the {} of {service}", table.as_str())))?;
         }
     }
     Ok(held)
+}
+
+/// How many rows two tables have in common. `None`: one has a row that the other has not, or has otherwise, and that is not outlived at
+/// `now`, which goes on as needed.
+async fn alike(pair: &mut [Rows<'_>; 2], now: &mut Timestamp) -> Result<Option<u64>, CopyError> {
+    let mut rows = 0;
+    loop {
+        let [one, other] = &mut *pair;
+        one.fill().await?;
+        other.fill().await?;
+        let (left, right) = (one.page.front(), other.page.front());
+        let lone = match (left, right) {
+            (None, None) => return Ok(Some(rows)),
+            (Some(left), Some(right)) if left == right => {
+                rows += 1;
+                one.page.pop_front();
+                other.page.pop_front();
+                continue;
+            }
+            (Some(left), Some(right)) if left.key == right.key => return Ok(None),
+            (Some(left), Some(right)) if left.key < right.key => &mut *one,
+            (Some(_), None) => &mut *one,
+            (None | Some(_), Some(_)) => &mut *other,
+        };
+        let Some(row) = lone.page.pop_front() else {
+            return Ok(None);
+        };
+        let table = lone.pages.table;
+        let is_outlived = |now| row.is_outlived(table, now).map_err(CopyError::Reading);
+        if !is_outlived(*now)? {
+            for from in [one.pages.from, other.pages.from] {
+                let origin = from.origin().await.map_err(CopyError::Reading)?;
+                *now = origin.map_or(*now, |origin| origin.clock.max(*now));
+            }
+            if !is_outlived(*now)? {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// A service's rows, one by one.
+struct Rows<'a> {
+    pages: Pages<'a>,
+    page: VecDeque<Entry>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(pages: Pages<'a>) -> Self {
+        Self {
+            pages,
+            page: VecDeque::new(),
+        }
+    }
+
+    /// Has the next one there, if there is one.
+    async fn fill(&mut self) -> Result<(), CopyError> {
+        if self.page.is_empty() {
+            self.page.extend(self.pages.next().await?.unwrap_or_default());
+        }
+        Ok(())
+    }
 }
 
 /// A service's rows, page by page.

@@ -28,7 +28,7 @@ pub struct ServeArgs {
     /// Policy and settings, TOML or JSON [variable: VERIFY_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where state lives: memory, sqlite:PATH or postgres://USER@HOST/DATABASE [variable: VERIFY_STORE; default: sqlite:verify.db, memory in demo mode]
+    /// Where state lives: memory, sqlite:PATH, postgres://USER@HOST/DATABASE or redis://USER@HOST:PORT [variable: VERIFY_STORE; default: sqlite:verify.db, memory in demo mode]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
     /// What lives on this machine; relative paths of stores are in it [variable: STATE_DIRECTORY; default: ./verify-state]
@@ -77,7 +77,7 @@ pub struct StoreArgs {
     /// The file with settings [variable: VERIFY_CONFIG]
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
-    /// The store: sqlite:PATH or postgres://USER@HOST/DATABASE [variable: VERIFY_STORE; default: sqlite:verify.db]
+    /// The store: sqlite:PATH, postgres://USER@HOST/DATABASE or redis://USER@HOST:PORT [variable: VERIFY_STORE; default: sqlite:verify.db]
     #[arg(long, value_name = "STORE", global = true)]
     pub store: Option<String>,
     /// The state directory [variable: STATE_DIRECTORY; default: ./verify-state]

@@ -207,28 +207,29 @@ fn what_a_store_cannot_be_or_does_not_go_by_is_told() {
         ("VERIFY_STORE_SIZE", "255KiB", "at least 256KiB"),
         ("VERIFY_STORE_CONNECTIONS", "2", "a number from 3 to 1000"),
         ("VERIFY_STORE_CONNECTIONS", "1001", "a number from 3 to 1000"),
+        ("VERIFY_STORE_WAIT_REPLICAS", "17", "a number from 0 to 16"),
     ] {
         let checked = run(&["--check-config"], &[(variable, value)]);
         assert_eq!(checked.status.code(), Some(2), "{variable}");
         let fault = format!("{variable}: found {value:?}; expected {said}");
         assert!(err(&checked).starts_with(&fault), "{}", err(&checked));
     }
-    let (memory, file, database) = ("memory", "sqlite:v.db", "postgres://u@h/db");
+    let stores = ["memory", "sqlite:v.db", "postgres://u@h/db", "redis://u@h"];
+    let (kept, reached) = ([false, true, true, false], [false, false, true, true]);
+    let (of_postgres, of_redis) = ([false, false, true, false], [false, false, false, true]);
     for (variable, value, goes_by) in [
-        ("VERIFY_STORE_DURABILITY", "full", [false, true, true]),
-        ("VERIFY_STORE_SIZE", "256KiB", [false, true, true]),
-        (
-            "VERIFY_STORE_PASSWORD_FILE",
-            "/etc/hostname",
-            [false, false, true],
-        ),
-        ("VERIFY_STORE_CA_FILE", "/etc/hostname", [false, false, true]),
-        ("VERIFY_STORE_SCHEMA", "other", [false, false, true]),
-        ("VERIFY_STORE_CONNECTIONS", "3", [false, false, true]),
-        ("VERIFY_STORE_ON_FAILOVER", "tell", [false, false, true]),
-        ("VERIFY_MEMORY_BUDGET", "1GiB", [true, false, false]),
+        ("VERIFY_STORE_DURABILITY", "full", kept),
+        ("VERIFY_STORE_SIZE", "256KiB", kept),
+        ("VERIFY_STORE_PASSWORD_FILE", "/etc/hostname", reached),
+        ("VERIFY_STORE_CA_FILE", "/etc/hostname", reached),
+        ("VERIFY_STORE_SCHEMA", "other", of_postgres),
+        ("VERIFY_STORE_CONNECTIONS", "3", of_postgres),
+        ("VERIFY_STORE_ON_FAILOVER", "tell", reached),
+        ("VERIFY_STORE_PREFIX", "shop:", of_redis),
+        ("VERIFY_STORE_WAIT_REPLICAS", "1", of_redis),
+        ("VERIFY_MEMORY_BUDGET", "1GiB", [true, false, false, false]),
     ] {
-        for (store, goes_by) in [memory, file, database].into_iter().zip(goes_by) {
+        for (store, goes_by) in stores.into_iter().zip(goes_by) {
             let checked = run(&["--check-config"], &[("VERIFY_STORE", store), (variable, value)]);
             assert_eq!(checked.status.code(), Some(0), "{}", err(&checked));
             let note = format!("note: {variable}: changes nothing, because the store is ");

@@ -196,11 +196,15 @@ impl Line {
         self.clock.began.store(began, Ordering::Relaxed);
     }
 
+    /// What time it is there.
+    pub(crate) fn clock(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.began.load(Ordering::Relaxed) + self.clock.elapsed())
+    }
+
     /// The last instant of the server's clock at which something may begin there that may begin for that long from now. The way there
     /// makes it somewhat earlier.
     pub(crate) fn not_after(&self, within: Duration) -> Timestamp {
-        let now = self.clock.began.load(Ordering::Relaxed) + self.clock.elapsed();
-        Timestamp::from_millis(now) + within
+        self.clock() + within
     }
 }
 

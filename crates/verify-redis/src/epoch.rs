@@ -15,9 +15,31 @@ pub(crate) fn name() -> Result<[u8; 16], StoreFault> {
     Ok(name)
 }
 
+/// What a hash has of an epoch.
+pub(crate) const FIELDS: [&str; 4] = ["epoch", "made", "accepted", "moved"];
+
+/// The values of [`FIELDS`]. `None`: there is no epoch in it.
+pub(crate) fn found(values: Value, clock: Timestamp) -> Result<Option<Origin>, StoreFault> {
+    type Found = (Option<Vec<u8>>, Option<u64>, Option<u64>, Option<u64>);
+    let (epoch, made, accepted, moved): Found = redis::from_redis_value(values).map_err(|_| broken())?;
+    let Some(epoch) = epoch else { return Ok(None) };
+    Ok(Some(Origin {
+        epoch: Epoch(epoch.try_into().map_err(|_| broken())?),
+        made: Timestamp::from_millis(made.unwrap_or(0)),
+        accepted: accepted == Some(1),
+        moved: moved
+            .map(Timestamp::from_millis)
+            .filter(|moved| *moved > Timestamp::ZERO),
+        clock,
+    }))
+}
+
+fn broken() -> StoreFault {
+    StoreFault::corrupt("the store's epoch is not in its format")
+}
+
 /// What the store says of itself, and whether it knows the service that was named.
 pub(crate) fn read(answer: Value) -> Result<(Origin, bool), StoreFault> {
-    let broken = || StoreFault::corrupt("the store's epoch is not in its format");
     let said: (Vec<u8>, u64, u64, u64, u64, u64) = redis::from_redis_value(answer).map_err(|_| broken())?;
     let (epoch, made, accepted, moved, clock, has_lane) = said;
     let origin = Origin {

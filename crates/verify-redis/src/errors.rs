@@ -3,12 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use redis::RedisError;
+use redis::{ErrorKind, RedisError};
 use verify_batch::tls::TlsError;
 use verify_core::port::Detail;
 use verify_core::store::StoreFault;
 
-use crate::options::Address;
+use crate::options::{Address, RedisOptions};
 use crate::telemetry;
 
 /// Why servers cannot be the store. Each says what to do.
@@ -34,9 +34,25 @@ pub enum OpenError {
     /// Certificates or keys are not what they should be.
     #[error("TLS: {0}")]
     Tls(String),
-    /// It cannot be reached, or takes neither name nor password, or something is not permitted.
+    /// The server asks for a password.
+    #[error("the server asks for a password, and there is none; name a file with it, or put it into the URL")]
+    NoPassword,
+    /// It takes another one.
+    #[error("the server does not take this name with this password: {0}")]
+    WrongPassword(String),
+    /// It cannot be reached, or something is not permitted.
     #[error("the store cannot be used: {0}")]
     Connect(String),
+    /// It is not all there.
+    #[error(
+        "a copy into this store was broken off, or is under way: run `store copy` again, which begins anew"
+    )]
+    HalfCopied,
+    /// It is to be read whole, and somebody works on it.
+    #[error(
+        "somebody serves from these keys, or was killed within the last minute: stop what serves from them, and begin again"
+    )]
+    InUse,
     /// It is older than 6.2.
     #[error("the server is Redis {0}; 6.2 or later, or Valkey, is needed")]
     Version(String),
@@ -53,6 +69,23 @@ pub enum OpenError {
 impl From<TlsError> for OpenError {
     fn from(error: TlsError) -> Self {
         Self::Tls(error.to_string())
+    }
+}
+
+impl OpenError {
+    /// What a fault is to whoever opens servers by these options.
+    pub(crate) fn of(fault: StoreFault, options: &RedisOptions) -> Self {
+        let words = fault.detail().message();
+        let has_password = options.password.is_some() || options.password_file.is_some();
+        if words.contains("HALFCOPIED") {
+            Self::HalfCopied
+        } else if words.contains("NOAUTH") || (words.contains(WRONG_PASSWORD) && !has_password) {
+            Self::NoPassword
+        } else if words.contains(WRONG_PASSWORD) {
+            Self::WrongPassword(words.to_owned())
+        } else {
+            fault.into()
+        }
     }
 }
 
@@ -78,6 +111,18 @@ pub(crate) enum Failed {
 impl Failed {
     pub(crate) fn unknown(words: &str) -> Self {
         Self::Unknown(Detail::new(None, words))
+    }
+
+    /// The same of a sentinel, which is told no password: those that there are belong to the servers.
+    pub(crate) fn of_a_sentinel(self) -> Self {
+        match self {
+            Self::NotApplied(fault) if fault.detail().message().contains("NOAUTH") => {
+                let words =
+                    "a sentinel asks for a password, and is told none: have it answer this machine without";
+                Self::NotApplied(StoreFault::unavailable(words))
+            }
+            other @ (Self::NotApplied(_) | Self::Unreached(_) | Self::Unknown(_) | Self::RanOut(_)) => other,
+        }
     }
 
     /// The same of what comes before anything that would have to be undone.
@@ -119,8 +164,15 @@ pub(crate) enum Said {
     Unknown(Detail),
 }
 
+/// What a server says to a password that is not the user's.
+const WRONG_PASSWORD: &str = "WRONGPASS";
+
 /// What an error says; passwords are never in it.
 pub(crate) fn words(error: &RedisError) -> String {
+    // The client has its own words for it, whatever the server said.
+    if error.kind() == ErrorKind::AuthenticationFailed {
+        return format!("{WRONG_PASSWORD} {error}");
+    }
     match (error.code(), error.detail()) {
         (Some(code), Some(detail)) => format!("{code} {detail}"),
         (None, Some(detail)) => detail.to_owned(),
@@ -182,7 +234,9 @@ fn elsewhere(error: &RedisError) -> Option<Said> {
 }
 
 /// What a server says instead of doing something.
-const REFUSED: [&str; 10] = [
+const REFUSED: [&str; 11] = [
+    // Of a script of ours.
+    "HALFCOPIED",
     "LOADING",
     "CLUSTERDOWN",
     "BUSY",

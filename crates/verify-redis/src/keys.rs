@@ -12,6 +12,7 @@
 //! | `{service}r` and 17 bytes | a record |
 //! | `{service}m` and 17 bytes | a claim |
 //! | `{*}o`, `{*}s`, `{*}m` | the epoch of the store, the services, and those of which something was kept |
+//! | `{*}f` | who fills the store with a copy: while it is there, nobody serves from it |
 
 use verify_core::keys::Print;
 use verify_core::store::{ClaimKey, RecordKey, Work};
@@ -19,6 +20,9 @@ use verify_core::vocabulary::ServiceId;
 
 /// Slots of a Cluster.
 const SLOTS: u16 = 16_384;
+
+/// What stands in the place of a service's name in the store's own keys. No service is called that.
+const STORE: &str = "*";
 
 /// What all keys of a service begin with, and where a Cluster has them.
 #[derive(Debug, Clone)]
@@ -32,9 +36,9 @@ impl Keys {
         Self::tagged(prefix, service.as_str())
     }
 
-    /// Of the store itself: no service is called that.
+    /// Of the store itself.
     pub(crate) fn of_store(prefix: &str) -> Self {
-        Self::tagged(prefix, "*")
+        Self::tagged(prefix, STORE)
     }
 
     fn tagged(prefix: &str, tag: &str) -> Self {
@@ -89,7 +93,7 @@ impl Keys {
     }
 
     pub(crate) fn counters(&self, print: &Print) -> Vec<u8> {
-        self.key(b'c', print.as_bytes())
+        self.counters_named(print.as_bytes())
     }
 
     pub(crate) fn record(&self, key: &RecordKey) -> Vec<u8> {
@@ -101,14 +105,42 @@ impl Keys {
         self.key(b'r', name)
     }
 
-    pub(crate) fn claim(&self, key: &ClaimKey) -> Vec<u8> {
-        self.key(b'm', &key.to_bytes())
+    /// A claim by the bytes of its key.
+    pub(crate) fn claim_named(&self, name: &[u8]) -> Vec<u8> {
+        self.key(b'm', name)
     }
 
-    /// Of the store: its epoch, its services, and those that have a lane.
-    pub(crate) fn store(&self) -> [Vec<u8>; 3] {
-        [self.key(b'o', &[]), self.key(b's', &[]), self.key(b'm', &[])]
+    /// Counters by the bytes of their fingerprint.
+    pub(crate) fn counters_named(&self, print: &[u8]) -> Vec<u8> {
+        self.key(b'c', print)
     }
+
+    pub(crate) fn claim(&self, key: &ClaimKey) -> Vec<u8> {
+        self.claim_named(&key.to_bytes())
+    }
+
+    /// Of the store: its epoch, its services, those that have a lane, and who fills it with a copy.
+    pub(crate) fn store(&self) -> [Vec<u8>; 4] {
+        [b'o', b's', b'm', b'f'].map(|kind| self.key(kind, &[]))
+    }
+}
+
+/// What every key of a store begins with, as a pattern: nothing in a prefix has another meaning there.
+pub(crate) fn pattern(prefix: &str) -> String {
+    format!("{prefix}{{*")
+}
+
+/// Whose a key is (`None`: the store's own), of which kind, and its name. `None`: it is none of a store's.
+pub(crate) fn parts<'a>(prefix: &str, key: &'a [u8]) -> Option<(Option<ServiceId>, u8, &'a [u8])> {
+    let tagged = key.strip_prefix(prefix.as_bytes())?.strip_prefix(b"{")?;
+    let end = tagged.iter().position(|byte| *byte == b'}')?;
+    let tag = std::str::from_utf8(tagged.get(..end)?).ok()?;
+    let (kind, name) = tagged.get(end + 1..)?.split_first()?;
+    let service = match tag {
+        STORE => None,
+        tag => Some(ServiceId::new(tag).ok()?),
+    };
+    Some((service, *kind, name))
 }
 
 /// CRC-16/XMODEM, by which a Cluster has its slots.
@@ -129,5 +161,17 @@ mod tests {
     fn slots_are_those_of_a_cluster() {
         assert_eq!(crc16(b"123456789"), 0x31C3);
         assert_eq!(Keys::tagged("verify:", "somekey").slot, 11_058);
+    }
+
+    #[test]
+    fn a_key_is_taken_apart_as_it_was_put_together() {
+        let service = ServiceId::new("a.b").unwrap();
+        let key = Keys::of("p:", &service).record_named(b"}x");
+        assert_eq!(parts("p:", &key), Some((Some(service), b'r', b"}x".as_slice())));
+        let [epoch, ..] = Keys::of_store("").store();
+        assert_eq!(parts("", &epoch), Some((None, b'o', b"".as_slice())));
+        for other in ["p:{a}", "p:a}l", "q:{a}l", "p:{a b}l", "p:{}l"] {
+            assert_eq!(parts("p:", other.as_bytes()), None, "{other}");
+        }
     }
 }

@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod alone;
 mod answer;
 #[cfg(verify_broken)]
 mod broken;
@@ -24,6 +25,7 @@ mod connect;
 mod durable;
 mod epoch;
 mod errors;
+mod inspect;
 mod keys;
 mod nodes;
 mod options;
@@ -36,9 +38,11 @@ pub mod telemetry;
 mod url;
 mod work;
 
+pub use alone::RedisKeys;
 #[cfg(verify_broken)]
 pub use broken::Flaw;
 pub use errors::OpenError;
-pub use options::{Address, RedisOptions, Servers};
+pub use inspect::{Inspection, inspect};
+pub use options::{Address, RedisOptions, Servers, checked_prefix};
 pub use store::RedisStore;
 pub use verify_batch::OnFailover;

@@ -242,6 +242,22 @@ impl Nodes {
         Ok(lines)
     }
 
+    /// The same for whoever only looks: where no server is the master, one that follows it.
+    pub(crate) async fn to_look_at(self: &Arc<Self>, until: Instant) -> Result<Vec<Line>, Failed> {
+        let failed = match self.all(until).await {
+            Ok(lines) => return Ok(lines),
+            Err(failed) => failed,
+        };
+        if let Servers::Endpoints(addresses) = &self.servers {
+            for address in addresses {
+                if let Ok(line) = self.line(address, until).await {
+                    return Ok(vec![line]);
+                }
+            }
+        }
+        Err(failed)
+    }
+
     /// Whoever was asked is not asked again before it is looked at who is to be asked.
     fn forget(&self, address: &Address) {
         let mut master = self.master.lock();
@@ -318,7 +334,7 @@ impl Nodes {
                     let unknown = format!("the sentinels know no master called {name}");
                     failed = Some(Failed::NotApplied(StoreFault::unavailable(&unknown)));
                 }
-                Err(error) => failed = Some(error),
+                Err(error) => failed = Some(error.of_a_sentinel()),
             }
         }
         Err(failed.unwrap_or_else(|| Failed::NotApplied(StoreFault::unavailable("no sentinel is named"))))

@@ -54,6 +54,18 @@ impl Servers {
     }
 }
 
+/// Whether keys can begin with this.
+///
+/// # Errors
+/// [`OpenError::Prefix`].
+pub fn checked_prefix(prefix: &str) -> Result<(), OpenError> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
+    match prefix.len() <= 64 && prefix.bytes().all(fits) {
+        true => Ok(()),
+        false => Err(OpenError::Prefix(prefix.to_owned())),
+    }
+}
+
 /// How servers are reached, and what they are used for.
 #[derive(Clone)]
 #[non_exhaustive]

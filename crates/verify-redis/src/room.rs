@@ -64,7 +64,7 @@ impl Looks {
     }
 }
 
-async fn info(line: &Line, section: &str) -> Result<String, StoreFault> {
+pub(crate) async fn info(line: &Line, section: &str) -> Result<String, StoreFault> {
     let mut command = redis::cmd("INFO");
     let said = line.ask(command.arg(section)).await;
     let said = said.map_err(|error| StoreFault::unavailable(&words(&error)))?;

@@ -25,6 +25,10 @@ scripts! {
     LEASE = "scripts/lease.lua";
     /// Accepts an epoch, or begins another.
     EPOCH = "scripts/epoch.lua";
+    /// Begins to fill a store with a copy.
+    COPY_BEGIN = "scripts/copy_begin.lua";
+    /// Has a copy be the store.
+    COPY_END = "scripts/copy_end.lua";
 }
 
 /// A script of the server.

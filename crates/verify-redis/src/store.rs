@@ -25,7 +25,7 @@ use crate::epoch;
 use crate::errors::{Failed, OpenError};
 use crate::keys::Keys;
 use crate::nodes::{Answered, Nodes, Times};
-use crate::options::RedisOptions;
+use crate::options::{RedisOptions, checked_prefix};
 use crate::plan::{Plan, Terms};
 use crate::room::{self, Looks};
 use crate::script::{By, DECIDE, EPOCH, INTRODUCE, Script};
@@ -61,13 +61,11 @@ impl RedisStore {
     /// # Errors
     /// [`OpenError`], which says what to do.
     pub async fn open(options: RedisOptions) -> Result<Self, OpenError> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
-        if options.prefix.len() > 64 || !options.prefix.bytes().all(fits) {
-            return Err(OpenError::Prefix(options.prefix));
-        }
+        checked_prefix(&options.prefix)?;
         let nodes = Arc::new(Nodes::of(&options)?);
         let until = Instant::now() + options.connect + options.command;
-        for line in nodes.all(until).await.map_err(StoreFault::from)? {
+        let unusable = |failed: Failed| OpenError::of(failed.into(), &options);
+        for line in nodes.all(until).await.map_err(unusable)? {
             room::check(&line).await?;
         }
         let decide = DECIDE.clone();
@@ -91,10 +89,8 @@ impl RedisStore {
         };
         // A store without an epoch is new to whoever never knew another.
         let is_new = inner.options.remembered.is_none();
-        inner
-            .introduce(None, is_new, until)
-            .await
-            .map_err(StoreFault::from)?;
+        let introduced = inner.introduce(None, is_new, until).await;
+        introduced.map_err(|failed| OpenError::of(failed.into(), &inner.options))?;
         Ok(Self {
             inner: Arc::new(inner),
         })
@@ -124,7 +120,7 @@ impl RedisStore {
             keys.push(inner.services.of(&service).keys.clone());
         }
         for (nth, of) in keys.iter().enumerate() {
-            let [origin, _, _] = of.store();
+            let [origin, ..] = of.store();
             let key = if nth == 0 { origin } else { of.lane() };
             inner.run(of.slot, &EPOCH, &[key], &[name]).await?;
         }
@@ -313,7 +309,7 @@ impl Inner {
     /// Writes down that something of a service was kept, once: whoever finds nothing later knows that it was lost.
     async fn mark(&self, id: &ServiceId, service: &Service) {
         if service.has_lane.load(Ordering::Acquire) && !service.is_marked.swap(true, Ordering::AcqRel) {
-            let [_, _, marked] = self.store.store();
+            let [_, _, marked, _] = self.store.store();
             let mut command = redis::cmd("SADD");
             command.arg(marked).arg(id.as_str());
             if self.query::<u64>(self.store.slot, command).await.is_err() {

@@ -22,6 +22,11 @@ pub(crate) fn parse(text: &str) -> Result<RedisOptions, OpenError> {
         _ => return Err(OpenError::Url("it begins with neither redis nor rediss")),
     };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if path.contains('@') {
+        return Err(OpenError::Url(
+            "a / in a name or password must be %2F there; or leave the password out, and name a file with it",
+        ));
+    }
     let (who, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
     let (servers, database) = match kind {
         "" => (Servers::Endpoints(addresses(hosts, PORT)?), database(path)?),
@@ -143,6 +148,7 @@ mod tests {
             "redis+sentinel://s3cret",
             "redis+other://s3cret",
             "redis://a,,s3cret",
+            "redis://me:s3/cret@a",
         ] {
             let refused = parse(text).unwrap_err().to_string();
             assert!(refused.starts_with("not a Redis URL"), "{text}: {refused}");

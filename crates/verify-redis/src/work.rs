@@ -39,7 +39,7 @@ impl Inner {
         after: Option<&ServiceId>,
         most: usize,
     ) -> Result<Vec<ServiceId>, StoreFault> {
-        let [_, list, _] = self.store.store();
+        let [_, list, ..] = self.store.store();
         let mut command = redis::cmd("ZRANGEBYLEX");
         command.arg(list).arg(match after {
             Some(after) => format!("({after}"),

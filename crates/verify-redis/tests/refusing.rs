@@ -303,7 +303,7 @@ fn what_a_user_may_not_do_is_not_done() {
             .await;
             let wrong = wrong.unwrap_err().to_string();
             assert!(
-                wrong.contains("cannot be used") && !wrong.contains("other"),
+                wrong.contains("does not take this name with this password") && !wrong.contains("other"),
                 "{wrong}"
             );
         }

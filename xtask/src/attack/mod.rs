@@ -1,7 +1,7 @@
 //! `cargo xtask attack <row>`: a gateway of its own on this machine, somebody who attacks it for five seconds, and honest
 //! clients beside them. Prints what the honest ones met, and fails when more than one in a hundred was refused or health
 //! took longer than a second. One row is measured for what it costs, and its honest client may be refused: `reserve`.
-//! `--store` says where the gateways keep their state: `memory`, `sqlite` or `postgres`, each in a place of its own.
+//! `--store` says where the gateways keep their state: `memory`, `sqlite`, `postgres` or `redis`, each in a place of its own.
 
 mod reserve;
 mod stores;

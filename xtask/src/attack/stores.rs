@@ -5,10 +5,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use verify_lab::{PostgresServer, Syncs};
+use verify_lab::{PostgresServer, RedisKind, RedisServer, Syncs};
 
 /// What `--store` may say.
-pub(super) const KNOWN: [&str; 3] = ["memory", "sqlite", "postgres"];
+pub(super) const KNOWN: [&str; 4] = ["memory", "sqlite", "postgres", "redis"];
 
 /// A place for each gateway, where there is nothing yet.
 pub(super) struct Stores {
@@ -21,6 +21,7 @@ enum Kind {
     Memory,
     Sqlite,
     Postgres(PostgresServer),
+    Redis(RedisServer),
 }
 
 impl Stores {
@@ -34,6 +35,14 @@ impl Stores {
             "memory" => Kind::Memory,
             "sqlite" => Kind::Sqlite,
             "postgres" => Kind::Postgres(PostgresServer::start(&home.join("server"), Syncs::Yes, "")?),
+            "redis" => {
+                let keeps = ["appendonly yes", "appendfsync always"];
+                Kind::Redis(RedisServer::start(
+                    RedisKind::Installed,
+                    &home.join("server"),
+                    &keeps,
+                )?)
+            }
             _ => return Ok(None),
         };
         let state = home.join("state");
@@ -47,16 +56,18 @@ impl Stores {
     }
 
     /// The variables of one more gateway.
-    pub(super) fn another(&self) -> [(&'static str, String); 3] {
+    pub(super) fn another(&self) -> [(&'static str, String); 4] {
         let number = self.given.fetch_add(1, Ordering::Relaxed);
         let store = match &self.kind {
             Kind::Memory => "memory".to_owned(),
             Kind::Sqlite => "sqlite:verify.db".to_owned(),
             Kind::Postgres(server) => server.url(),
+            Kind::Redis(server) => server.url(),
         };
         [
             ("VERIFY_STORE", store),
             ("VERIFY_STORE_SCHEMA", format!("attack_{number}")),
+            ("VERIFY_STORE_PREFIX", format!("attack-{number}:")),
             (
                 "STATE_DIRECTORY",
                 self.home.join(number.to_string()).display().to_string(),

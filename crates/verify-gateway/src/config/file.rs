@@ -12,7 +12,7 @@ use super::logging::LoggingSettings;
 /// The gateway's own section.
 const SECTION: &str = "gateway";
 /// Its keys; each is also a variable.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 19] = [
     "listen",
     "store",
     "state_dir",
@@ -25,6 +25,8 @@ const KEYS: [&str; 17] = [
     "store_schema",
     "store_connections",
     "store_on_failover",
+    "store_prefix",
+    "store_wait_replicas",
     "memory_budget",
     "public_url",
     "trusted_proxies",

@@ -5,8 +5,10 @@ mod file;
 mod keys;
 mod logging;
 mod memory;
+mod reached;
 mod store;
 mod twilio;
+mod urls;
 mod values;
 
 use std::collections::BTreeSet;

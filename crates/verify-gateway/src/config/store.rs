@@ -1,21 +1,23 @@
 //! Where state lives: what names a store, and what belongs to it. A new one is an arm of [`Store`] here, and one of
 //! [`OpenStore`](crate::store::OpenStore), which an engine gets.
 
-use std::fs::{self, File};
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
-use verify_postgres::{Host, OnFailover, OpenError, PostgresOptions};
+use verify_postgres::PostgresOptions;
+use verify_redis::RedisOptions;
 use verify_sqlite::{Durability, SqliteOptions};
 
 use super::memory::{self, Budget};
-use super::values::{Given, Reader, Sources};
+use super::reached::Reached;
+use super::urls::{PostgresUrl, RedisUrl, has_password, is_redis};
+use super::values::{Reader, Sources};
 use super::{ConfigErrors, read_file};
 use crate::cli::ServeArgs;
 use crate::environment::Environment;
 
 /// What a setting may say of the store.
-const KNOWN: &str = "memory, sqlite:PATH, postgres://USER@HOST/DATABASE";
+const KNOWN: &str = "memory, sqlite:PATH, postgres://USER@HOST/DATABASE, redis://USER@HOST:PORT";
 /// Where state lives when nobody said: outside demo mode in this file of the state directory.
 const FILE: &str = "verify.db";
 const STATE_DIR: &str = "./verify-state";
@@ -29,50 +31,8 @@ pub enum Store {
     Sqlite(PathBuf),
     /// In a Postgres database, for as many processes as there are.
     Postgres(PostgresUrl),
-}
-
-/// A URL of a database. There may be a password in it: it is shown without.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PostgresUrl(String);
-
-impl PostgresUrl {
-    fn parse(text: &str) -> Result<Self, String> {
-        let parsed = PostgresOptions::parse(text).map_err(|error| error.to_string());
-        parsed.map(|_| Self(text.to_owned()))
-    }
-
-    fn has_password(&self) -> bool {
-        PostgresOptions::parse(&self.0).is_ok_and(|options| options.config.get_password().is_some())
-    }
-}
-
-/// Each host with its port, and database: what names it in logs.
-impl fmt::Display for PostgresUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(options) = PostgresOptions::parse(&self.0) else {
-            return f.write_str("postgres:");
-        };
-        let (hosts, ports) = (options.config.get_hosts(), options.config.get_ports());
-        let hosts = hosts.iter().enumerate().map(|(nth, host)| {
-            let host = match host {
-                Host::Tcp(address) if address.contains(':') => format!("[{address}]"),
-                Host::Tcp(name) => name.clone(),
-                Host::Unix(path) => path.display().to_string(),
-            };
-            // One port is everybody's.
-            let port = ports.get(nth).or(ports.first());
-            port.map_or(host.clone(), |port| format!("{host}:{port}"))
-        });
-        let hosts: Vec<_> = hosts.collect();
-        let database = options.config.get_dbname().unwrap_or_default();
-        write!(f, "postgres://{}/{database}", hosts.join(","))
-    }
-}
-
-impl fmt::Debug for PostgresUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
+    /// In Redis or Valkey, for as many processes as there are.
+    Redis(RedisUrl),
 }
 
 impl Store {
@@ -90,6 +50,7 @@ impl Store {
                 Ok(Self::Sqlite(PathBuf::from(path)))
             }
             Some(("postgres" | "postgresql", _)) => PostgresUrl::parse(text).map(Self::Postgres),
+            Some((scheme, _)) if is_redis(scheme) => RedisUrl::parse(text).map(Self::Redis),
             Some(_) | None => Err(format!("this build knows these stores: {KNOWN}")),
         }
     }
@@ -110,15 +71,37 @@ impl Store {
     pub(crate) fn outlives(&self) -> bool {
         match self {
             Self::Memory => false,
+            Self::Sqlite(_) | Self::Postgres(_) | Self::Redis(_) => true,
+        }
+    }
+
+    /// True when it goes by what is said here of syncs and of its size. Redis goes by its server's own settings.
+    fn keeps_itself(&self) -> bool {
+        match self {
+            Self::Memory | Self::Redis(_) => false,
             Self::Sqlite(_) | Self::Postgres(_) => true,
         }
     }
 
     /// True when there are connections to it.
-    fn is_reached(&self) -> bool {
+    pub(super) fn is_reached(&self) -> bool {
+        self.is_postgres() || self.is_redis()
+    }
+
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
+    pub(super) fn is_redis(&self) -> bool {
+        matches!(self, Self::Redis(_))
+    }
+
+    /// True when its password stands in its URL.
+    fn has_password(&self) -> bool {
         match self {
             Self::Memory | Self::Sqlite(_) => false,
-            Self::Postgres(_) => true,
+            Self::Postgres(url) => url.has_password(),
+            Self::Redis(url) => url.has_password(),
         }
     }
 
@@ -128,6 +111,7 @@ impl Store {
             Self::Memory => Self::Memory,
             Self::Sqlite(path) => Self::Sqlite(state_dir.join(path)),
             Self::Postgres(url) => Self::Postgres(url),
+            Self::Redis(url) => Self::Redis(url),
         }
     }
 }
@@ -139,21 +123,9 @@ impl fmt::Display for Store {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Postgres(url) => url.fmt(f),
+            Self::Redis(url) => url.fmt(f),
         }
     }
-}
-
-fn has_password(text: &str) -> bool {
-    let parsed = PostgresOptions::parse(text);
-    if parsed.is_ok_and(|options| options.config.get_password().is_some()) {
-        return true;
-    }
-    let authority = text.split_once("://").map(|(_, rest)| rest);
-    let authority = authority.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    let in_authority = authority
-        .and_then(|authority| authority.rsplit_once('@'))
-        .is_some_and(|(user, _)| user.contains(':'));
-    in_authority || text.to_ascii_lowercase().contains("password=")
 }
 
 /// Where state lives, and what belongs to it.
@@ -175,97 +147,12 @@ pub struct Storage {
     pub memory: Budget,
 }
 
-/// How a database is reached, besides its URL.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reached {
-    /// A file with the password.
-    pub password_file: Option<PathBuf>,
-    /// Whose signatures on the server's certificate are good.
-    pub ca_file: Option<PathBuf>,
-    /// A certificate of this client and its key.
-    pub client: Option<(PathBuf, PathBuf)>,
-    /// The schema that the tables are in.
-    pub schema: Option<String>,
-    /// Connections at most.
-    pub connections: Option<usize>,
-    /// What happens when a copy of the server takes over.
-    pub on_failover: OnFailover,
-}
-
-impl Reached {
-    /// `unreadable`: what files cannot be read.
-    fn read(
-        mut given: impl FnMut(&str, &str) -> Option<Given>,
-        faults: &mut Vec<String>,
-        unreadable: &mut Vec<String>,
-    ) -> Self {
-        let mut file = |name, key| {
-            let given = given(name, key)?;
-            if let Err(why) = may_be_read(Path::new(&given.text)) {
-                unreadable.push(format!("{}: {why}", given.origin));
-            }
-            Some(PathBuf::from(given.text))
-        };
-        let password_file = file("VERIFY_STORE_PASSWORD_FILE", "store_password_file");
-        let ca_file = file("VERIFY_STORE_CA_FILE", "store_ca_file");
-        let certificate = file("VERIFY_STORE_CERT_FILE", "store_cert_file");
-        let key = file("VERIFY_STORE_KEY_FILE", "store_key_file");
-        if certificate.is_some() != key.is_some() {
-            faults.push(
-                "VERIFY_STORE_CERT_FILE, VERIFY_STORE_KEY_FILE: one without the other; set both or none"
-                    .to_owned(),
-            );
-        }
-        let schema = given("VERIFY_STORE_SCHEMA", "store_schema");
-        let connections = given("VERIFY_STORE_CONNECTIONS", "store_connections");
-        let on_failover = given("VERIFY_STORE_ON_FAILOVER", "store_on_failover");
-        let mut read = Reader { faults };
-        Self {
-            password_file,
-            ca_file,
-            client: certificate.zip(key),
-            schema: schema.map(|given| given.text.to_owned()),
-            connections: read.of(connections, connections_of),
-            on_failover: read.of(on_failover, on_failover_of).unwrap_or_default(),
-        }
-    }
-}
-
-/// What can be read only once, as a pipe, is left to whoever needs it.
-fn may_be_read(path: &Path) -> Result<(), String> {
-    let unreadable = |error: io::Error| format!("cannot read {}: {}", path.display(), error.kind());
-    let file = fs::metadata(path).map_err(unreadable)?;
-    if file.is_dir() {
-        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
-    }
-    if file.is_file() {
-        File::open(path).map_err(unreadable)?;
-        if file.len() == 0 {
-            return Err(format!("the file {} is empty", path.display()));
-        }
-    }
-    Ok(())
-}
-
-fn connections_of(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (3..=1_000).contains(number));
-    number.ok_or_else(|| format!("found {text:?}; expected a number from 3 to 1000"))
-}
-
-fn on_failover_of(text: &str) -> Result<OnFailover, String> {
-    match text {
-        "tell" => Ok(OnFailover::Tell),
-        "cool" => Ok(OnFailover::Cool),
-        other => Err(format!("found {other:?}; expected tell or cool")),
-    }
-}
-
 impl Storage {
     /// How a database is reached that is the store.
     ///
     /// # Errors
     /// It is no URL; that was looked at before.
-    pub(crate) fn postgres(&self, url: &PostgresUrl) -> Result<PostgresOptions, OpenError> {
+    pub(crate) fn postgres(&self, url: &PostgresUrl) -> Result<PostgresOptions, verify_postgres::OpenError> {
         let mut options = PostgresOptions::parse(&url.0)?;
         let Reached {
             password_file,
@@ -274,6 +161,8 @@ impl Storage {
             schema,
             connections,
             on_failover,
+            prefix: _,
+            wait_replicas: _,
         } = self.reached.clone();
         if let Some(connections) = connections {
             options = options.connections(connections);
@@ -290,6 +179,33 @@ impl Storage {
             Durability::Full => verify_postgres::Durability::AsServer,
             Durability::Process => verify_postgres::Durability::Process,
         };
+        Ok(options)
+    }
+
+    /// How servers of Redis are reached that are the store.
+    ///
+    /// # Errors
+    /// It is no URL; that was looked at before.
+    pub(crate) fn redis(&self, url: &RedisUrl) -> Result<RedisOptions, verify_redis::OpenError> {
+        let mut options = RedisOptions::parse(&url.0)?;
+        let Reached {
+            password_file,
+            ca_file,
+            client,
+            schema: _,
+            connections: _,
+            on_failover,
+            prefix,
+            wait_replicas,
+        } = self.reached.clone();
+        if let Some(prefix) = prefix {
+            options = options.prefix(&prefix);
+        }
+        options.password_file = password_file;
+        options.ca_file = ca_file;
+        options.client_certificate = client;
+        options.on_failover = on_failover;
+        options.wait_replicas = wait_replicas;
         Ok(options)
     }
 
@@ -313,7 +229,7 @@ impl Storage {
                 "VERIFY_STORE_DURABILITY: process; a loss of power may take the last seconds, and with them used budgets and \
                  accepted codes"
             }
-            (Store::Sqlite(_) | Store::Postgres(_), Durability::Full) => return None,
+            (Store::Sqlite(_) | Store::Postgres(_), Durability::Full) | (Store::Redis(_), _) => return None,
         };
         Some(words.to_owned())
     }
@@ -325,10 +241,25 @@ impl Storage {
             durability,
             most_bytes,
             memory,
+            reached,
             ..
         } = self;
         match store {
             Store::Memory => format!("{store}, {}", memory.told()),
+            Store::Redis(_) => {
+                let prefix = reached
+                    .prefix
+                    .as_ref()
+                    .map(|prefix| format!(", keys begin with {prefix}"));
+                let waits = match reached.wait_replicas {
+                    0 => String::new(),
+                    replicas => format!(", each answer waits for {replicas} replicas"),
+                };
+                format!(
+                    "{store}, durability the server's{}{waits}",
+                    prefix.unwrap_or_default()
+                )
+            }
             Store::Sqlite(_) | Store::Postgres(_) => {
                 let kept = match durability {
                     Durability::Full => "full",
@@ -342,7 +273,7 @@ impl Storage {
 }
 
 /// Whether a store goes by a setting.
-type GoesBy = fn(&Store) -> bool;
+pub(super) type GoesBy = fn(&Store) -> bool;
 
 /// What flags, variables and the file say of it.
 pub(super) struct Stored {
@@ -373,16 +304,16 @@ impl Stored {
             None,
             "VERIFY_STORE_DURABILITY",
             "store_durability",
-            Store::outlives,
+            Store::keeps_itself,
         );
-        let most_bytes = given(None, "VERIFY_STORE_SIZE", "store_size", Store::outlives);
+        let most_bytes = given(None, "VERIFY_STORE_SIZE", "store_size", Store::keeps_itself);
         let budget = args.memory_budget.as_ref().map(|text| ("--memory-budget", text));
         let of_memory = |store: &Store| !store.outlives();
         let budget = given(budget, "VERIFY_MEMORY_BUDGET", "memory_budget", of_memory);
         let named = sources.given(flag, "VERIFY_STORE", "store");
         let mut unreadable = Vec::new();
         let reached = Reached::read(
-            |variable, key| given(None, variable, key, Store::is_reached),
+            |variable, key, of: GoesBy| given(None, variable, key, of),
             faults,
             &mut unreadable,
         );
@@ -394,9 +325,9 @@ impl Stored {
         };
         let store = read.of(from_file.or(named), parse);
         // A file that is set for another store than this one keeps nobody from starting.
-        if let Some(Store::Postgres(url)) = &store {
+        if let Some(store) = store.as_ref().filter(|store| store.is_reached()) {
             read.faults.append(&mut unreadable);
-            if url.has_password() && reached.password_file.is_some() {
+            if store.has_password() && reached.password_file.is_some() {
                 let two = "VERIFY_STORE_PASSWORD_FILE: found a password in the URL of the store too; set one of them";
                 read.faults.push(two.to_owned());
             }
@@ -493,40 +424,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_seen_wherever_it_stands() {
-        for secret in [
-            "postgres://u:p@h/db",
-            "postgres://u:p/w@h/x",
-            "redis://:p@h",
-            "postgres://h/db?password=p",
-            "host=h PASSWORD=p",
-        ] {
-            assert!(has_password(secret), "{secret}");
-            let said = Store::parse_flag(secret).unwrap_err();
-            assert!(
-                said.contains("VERIFY_STORE_FILE") && !said.contains("h/db") && !said.contains("p/w"),
-                "{said}"
-            );
-        }
-        for none in [
-            "postgres://u@h:5432/db",
-            "sqlite:/a:b@c",
-            "memory",
-            "redis://h:6379",
-        ] {
-            assert!(!has_password(none), "{none}");
-        }
-    }
-
-    #[test]
-    fn a_failover_is_told_or_cools() {
-        assert_eq!(on_failover_of("tell"), Ok(OnFailover::Tell));
-        assert_eq!(on_failover_of("cool"), Ok(OnFailover::Cool));
-        let said = on_failover_of("Cool").unwrap_err();
-        assert!(said.contains("tell or cool"), "{said}");
-    }
-
-    #[test]
     fn a_path_is_one() {
         let path = |text: &str| match Store::parse(text) {
             Ok(Store::Sqlite(path)) => path.display().to_string(),
@@ -536,6 +433,8 @@ mod tests {
         assert_eq!(path("sqlite:/a/b.db"), "/a/b.db");
         assert_eq!(path("sqlite:///a/b.db"), "///a/b.db");
         for wrong in [
+            "redis",
+            "redish://h",
             "sqlite",
             "sqlite:",
             "sqlite://a/b.db",
@@ -545,31 +444,11 @@ mod tests {
         ] {
             let said = Store::parse(wrong).unwrap_err();
             assert_eq!(
-                said, "this build knows these stores: memory, sqlite:PATH, postgres://USER@HOST/DATABASE",
+                said,
+                "this build knows these stores: memory, sqlite:PATH, postgres://USER@HOST/DATABASE, redis://USER@HOST:PORT",
                 "{wrong}"
             );
         }
-        let cut = Store::parse("postgres://u:p@ss3cret@h/db").unwrap_err();
-        assert!(cut.contains("%40") && !cut.contains("ss3cret"), "{cut}");
-        for (url, shown) in [
-            (
-                "postgres://u:s3cret@h:5433/db?sslmode=require",
-                "postgres://h:5433/db",
-            ),
-            ("postgres://u@a:7,b:8/db", "postgres://a:7,b:8/db"),
-            ("postgres://u@a,b/db", "postgres://a:5432,b:5432/db"),
-            ("postgres:///db?host=a&host=b&port=7", "postgres://a:7,b:7/db"),
-            ("postgres://u@[::1]:7/db", "postgres://[::1]:7/db"),
-        ] {
-            assert_eq!(Store::parse(url).unwrap().to_string(), shown);
-        }
-        let shown = Store::parse("postgres://u:s3cret@h/db").unwrap();
-        assert!(!format!("{shown:?}").contains("s3cret"));
-        let said = Store::parse("postgres://u:s3cret@h:port/db").unwrap_err();
-        assert!(
-            said.contains("postgres://USER@HOST:PORT/DATABASE") && !said.contains("s3cret"),
-            "{said}"
-        );
         let within = |text: &str| Store::parse(text).unwrap().within(Path::new("/s")).to_string();
         assert_eq!(within("sqlite:a.db"), "sqlite:/s/a.db");
         assert_eq!(within("sqlite:/b/a.db"), "sqlite:/b/a.db");

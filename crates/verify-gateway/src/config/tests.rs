@@ -181,9 +181,9 @@ fn a_flag_beats_a_variable_beats_the_file() {
 
 #[test]
 fn a_store_that_is_not_known_is_refused_with_what_would_do() {
-    let known = "this build knows these stores: memory, sqlite:PATH, postgres://USER@HOST/DATABASE";
+    let known = "this build knows these stores: memory, sqlite:PATH, postgres://USER@HOST/DATABASE, redis://USER@HOST:PORT";
     let by_flag = ServeArgs {
-        store: Some("redis://host".to_owned()),
+        store: Some("mysql://host".to_owned()),
         ..ServeArgs::default()
     };
     let faults = with(&[], &by_flag, Goal::Serve).unwrap_err();
@@ -311,7 +311,7 @@ fn every_fault_is_named_at_once() {
         ("VERIFY_TRUSTED_PROXIES", "10.0.0.0/33"),
         ("VERIFY_PUBLIC_URL", "example.com?x"),
         ("VERIFY_KEYS", "secret"),
-        ("VERIFY_STORE", "redis://:hunter2@host"),
+        ("VERIFY_STORE", "mongodb://:hunter2@host"),
         ("VERIFY_STORE_DURABILITY", "maybe"),
         ("VERIFY_STORE_SIZE", "big"),
         ("VERIFY_MEMORY_BUDGET", "200%"),
@@ -339,8 +339,8 @@ fn faults_of_all_readers_of_the_file_come_at_once() {
     let faults = with(&[], &file.args(), Goal::Serve).unwrap_err();
     for line in [
         "gateway.port: unknown key; known are listen, store, state_dir, store_durability, store_size, store_password_file, \
-         store_ca_file, store_cert_file, store_key_file, store_schema, store_connections, store_on_failover, memory_budget, \
-         public_url, trusted_proxies, forwarded_header, flood_shield",
+         store_ca_file, store_cert_file, store_key_file, store_schema, store_connections, store_on_failover, \
+         store_prefix, store_wait_replicas, memory_budget, public_url, trusted_proxies, forwarded_header, flood_shield",
         "twilio.auth_mode: found \"token\"; one of api_key, auth_token would do",
         "logging.log_level: found \"verbose\"; one of error, warn, info, debug, trace would do",
         "logging.redact_fields: found \"a b\"; a list of field names would do",

@@ -20,7 +20,7 @@ pub(super) fn file(path: &Path) -> Option<String> {
 pub(super) fn directories(storage: &Storage) -> Vec<(PathBuf, String)> {
     let of_the_file = match &storage.store {
         Store::Sqlite(path) => path.parent(),
-        Store::Memory | Store::Postgres(_) => None,
+        Store::Memory | Store::Postgres(_) | Store::Redis(_) => None,
     };
     let own = storage.remembers.then_some(storage.state_dir.as_path());
     let all: BTreeSet<_> = of_the_file.into_iter().chain(own).collect();
@@ -37,7 +37,7 @@ pub(super) fn directories(storage: &Storage) -> Vec<(PathBuf, String)> {
 pub(crate) fn notes(storage: &Storage) -> Vec<String> {
     let of_the_file = match &storage.store {
         Store::Sqlite(path) => file(path).map(|words| (path.clone(), words)),
-        Store::Memory | Store::Postgres(_) => None,
+        Store::Memory | Store::Postgres(_) | Store::Redis(_) => None,
     };
     of_the_file
         .into_iter()

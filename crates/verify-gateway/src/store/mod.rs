@@ -1,5 +1,6 @@
 //! The store that a gateway serves from: opened, handed to an engine, and looked at while it serves.
 
+mod check;
 mod exposed;
 pub mod measured;
 mod names;
@@ -22,6 +23,7 @@ use verify_core::vocabulary::ServiceId;
 use verify_engine::{EngineBuilder, SystemClock};
 use verify_memstore::MemStore;
 use verify_postgres::PostgresStore;
+use verify_redis::RedisStore;
 use verify_sqlite::{OpenError, SqliteStore};
 
 use crate::config::{Storage, Store};
@@ -46,6 +48,8 @@ pub enum OpenStore {
     Sqlite(SqliteStore),
     /// In a database.
     Postgres(PostgresStore),
+    /// In Redis or Valkey.
+    Redis(RedisStore),
 }
 
 /// Durable records under one pair of keys.
@@ -64,6 +68,12 @@ pub enum StoreError {
     /// The database.
     #[error("the store (--store, VERIFY_STORE): {0}")]
     Postgres(verify_postgres::OpenError),
+    /// Redis or Valkey.
+    #[error("the store (--store, VERIFY_STORE): {0}")]
+    Redis(verify_redis::OpenError),
+    /// The server takes another password.
+    #[error("VERIFY_STORE_PASSWORD_FILE, or the password in VERIFY_STORE: {0}")]
+    WrongPassword(verify_redis::OpenError),
     /// The database asks for a password.
     #[error(
         "VERIFY_STORE_PASSWORD_FILE: the database asks for a password, and there is none; name a file with it here, or put it into \
@@ -91,8 +101,11 @@ impl StoreError {
         match self {
             Self::Sqlite(error) => error.to_string(),
             Self::Postgres(error) => error.to_string(),
+            Self::Redis(error) => error.to_string(),
             Self::Fault(fault) => fault.to_string(),
-            Self::NoPassword | Self::StateDir(_) | Self::KeysMissing(_) => self.to_string(),
+            Self::NoPassword | Self::WrongPassword(_) | Self::StateDir(_) | Self::KeysMissing(_) => {
+                self.to_string()
+            }
         }
     }
 }
@@ -102,6 +115,18 @@ impl From<verify_postgres::OpenError> for StoreError {
         match matches!(error, verify_postgres::OpenError::NoPassword) {
             true => Self::NoPassword,
             false => Self::Postgres(error),
+        }
+    }
+}
+
+impl From<verify_redis::OpenError> for StoreError {
+    fn from(error: verify_redis::OpenError) -> Self {
+        if matches!(error, verify_redis::OpenError::NoPassword) {
+            Self::NoPassword
+        } else if matches!(error, verify_redis::OpenError::WrongPassword(_)) {
+            Self::WrongPassword(error)
+        } else {
+            Self::Redis(error)
         }
     }
 }
@@ -121,7 +146,7 @@ impl OpenStore {
         let is_inside = match &storage.store {
             Store::Memory => return Ok(Self::in_memory(storage)),
             Store::Sqlite(path) => path.starts_with(&storage.state_dir),
-            Store::Postgres(_) => false,
+            Store::Postgres(_) | Store::Redis(_) => false,
         };
         let dir = match is_inside || storage.remembers {
             true => StateDir::make(&storage.state_dir)?,
@@ -147,6 +172,10 @@ impl OpenStore {
                 let options = storage.postgres(url)?.remembered(last);
                 Self::Postgres(PostgresStore::open(options).await?)
             }
+            Store::Redis(url) => {
+                let options = storage.redis(url)?.remembered(last);
+                Self::Redis(RedisStore::open(options).await?)
+            }
         })
     }
 
@@ -157,6 +186,7 @@ impl OpenStore {
             Self::Memory(store) => builder.store(Arc::clone(store)),
             Self::Sqlite(store) => builder.store(store.clone()),
             Self::Postgres(store) => builder.store(store.clone()),
+            Self::Redis(store) => builder.store(store.clone()),
         }
     }
 
@@ -208,6 +238,7 @@ impl OpenStore {
             Self::Memory(_) => Ok(()),
             Self::Sqlite(store) => store.accept().await,
             Self::Postgres(store) => store.accept().await,
+            Self::Redis(store) => store.accept().await,
         }
     }
 
@@ -220,6 +251,7 @@ impl OpenStore {
             Self::Memory(store) => store.health().await,
             Self::Sqlite(store) => store.begin_epoch().await,
             Self::Postgres(store) => store.begin_epoch().await,
+            Self::Redis(store) => store.begin_epoch().await,
         }
     }
 
@@ -267,6 +299,7 @@ impl OpenStore {
             Self::Memory(store) => store,
             Self::Sqlite(store) => store,
             Self::Postgres(store) => store,
+            Self::Redis(store) => store,
         }
     }
 
@@ -275,8 +308,8 @@ impl OpenStore {
         match self {
             Self::Sqlite(store) => store.close().await,
             Self::Postgres(store) => store.close(),
-            // It ends with the process.
-            Self::Memory(_) => {}
+            // It ends with the process, and so do connections on which nothing is under way.
+            Self::Memory(_) | Self::Redis(_) => {}
         }
     }
 
@@ -290,6 +323,7 @@ impl OpenStore {
                 Self::Memory(store) => Ok(in_memory(store)),
                 Self::Sqlite(store) => store.figures().await,
                 Self::Postgres(store) => store.figures().await,
+                Self::Redis(store) => store.figures().await,
             }
         };
         let late = |_| Err(StoreFault::unavailable("no figures in time"));
@@ -305,6 +339,7 @@ impl OpenStore {
             Self::Memory(store) => Ok(store.usage().part_of(store.capacity())),
             Self::Sqlite(store) => store.space().await.map(|space| space.part()),
             Self::Postgres(store) => store.room_used().await,
+            Self::Redis(store) => store.room_used().await,
         }
     }
 }

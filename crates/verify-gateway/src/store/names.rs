@@ -5,8 +5,10 @@
 
 use std::path::{Path, PathBuf, absolute};
 
-use verify_postgres::{Host, OpenError, PostgresOptions};
+use verify_postgres::{Host, PostgresOptions};
+use verify_redis::{RedisOptions, Servers};
 
+use super::StoreError;
 use crate::config::{Storage, Store};
 
 const DEFAULT_PORT: u16 = 5_432;
@@ -17,11 +19,12 @@ const LINKS: usize = 40;
 ///
 /// # Errors
 /// It is no URL; that was looked at before.
-pub(crate) fn names(storage: &Storage, store: &Store) -> Result<Vec<String>, OpenError> {
+pub(crate) fn names(storage: &Storage, store: &Store) -> Result<Vec<String>, StoreError> {
     Ok(match store {
         Store::Memory => Vec::new(),
         Store::Sqlite(path) => of_a_file(path),
         Store::Postgres(url) => of_a_database(&storage.postgres(url)?),
+        Store::Redis(url) => of_servers(&storage.redis(url)?),
     })
 }
 
@@ -86,6 +89,23 @@ fn of_a_database(options: &PostgresOptions) -> Vec<String> {
         .collect()
 }
 
+/// One for each server, or for each sentinel with the master that it knows, with database and prefix: several are one store,
+/// whichever of them are named.
+fn of_servers(options: &RedisOptions) -> Vec<String> {
+    let (kind, master) = match &options.servers {
+        Servers::Endpoints(_) => ("redis", String::new()),
+        Servers::Sentinels { master, .. } => ("redis+sentinel", format!("/{master}")),
+        Servers::Cluster(_) => ("redis+cluster", String::new()),
+    };
+    let servers = options.servers.addresses().iter();
+    servers
+        .map(|server| {
+            let (host, port, database) = (host(&server.host), server.port, options.database);
+            format!("{kind}://{host}:{port}{master}/{database}/{}", options.prefix)
+        })
+        .collect()
+}
+
 /// A host, whichever way it is written.
 fn host(name: &str) -> String {
     match name.to_ascii_lowercase().as_str() {
@@ -144,6 +164,39 @@ mod tests {
         assert_eq!(of_url("host=a,b port=7 dbname=d"), ["a", "b"].map(named(7)));
         let apart = of_url("postgres://a:7,b:8/d");
         assert_eq!(apart, [named(7)("a"), named(8)("b")]);
+    }
+
+    #[test]
+    fn servers_are_the_same_however_their_url_is_spelled() {
+        let of_url = |url: &str| of_servers(&RedisOptions::parse(url).unwrap());
+        let name = ["redis://cache.internal:6379/0/verify:"];
+        for url in [
+            "redis://cache.internal",
+            "rediss://somebody:secret@CACHE.internal:6379/0",
+            "redis://%63ache.internal/",
+        ] {
+            assert_eq!(of_url(url), name, "{url}");
+        }
+        for other in [
+            "redis://cache.internal:6380",
+            "redis://cache.internal/1",
+            "redis+cluster://cache.internal:6379",
+        ] {
+            assert_ne!(of_url(other), name, "{other}");
+        }
+        let prefix = RedisOptions::parse("redis://cache.internal")
+            .unwrap()
+            .prefix("b:");
+        assert_eq!(of_servers(&prefix), ["redis://cache.internal:6379/0/b:"]);
+        assert_eq!(of_url("redis://127.0.0.1"), of_url("redis://localhost"));
+        assert_eq!(
+            of_url("redis+sentinel://a,b:1/main"),
+            ["a:26379", "b:1"].map(|at| format!("redis+sentinel://{at}/main/0/verify:"))
+        );
+        assert_eq!(
+            of_url("redis+cluster://a:7,b:7"),
+            ["a", "b"].map(|host| format!("redis+cluster://{host}:7/0/verify:"))
+        );
     }
 
     #[test]

@@ -4,22 +4,18 @@ use std::path::{Path, PathBuf};
 
 use verify_batch::copy::{self, CopyError, Held, Table, Target};
 use verify_core::keys::Keys;
-use verify_core::port::Clock as _;
 use verify_core::store::{Epoch, Origin, StoreFault, WrittenUnder};
-use verify_core::time::{SKEW, Timestamp};
-use verify_engine::SystemClock;
-use verify_http::views::rfc3339;
-use verify_postgres::{OpenError, PostgresOptions, PostgresTables};
-use verify_sqlite::{Durability, SqliteFile, inspect};
+use verify_postgres::PostgresTables;
+use verify_redis::RedisKeys;
+use verify_sqlite::{SqliteFile, inspect};
 
-use super::{OpenStore, StoreError, exposed, names};
+use super::check::{Report, check};
+use super::{OpenStore, StoreError, names};
 use crate::cli::{EpochTool, StoreArgs, StoreTool};
 use crate::config::{self, ConfigErrors, Environment, Storage, Store};
 use crate::state_dir::{StateDir, to_hex};
 use crate::tools::Said;
 
-/// From this part of its room on a store is worth a word.
-const NEARLY_FULL: f64 = 0.8;
 /// The two stores of a copy, as its arguments are called.
 const FROM: &str = "FROM";
 const TO: &str = "TO";
@@ -28,7 +24,7 @@ const NOBODYS: Epoch = Epoch([0; 16]);
 
 /// Why a command did not do it.
 #[derive(Debug, thiserror::Error)]
-enum ToolError {
+pub(super) enum ToolError {
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     #[error(transparent)]
@@ -85,6 +81,12 @@ impl From<verify_postgres::OpenError> for ToolError {
     }
 }
 
+impl From<verify_redis::OpenError> for ToolError {
+    fn from(error: verify_redis::OpenError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl From<crate::state_dir::StateDirError> for ToolError {
     fn from(error: crate::state_dir::StateDirError) -> Self {
         Self::Store(error.into())
@@ -135,219 +137,38 @@ async fn tell(args: &StoreArgs, tool: &StoreTool, environment: &Environment<'_>)
 }
 
 /// The file of a store that is one, and is there.
-fn file_of(store: &Store) -> Result<&Path, ToolError> {
+pub(super) fn file_of(store: &Store) -> Result<&Path, ToolError> {
     match store {
-        Store::Memory | Store::Postgres(_) => Err(ToolError::InMemory),
+        Store::Memory | Store::Postgres(_) | Store::Redis(_) => Err(ToolError::InMemory),
         Store::Sqlite(path) if path.exists() => Ok(path),
         Store::Sqlite(path) => Err(ToolError::Missing { path: path.clone() }),
     }
 }
 
-/// Findings, each with whether it is as it should be.
-#[derive(Default)]
-struct Report {
-    lines: Vec<String>,
-    is_wrong: bool,
-}
-
-impl Report {
-    fn find(&mut self, is_well: bool, what: &str, words: impl Into<String>) {
-        self.is_wrong |= !is_well;
-        let mark = if is_well { "ok   " } else { "WRONG" };
-        self.lines.push(format!("{mark} {what}: {}", words.into()));
-    }
-
-    fn said(self) -> Said {
-        let text = self.lines.join("\n");
-        match self.is_wrong {
-            true => Said::no(text),
-            false => Said::well(text),
-        }
-    }
-}
-
-async fn check(storage: &Storage) -> Result<Said, ToolError> {
-    if let Store::Postgres(url) = &storage.store {
-        return check_postgres(storage, &storage.postgres(url)?).await;
-    }
-    let path = file_of(&storage.store)?;
-    let found = inspect(&storage.sqlite(path))?;
-    let remembered = StateDir::at(&storage.state_dir).remembered(&names(storage, &storage.store)?)?;
-    let mut report = Report::default();
-    report.find(true, "store", storage.store.to_string());
-    match exposed::file(path) {
-        None => report.find(true, "file", "for its owner alone"),
-        Some(words) => report.find(false, "file", words),
-    }
-    check_directories(storage, &mut report);
-    if let Some(damage) = &found.damage {
-        report.find(false, "file", format!("damaged, restore a copy of it: {damage}"));
-    }
-    check_schema((found.schema, found.needs, found.known), &mut report);
-    match storage.durability {
-        Durability::Full => report.find(true, "durability", "full: what was answered survives a loss of power"),
-        Durability::Process => report.find(
-            false,
-            "durability",
-            "process: a loss of power may take the last seconds, and with them used budgets and accepted codes; unset \
-             VERIFY_STORE_DURABILITY (store_durability in the file)",
-        ),
-    }
-    check_epoch(found.origin, remembered, &mut report);
-    report.find(true, "clock", "this machine's own, as the gateway's");
-    let space = found.space;
-    let percent = (space.part() * 100.0).floor();
-    let (used, most) = (config::size(space.used), config::size(space.most));
-    let words = format!("{percent} % used, {used} of {most}; from 90 % on strangers are refused");
-    report.find(space.part() < NEARLY_FULL, "room", words);
-    let trip = found.round_trip.as_secs_f64() * 1_000.0;
-    report.find(
-        true,
-        "round trip",
-        format!("{trip:.1} ms to lock, read and unlock"),
-    );
-    Ok(report.said())
-}
-
-fn check_directories(storage: &Storage, report: &mut Report) {
-    for (path, words) in exposed::directories(storage) {
-        report.find(false, "directory", format!("{}: {words}", path.display()));
-    }
-}
-
-async fn check_postgres(storage: &Storage, options: &PostgresOptions) -> Result<Said, ToolError> {
-    let found = verify_postgres::inspect(options).await?;
-    let remembered = StateDir::at(&storage.state_dir).remembered(&names(storage, &storage.store)?)?;
-    let mut report = Report::default();
-    report.find(
-        true,
-        "store",
-        format!("{}, Postgres {}", storage.store, found.server),
-    );
-    check_directories(storage, &mut report);
-    match found.standby {
-        true => report.find(false, "server", OpenError::Standby.to_string()),
-        false => report.find(true, "server", "can be written"),
-    }
-    match found.lacks.is_empty() {
-        true => report.find(true, "rights", "this role lacks none"),
-        false => report.find(false, "rights", OpenError::Rights(found.lacks).to_string()),
-    }
-    check_schema((found.schema, found.needs, found.known), &mut report);
-    let ours =
-        (storage.durability == Durability::Process).then(|| "VERIFY_STORE_DURABILITY = process".to_owned());
-    let weak: Vec<_> = found
-        .weak
-        .iter()
-        .map(|(name, value)| format!("{name} = {value}"))
-        .chain(ours)
-        .collect();
-    match weak.is_empty() {
-        true => report.find(true, "durability", "the server's: what was answered survives a loss of power"),
-        false => report.find(
-            false,
-            "durability",
-            format!(
-                "{}: a crash may take the last seconds, and with them used budgets and accepted codes; set it back",
-                weak.join(", ")
-            ),
-        ),
-    }
-    check_epoch(found.origin, remembered, &mut report);
-    check_clock(found.clock, &mut report);
-    let held = config::size(found.held);
-    report.find(
-        true,
-        "room",
-        format!("{held} of keys and values; from 90 % of VERIFY_STORE_SIZE on strangers are refused"),
-    );
-    let trip = found.round_trip.as_secs_f64() * 1_000.0;
-    report.find(
-        true,
-        "round trip",
-        format!("{trip:.1} ms for a statement and its answer"),
-    );
-    Ok(report.said())
-}
-
-/// The server's clock beside this machine's.
-fn check_clock(theirs: Timestamp, report: &mut Report) {
-    let ours = SystemClock.now();
-    let apart = ours.since(theirs).max(theirs.since(ours));
-    let words = format!(
-        "{:.1} s apart from this machine's; beyond {} s nothing is decided",
-        apart.as_secs_f64(),
-        SKEW.as_secs()
-    );
-    report.find(apart <= SKEW, "clock", words);
-}
-
-fn check_schema((schema, needs, known): (u32, u32, u32), report: &mut Report) {
-    if needs > known {
-        let words = format!(
-            "{schema}, which needs a program that knows {needs}; this one knows {known}: run a later program"
-        );
-        report.find(false, "schema", words);
-    } else if schema < known {
-        let words =
-            format!("{schema}, and this program's is {known}; run `store migrate`, or start the gateway");
-        report.find(false, "schema", words);
-    } else {
-        report.find(true, "schema", format!("{schema}; this program knows {known}"));
-    }
-}
-
-fn check_epoch(origin: Option<Origin>, remembered: Option<Epoch>, report: &mut Report) {
-    let Some(origin) = origin else {
-        return match remembered {
-            None => report.find(true, "epoch", "none yet; whoever serves from it first makes one"),
-            Some(last) => report.find(
-                false,
-                "epoch",
-                format!(
-                    "none, and it was {} when it was last used here: its data was lost; restore it, or start the gateway and \
-                     say `store accept`",
-                    to_hex(last)
-                ),
-            ),
-        };
-    };
-    let is = format!("{}, made {}", to_hex(origin.epoch), rfc3339(origin.made));
-    match remembered {
-        _ if !origin.accepted => report.find(
-            false,
-            "epoch",
-            format!("{is}, and nobody accepted it: something may have been lost; `store accept` says that this is what there is"),
-        ),
-        Some(last) if last != origin.epoch => report.find(
-            false,
-            "epoch",
-            format!(
-                "{is}, and it was {} when it was last used here: this is another file, or a copy from before; `store epoch new` \
-                 where something may have been lost, `store accept` where not",
-                to_hex(last)
-            ),
-        ),
-        Some(_) | None => report.find(true, "epoch", format!("{is}, accepted")),
-    }
-}
-
 async fn migrate(storage: &Storage) -> Result<Said, ToolError> {
-    if let Store::Postgres(url) = &storage.store {
-        let options = storage.postgres(url)?;
-        let before = verify_postgres::migrate(&options).await?;
-        let now = verify_postgres::inspect(&options).await?.schema;
-        return Ok(migrated(&storage.store, before, now));
-    }
-    let Store::Sqlite(path) = &storage.store else {
-        return Err(ToolError::InMemory);
+    let (before, now) = match &storage.store {
+        Store::Memory => return Err(ToolError::InMemory),
+        Store::Sqlite(path) => {
+            if path.starts_with(&storage.state_dir) {
+                StateDir::make(&storage.state_dir)?;
+            }
+            let options = storage.sqlite(path);
+            (verify_sqlite::migrate(&options)?, inspect(&options)?.schema)
+        }
+        Store::Postgres(url) => {
+            let options = storage.postgres(url)?;
+            let before = verify_postgres::migrate(&options).await?;
+            (before, verify_postgres::inspect(&options).await?.schema)
+        }
+        Store::Redis(url) => {
+            let server = verify_redis::inspect(&storage.redis(url)?).await?.server;
+            let words = format!(
+                "{}, {server}: there are no tables, and nothing to make or to migrate",
+                storage.store
+            );
+            return Ok(Said::well(words));
+        }
     };
-    if path.starts_with(&storage.state_dir) {
-        StateDir::make(&storage.state_dir)?;
-    }
-    let options = storage.sqlite(path);
-    let before = verify_sqlite::migrate(&options)?;
-    let now = inspect(&options)?.schema;
     Ok(migrated(&storage.store, before, now))
 }
 
@@ -365,6 +186,13 @@ async fn origin(storage: &Storage) -> Result<Option<Origin>, ToolError> {
         Store::Memory => return Err(ToolError::InMemory),
         Store::Sqlite(_) => inspect(&storage.sqlite(file_of(&storage.store)?))?.origin,
         Store::Postgres(url) => verify_postgres::inspect(&storage.postgres(url)?).await?.origin,
+        Store::Redis(url) => {
+            let found = verify_redis::inspect(&storage.redis(url)?).await?;
+            if found.half_copied {
+                return Err(verify_redis::OpenError::HalfCopied.into());
+            }
+            found.origin
+        }
     })
 }
 
@@ -446,6 +274,7 @@ async fn rekey(storage: &Storage, keys: &Keys) -> Result<Said, ToolError> {
 enum Alone {
     Sqlite(SqliteFile),
     Postgres(Box<PostgresTables>),
+    Redis(Box<RedisKeys>),
 }
 
 impl Alone {
@@ -457,6 +286,10 @@ impl Alone {
                 let tables = PostgresTables::alone(&storage.postgres(url)?).await?;
                 Ok(Self::Postgres(Box::new(tables)))
             }
+            Store::Redis(url) => {
+                let keys = RedisKeys::alone(&storage.redis(url)?).await?;
+                Ok(Self::Redis(Box::new(keys)))
+            }
         }
     }
 
@@ -464,6 +297,7 @@ impl Alone {
         match self {
             Self::Sqlite(file) => file,
             Self::Postgres(tables) => &**tables,
+            Self::Redis(keys) => &**keys,
         }
     }
 
@@ -471,6 +305,7 @@ impl Alone {
         match self {
             Self::Sqlite(file) => file.close().await,
             Self::Postgres(tables) => drop(tables),
+            Self::Redis(keys) => drop(keys),
         }
     }
 }
@@ -496,7 +331,9 @@ async fn copy_to(storage: &Storage, from: &str, to: &str) -> Result<Said, ToolEr
     if let Store::Sqlite(_) = &from {
         file_of(&from).map_err(|error| error.of(FROM))?;
     }
-    if from == to {
+    // However the two are spelled: one of Redis is not locked.
+    let (one, other) = (names(storage, &from)?, names(storage, &to)?);
+    if from == to || one.iter().any(|name| other.contains(name)) {
         let why = "is the store that FROM is".to_owned();
         return Err(ToolError::Argument { which: TO, why });
     }

@@ -1,5 +1,8 @@
--- KEYS: the store's epoch, its services, those that have a lane. ARGV: a service or nothing, a name for an epoch, whether one that is
--- made now is accepted, the server's id, whether another server's begins an epoch.
+-- KEYS: the store's epoch, its services, those that have a lane, who fills it with a copy. ARGV: a service or nothing, a name for an
+-- epoch, whether one that is made now is accepted, the server's id, whether another server's begins an epoch.
+if redis.call('EXISTS', KEYS[4]) == 1 then
+  return redis.error_reply('VERIFYNONE HALFCOPIED a copy into this store is under way, or was broken off: run it again')
+end
 local origin = redis.call('HMGET', KEYS[1], 'epoch', 'made', 'accepted', 'server', 'moved')
 local epoch, made, accepted, server, moved = origin[1], origin[2], origin[3], origin[4], origin[5] or '0'
 local time = redis.call('TIME')
