@@ -163,6 +163,7 @@ fn tenth_of(
                     let changeset = changeset(Kind::Send, number, service(0), clock.at(number));
                     let answer = store.apply(&changeset, Duration::from_secs(30)).await;
                     if !matches!(answer, StoreAnswer::Applied(_)) {
+                        eprintln!("{number}: {answer:?}");
                         return false;
                     }
                 }
